@@ -1,0 +1,72 @@
+"""One tool call as it entered: frozen, hashed, and from whom (seed: Cryptographic Chain, ArgsHash; T2)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import attrs
+
+from helm.contracts.form import JSONValue
+
+
+class Trust(StrEnum):
+    """Where the words of a call came from, as a door knows it."""
+
+    UNTRUSTED = "untrusted"
+    OPERATOR = "operator"
+
+
+@attrs.frozen(kw_only=True)
+class Source:
+    """The door a call came through and the transport below it."""
+
+    door: str
+    transport: str
+
+
+@attrs.frozen(kw_only=True)
+class CallContext:
+    """What a door knows about a call. A caller cannot set any of it; only a door can."""
+
+    credential_hash: str = ""
+    """Hash of the credential that authenticated the caller, "" for an embedded caller."""
+    trust: Trust = Trust.UNTRUSTED
+    texts: tuple[str, ...] = ()
+    """Untrusted text that came with the call and is to be scanned (gate 4)."""
+    labels: tuple[str, ...] = ()
+    """Taint labels that the door puts on this call, sorted."""
+
+
+EMBEDDED = Source(door="embedding", transport="in-process")
+NO_CONTEXT = CallContext()
+
+
+@attrs.frozen(kw_only=True)
+class ToolCall:
+    """A call whose arguments can no longer change: what was hashed is what is judged and what is dispatched.
+
+    `arguments` are RFC 8785 bytes and `args_hash` their SHA-256. Bytes that do not parse are still a call when they
+    are authenticated and name a tool: then `malformed` says what is wrong with them, `arguments` are the raw bytes,
+    `args_hash` is over those, and `parsed` is None.
+    """
+
+    session_id: str
+    tenant: str
+    principal: str
+    tool: str
+    arguments: bytes = attrs.field(repr=False)
+    args_hash: str
+    parsed: JSONValue = attrs.field(repr=False, eq=False)
+    malformed: str = ""
+    idempotency_key: str = ""
+    delegation_id: str = ""
+    delegation_verifier: str = attrs.field(default="", repr=False)
+    delegation_sequence: int = 0
+    approval_id: str = ""
+    source: Source = EMBEDDED
+    context: CallContext = NO_CONTEXT
+
+    @property
+    def session(self) -> tuple[str, str]:
+        """The key of the call's session: sessions of two tenants never meet."""
+        return (self.tenant, self.session_id)

@@ -1,0 +1,67 @@
+"""The guardian's decision about one call, with the hash of everything it looked at."""
+
+from __future__ import annotations
+
+import attrs
+
+from helm.contracts.form import Form
+from helm.contracts.reason import ESCALATING, ReasonCode
+from helm.contracts.verdict import Verdict
+
+
+@attrs.frozen(kw_only=True)
+class Decision:
+    """One verdict. Two identical calls never share a decision: `kernel_epoch` and `call_seq` tell them apart.
+
+    A hash or id that was not reached is "", never missing. `gate_results` holds one word per office of the roster,
+    in roster order, up to and including the one that refused.
+    """
+
+    approval_id: str
+    args_hash: str
+    authz_snapshot_hash: str
+    budget_reservation: tuple[str, ...]
+    call_seq: int
+    decided_at_ms: int
+    delegation_id: str
+    effect_id: str
+    effect_type: str
+    facts_hash: str
+    gate_results: tuple[str, ...]
+    gate_roster_hash: str
+    input_schema_hash: str
+    intent_hash: str
+    kernel_epoch: int
+    log_id: str
+    output_schema_hash: str
+    p0_ceiling_hash: str
+    policy_epoch: int
+    policy_hash: str
+    principal: str
+    reason: str
+    reason_code: str
+    requirement_set_hash: str
+    risk_tier: str
+    sandbox_grant_hash: str
+    session_id: str
+    tenant: str
+    tool: str
+    verdict: str
+
+    def __attrs_post_init__(self) -> None:
+        check_verdict(self.verdict, self.reason_code)
+
+
+def check_verdict(verdict: str, reason_code: str) -> None:
+    """Raise ValueError unless the reason fits the verdict: none for ALLOW, a waiting one for ESCALATE, else DENY."""
+    if verdict == Verdict.ALLOW:
+        fits = reason_code == ""
+    elif verdict == Verdict.ESCALATE:
+        fits = reason_code in ESCALATING
+    else:
+        fits = verdict == Verdict.DENY and reason_code in ReasonCode and reason_code not in ESCALATING and reason_code != ""
+    if not fits:
+        raise ValueError(f"a {verdict} cannot carry the reason code {reason_code!r}")
+
+
+DECISION = Form(Decision)

@@ -1,0 +1,55 @@
+"""What a call would do to the world, and what an approver approves (contracts: Effect, Intent, Permit)."""
+
+from __future__ import annotations
+
+import attrs
+
+from helm.contracts.form import Form
+
+
+@attrs.frozen(kw_only=True)
+class Effect:
+    """The change asked for; its hash names it."""
+
+    args_hash: str
+    connector: str
+    destination: str
+    effect_type: str
+    idempotency_key: str
+    irreversible: bool
+    risk_tier: str
+    tool: str
+
+
+@attrs.frozen(kw_only=True)
+class Intent:
+    """Who wants which effect. No time, epoch or sequence, so that it is the same when it is resubmitted."""
+
+    args_hash: str
+    delegation_id: str
+    effect_id: str
+    principal: str
+    session_id: str
+    tenant: str
+    tool: str
+
+
+@attrs.frozen(kw_only=True)
+class Permit:
+    """An ALLOW made usable once: all that the last lock before the world compares (T1, T6)."""
+
+    decision_id: str
+    decision_hash: str
+    verdict: str
+    tool: str
+    connector: str
+    args_hash: str
+    effect_id: str
+    intent_hash: str
+    policy_hash: str
+    policy_epoch: int
+    expires_at_ms: int
+
+
+EFFECT = Form(Effect)
+INTENT = Form(Intent)

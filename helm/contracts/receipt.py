@@ -1,0 +1,72 @@
+"""The receipt: the signed, Lamport-ordered last word about one call (seed: Cryptographic Chain; T5, T6)."""
+
+from __future__ import annotations
+
+import attrs
+
+from helm.contracts.decision import check_verdict
+from helm.contracts.form import Form
+
+RECEIPT_VERSION = "helm.receipt/1"
+GENESIS = "GENESIS"
+"""The prev_hash of a session's first receipt."""
+
+
+@attrs.frozen(kw_only=True)
+class Receipt:
+    """Everything a receipt says. All of it, and its receipt_id, is under the signature.
+
+    The seeds' eight: receipt_id, decision_id, effect_id, status, output_hash, prev_hash, lamport_clock, args_hash.
+    `prev_hash` is the signature of the session's previous receipt, or GENESIS. `intent_node` is the hash of the
+    INTENT node, "" for a refusal. The four sandbox fields are "" and 0 where no sandbox ran.
+    """
+
+    args_hash: str
+    decision_hash: str
+    decision_id: str
+    door: str
+    effect_id: str
+    fuel_used: int
+    idempotency_key: str
+    intent_node: str
+    issued_at_ms: int
+    key_id: str
+    lamport_clock: int
+    lease_id: str
+    log_id: str
+    module_hash: str
+    output_hash: str
+    policy_epoch: int
+    policy_hash: str
+    prev_hash: str
+    principal: str
+    reason_code: str
+    record_hash: str
+    risk_tier: str
+    sandbox_grant_hash: str
+    session_id: str
+    status: str
+    tenant: str
+    tool: str
+    transport: str
+    verdict: str
+    version: str = RECEIPT_VERSION
+
+    def __attrs_post_init__(self) -> None:
+        check_receipt_verdict(self)
+        if self.lamport_clock < 1:
+            raise ValueError(f"a receipt's lamport_clock starts at 1, not {self.lamport_clock}")
+        if (self.lamport_clock == 1) != (self.prev_hash == GENESIS):
+            raise ValueError("exactly the first receipt of a session has prev_hash GENESIS")
+
+
+def check_receipt_verdict(receipt: Receipt) -> None:
+    """Raise ValueError where the receipt's verdict and decision reason cannot go together.
+
+    An ALLOWed call may still fail: then reason_code says why it failed. A refused one carries its decision's reason.
+    """
+    if receipt.verdict != "ALLOW":
+        check_verdict(receipt.verdict, receipt.reason_code)
+
+
+RECEIPT = Form(Receipt)
