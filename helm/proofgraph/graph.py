@@ -1,0 +1,106 @@
+"""The append rules of the ProofGraph: which place a new node takes, and which places a read-back node may take.
+
+One shard has one writer, so its Lamport clock is dense: a missing, doubled or reordered node shows as a gap.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from helm.contracts.errors import Invalid
+from helm.crypto.canonical import canonical
+from helm.proofgraph.node import Draft, Node, NodeKind, place
+
+SessionKey = tuple[str, str]
+NO_SESSION: SessionKey = ("", "")
+
+
+@attrs.define
+class Graph:
+    """The growing edge of one shard: its clock, its last control node and each session's last node.
+
+    Control nodes (no session) form a chain of their own; every first node of a session stands on the last of them,
+    so that policy activation, freeze and trust are causes of what was decided under them.
+    """
+
+    shard: str
+    lamport: int = 0
+    control_head: str = ""
+    heads: dict[SessionKey, str] = attrs.field(factory=dict, repr=False)
+
+    def append(self, draft: Draft) -> Node:
+        """Place `draft` on the edge: the next tick, over its session's head, the control head and what it relies on."""
+        key = (draft.tenant, draft.session_id)
+        parents = self.causes(key, draft.relies_on)
+        node = place(draft, lamport=self.lamport + 1, parents=parents, shard=self.shard)
+        self.advance(key, node.node_hash)
+        return node
+
+    def causes(self, key: SessionKey, relies_on: tuple[str, ...]) -> tuple[str, ...]:
+        causes = {self.control_head, *relies_on}
+        if key != NO_SESSION:
+            causes.add(self.heads.get(key, ""))
+        causes.discard("")
+        return tuple(sorted(causes))
+
+    def advance(self, key: SessionKey, node_hash: str) -> None:
+        self.lamport += 1
+        if key == NO_SESSION:
+            self.control_head = node_hash
+        else:
+            self.heads[key] = node_hash
+
+
+@attrs.define
+class Fold:
+    """Re-read a shard from its first node, refusing whatever does not follow (T9.3).
+
+    Feed every node object in order to `take`. Afterwards `graph` is the edge to append to.
+    """
+
+    graph: Graph
+    lamport_of: dict[bytes, int] = attrs.field(factory=dict, repr=False)
+
+    def take(self, body: dict[str, Any], where: str) -> Node:
+        """Return the verified node of `body`; raise Invalid naming `where` for a broken, missing or cyclic link."""
+        node = self._recomputed(body, where)
+        if node.lamport != self.graph.lamport + 1:
+            raise _broken(where, f"lamport {node.lamport} follows {self.graph.lamport}: a node is missing, doubled or moved")
+        if node.shard != self.graph.shard:
+            raise _broken(where, f"belongs to shard {node.shard!r}, this log is {self.graph.shard!r}")
+        self._check_parents(node, where)
+        self.lamport_of[bytes.fromhex(node.node_hash[7:])] = node.lamport
+        self.graph.advance((node.tenant, node.session_id), node.node_hash)
+        return node
+
+    def _recomputed(self, body: dict[str, Any], where: str) -> Node:
+        try:
+            draft = Draft(
+                kind=NodeKind(body["kind"]),
+                payload=canonical(body["payload"]),
+                tenant=body["tenant"],
+                session_id=body["session_id"],
+                principal=body["principal"],
+            )
+            node = place(draft, lamport=body["lamport"], parents=tuple(body["parents"]), shard=body["shard"])
+        except (KeyError, TypeError, ValueError) as problem:
+            raise _broken(where, f"is not a node: {type(problem).__name__} {problem}") from problem
+        if node.node_hash != body.get("node_hash"):
+            raise _broken(where, f"does not hash to its name {body.get('node_hash')!r}: it was edited")
+        return node
+
+    def _check_parents(self, node: Node, where: str) -> None:
+        if list(node.parents) != sorted(set(node.parents)):
+            raise _broken(where, "its parents are not sorted and unique")
+        for parent in node.parents:
+            if bytes.fromhex(parent[7:]) not in self.lamport_of:
+                raise _broken(where, f"stands on {parent}, which does not come before it")
+        for cause in self.graph.causes((node.tenant, node.session_id), ()):
+            if cause not in node.parents:
+                raise _broken(where, f"forks the graph: it does not stand on {cause}")
+
+
+def _broken(where: str, problem: str) -> Invalid:
+    return Invalid(what=f"node {problem}", where=where, hint="the journal was changed behind HELM's back: restore it from a backup")

@@ -1,0 +1,75 @@
+"""The chain rule: each receipt of a session takes the next tick and signs over the previous receipt's signature (T6)."""
+
+from __future__ import annotations
+
+import attrs
+
+from helm.contracts.errors import Invalid
+from helm.contracts.form import JSONValue
+from helm.contracts.receipt import GENESIS, RECEIPT, Receipt
+from helm.crypto import domains
+from helm.crypto.canonical import record_bytes
+from helm.crypto.ed25519 import Signer
+from helm.crypto.hashing import content_id, hash_in
+
+SessionKey = tuple[str, str]
+RECEIPT_ID = "rcpt_"
+
+
+@attrs.frozen
+class Link:
+    """The place of a session's latest receipt: its tick and its signature."""
+
+    lamport_clock: int
+    signature: str
+
+
+START = Link(0, GENESIS)
+
+
+@attrs.define
+class SessionChains:
+    """The latest link of every session: chain = (tenant, session), clock dense from 1, first prev_hash GENESIS."""
+
+    links: dict[SessionKey, Link] = attrs.field(factory=dict, repr=False)
+
+    def latest(self, session: SessionKey) -> Link:
+        """Return the latest link, or START for a session without receipts."""
+        return self.links.get(session, START)
+
+    def extend(self, receipt: Receipt, signature: str, where: str = "") -> None:
+        """Take a sealed receipt as its session's latest; raise Invalid where it does not follow the one before."""
+        session = (receipt.tenant, receipt.session_id)
+        latest = self.latest(session)
+        if receipt.lamport_clock != latest.lamport_clock + 1 or receipt.prev_hash != latest.signature:
+            raise Invalid(
+                what=f"receipt {receipt.lamport_clock} of session {receipt.session_id!r} does not follow {latest.lamport_clock}",
+                where=where,
+                hint="a receipt of this session is missing, doubled, moved or taken from another session",
+            )
+        self.links[session] = Link(receipt.lamport_clock, signature)
+
+
+@attrs.frozen
+class SealedReceipt:
+    """A signed receipt. `receipt_hash` is over the whole signed object, as the graph binds it; `json` is that object."""
+
+    content: Receipt
+    receipt_id: str
+    signature: str
+    receipt_hash: str
+    json: bytes = attrs.field(repr=False)
+
+
+def seal(receipt: Receipt, signer: Signer) -> SealedReceipt:
+    """Name and sign `receipt`: the id is its content's hash, the signature covers every member but itself (T5)."""
+    body = RECEIPT.body(receipt)
+    body["receipt_id"] = receipt_id = name(body)
+    body["signature"] = signature = signer.sign(domains.RECEIPT, record_bytes(body))
+    signed = record_bytes(body)
+    return SealedReceipt(receipt, receipt_id, signature, hash_in(domains.RECEIPT_HASH, signed), signed)
+
+
+def name(body: dict[str, JSONValue]) -> str:
+    """Return the receipt_id that `body`, a receipt without receipt_id and signature, earns."""
+    return content_id(RECEIPT_ID, hash_in(domains.RECEIPT_NAME, record_bytes(body)))

@@ -1,0 +1,43 @@
+"""Receipt policy: which receipt must exist for which outcome; anything else is not sealed (fail-closed)."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from helm.contracts.reason import ReasonCode
+from helm.contracts.receipt import Receipt
+from helm.contracts.verdict import Status, Verdict
+
+OUTCOMES = MappingProxyType(
+    {
+        Verdict.DENY: frozenset({Status.DENIED}),
+        Verdict.ESCALATE: frozenset({Status.ESCALATED}),
+        Verdict.ALLOW: frozenset(Status) - {Status.DENIED, Status.ESCALATED},
+    }
+)
+"""What may become of a call under each verdict."""
+
+
+class ReceiptRefused(ValueError):
+    """The receipt claims an outcome its verdict does not permit."""
+
+
+def check_receipt(receipt: Receipt) -> None:
+    """Raise ReceiptRefused unless the receipt tells one coherent outcome.
+
+    A refusal has no intent node and no output; an execution has its intent node; only SUCCESS has an output hash and
+    only SUCCESS is without a reason code.
+    """
+    _check_outcome(receipt)
+    if (receipt.intent_node == "") != (receipt.verdict != Verdict.ALLOW):
+        raise ReceiptRefused("an executed call names its intent node, a refused one has none")
+    succeeded = receipt.status == Status.SUCCESS
+    if (receipt.output_hash != "") != succeeded:
+        raise ReceiptRefused(f"{receipt.status} with output_hash {receipt.output_hash!r}")
+    if (receipt.reason_code == ReasonCode.NONE) != succeeded:
+        raise ReceiptRefused(f"{receipt.status} with reason code {receipt.reason_code!r}")
+
+
+def _check_outcome(receipt: Receipt) -> None:
+    if receipt.verdict not in OUTCOMES or receipt.status not in OUTCOMES[Verdict(receipt.verdict)]:
+        raise ReceiptRefused(f"a call that was {receipt.verdict}ed cannot end {receipt.status}")
