@@ -1,0 +1,213 @@
+"""The one form of JSON: strict on the way in, RFC 8785 on the way out.
+
+What is accepted here canonicalises, and what is canonical is accepted here again and gives the same bytes. The fast
+library is used only where it provably writes what the reference writes: keys in ASCII, no fractions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import Any
+
+import orjson
+import rfc8785
+
+from helm.contracts.errors import Malformed
+from helm.contracts.form import JSONValue
+from helm.crypto import numbers, refusal
+
+MAX_BYTES = 1024 * 1024
+"""Most bytes of one document: what one caller may make us hold and hash (T4)."""
+
+MAX_DEPTH = 64
+"""Deepest nesting of one document: no argument of a tool needs more, and no reader's stack is spent on it (T4)."""
+
+DEEPEST = 128
+"""Deepest limit that may be asked for: half of what orjson writes, an eighth of Python's own stack."""
+
+SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+SEALED = SORTED | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+
+STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""One JSON string, closed or not: possessive and without a failing end, so that no input makes it look twice."""
+
+STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+NOT_BRACKETS = bytes(set(range(256)) - STEP.keys())
+
+
+class NotPlain(Exception):
+    """The document needs the reference writer: it holds a fraction."""
+
+
+def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build one object. Raises ValueError where a name stands twice: readers differ on which one counts (T2)."""
+    built = dict(pairs)
+    if len(built) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return built
+
+
+def plain_number(token: str) -> int:
+    """Return the whole number that `token` means. Raises NotPlain for a fraction, Unsafe."""
+    value = numbers.number(token)
+    if type(value) is not int:
+        raise NotPlain
+    return value
+
+
+STRICT = json.JSONDecoder(
+    object_pairs_hook=members,
+    parse_int=numbers.integer,
+    parse_float=numbers.number,
+    parse_constant=numbers.constant,
+)
+PLAIN = json.JSONDecoder(
+    object_pairs_hook=members,
+    parse_int=numbers.integer,
+    parse_float=plain_number,
+    parse_constant=numbers.constant,
+)
+
+
+def parse(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> JSONValue:
+    """Return the value of one JSON document. Raises Malformed, naming the problem and the byte."""
+    check_bounds(raw, max_bytes, max_depth)
+    return decode(STRICT, raw)
+
+
+def parse_canonical(
+    raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
+) -> tuple[JSONValue, bytes]:
+    """Return the value of one JSON document and its canonical bytes. Raises Malformed."""
+    check_bounds(raw, max_bytes, max_depth)
+    try:
+        value = decode(PLAIN, raw)
+    except NotPlain:
+        value = decode(STRICT, raw)
+    else:
+        if raw.isascii() and b"\\u" not in raw:  # then every key is ASCII, and no surrogate can hide
+            return value, sized(orjson.dumps(value, option=SORTED), max_bytes)
+    return value, canonical(value, max_bytes=max_bytes, max_depth=max_depth)
+
+
+def canonical(value: JSONValue, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> bytes:
+    """Return the RFC 8785 bytes of a JSON value, also of one that was built in this process.
+
+    Only dict with str keys, list, str, int, float, bool and None themselves are JSON values: a subclass, a tuple or a
+    date may be written in more than one way. Raises Malformed, naming the problem and the JSON pointer.
+    """
+    check_depth_limit(max_depth)
+    try:
+        plain = is_plain(value, max_bytes, max_depth)
+        written = orjson.dumps(value, option=SORTED) if plain else rfc8785.dumps(value)
+    except (ValueError, orjson.JSONEncodeError):
+        raise refusal.of_value(value, max_bytes, max_depth) from None
+    return sized(written, max_bytes)
+
+
+def record_bytes(body: dict[str, JSONValue]) -> bytes:
+    """Return the canonical bytes of a record of ours: ASCII names and no fractions, by its class. Nothing is checked."""
+    return orjson.dumps(body, option=SEALED)
+
+
+def check_bounds(raw: bytes, max_bytes: int, max_depth: int) -> None:
+    """Raise Malformed for a document that is too long or too deep to be looked at."""
+    if len(raw) > max_bytes:
+        raise Malformed(f"{len(raw)} bytes, more than the {max_bytes} allowed", f"byte {max_bytes}")
+    check_depth_limit(max_depth)
+    if raw.count(b"[") + raw.count(b"{") > max_depth and is_deeper(raw, max_depth):
+        raise refusal.of_depth(STRING, raw, max_depth)
+
+
+def check_depth_limit(max_depth: int) -> None:
+    if max_depth > DEEPEST:
+        raise ValueError(f"a depth limit of {max_depth} is above {DEEPEST}, the deepest that is safe to write")
+
+
+def is_deeper(raw: bytes, max_depth: int) -> bool:
+    """Tell whether brackets outside strings ever stand deeper than `max_depth`. One pass, no recursion (T4)."""
+    brackets = STRING.sub(b"", raw).translate(None, NOT_BRACKETS)
+    depths = accumulate(map(STEP.__getitem__, brackets))
+    return next(filter(max_depth.__lt__, depths), None) is not None
+
+
+def decode(decoder: json.JSONDecoder, raw: bytes) -> JSONValue:
+    """Read the whole of `raw` as one document within bounds. Raises Malformed, NotPlain."""
+    try:
+        body = str(raw, "utf-8").strip(" \t\n\r")
+        value, end = decoder.raw_decode(body)
+        if end != len(body):
+            raise json.JSONDecodeError("Extra data", body, end)
+        if has_surrogates(raw) and is_unpaired(value):
+            raise ValueError("a lone surrogate")
+    except ValueError as error:
+        raise refusal.of_bytes(raw, error) from None
+    return value
+
+
+def has_surrogates(raw: bytes) -> bool:
+    return b"\\ud" in raw or b"\\uD" in raw
+
+
+def is_unpaired(value: JSONValue) -> bool:
+    """Tell whether a string somewhere in `value` holds half a character, which has no UTF-8 (RFC 8785 3.2.2.2)."""
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return True
+    return False
+
+
+def sized(written: bytes, max_bytes: int) -> bytes:
+    """Return `written`. Raises Malformed when it is too long to be read again: 1e15 grows when it is written out."""
+    if len(written) > max_bytes:
+        raise Malformed(f"{len(written)} canonical bytes, more than the {max_bytes} allowed", f"byte {max_bytes}")
+    return written
+
+
+def is_plain(value: JSONValue, max_bytes: int, max_depth: int) -> bool:
+    """Tell whether orjson writes `value` as RFC 8785 does. Raises ValueError for what is not acceptable.
+
+    Level by level, with a budget: a list that holds itself, or one list held in many places, ends here (T4).
+    """
+    plain, budget, level = True, max_bytes, [value]
+    for depth in range(max_depth + 1):
+        below: list[JSONValue] = []
+        for item in level:
+            kind = type(item)
+            if kind is str:
+                budget -= len(item)
+            elif kind is dict and depth < max_depth:
+                plain &= names_are_ascii(item)
+                below.extend(item.values())
+            elif kind is list and depth < max_depth:
+                below.extend(item)
+            elif kind is float:
+                numbers.check_double(item)
+                plain = False
+            elif kind not in SCALARS:
+                raise ValueError("not a JSON value, or too deep")
+        budget -= len(level)
+        if budget < 0:
+            raise ValueError("too large")
+        if not below:
+            return plain
+        level = below
+    raise ValueError("too deep")
+
+
+SCALARS = frozenset({int, bool, type(None)})
+"""Kinds that need no look of their own; both writers refuse an int beyond 2^53-1."""
+
+
+def names_are_ascii(names: Iterable[Any]) -> bool:
+    """Tell whether all names sort alike as bytes and as UTF-16 (RFC 8785 3.2.3). Raises ValueError unless all are str."""
+    ascii_only = True
+    for name in names:
+        if type(name) is not str:
+            raise ValueError("a name is not a string")
+        ascii_only &= name.isascii()
+    return ascii_only

@@ -1,0 +1,86 @@
+"""The context lines: what kind of statement a signature or a hash is about.
+
+A signature covers its context line and then canonical bytes, so that a signature over a receipt is never one over an
+approval, whatever the bytes say (T5). Internal hashes carry theirs for the same reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+# What a key may sign.
+RECEIPT = b"HELM/Receipt/v1\n"
+APPROVAL = b"HELM/Approval/v1\n"
+APPROVAL_CHALLENGE = b"HELM/ApprovalChallenge/v1\n"
+DELEGATION = b"HELM/Delegation/v1\n"
+TRUST_EVENT = b"HELM/TrustEvent/v1\n"
+CHECKPOINT = b"HELM/Checkpoint/v1\n"
+POLICY_BUNDLE = b"HELM/PolicyBundle/v1\n"
+PACK = b"HELM/Pack/v1\n"
+FREEZE = b"HELM/Freeze/v1\n"
+PERMIT = b"HELM/Permit/v1\n"
+DRIFT = b"HELM/Drift/v1\n"
+
+# What is only ever hashed. No purpose below may sign one of these.
+NODE = b"HELM/Node/v1\n"
+DECISION = b"HELM/Decision/v1\n"
+RECORD = b"HELM/Record/v1\n"
+EFFECT = b"HELM/Effect/v1\n"
+INTENT = b"HELM/Intent/v1\n"
+FACTS = b"HELM/Facts/v1\n"
+POLICY = b"HELM/Policy/v1\n"
+P0 = b"HELM/P0/v1\n"
+GATES = b"HELM/Gates/v1\n"
+GENESIS = b"HELM/Genesis/v1\n"
+REQUIREMENTS = b"HELM/Requirements/v1\n"
+LEAF = b"HELM/Leaf/v1\n"
+FINGERPRINT = b"HELM/Fingerprint/v1\n"
+GRANT = b"HELM/Grant/v1\n"
+CLAIM = b"HELM/Claim/v1\n"
+
+
+class KeyPurpose(StrEnum):
+    """The one thing a key is for."""
+
+    EXECUTION = "execution"
+    APPROVAL = "approval"
+    DELEGATION = "delegation"
+    TRUST_ADMIN = "trust-admin"
+    POLICY = "policy"
+    EVIDENCE = "evidence"
+    EMERGENCY = "emergency"
+
+
+class PurposeMismatch(Exception):
+    """A key was asked to make, or to answer for, a statement that is not what the key is for."""
+
+    def __init__(self, purpose: KeyPurpose, domain: bytes) -> None:
+        super().__init__(purpose, domain)
+        self.purpose = purpose
+        self.domain = domain
+
+    def __str__(self) -> str:
+        kind = self.domain.decode("ascii", "backslashreplace").strip()
+        return f"a key for {self.purpose} may not sign {kind or 'without a context line'}; use the key made for that"
+
+
+SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
+    {
+        KeyPurpose.EXECUTION: frozenset({RECEIPT, CHECKPOINT, PERMIT, APPROVAL_CHALLENGE, DRIFT}),
+        KeyPurpose.APPROVAL: frozenset({APPROVAL}),
+        KeyPurpose.DELEGATION: frozenset({DELEGATION}),
+        KeyPurpose.TRUST_ADMIN: frozenset({TRUST_EVENT}),
+        KeyPurpose.POLICY: frozenset({POLICY_BUNDLE}),
+        KeyPurpose.EVIDENCE: frozenset({PACK}),
+        KeyPurpose.EMERGENCY: frozenset({FREEZE}),
+    }
+)
+"""Which statements each purpose may sign. No statement stands twice, so a key stolen for one thing buys one thing."""
+
+
+def check_may_sign(purpose: KeyPurpose, domain: bytes) -> None:
+    """Raise PurposeMismatch unless a key of this purpose may sign statements of this kind."""
+    if domain not in SIGNS[purpose]:
+        raise PurposeMismatch(purpose, domain)

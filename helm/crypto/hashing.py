@@ -1,0 +1,25 @@
+"""The one hash of the house: SHA-256, written `sha256:` and 64 lower-case hex digits."""
+
+from __future__ import annotations
+
+import hashlib
+
+PREFIX = "sha256:"
+
+ID_DIGITS = 32
+"""Hex digits of a hash that stand in an id. 128 bits name a thing; only the full hash is ever trusted."""
+
+
+def sha256(data: bytes) -> str:
+    """Return the written hash of `data`."""
+    return PREFIX + hashlib.sha256(data).hexdigest()
+
+
+def hash_in(domain: bytes, data: bytes) -> str:
+    """Return the written hash of `data` under its context line, so that no hash of one kind is one of another."""
+    return PREFIX + hashlib.sha256(domain + data).hexdigest()
+
+
+def content_id(prefix: str, digest: str) -> str:
+    """Return the id, such as `dec_` and 32 hex digits, of the content whose written hash is `digest`."""
+    return prefix + digest[len(PREFIX) : len(PREFIX) + ID_DIGITS]

@@ -1,0 +1,179 @@
+"""Why JSON was refused, at which place: looked up only after the refusal is certain.
+
+The fast path knows that something is wrong; this one says what, for the person who has to mend it. It decides nothing:
+whatever it finds or fails to find, the document stays refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from helm.contracts.errors import Malformed
+from helm.contracts.form import JSONValue
+from helm.crypto import numbers
+
+TOKEN = re.compile(
+    r'(?P<text>"(?:[^"\\]++|\\.)*+"?)(?P<name>[ \t\n\r]*+:)?'
+    r"|(?P<number>-?[0-9][0-9.eE+-]*+|NaN|-?Infinity)"
+    r"|(?P<open>[\[{])|(?P<close>[\]}])",
+    re.DOTALL,
+)
+BRACKET = re.compile(rb"[\[\]{}]")
+BOM = b"\xef\xbb\xbf"
+
+SHOWN = 40
+"""Characters of an offending name that are repeated to the sender: enough to find it, too few to fill a log."""
+
+
+def of_depth(string: re.Pattern[bytes], raw: bytes, max_depth: int) -> Malformed:
+    """Name the bracket that went deeper than `max_depth`; `string` matches one JSON string."""
+    blanked = string.sub(lambda found: b" " * len(found[0]), raw)
+    depth = 0
+    for bracket in BRACKET.finditer(blanked):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth > max_depth:
+            return Malformed(f"nested deeper than {max_depth}", f"byte {bracket.start()}")
+    return Malformed(f"nested deeper than {max_depth}", "the document")
+
+
+def of_bytes(raw: bytes, error: ValueError) -> Malformed:
+    """Name what is wrong with bytes that the strict reading refused with `error`."""
+    if not raw.strip(b" \t\n\r"):
+        return Malformed("an empty document", "byte 0")
+    if raw.startswith(BOM):
+        return Malformed("a byte order mark, which JSON must not begin with (RFC 8259 section 8.1)", "byte 0")
+    if isinstance(error, UnicodeDecodeError):
+        return Malformed("not UTF-8", f"byte {error.start}")
+    text = raw.decode("utf-8")
+    if isinstance(error, json.JSONDecodeError):
+        return of_syntax(text, error)
+    return of_meaning(text, error)
+
+
+def of_syntax(text: str, error: json.JSONDecodeError) -> Malformed:
+    """Name the byte at which the grammar of RFC 8259 was left."""
+    skipped = len(text) - len(text.lstrip(" \t\n\r"))
+    return Malformed(f"not JSON: {error.msg}", at(text, skipped + error.pos))
+
+
+def of_meaning(text: str, error: ValueError) -> Malformed:
+    """Name the first token that is grammatical and still not acceptable."""
+    for problem, offset in offences(text):
+        return Malformed(problem, at(text, offset))
+    return Malformed(str(error), "an unknown place")
+
+
+def at(text: str, offset: int) -> str:
+    return f"byte {len(text[:offset].encode('utf-8'))}"
+
+
+def offences(text: str) -> Iterator[tuple[str, int]]:
+    """Yield every offending token of a grammatical text, in order, with its offset in characters."""
+    names: list[set[str]] = [set()]
+    for token in TOKEN.finditer(text):
+        match token.lastgroup:
+            case "open":
+                names.append(set())
+            case "close":
+                names.pop()
+            case "number":
+                yield from of_number(token)
+            case _:
+                yield from of_string(token, names[-1])
+
+
+def of_number(token: re.Match[str]) -> Iterator[tuple[str, int]]:
+    written = token["number"]
+    try:
+        if written.endswith(("N", "y")):
+            numbers.constant(written)
+        elif written.lstrip("-").isdigit():
+            numbers.integer(written)
+        else:
+            numbers.number(written)
+    except numbers.Unsafe as unsafe:
+        yield str(unsafe), token.start()
+    except ValueError:
+        yield "not a number", token.start()
+
+
+def of_string(token: re.Match[str], seen: set[str]) -> Iterator[tuple[str, int]]:
+    try:
+        text = json.loads(token["text"], strict=False)
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        yield "a lone surrogate", token.start()
+        return
+    except ValueError:
+        yield "not a string", token.start()
+        return
+    if token["name"]:
+        if text in seen:
+            yield f"the name {text[:SHOWN]!r} stands twice in one object", token.start()
+        seen.add(text)
+
+
+def of_value(value: JSONValue, max_bytes: int, max_depth: int) -> Malformed:
+    """Name what is wrong with a value of this process, and the JSON pointer (RFC 6901) to it."""
+    budget, waiting = max_bytes, [("", 0, value)]
+    while waiting and budget >= 0:
+        pointer, depth, item = waiting.pop()
+        problem = of_item(item, depth, max_depth)
+        if problem:
+            return Malformed(problem, pointer or "the document")
+        budget -= 1 + (len(item) if type(item) is str else 0)
+        waiting.extend((f"{pointer}/{step}", depth + 1, child) for step, child in children(item))
+    return Malformed(f"more than the {max_bytes} bytes allowed", "the document")
+
+
+def of_item(item: JSONValue, depth: int, max_depth: int) -> str:
+    """Say what is wrong with this one item, "" for nothing; its children are asked on their own."""
+    kind = type(item)
+    if kind is str:
+        return "a lone surrogate" if is_unpaired(item) else ""
+    if kind is int:
+        return "" if abs(item) <= numbers.MAX_SAFE else "an integer beyond 2^53-1"
+    if kind is float:
+        return of_double(item)
+    if kind is dict or kind is list:
+        return f"nested deeper than {max_depth}" if depth >= max_depth else of_names(item)
+    return "" if kind is bool or item is None else f"{kind.__name__}, which is not a JSON type"
+
+
+def of_double(value: float) -> str:
+    try:
+        numbers.check_double(value)
+    except numbers.Unsafe as unsafe:
+        return str(unsafe)
+    return ""
+
+
+def of_names(item: JSONValue) -> str:
+    if type(item) is dict:
+        for name in item:
+            if type(name) is not str:
+                return f"a name that is {type(name).__name__} and not a string"
+            if is_unpaired(name):
+                return "a lone surrogate in a name"
+    return ""
+
+
+def is_unpaired(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def children(item: JSONValue) -> list[tuple[str, JSONValue]]:
+    """Return the children of a container, last first, each with its step of the pointer."""
+    if type(item) is dict:
+        steps = [(name.replace("~", "~0").replace("/", "~1"), child) for name, child in item.items()]
+    elif type(item) is list:
+        steps = [(str(index), child) for index, child in enumerate(item)]
+    else:
+        return []
+    return steps[::-1]
