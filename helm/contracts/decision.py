@@ -20,15 +20,17 @@ class Decision:
     approval_id: str
     args_hash: str
     authz_snapshot_hash: str
-    budget_reservation: tuple[str, ...]
+    budget_reservation: tuple[tuple[str, int, int, int, int], ...]
     call_seq: int
     decided_at_ms: int
     delegation_id: str
+    door: str
     effect_id: str
     effect_type: str
     facts_hash: str
     gate_results: tuple[str, ...]
     gate_roster_hash: str
+    idempotency_key: str
     input_schema_hash: str
     intent_hash: str
     kernel_epoch: int
@@ -46,6 +48,7 @@ class Decision:
     session_id: str
     tenant: str
     tool: str
+    transport: str
     verdict: str
 
     def __attrs_post_init__(self) -> None:

@@ -9,12 +9,9 @@ class Refused(Exception):
     """The world's fault: the call becomes a sealed DENY or ESCALATE that carries this code and reason."""
 
     def __init__(self, code: ReasonCode, reason: str) -> None:
-        super().__init__(code, reason)
+        super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.reason}"
 
 
 class Broken(Exception):
@@ -25,23 +22,16 @@ class Malformed(Exception):
     """Bytes, or a value, that are not JSON as HELM accepts it. `place` is a byte offset or a JSON pointer."""
 
     def __init__(self, problem: str, place: str) -> None:
-        super().__init__(problem, place)
+        super().__init__(f"{problem}, at {place}")
         self.problem = problem
         self.place = place
-
-    def __str__(self) -> str:
-        return f"{self.problem}, at {self.place}"
 
 
 class Invalid(Exception):
     """A configuration, policy, key, journal or pack that must not be used: what, where, and what to do next."""
 
     def __init__(self, what: str, where: str, hint: str = "") -> None:
-        super().__init__(what, where, hint)
+        super().__init__(f"{where}: {what} ({hint})" if hint else f"{where}: {what}")
         self.what = what
         self.where = where
         self.hint = hint
-
-    def __str__(self) -> str:
-        told = f"{self.where}: {self.what}"
-        return f"{told} ({self.hint})" if self.hint else told

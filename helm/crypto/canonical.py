@@ -113,6 +113,10 @@ def record_bytes(body: dict[str, JSONValue]) -> bytes:
     return orjson.dumps(body, option=SEALED)
 
 
+fragment = orjson.Fragment
+"""Canonical bytes that stand as they are, as one value inside a record of ours."""
+
+
 def check_bounds(raw: bytes, max_bytes: int, max_depth: int) -> None:
     """Raise Malformed for a document that is too long or too deep to be looked at."""
     if len(raw) > max_bytes:

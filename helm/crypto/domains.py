@@ -25,6 +25,8 @@ DRIFT = b"HELM/Drift/v1\n"
 
 # What is only ever hashed. No purpose below may sign one of these.
 NODE = b"HELM/Node/v1\n"
+RECEIPT_NAME = b"HELM/ReceiptName/v1\n"
+RECEIPT_HASH = b"HELM/ReceiptHash/v1\n"
 DECISION = b"HELM/Decision/v1\n"
 RECORD = b"HELM/Record/v1\n"
 EFFECT = b"HELM/Effect/v1\n"
@@ -57,13 +59,9 @@ class PurposeMismatch(Exception):
     """A key was asked to make, or to answer for, a statement that is not what the key is for."""
 
     def __init__(self, purpose: KeyPurpose, domain: bytes) -> None:
-        super().__init__(purpose, domain)
+        super().__init__(f"a key for {purpose} may not sign {domain!r}; use the key that is made for it")
         self.purpose = purpose
         self.domain = domain
-
-    def __str__(self) -> str:
-        kind = self.domain.decode("ascii", "backslashreplace").strip()
-        return f"a key for {self.purpose} may not sign {kind or 'without a context line'}; use the key made for that"
 
 
 SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import Receipt
 from helm.contracts.verdict import Status, Verdict
 
-OUTCOMES = MappingProxyType(
+OUTCOMES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         Verdict.DENY: frozenset({Status.DENIED}),
         Verdict.ESCALATE: frozenset({Status.ESCALATED}),
@@ -39,5 +40,5 @@ def check_receipt(receipt: Receipt) -> None:
 
 
 def _check_outcome(receipt: Receipt) -> None:
-    if receipt.verdict not in OUTCOMES or receipt.status not in OUTCOMES[Verdict(receipt.verdict)]:
+    if receipt.status not in OUTCOMES.get(receipt.verdict, frozenset()):
         raise ReceiptRefused(f"a call that was {receipt.verdict}ed cannot end {receipt.status}")

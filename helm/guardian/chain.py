@@ -1,0 +1,80 @@
+"""The guardian's chain: the ordered roster of offices, each of which may end the evaluation; first refusal wins.
+
+Nothing in the roster is optional. An office that raises anything but Refused has failed, and its failure is a DENY.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from helm.contracts.call import ToolCall
+from helm.contracts.errors import Refused
+from helm.contracts.reason import ESCALATING, ReasonCode
+from helm.contracts.verdict import Verdict
+from helm.crypto import domains
+from helm.crypto.canonical import record_bytes
+from helm.crypto.hashing import hash_in
+from helm.guardian.gates import context, delegation, egress, freeze, identity, threat
+from helm.guardian.inquiry import Inquiry, Office
+from helm.guardian.judgement import Finding, Judgement, judge
+from helm.guardian.offices import budget, compliance, effect, pdp, pep, prg, temporal
+from helm.guardian.world import World
+
+GATES: Final[tuple[Office, ...]] = (
+    freeze.GATE,
+    context.GATE,
+    identity.GATE,
+    egress.GATE,
+    threat.GATE,
+    delegation.GATE,
+)
+"""Gates 0 to 5, as the seeds order them."""
+
+ROSTER: Final[tuple[Office, ...]] = (
+    *GATES,
+    effect.OFFICE,
+    temporal.OFFICE,
+    compliance.OFFICE,
+    pep.OFFICE,
+    prg.OFFICE,
+    pdp.OFFICE,
+    budget.OFFICE,
+)
+
+
+@attrs.frozen
+class Chain:
+    """A roster and its hash, which stands in every decision it takes."""
+
+    roster: tuple[Office, ...]
+    roster_hash: str = attrs.field(init=False)
+
+    @roster_hash.default
+    def _hash(self) -> str:
+        return hash_in(domains.GATES, record_bytes({"roster": [office.name for office in self.roster]}))
+
+    def evaluate(self, call: ToolCall, world: World) -> Judgement:
+        """Judge `call` in `world`. Deterministic and total: every call gets exactly one verdict."""
+        rule = world.policy.tool(call.tool) if world.policy is not None else None
+        inquiry = Inquiry(call, world, rule)
+        return judge(inquiry, self._find(inquiry), self.roster_hash)
+
+    def _find(self, inquiry: Inquiry) -> Finding:
+        passed = 0
+        try:
+            for office in self.roster:
+                office.check(inquiry)
+                passed += 1
+        except Refused as refusal:
+            verdict = Verdict.ESCALATE if refusal.code in ESCALATING else Verdict.DENY
+            return Finding(verdict, refusal.code, refusal.reason, passed)
+        except Exception as failure:
+            office = self.roster[passed]
+            reason = f"the {office.name} check could not be made: {type(failure).__name__}"
+            return Finding(Verdict.DENY, office.fails_as, reason, passed)
+        return Finding(Verdict.ALLOW, ReasonCode.NONE, "", passed)
+
+
+CHAIN: Final = Chain(ROSTER)

@@ -1,0 +1,20 @@
+"""Gate 1: the program decides only in the environment it was started in."""
+
+from __future__ import annotations
+
+from helm.contracts.errors import Refused
+from helm.contracts.reason import ReasonCode
+from helm.guardian.inquiry import Inquiry, Office
+
+
+def check(inquiry: Inquiry) -> None:
+    """Refuse when version, configuration, platform or data directory are not those of the boot, or are unknown."""
+    world = inquiry.world
+    if not world.fingerprint or world.fingerprint != world.fingerprint_at_boot:
+        raise Refused(
+            ReasonCode.CONTEXT_MISMATCH,
+            "the environment is not the one the kernel started in: restart it where it belongs",
+        )
+
+
+GATE = Office("context", check, ReasonCode.CONTEXT_MISMATCH)

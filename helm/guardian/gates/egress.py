@@ -1,0 +1,43 @@
+"""Gate 3: data leaves only to destinations the policy declares; deny-all unless declared, deny beats allow."""
+
+from __future__ import annotations
+
+from helm.contracts.errors import Refused
+from helm.contracts.reason import ReasonCode
+from helm.guardian.destination import Destination, normalise
+from helm.guardian.inquiry import Inquiry, Office
+from helm.guardian.policy import ToolRule
+
+
+def check(inquiry: Inquiry) -> None:
+    """Fix the call's destination, normalised, and refuse one that is denied or not declared.
+
+    Nothing to check for an undeclared tool (refused by the effect office), for a tool that reaches no network, and
+    for arguments that did not parse or are no object (refused by the PEP).
+    """
+    rule = inquiry.rule
+    if rule is None or rule.destination is None:
+        return
+    if rule.destination.fixed:
+        named = rule.destination.fixed
+    else:
+        arguments = inquiry.call.parsed
+        if type(arguments) is not dict or rule.destination.argument not in arguments:
+            return
+        named = arguments[rule.destination.argument]
+    if type(named) is not str:
+        raise Refused(ReasonCode.DATA_EGRESS_BLOCKED, "the destination argument is not a string")
+    destination = normalise(named)
+    _check_declared(inquiry, rule, destination)
+    inquiry.destination = str(destination)
+
+
+def _check_declared(inquiry: Inquiry, rule: ToolRule, destination: Destination) -> None:
+    p0_denied = inquiry.active_policy().p0.denied_destinations
+    if any(pattern.matches(destination) for pattern in (*p0_denied, *rule.deny_destinations)):
+        raise Refused(ReasonCode.DATA_EGRESS_BLOCKED, f"the destination {destination} is denied")
+    if not any(pattern.matches(destination) for pattern in rule.allow_destinations):
+        raise Refused(ReasonCode.DATA_EGRESS_BLOCKED, f"the destination {destination} is not declared for this tool")
+
+
+GATE = Office("egress", check, ReasonCode.DATA_EGRESS_BLOCKED)

@@ -1,0 +1,50 @@
+"""One evaluation under way: the call, the world, and what the offices have established so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from helm.contracts.call import ToolCall
+from helm.contracts.effect import Effect
+from helm.contracts.reason import ReasonCode
+from helm.guardian.policy import Policy, ToolRule
+from helm.guardian.world import Usage, World
+
+
+@attrs.define
+class Inquiry:
+    """What one office hands to the next. It lives for one synchronous evaluation."""
+
+    call: ToolCall
+    world: World
+    rule: ToolRule | None
+    """What the active policy says about the tool; None for an undeclared one."""
+    destination: str = ""
+    effect: Effect | None = None
+    effect_id: str = ""
+    intent_hash: str = ""
+    reservation: tuple[Usage, ...] = ()
+
+    def active_policy(self) -> Policy:
+        """Return the policy; a world without one was refused by the effect office."""
+        if self.world.policy is None:
+            raise LookupError("no policy is active")
+        return self.world.policy
+
+    def declared(self) -> ToolRule:
+        """Return the tool's rule; an undeclared tool was refused by the effect office."""
+        if self.rule is None:
+            raise LookupError(f"tool {self.call.tool!r} is not declared")
+        return self.rule
+
+
+@attrs.frozen
+class Office:
+    """One place in the roster: its name, its check, and the code under which its own failure is a DENY."""
+
+    name: str
+    check: Callable[[Inquiry], None]
+    """Returns None to let the call pass; raises Refused to end the evaluation."""
+    fails_as: ReasonCode

@@ -1,0 +1,235 @@
+"""What the guardian hands on: the sealed decision, the sealed boundary record, the facts, and a permit on ALLOW."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import NamedTuple
+
+import attrs
+
+from helm.contracts.call import ToolCall
+from helm.contracts.decision import DECISION, Decision
+from helm.contracts.effect import EFFECT, Effect, Permit
+from helm.contracts.form import JSONValue, Sealed
+from helm.contracts.reason import ReasonCode
+from helm.contracts.record import RECORD, BoundaryRecord
+from helm.contracts.verdict import Verdict
+from helm.crypto import domains
+from helm.crypto.canonical import fragment, record_bytes
+from helm.crypto.hashing import content_id, hash_in
+from helm.guardian.inquiry import Inquiry
+from helm.guardian.policy import ToolRule
+from helm.guardian.world import world_body
+
+PERMIT_TTL_MS = 10_000
+"""How long an ALLOW may wait for its dispatch; the belt needs milliseconds, a hung disk may need more (T6)."""
+
+
+class Finding(NamedTuple):
+    """How far the roster came, and the answer."""
+
+    verdict: Verdict
+    code: ReasonCode
+    reason: str
+    passed: int
+
+
+@attrs.frozen(kw_only=True)
+class Judgement:
+    """One evaluation, sealed. `facts` are the canonical bytes of all that the offices could look at."""
+
+    decision: Sealed[Decision]
+    record: Sealed[BoundaryRecord]
+    effect: Effect | None
+    facts: bytes = attrs.field(repr=False)
+    rule: ToolRule | None = attrs.field(repr=False)
+    permit: Permit | None
+
+
+def judge(inquiry: Inquiry, finding: Finding, roster_hash: str) -> Judgement:
+    """Seal the finding about `inquiry` into decision, record and, on ALLOW, a permit."""
+    facts = facts_bytes(inquiry)
+    decision = _decide(inquiry, finding, roster_hash, hash_in(domains.FACTS, facts))
+    return Judgement(
+        decision=decision,
+        record=_record(inquiry, decision),
+        effect=inquiry.effect,
+        facts=facts,
+        rule=inquiry.rule,
+        permit=_permit(inquiry, decision) if finding.verdict is Verdict.ALLOW else None,
+    )
+
+
+def facts_bytes(inquiry: Inquiry) -> bytes:
+    """Return {"call": ..., "world": ...}: with the policy, enough to evaluate again."""
+    return record_bytes({"call": call_body(inquiry.call), "world": world_body(inquiry.world)})
+
+
+def call_body(call: ToolCall) -> dict[str, JSONValue]:
+    """Return the call as a JSON object. Malformed arguments stand there as base64 of their raw bytes."""
+    context, source = call.context, call.source
+    return {
+        "approval_id": call.approval_id,
+        "args_hash": call.args_hash,
+        "arguments": b64encode(call.arguments).decode() if call.malformed else fragment(call.arguments),
+        "credential_hash": context.credential_hash,
+        "delegation_id": call.delegation_id,
+        "delegation_proof": call.delegation_proof,
+        "delegation_sequence": call.delegation_sequence,
+        "door": source.door,
+        "idempotency_key": call.idempotency_key,
+        "labels": context.labels,
+        "malformed": call.malformed,
+        "principal": call.principal,
+        "session_id": call.session_id,
+        "tenant": call.tenant,
+        "texts": context.texts,
+        "tool": call.tool,
+        "transport": source.transport,
+        "trust": context.trust.value,
+    }
+
+
+GATE_WORDS = tuple(("PASS",) * passed for passed in range(64))
+"""One tuple per length, made once: the longest roster is far below 64."""
+
+
+def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: str) -> Sealed[Decision]:
+    call, world, rule, policy = inquiry.call, inquiry.world, inquiry.rule, inquiry.world.policy
+    passes = GATE_WORDS[finding.passed]
+    content = Decision(
+        approval_id=_approval_id(inquiry, finding),
+        args_hash=call.args_hash,
+        authz_snapshot_hash="",
+        budget_reservation=inquiry.reservation,
+        call_seq=world.call_seq,
+        decided_at_ms=world.now_ms,
+        delegation_id=call.delegation_id,
+        door=call.source.door,
+        effect_id=inquiry.effect_id,
+        effect_type=rule.effect_type if rule else "",
+        facts_hash=facts_hash,
+        gate_results=passes if finding.verdict is Verdict.ALLOW else (*passes, finding.verdict.value),
+        gate_roster_hash=roster_hash,
+        idempotency_key=call.idempotency_key,
+        input_schema_hash=rule.input_schema_hash if rule else "",
+        intent_hash=inquiry.intent_hash,
+        kernel_epoch=world.kernel_epoch,
+        log_id=world.log_id,
+        output_schema_hash=rule.output_schema_hash if rule else "",
+        p0_ceiling_hash=policy.p0_ceiling_hash if policy else "",
+        policy_epoch=policy.epoch if policy else 0,
+        policy_hash=policy.policy_hash if policy else "",
+        principal=call.principal,
+        reason=finding.reason,
+        reason_code=finding.code.value,
+        requirement_set_hash=rule.requirement_set_hash if rule else "",
+        risk_tier=rule.risk_tier if rule else "",
+        sandbox_grant_hash="",
+        session_id=call.session_id,
+        tenant=call.tenant,
+        tool=call.tool,
+        transport=call.source.transport,
+        verdict=finding.verdict.value,
+    )
+    return seal_decision(content)
+
+
+def _approval_id(inquiry: Inquiry, finding: Finding) -> str:
+    """Name the approval an ESCALATE waits for after its intent: the same intent waits for the same approval."""
+    if finding.verdict is Verdict.ESCALATE:
+        return content_id("apr_", inquiry.intent_hash)
+    return inquiry.call.approval_id
+
+
+def seal_decision(content: Decision) -> Sealed[Decision]:
+    """Name a decision by the hash of its content, HELM/Decision/v1."""
+    body = DECISION.body(content)
+    decision_hash = hash_in(domains.DECISION, record_bytes(body))
+    body["decision_id"] = decision_id = content_id("dec_", decision_hash)
+    return Sealed(content, decision_id, decision_hash, record_bytes(body))
+
+
+def _record(inquiry: Inquiry, decision: Sealed[Decision]) -> Sealed[BoundaryRecord]:
+    decided, rule = decision.content, inquiry.rule
+    return seal_record(
+        BoundaryRecord(
+            approval_ids=(decided.approval_id,) if decided.approval_id else (),
+            args_hash=decided.args_hash,
+            args_malformed=inquiry.call.malformed != "",
+            authz_snapshot_hash=decided.authz_snapshot_hash,
+            created_at_ms=decided.decided_at_ms,
+            credential_ref=rule.credential if rule else "",
+            decision_id=decision.id,
+            destination=inquiry.destination,
+            direct_dispatch_seen=False,
+            input_schema_hash=decided.input_schema_hash,
+            log_id=decided.log_id,
+            mcp_server_id="",
+            oauth_resource="",
+            oauth_scopes=(),
+            pinned_schema_hash=decided.input_schema_hash,
+            policy_epoch=decided.policy_epoch,
+            policy_hash=decided.policy_hash,
+            principal=decided.principal,
+            reason=decided.reason,
+            reason_code=decided.reason_code,
+            sandbox_grant_hash=decided.sandbox_grant_hash,
+            session_id=decided.session_id,
+            tenant=decided.tenant,
+            tool_effect=decided.effect_type,
+            tool_name=decided.tool,
+            verdict=decided.verdict,
+        )
+    )
+
+
+def seal_record(content: BoundaryRecord) -> Sealed[BoundaryRecord]:
+    """Name a record after the decision it records; its record_hash, HELM/Record/v1, covers every other member."""
+    body = RECORD.body(content)
+    body["record_id"] = record_id = "rec_" + content.decision_id.removeprefix("dec_")
+    body["record_hash"] = record_hash = hash_in(domains.RECORD, record_bytes(body))
+    return Sealed(content, record_id, record_hash, record_bytes(body))
+
+
+def _permit(inquiry: Inquiry, decision: Sealed[Decision]) -> Permit:
+    decided, rule = decision.content, inquiry.declared()
+    return Permit(
+        decision_id=decision.id,
+        decision_hash=decision.hash,
+        verdict=decided.verdict,
+        tool=decided.tool,
+        connector=rule.connector,
+        args_hash=decided.args_hash,
+        effect_id=decided.effect_id,
+        intent_hash=decided.intent_hash,
+        policy_hash=decided.policy_hash,
+        policy_epoch=decided.policy_epoch,
+        expires_at_ms=decided.decided_at_ms + PERMIT_TTL_MS,
+    )
+
+
+def intent_payload(judgement: Judgement) -> bytes:
+    """Return the payload of an ALLOWed call's INTENT node: the decision, the record and the effect to come."""
+    if judgement.effect is None:
+        raise ValueError("an intent without an effect")
+    return record_bytes(
+        {
+            "decision": fragment(judgement.decision.json),
+            "effect": EFFECT.body(judgement.effect),
+            "record": fragment(judgement.record.json),
+            "type": "INTENT",
+        }
+    )
+
+
+def refusal_payload(judgement: Judgement, receipt_hash: str) -> bytes:
+    """Return the payload of a refused call's ATTESTATION node: the decision, the record and the receipt's hash."""
+    return record_bytes(
+        {
+            "decision": fragment(judgement.decision.json),
+            "receipt_hash": receipt_hash,
+            "record": fragment(judgement.record.json),
+            "type": "REFUSAL",
+        }
+    )

@@ -1,0 +1,38 @@
+"""PDP: the policy's own decision, by the built-in rules: ceilings, then who may, then who else must agree."""
+
+from __future__ import annotations
+
+from helm.contracts.errors import Refused
+from helm.contracts.reason import ReasonCode
+from helm.guardian.cel import CelError
+from helm.guardian.inquiry import Inquiry, Office
+from helm.guardian.offices.prg import cel_variables
+from helm.guardian.policy import ApprovalRule
+
+
+def check(inquiry: Inquiry) -> None:
+    """Refuse what a P0 ceiling forbids and whom the tool does not name; escalate what needs an approval."""
+    rule, policy, call = inquiry.declared(), inquiry.active_policy(), inquiry.call
+    ceiling = policy.p0.forbids(rule)
+    if ceiling:
+        raise Refused(ReasonCode.PDP_DENY, f"a P0 ceiling forbids it: {ceiling}")
+    if not rule.admits(call.principal):
+        raise Refused(ReasonCode.INSUFFICIENT_PRIVILEGE, "the policy does not let this principal use the tool")
+    if inquiry.world.connector_halted:
+        raise Refused(ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT, f"the connector is halted: {inquiry.world.connector_halted}")
+    if rule.approval is not None and _asks(rule.approval, inquiry):
+        raise Refused(ReasonCode.APPROVAL_REQUIRED, "the policy asks for an approval of this call")
+
+
+def _asks(approval: ApprovalRule, inquiry: Inquiry) -> bool:
+    if approval.required:
+        return True
+    if approval.when is None:
+        return False
+    try:
+        return approval.when.holds(cel_variables(inquiry))
+    except CelError as problem:
+        raise Refused(ReasonCode.PDP_ERROR, f"the approval rule cannot be evaluated: {problem}") from problem
+
+
+OFFICE = Office("pdp", check, ReasonCode.PDP_ERROR)

@@ -1,0 +1,58 @@
+"""World: the frozen snapshot of everything a gate may look at, the time included.
+
+Whoever holds a call, its World and the policy it names can evaluate the call again and must get the same decision.
+Nothing else reaches a gate: no clock, no store, no network. A fact that could not be had is a fact.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from helm.contracts.form import Form, JSONValue
+
+if TYPE_CHECKING:
+    from helm.guardian.policy import Policy
+
+Usage = tuple[str, int, int, int, int]
+"""What stands against one budget in one window: budget_id, window_start_ms, tool calls, cents, write operations."""
+
+
+@attrs.frozen(kw_only=True)
+class World:
+    """The facts of one moment, for one call."""
+
+    budgets: tuple[Usage, ...]
+    """What is already reserved or spent in the current window of every budget that binds this call."""
+    call_seq: int
+    claim_conflict: bool
+    """The call's idempotency key was claimed before with other bytes."""
+    connector_halted: str
+    """Why the tool's connector is halted, "" while it is not."""
+    credential_owner: str
+    """The principal that the call's credential belongs to, "" for an embedded caller."""
+    fingerprint: str
+    fingerprint_at_boot: str
+    frozen: str
+    """The reason code of the freeze that covers this call, "" where none does."""
+    kernel_epoch: int
+    log_id: str
+    now_ms: int
+    policy: Policy | None
+    session_closed: bool
+    session_labels: tuple[str, ...]
+    session_owner: str
+    """The principal the session is bound to, "" for a session that this call would open."""
+    velocity: int
+    """Earlier calls of this principal to this tool within the tool's velocity window."""
+
+
+_WORLD = Form(World)
+
+
+def world_body(world: World) -> dict[str, JSONValue]:
+    """Return the World as a JSON object; the policy stands there by its hash."""
+    body = _WORLD.body(world)
+    body["policy"] = "" if world.policy is None else world.policy.policy_hash
+    return body
