@@ -28,7 +28,7 @@ class Malformed(Exception):
 
 
 class Invalid(Exception):
-    """A configuration, policy, key, journal or pack that must not be used: what, where, and what to do next."""
+    """A configuration, policy, key, journal or pack that must not be used: what, where, what to do next."""
 
     def __init__(self, what: str, where: str, hint: str = "") -> None:
         super().__init__(f"{where}: {what} ({hint})" if hint else f"{where}: {what}")

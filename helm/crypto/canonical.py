@@ -1,7 +1,7 @@
 """The one form of JSON: strict on the way in, RFC 8785 on the way out.
 
-What is accepted here canonicalises, and what is canonical is accepted here again and gives the same bytes. The fast
-library is used only where it provably writes what the reference writes: keys in ASCII, no fractions.
+What is accepted here has canonical bytes, and those are accepted here again and give the same bytes. The fast
+library writes only where it provably writes what the reference writes: names in ASCII, no fractions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_BYTES = 1024 * 1024
 """Most bytes of one document: what one caller may make us hold and hash (T4)."""
 
 MAX_DEPTH = 64
-"""Deepest nesting of one document: no argument of a tool needs more, and no reader's stack is spent on it (T4)."""
+"""Deepest nesting of one document: no tool needs more, and no reader's stack is spent on it (T4)."""
 
 DEEPEST = 128
 """Deepest limit that may be asked for: half of what orjson writes, an eighth of Python's own stack."""
@@ -32,7 +32,7 @@ SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 SEALED = SORTED | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-"""One JSON string, closed or not: possessive and without a failing end, so that no input makes it look twice."""
+"""One JSON string, closed or not: possessive and never failing, so that no input makes it look twice (T4)."""
 
 STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 NOT_BRACKETS = bytes(set(range(256)) - STEP.keys())
@@ -43,7 +43,7 @@ class NotPlain(Exception):
 
 
 def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build one object. Raises ValueError where a name stands twice: readers differ on which one counts (T2)."""
+    """Build one object. Raises ValueError where a name stands twice: readers differ on which counts (T2)."""
     built = dict(pairs)
     if len(built) != len(pairs):
         raise ValueError("a name stands twice in one object")
@@ -96,8 +96,8 @@ def parse_canonical(
 def canonical(value: JSONValue, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> bytes:
     """Return the RFC 8785 bytes of a JSON value, also of one that was built in this process.
 
-    Only dict with str keys, list, str, int, float, bool and None themselves are JSON values: a subclass, a tuple or a
-    date may be written in more than one way. Raises Malformed, naming the problem and the JSON pointer.
+    Only dict with str keys, list, str, int, float, bool and None themselves are JSON values: a subclass, a tuple
+    or a date may be written in more than one way. Raises Malformed, naming problem and JSON pointer.
     """
     check_depth_limit(max_depth)
     try:
@@ -109,8 +109,16 @@ def canonical(value: JSONValue, *, max_bytes: int = MAX_BYTES, max_depth: int = 
 
 
 def record_bytes(body: dict[str, JSONValue]) -> bytes:
-    """Return the canonical bytes of a record of ours: ASCII names and no fractions, by its class. Nothing is checked."""
+    """Return the canonical bytes of a record of ours, which has ASCII names and no fractions by its class.
+
+    For trusted input only: that is not checked.
+    """
     return orjson.dumps(body, option=SEALED)
+
+
+def reread(written: bytes) -> JSONValue:
+    """Return a fresh value of bytes that are canonical already."""
+    return orjson.loads(written)
 
 
 fragment = orjson.Fragment
@@ -120,7 +128,7 @@ fragment = orjson.Fragment
 def check_bounds(raw: bytes, max_bytes: int, max_depth: int) -> None:
     """Raise Malformed for a document that is too long or too deep to be looked at."""
     if len(raw) > max_bytes:
-        raise Malformed(f"{len(raw)} bytes, more than the {max_bytes} allowed", f"byte {max_bytes}")
+        raise Malformed(f"{len(raw)} bytes, more than {max_bytes}", f"byte {max_bytes}")
     check_depth_limit(max_depth)
     if raw.count(b"[") + raw.count(b"{") > max_depth and is_deeper(raw, max_depth):
         raise refusal.of_depth(STRING, raw, max_depth)
@@ -128,11 +136,11 @@ def check_bounds(raw: bytes, max_bytes: int, max_depth: int) -> None:
 
 def check_depth_limit(max_depth: int) -> None:
     if max_depth > DEEPEST:
-        raise ValueError(f"a depth limit of {max_depth} is above {DEEPEST}, the deepest that is safe to write")
+        raise ValueError(f"a depth limit of {max_depth} is above {DEEPEST}, the deepest that is safe")
 
 
 def is_deeper(raw: bytes, max_depth: int) -> bool:
-    """Tell whether brackets outside strings ever stand deeper than `max_depth`. One pass, no recursion (T4)."""
+    """Tell whether brackets outside strings ever nest deeper than `max_depth`, without recursion (T4)."""
     brackets = STRING.sub(b"", raw).translate(None, NOT_BRACKETS)
     depths = accumulate(map(STEP.__getitem__, brackets))
     return next(filter(max_depth.__lt__, depths), None) is not None
@@ -157,7 +165,7 @@ def has_surrogates(raw: bytes) -> bool:
 
 
 def is_unpaired(value: JSONValue) -> bool:
-    """Tell whether a string somewhere in `value` holds half a character, which has no UTF-8 (RFC 8785 3.2.2.2)."""
+    """Tell whether a string in `value` holds half a character, which has no UTF-8 (RFC 8785 3.2.2.2)."""
     try:
         orjson.dumps(value)
     except orjson.JSONEncodeError:
@@ -166,9 +174,9 @@ def is_unpaired(value: JSONValue) -> bool:
 
 
 def sized(written: bytes, max_bytes: int) -> bytes:
-    """Return `written`. Raises Malformed when it is too long to be read again: 1e15 grows when it is written out."""
+    """Return `written`. Raises Malformed when it is too long to be read again: 1e15 grows when written out."""
     if len(written) > max_bytes:
-        raise Malformed(f"{len(written)} canonical bytes, more than the {max_bytes} allowed", f"byte {max_bytes}")
+        raise Malformed(f"{len(written)} canonical bytes, more than {max_bytes}", f"byte {max_bytes}")
     return written
 
 
@@ -208,7 +216,10 @@ SCALARS = frozenset({int, bool, type(None)})
 
 
 def names_are_ascii(names: Iterable[Any]) -> bool:
-    """Tell whether all names sort alike as bytes and as UTF-16 (RFC 8785 3.2.3). Raises ValueError unless all are str."""
+    """Tell whether the names sort alike as bytes and as UTF-16 (RFC 8785 section 3.2.3).
+
+    Raises ValueError for a name that is not a str.
+    """
     ascii_only = True
     for name in names:
         if type(name) is not str:

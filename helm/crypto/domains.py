@@ -1,7 +1,7 @@
 """The context lines: what kind of statement a signature or a hash is about.
 
-A signature covers its context line and then canonical bytes, so that a signature over a receipt is never one over an
-approval, whatever the bytes say (T5). Internal hashes carry theirs for the same reason.
+A signature covers its context line and then canonical bytes, so that a signature over a receipt is never one
+over an approval, whatever the bytes say (T5). Internal hashes carry theirs for the same reason.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
         KeyPurpose.EMERGENCY: frozenset({FREEZE}),
     }
 )
-"""Which statements each purpose may sign. No statement stands twice, so a key stolen for one thing buys one thing."""
+"""Which statements each purpose may sign. None stands twice: a key stolen for one thing buys one thing."""
 
 
 def check_may_sign(purpose: KeyPurpose, domain: bytes) -> None:

@@ -1,8 +1,8 @@
 """Ed25519, strictly: one kind of statement per key, and one answer for every signature.
 
-RFC 8032 leaves room: what one library accepts, the next refuses. A receipt that verifies here must verify anywhere, and
-its signature must have one form only, because the next receipt links to it (T5). So the odd ones are refused before
-libsodium is asked: S not below L, a key or an R that is of low order or not in canonical form.
+RFC 8032 leaves room: what one library accepts, the next refuses. A receipt that verifies here must verify
+anywhere, and its signature must have one form only, because the next receipt links to it (T5). So the odd ones are
+refused before libsodium is asked: S not below L, a key or an R that is of low order or not in canonical form.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Y_BITS = 2**255 - 1
 Y_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 
 LOW_ORDER_Y = frozenset({1, P - 1, 0, Y_OF_ORDER_8, P - Y_OF_ORDER_8})
-"""y of all eight points whose order divides the cofactor 8 (RFC 8032 section 5.1): the identity, the one of order 2,
-two of order 4, four of order 8. It holds whatever the sign bit says, so x = 0 with its sign set is among them."""
+"""y of all eight points whose order divides the cofactor 8 (RFC 8032 section 5.1): the identity, the one of
+order 2, two of order 4, four of order 8. The sign bit does not matter: x = 0 with its sign set is among them."""
 
 
 class SignatureInvalid(Exception):
@@ -81,23 +81,21 @@ class SigningKey:
             raise ValueError(f"an Ed25519 seed has {SEED_BYTES} bytes")
         public, secret = nacl.bindings.crypto_sign_seed_keypair(seed)
         return cls(
-            key_id=key_id(public), purpose=purpose, public_key=public.hex(), secret=secret, signs=SIGNS[purpose]
+            key_id=key_id(public),
+            purpose=purpose,
+            public_key=public.hex(),
+            secret=secret,
+            signs=SIGNS[purpose],
         )
 
     def sign(self, domain: bytes, message: bytes) -> str:
-        """Return 128 hex digits over domain and message. Raises PurposeMismatch before the secret is touched."""
+        """Return 128 hex digits over domain and message. Raises PurposeMismatch, the secret untouched."""
         if domain not in self._signs:
             raise PurposeMismatch(self.purpose, domain)
         return nacl.bindings.crypto_sign(domain + message, self._secret)[:SIGNATURE_BYTES].hex()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a signing key does not leave the process it was read in")
-
-    def __copy__(self) -> NoReturn:
-        raise TypeError("a signing key is not copied")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        raise TypeError("a signing key is not copied")
 
 
 @attrs.frozen(kw_only=True)
@@ -140,7 +138,10 @@ def verify(public_key: str, domain: bytes, message: bytes, signature: str) -> No
 
 
 def from_lower_hex(digits: str, size: int, what: str) -> bytes:
-    """Return `size` bytes from their one written form; fromhex alone takes capitals and blanks. Raises SignatureInvalid."""
+    """Return `size` bytes from their one written form: fromhex alone takes capitals and blanks.
+
+    Raises SignatureInvalid.
+    """
     try:
         raw = bytes.fromhex(digits)
     except ValueError:

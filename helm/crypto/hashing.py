@@ -16,7 +16,7 @@ def sha256(data: bytes) -> str:
 
 
 def hash_in(domain: bytes, data: bytes) -> str:
-    """Return the written hash of `data` under its context line, so that no hash of one kind is one of another."""
+    """Return the written hash of `data` under its context line: no hash of one kind is one of another."""
     return PREFIX + hashlib.sha256(domain + data).hexdigest()
 
 

@@ -1,7 +1,8 @@
 """Which JSON numbers mean the same to every reader.
 
-JSON numbers are IEEE 754 doubles (RFC 8785 section 3.2.2.3, RFC 7493 section 2.2). An integer beyond 2^53-1 would be
-one number here and another in the next program that checks the receipt (T4), so it is refused, however it is written.
+JSON numbers are IEEE 754 doubles (RFC 8785 section 3.2.2.3, RFC 7493 section 2.2). An integer beyond 2^53-1
+would be one number here and another in the next program that checks the receipt, so it is refused,
+however it is written (T2).
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def integer(token: str) -> int:
 def number(token: str) -> int | float:
     """Return the value of a token with a fraction or an exponent, as its canonical form would be read back.
 
-    1.0, 1e0 and 1 have the same canonical bytes, so they are the same value here: what a policy looks at is what the
-    hash covers and what is dispatched. Raises Unsafe.
+    1.0, 1e0 and 1 have the same canonical bytes, so they are the same value here: what a policy looks at is
+    what the hash covers and what is dispatched (T2). Raises Unsafe.
     """
     value = float(token)
     check_double(value)
@@ -48,7 +49,7 @@ def number(token: str) -> int | float:
 
 
 def check_double(value: float) -> None:
-    """Raise Unsafe for a double that has no canonical form, or whose canonical form would not be accepted again."""
+    """Raise Unsafe for a double without a canonical form, or with one that would not be accepted again."""
     magnitude = abs(value)
     if not magnitude < INFINITY:
         raise Unsafe("a number that is not finite")

@@ -1,7 +1,7 @@
 """Why JSON was refused, at which place: looked up only after the refusal is certain.
 
-The fast path knows that something is wrong; this one says what, for the person who has to mend it. It decides nothing:
-whatever it finds or fails to find, the document stays refused.
+The fast path knows that something is wrong; this one says what, for the person who has to mend it. It decides
+nothing: whatever it finds or fails to find, the document stays refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BRACKET = re.compile(rb"[\[\]{}]")
 BOM = b"\xef\xbb\xbf"
 
 SHOWN = 40
-"""Characters of an offending name that are repeated to the sender: enough to find it, too few to fill a log."""
+"""Characters of an offending name that are repeated to the sender: they find it and do not fill a log."""
 
 
 def of_depth(string: re.Pattern[bytes], raw: bytes, max_depth: int) -> Malformed:
