@@ -96,8 +96,8 @@ def parse_canonical(
 def canonical(value: JSONValue, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> bytes:
     """Return the RFC 8785 bytes of a JSON value, also of one that was built in this process.
 
-    Only dict with str keys, list, str, int, float, bool and None themselves are JSON values: a subclass, a tuple
-    or a date may be written in more than one way. Raises Malformed, naming problem and JSON pointer.
+    Only dict with str keys, list, str, int, float, bool and None themselves are JSON values: a subclass, a
+    tuple or a date may be written in more than one way. Raises Malformed, naming problem and JSON pointer.
     """
     check_depth_limit(max_depth)
     try:
@@ -174,7 +174,7 @@ def is_unpaired(value: JSONValue) -> bool:
 
 
 def sized(written: bytes, max_bytes: int) -> bytes:
-    """Return `written`. Raises Malformed when it is too long to be read again: 1e15 grows when written out."""
+    """Return `written`. Raises Malformed when it is too long to be read again: 1e15 grows when written."""
     if len(written) > max_bytes:
         raise Malformed(f"{len(written)} canonical bytes, more than {max_bytes}", f"byte {max_bytes}")
     return written

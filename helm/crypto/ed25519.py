@@ -1,8 +1,8 @@
 """Ed25519, strictly: one kind of statement per key, and one answer for every signature.
 
 RFC 8032 leaves room: what one library accepts, the next refuses. A receipt that verifies here must verify
-anywhere, and its signature must have one form only, because the next receipt links to it (T5). So the odd ones are
-refused before libsodium is asked: S not below L, a key or an R that is of low order or not in canonical form.
+anywhere, and its signature must have one form only, because the next receipt links to it (T5). So the odd
+ones are refused before libsodium is asked: S not below L, a key or an R of low order or not canonical.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Y_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C
 
 LOW_ORDER_Y = frozenset({1, P - 1, 0, Y_OF_ORDER_8, P - Y_OF_ORDER_8})
 """y of all eight points whose order divides the cofactor 8 (RFC 8032 section 5.1): the identity, the one of
-order 2, two of order 4, four of order 8. The sign bit does not matter: x = 0 with its sign set is among them."""
+order 2, two of order 4, four of order 8. Whatever the sign bit: x = 0 with its sign set is among them."""
 
 
 class SignatureInvalid(Exception):
