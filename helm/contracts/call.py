@@ -30,6 +30,8 @@ class CallContext:
 
     credential_hash: str = ""
     """Hash of the credential that authenticated the caller, "" for an embedded caller."""
+    claimed_principal: str = ""
+    """Whom the caller says it is, where it says so; the call's principal is whom the credential says it is."""
     trust: Trust = Trust.UNTRUSTED
     texts: tuple[str, ...] = ()
     """Untrusted text that came with the call and is to be scanned (gate 4)."""

@@ -17,6 +17,8 @@ class Decision:
     in roster order, up to and including the one that refused.
     """
 
+    approval_expires_at_ms: int
+    """When the approval that this ESCALATE asks for expires, 0 where it asks for none."""
     approval_id: str
     args_hash: str
     authz_snapshot_hash: str
@@ -34,6 +36,8 @@ class Decision:
     input_schema_hash: str
     intent_hash: str
     kernel_epoch: int
+    labels: tuple[str, ...]
+    """Taint labels that came with the call; its session carries them from here on."""
     log_id: str
     output_schema_hash: str
     p0_ceiling_hash: str
@@ -49,6 +53,8 @@ class Decision:
     tenant: str
     tool: str
     transport: str
+    velocity_window_s: int
+    """The window in which this call counts towards its tool's velocity, 0 where none watches it."""
     verdict: str
 
     def __attrs_post_init__(self) -> None:

@@ -24,6 +24,9 @@ from helm.guardian.world import world_body
 PERMIT_TTL_MS = 10_000
 """How long an ALLOW may wait for its dispatch; the belt needs milliseconds, a hung disk may need more (T6)."""
 
+INTERVENTION_EXPIRES_S = 3600
+"""How long an intervention waits where the policy names no approval rule of its own."""
+
 
 class Finding(NamedTuple):
     """How far the roster came, and the answer."""
@@ -72,6 +75,7 @@ def call_body(call: ToolCall) -> dict[str, JSONValue]:
         "approval_id": call.approval_id,
         "args_hash": call.args_hash,
         "arguments": b64encode(call.arguments).decode() if call.malformed else fragment(call.arguments),
+        "claimed_principal": context.claimed_principal,
         "credential_hash": context.credential_hash,
         "delegation_id": call.delegation_id,
         "delegation_proof": call.delegation_proof,
@@ -98,6 +102,7 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
     call, world, rule, policy = inquiry.call, inquiry.world, inquiry.rule, inquiry.world.policy
     passes = GATE_WORDS[finding.passed]
     content = Decision(
+        approval_expires_at_ms=_approval_deadline(inquiry, finding),
         approval_id=_approval_id(inquiry, finding),
         args_hash=call.args_hash,
         authz_snapshot_hash="",
@@ -115,6 +120,7 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         input_schema_hash=rule.input_schema_hash if rule else "",
         intent_hash=inquiry.intent_hash,
         kernel_epoch=world.kernel_epoch,
+        labels=call.context.labels,
         log_id=world.log_id,
         output_schema_hash=rule.output_schema_hash if rule else "",
         p0_ceiling_hash=policy.p0_ceiling_hash if policy else "",
@@ -130,6 +136,7 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         tenant=call.tenant,
         tool=call.tool,
         transport=call.source.transport,
+        velocity_window_s=rule.velocity.window_s if rule and rule.velocity else 0,
         verdict=finding.verdict.value,
     )
     return seal_decision(content)
@@ -140,6 +147,14 @@ def _approval_id(inquiry: Inquiry, finding: Finding) -> str:
     if finding.verdict is Verdict.ESCALATE:
         return content_id("apr_", inquiry.intent_hash)
     return inquiry.call.approval_id
+
+
+def _approval_deadline(inquiry: Inquiry, finding: Finding) -> int:
+    if finding.verdict is not Verdict.ESCALATE:
+        return 0
+    rule = inquiry.declared()
+    expires_s = rule.approval.expires_s if rule.approval is not None else INTERVENTION_EXPIRES_S
+    return inquiry.world.now_ms + expires_s * 1000
 
 
 def seal_decision(content: Decision) -> Sealed[Decision]:

@@ -30,8 +30,6 @@ class World:
     """The call's idempotency key was claimed before with other bytes."""
     connector_halted: str
     """Why the tool's connector is halted, "" while it is not."""
-    credential_owner: str
-    """The principal that the call's credential belongs to, "" for an embedded caller."""
     fingerprint: str
     fingerprint_at_boot: str
     frozen: str

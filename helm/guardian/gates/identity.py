@@ -10,10 +10,10 @@ from helm.guardian.inquiry import Inquiry, Office
 def check(inquiry: Inquiry) -> None:
     """Refuse a borrowed credential, a borrowed or closed session, and a tool credential the principal does not hold.
 
-    An embedded caller has no credential to compare; the tool credential is a question for declared tools only.
+    A caller that names no principal is whom its credential says; the tool credential is a question for declared tools.
     """
     call, world = inquiry.call, inquiry.world
-    if world.credential_owner and world.credential_owner != call.principal:
+    if call.context.claimed_principal not in ("", call.principal):
         _refuse("the credential belongs to another principal")
     if world.session_owner and world.session_owner != call.principal:
         _refuse("the session belongs to another principal")

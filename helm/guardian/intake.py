@@ -1,0 +1,111 @@
+"""PEP boundary: turn what a caller sent into a ToolCall whose arguments can no longer change (T2)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import urlsafe_b64encode
+
+import attrs
+
+from helm.contracts.call import EMBEDDED, NO_CONTEXT, CallContext, Source, ToolCall
+from helm.contracts.errors import Invalid, Malformed
+from helm.contracts.form import JSONValue
+from helm.crypto.canonical import canonical, parse_canonical, reread
+from helm.crypto.hashing import sha256
+
+MAX_NAME = 256
+"""Longest name of a session, tenant, principal, tool, key or approval: they stand in every record (T4)."""
+
+NAME = re.compile(r"[!-~]{1,256}")
+"""A name is visible ASCII: what a person reads in a receipt is what was compared."""
+
+
+@attrs.frozen(kw_only=True)
+class Caller:
+    """Who is calling, as a door has established it, and in which session."""
+
+    tenant: str
+    principal: str
+    session_id: str
+    source: Source = EMBEDDED
+    context: CallContext = NO_CONTEXT
+
+
+@attrs.frozen(kw_only=True)
+class Terms:
+    """What a caller may say about a call besides its tool and arguments; all of it optional."""
+
+    idempotency_key: str = ""
+    approval_id: str = ""
+    delegation_id: str = ""
+    delegation_verifier: str = attrs.field(default="", repr=False)
+    delegation_sequence: int = 0
+
+
+PLAIN = Terms()
+
+
+def admit(caller: Caller, tool: str, arguments: bytes | JSONValue, terms: Terms = PLAIN) -> ToolCall:
+    """Return the frozen call. `arguments` are JSON bytes, or a JSON value built in this process.
+
+    Arguments that are not acceptable JSON become a malformed call, to be refused with a record and a receipt. Raises
+    Invalid for a name that cannot stand in a record: such a call cannot be framed.
+    """
+    _check_names(caller, tool, terms)
+    malformed = ""
+    try:
+        if type(arguments) is bytes:
+            parsed, written = parse_canonical(arguments)
+        else:
+            written = canonical(arguments)
+            parsed = reread(written)  # a copy: what the caller still holds may change, what was hashed may not
+    except Malformed as problem:
+        parsed, malformed = None, str(problem)
+        written = arguments if type(arguments) is bytes else repr(type(arguments)).encode()
+    return ToolCall(
+        session_id=caller.session_id,
+        tenant=caller.tenant,
+        principal=caller.principal,
+        tool=tool,
+        arguments=written,
+        args_hash=sha256(written),
+        parsed=parsed,
+        malformed=malformed,
+        idempotency_key=terms.idempotency_key,
+        delegation_id=terms.delegation_id,
+        delegation_proof=_s256(terms.delegation_verifier) if terms.delegation_verifier else "",
+        delegation_sequence=terms.delegation_sequence,
+        approval_id=terms.approval_id,
+        source=caller.source,
+        context=caller.context,
+    )
+
+
+def _check_names(caller: Caller, tool: str, terms: Terms) -> None:
+    for where, name in (
+        ("tool", tool),
+        ("session_id", caller.session_id),
+        ("principal", caller.principal),
+        ("tenant", caller.tenant),
+    ):
+        check_name(name, where)
+    if terms is not PLAIN:
+        for where, name in (
+            ("idempotency_key", terms.idempotency_key),
+            ("approval_id", terms.approval_id),
+            ("delegation_id", terms.delegation_id),
+        ):
+            if name:
+                check_name(name, where)
+
+
+def check_name(name: JSONValue, where: str) -> None:
+    """Raise Invalid unless `name` is 1 to 256 characters of visible ASCII."""
+    if type(name) is not str or NAME.fullmatch(name) is None:
+        raise Invalid(f"{where} must be 1 to {MAX_NAME} characters of visible ASCII", where, "choose a plain name")
+
+
+def _s256(verifier: str) -> str:
+    """Return the S256 challenge of a PKCE verifier (RFC 7636 section 4.2)."""
+    return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()

@@ -1,0 +1,110 @@
+"""The guardian's memory: everything it knows from earlier nodes, and the World it makes of that for one call.
+
+The memory is a fold. Live, each decision and command is noted as it is made; after a restart the same notes are made
+from the journal, and the same memory comes of it.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from helm.contracts.call import ToolCall
+from helm.contracts.decision import Decision
+from helm.contracts.reason import ReasonCode
+from helm.contracts.receipt import Receipt
+from helm.contracts.verdict import Status, Verdict
+from helm.guardian.approvals import Approvals, Parked
+from helm.guardian.freezes import Freezes
+from helm.guardian.ledger import Ledger
+from helm.guardian.policy import Policy
+from helm.guardian.sessions import Sessions
+from helm.guardian.velocity import Velocity
+from helm.guardian.world import World
+
+RELEASING = frozenset({Status.NOT_DISPATCHED, Status.INTERRUPTED})
+"""Outcomes that prove that nothing happened: only they give a reservation back."""
+
+
+@attrs.frozen(kw_only=True)
+class Boot:
+    """What is fixed from the start of a kernel to its end."""
+
+    fingerprint: str
+    kernel_epoch: int
+    log_id: str
+
+
+@attrs.define
+class Memory:
+    """What the guardian remembers."""
+
+    policy: Policy | None = None
+    sessions: Sessions = attrs.field(factory=Sessions)
+    ledger: Ledger = attrs.field(factory=Ledger)
+    velocity: Velocity = attrs.field(factory=Velocity)
+    freezes: Freezes = attrs.field(factory=Freezes)
+    approvals: Approvals = attrs.field(factory=Approvals)
+    halted: dict[str, str] = attrs.field(factory=dict)
+    """Connectors that drifted, and why; halted until an operator resumes them (T3)."""
+
+    def world(self, call: ToolCall, boot: Boot, *, now_ms: int, call_seq: int, fingerprint: str, conflict: bool) -> World:
+        """Return what a gate may look at for `call` at `now_ms`."""
+        policy = self.policy
+        rule = policy.tool(call.tool) if policy is not None else None
+        binding = self.sessions.find(call.session)
+        watched = rule.velocity if rule is not None else None
+        return World(
+            budgets=self.ledger.standing(policy, call, now_ms),
+            call_seq=call_seq,
+            claim_conflict=conflict,
+            connector_halted=self.halted.get(rule.connector, "") if rule is not None else "",
+            fingerprint=fingerprint,
+            fingerprint_at_boot=boot.fingerprint,
+            frozen=self.freezes.covering(call.tenant, call.principal),
+            kernel_epoch=boot.kernel_epoch,
+            log_id=boot.log_id,
+            now_ms=now_ms,
+            policy=policy,
+            session_closed=binding is not None and binding.closed_at(now_ms),
+            session_labels=binding.labels if binding is not None else (),
+            session_owner=binding.principal if binding is not None else "",
+            velocity=0
+            if watched is None
+            else self.velocity.count((call.tenant, call.principal, call.tool), now_ms, watched.window_s),
+        )
+
+    def note_decision(self, decision: Decision) -> None:
+        """Remember one decision: the session it bound and tainted, the budget it reserved, the approval it parked."""
+        session = (decision.tenant, decision.session_id)
+        self.sessions.bind(session, decision.principal, decision.decided_at_ms)
+        if decision.labels:
+            self.sessions.taint(session, decision.principal, decision.labels)
+        if decision.velocity_window_s:
+            self.velocity.note((decision.tenant, decision.principal, decision.tool), decision.decided_at_ms)
+        if decision.verdict == Verdict.ALLOW:
+            self.ledger.reserve(decision.budget_reservation)
+        elif decision.verdict == Verdict.ESCALATE:
+            self.approvals.park(_parked(decision))
+
+    def note_outcome(self, decision: Decision, receipt: Receipt, connector: str) -> None:
+        """Remember what became of an ALLOWed call: a released reservation, a halted connector."""
+        if receipt.status in RELEASING:
+            self.ledger.release(decision.budget_reservation)
+        if receipt.reason_code == ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT:
+            self.halted[connector] = f"its output for {decision.tool} broke the pinned schema"
+
+
+def _parked(decision: Decision) -> Parked:
+    return Parked(
+        approval_id=decision.approval_id,
+        args_hash=decision.args_hash,
+        expires_at_ms=decision.approval_expires_at_ms,
+        intent_hash=decision.intent_hash,
+        policy_hash=decision.policy_hash,
+        principal=decision.principal,
+        reason_code=decision.reason_code,
+        requested_at_ms=decision.decided_at_ms,
+        session_id=decision.session_id,
+        tenant=decision.tenant,
+        tool=decision.tool,
+    )
