@@ -67,18 +67,17 @@ class Destination:
     port: int
     is_ip: bool
 
-    @classmethod
-    def parse(cls, text: str) -> Destination:
-        """Read a URL or host[:port]; raises Refused(DATA_EGRESS_BLOCKED) on anything unclear."""
-        scheme, host, port, is_ip, _ = _read(text)
-        return cls(scheme=scheme, host=host, port=port, is_ip=is_ip)
-
-    @property
-    def text(self) -> str:
-        """The one spelling: [scheme://]host[:port], IPv6 in brackets, default ports written out."""
+    def __str__(self) -> str:
+        """Return the one spelling: [scheme://]host[:port], IPv6 in brackets, default ports written out."""
         scheme = f"{self.scheme}://" if self.scheme else ""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}{host}:{self.port}" if self.port else f"{scheme}{host}"
+
+
+def normalise(text: str) -> Destination:
+    """Read a URL or host[:port]; raises Refused(DATA_EGRESS_BLOCKED) on anything unclear."""
+    scheme, host, port, is_ip, _ = _read(text)
+    return Destination(scheme=scheme, host=host, port=port, is_ip=is_ip)
 
 
 @attrs.frozen(kw_only=True)
@@ -135,9 +134,9 @@ def check_destination(
 ) -> None:
     """Refuse what any deny pattern touches or no allow pattern matches: nothing declared, nothing reached."""
     if any(pattern.touches(destination) for pattern in deny):
-        raise _refused(destination.text, "is denied by the policy")
+        raise _refused(str(destination), "is denied by the policy")
     if not any(pattern.matches(destination) for pattern in allow):
-        raise _refused(destination.text, "is not among the destinations the policy declares")
+        raise _refused(str(destination), "is not among the destinations the policy declares")
 
 
 def _read(text: str) -> tuple[str, str, int, bool, str]:
