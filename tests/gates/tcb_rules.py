@@ -133,11 +133,15 @@ def _walk_chain(dotted: list[str], bound: Mapping[str, str]) -> str | None:
 
 def _module_at(module: str, name: str) -> str | None:
     """The true name of the module that `module.name` is, or None when it is no module."""
-    try:
-        return importlib.import_module(f"{module}.{name}").__name__
-    except ImportError:
-        found = getattr(importlib.import_module(module), name, None)
+    found = _loaded(f"{module}.{name}") or getattr(_loaded(module), name, None)
     return found.__name__ if isinstance(found, ModuleType) else None
+
+
+def _loaded(module: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
 
 
 def _dotted(node: ast.expr) -> list[str]:

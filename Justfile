@@ -1,0 +1,56 @@
+# Run inside an environment that holds `pip install -e '.[test]'`.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# List what there is.
+_default:
+    @just --list
+
+# The whole of CI.
+check: style types layers full
+
+# Format, and mend what can be mended without thinking.
+fix:
+    ruff format .
+    ruff check --fix .
+
+style:
+    ruff format --check .
+    ruff check .
+
+types:
+    mypy
+
+layers:
+    lint-imports
+
+# Every test, the slow ones too, and how far they walk through the trusted base.
+full:
+    pytest -m "slow or not slow" --cov --cov-report=json:.coverage.json
+    python -m tests.gates.coverage_gate .coverage.json
+
+# The tests that a change should wait for.
+test *args:
+    pytest {{ args }}
+
+# The figures, as ratios taken in one run.
+bench *args:
+    python -m bench {{ args }}
+
+# One governed call of every kind, then the pack verified by a second process.
+demo *args:
+    helm demo {{ args }}
+
+# Write constraints.txt anew: everything that today's exact dependencies bring along.
+lock:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    place=$(mktemp -d)
+    trap 'rm -rf "$place"' EXIT
+    python3 -m venv "$place/venv"
+    "$place/venv/bin/pip" install --quiet --editable '.[test]'
+    {
+      echo "# Every distribution that an install with tests brings along, exact. Written by: just lock"
+      echo "# Install on it with: pip install -c constraints.txt -e '.[test]'"
+      "$place/venv/bin/pip" freeze --exclude-editable
+    } > constraints.txt

@@ -1,0 +1,32 @@
+"""What holds for every test: no luck, no network."""
+
+import sys
+from ipaddress import ip_address
+from typing import Any, Final
+
+from hypothesis import settings
+
+# A shared machine is slow at odd moments, and a test that failed once must fail again.
+settings.register_profile("house", deadline=None, derandomize=True, database=None)
+settings.load_profile("house")
+
+WATCHED: Final = frozenset({"socket.connect", "socket.sendto"})
+
+
+def _stay_on_this_machine(event: str, args: tuple[Any, ...]) -> None:
+    """Refuse a connection to anything but loopback or a local socket, whoever opens it in this process."""
+    if event not in WATCHED or not isinstance(args[1], tuple):
+        return
+    host = args[1][0]
+    if not _is_home(host):
+        raise RuntimeError(f"a test tried to reach {host}: simulate the production port instead")
+
+
+def _is_home(host: str) -> bool:
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+sys.addaudithook(_stay_on_this_machine)
