@@ -1,8 +1,8 @@
 """Private keys at rest: one Ed25519 key per file, PEM PKCS#8, for its owner's eyes only.
 
 The first line of the file says what the key is for (RFC 7468 section 2 lets text stand before the PEM), so
-that an approval key that is copied over an execution key is refused, not used. Reading and writing block: keys
-are read once, before the kernel opens.
+that an approval key copied over an execution key is refused, not used. Reading and writing block: keys are
+read once, before the kernel opens.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def write_durably(descriptor: int, path: Path, content: bytes) -> None:
 
 
 def read(path: Path, purpose: KeyPurpose) -> SigningKey:
-    """Return the key of a file that is made for `purpose` and that only its owner can read. Raises Invalid."""
+    """Return the key of a file made for `purpose` that only its owner can read. Raises Invalid."""
     try:
         descriptor = os.open(path, READ_FLAGS)
     except OSError as error:
@@ -84,7 +84,7 @@ def read(path: Path, purpose: KeyPurpose) -> SigningKey:
 
 
 def from_pem(pem: bytes, purpose: KeyPurpose, where: str) -> SigningKey:
-    """Return the key for `purpose` in the `pem` found at `where`. Raises Invalid, which never quotes the key."""
+    """Return the key for `purpose` in the `pem` found at `where`. Raises Invalid, never quoting the key."""
     if len(pem) > MAX_BYTES or pem.count(BEGIN) != 1:
         raise Invalid("not one PEM private key", where, "keep one key in one file")
     check_purpose(pem[: pem.index(BEGIN)], purpose, where)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -141,9 +140,12 @@ def check_depth_limit(max_depth: int) -> None:
 
 def is_deeper(raw: bytes, max_depth: int) -> bool:
     """Tell whether brackets outside strings ever nest deeper than `max_depth`, without recursion (T4)."""
-    brackets = STRING.sub(b"", raw).translate(None, NOT_BRACKETS)
-    depths = accumulate(map(STEP.__getitem__, brackets))
-    return next(filter(max_depth.__lt__, depths), None) is not None
+    depth = 0
+    for bracket in STRING.sub(b"", raw).translate(None, NOT_BRACKETS):
+        depth += STEP[bracket]
+        if depth > max_depth:
+            return True
+    return False
 
 
 def decode(decoder: json.JSONDecoder, raw: bytes) -> JSONValue:

@@ -10,6 +10,11 @@ ID_DIGITS = 32
 """Hex digits of a hash that stand in an id. 128 bits name a thing; only the full hash is ever trusted."""
 
 
+def digest(data: bytes) -> bytes:
+    """Return the 32 raw bytes of the hash, for what is hashed again before anyone reads it."""
+    return hashlib.sha256(data).digest()
+
+
 def sha256(data: bytes) -> str:
     """Return the written hash of `data`."""
     return PREFIX + hashlib.sha256(data).hexdigest()

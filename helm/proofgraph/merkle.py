@@ -8,12 +8,13 @@ them out.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import sha256
 
 import attrs
 
+from helm.crypto.hashing import digest
+
 HASH_BYTES = 32
-EMPTY_ROOT = sha256(b"").digest()
+EMPTY_ROOT = digest(b"")
 """The root of no leaves (RFC 9162 section 2.1.1)."""
 
 
@@ -23,12 +24,12 @@ class ProofInvalid(Exception):
 
 def leaf_hash(data: bytes) -> bytes:
     """Return the hash of one leaf's bytes (RFC 9162 section 2.1.1)."""
-    return sha256(b"\x00" + data).digest()
+    return digest(b"\x00" + data)
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of an inner node (RFC 9162 section 2.1.1)."""
-    return sha256(b"\x01" + left + right).digest()
+    return digest(b"\x01" + left + right)
 
 
 @attrs.frozen(kw_only=True)
