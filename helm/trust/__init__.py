@@ -1,0 +1,1 @@
+"""Which keys count, for what and since when: signed events, and the registry that is their fold."""

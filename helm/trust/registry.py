@@ -1,0 +1,189 @@
+"""The trust registry: which key counts, for what and from which moment on, folded from signed events.
+
+The rules, each held where its number stands below:
+
+1. an event follows the last one: next height, the last one's hash, this log, a later node
+2. it is signed by a trust-admin key that counted before it
+3. a key's name is its own key's, and it has one purpose for ever
+4. what was once known, rotated or revoked is never added again
+5. a rotated key still answers for what it signed before, a revoked one too; neither for anything after
+6. the last trust-admin key stays: nobody could say anything afterwards, not even that it was stolen
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from helm.contracts.errors import Invalid
+from helm.contracts.form import JSONValue
+from helm.crypto.domains import KeyPurpose
+from helm.crypto.ed25519 import PublicKey, SignatureInvalid
+from helm.trust.event import (
+    FIRST_PLACE,
+    EventKind,
+    Place,
+    TrustEvent,
+    check_signature,
+    event_hash,
+    log_id_of,
+)
+from helm.trust.known_key import KnownKey, Moment
+
+RESTORE = "the history of the keys was changed: restore the journal from a backup"
+
+
+@attrs.define
+class Registry:
+    """The keys of one log at a height. All of it follows from the log's events and the pinned first one."""
+
+    log_id: str
+    place: Place
+    """The place the next event must take."""
+    lamport: int
+    """The ProofGraph's clock at the latest event."""
+    keys: dict[str, KnownKey] = attrs.field(repr=False)
+
+    @classmethod
+    def begin(cls, first: TrustEvent, pinned_log_id: str, at_lamport: int = 1) -> Registry:
+        """Return the registry after the first event, whose hash must be the pinned one. Raises Invalid."""
+        if log_id_of(first) != pinned_log_id:
+            what = f"the log does not begin with the pinned genesis {pinned_log_id}"
+            raise Invalid(what, first.where, "this is another log's history, or the pin is another log's")
+        check_place(first, FIRST_PLACE)
+        if first.kind != EventKind.KEY_ADDED or first.purpose != KeyPurpose.TRUST_ADMIN:
+            raise Invalid("a log begins with the adding of a trust-admin key", first.where)
+        if first.signed_by != first.key_id:
+            raise Invalid("the first key signs for itself", first.where)
+        key = read_key(first)
+        check_signature(first, key)
+        moment = Moment(height=1, lamport=at_lamport)
+        known = KnownKey(public_key=key, purpose=KeyPurpose.TRUST_ADMIN, added=moment)
+        place = Place(height=2, prev_event_hash=event_hash(first), log_id=pinned_log_id)
+        return cls(log_id=pinned_log_id, place=place, lamport=at_lamport, keys={key.key_id: known})
+
+    @property
+    def height(self) -> int:
+        """How many events have been folded."""
+        return self.place.height - 1
+
+    def apply(self, event: TrustEvent, at_lamport: int) -> None:
+        """Fold the next event, of the node at `at_lamport`. Raises Invalid, and then nothing has changed."""
+        check_place(event, self.place)  # 1
+        if at_lamport <= self.lamport:
+            what = f"its node's lamport {at_lamport} is not after {self.lamport}"
+            raise Invalid(what, event.where, RESTORE)
+        check_signature(event, self._admin(event))  # 2
+        changed = self._changed(event, Moment(height=event.height, lamport=at_lamport))
+        self.keys.update(changed)
+        self.lamport = at_lamport
+        self.place = Place(height=event.height + 1, prev_event_hash=event_hash(event), log_id=self.log_id)
+
+    def require(self, key_id: str, purpose: KeyPurpose, lamport: int) -> PublicKey:
+        """Return the key that may have signed for `purpose` in the node at `lamport`. Raises Invalid."""
+        known = self.keys.get(key_id)
+        if known is None:
+            hint = "a signature by it proves nothing"
+            raise Invalid("no trust event ever added this key", f"key {key_id}", hint)
+        if known.purpose is not purpose:
+            raise Invalid(f"the key is for {known.purpose}, not for {purpose}", f"key {key_id}")
+        ended = known.ended(lamport)
+        if ended:
+            raise Invalid(f"the key {ended} and does not count at lamport {lamport}", f"key {key_id}")
+        return known.public_key
+
+    def snapshot(self) -> dict[str, JSONValue]:
+        """Return every key ever known, by name, as a JSON object. It proves nothing: the events do."""
+        return {
+            "log_id": self.log_id,
+            "height": self.height,
+            "lamport": self.lamport,
+            "last_event_hash": self.place.prev_event_hash,
+            "keys": [self.keys[key_id].body() for key_id in sorted(self.keys)],
+        }
+
+    def _admin(self, event: TrustEvent) -> PublicKey:
+        known = self.keys.get(event.signed_by)
+        if known is None or known.purpose is not KeyPurpose.TRUST_ADMIN or not known.is_active:
+            hint = "only an active trust-admin key changes which keys count"
+            raise Invalid(f"{event.signed_by} may not sign trust events", event.where, hint)
+        return known.public_key
+
+    def _changed(self, event: TrustEvent, moment: Moment) -> dict[str, KnownKey]:
+        key = read_key(event)  # 3
+        match event.kind:
+            case EventKind.KEY_ADDED:
+                return self._added(event, key, moment)
+            case EventKind.KEY_ROTATED:
+                return self._rotated(event, key, moment)
+            case EventKind.KEY_REVOKED:
+                return self._revoked(event, moment)
+            case _:
+                raise Invalid(f"no rule for {event.kind}", event.where)
+
+    def _added(self, event: TrustEvent, key: PublicKey, moment: Moment) -> dict[str, KnownKey]:
+        if event.key_id in self.keys:  # 4
+            raise Invalid("the key is known already, and is never added again", event.where, "make a new key")
+        return {event.key_id: KnownKey(public_key=key, purpose=KeyPurpose(event.purpose), added=moment)}
+
+    def _rotated(self, event: TrustEvent, key: PublicKey, moment: Moment) -> dict[str, KnownKey]:
+        old = self._of_same_purpose(event, event.replaces)
+        if not old.is_active:
+            raise Invalid(f"{event.replaces} does not count any more: nothing can replace it", event.where)
+        replaced = attrs.evolve(old, rotated=moment, replaced_by=event.key_id)
+        return {event.replaces: replaced, **self._added(event, key, moment)}
+
+    def _revoked(self, event: TrustEvent, moment: Moment) -> dict[str, KnownKey]:
+        known = self._of_same_purpose(event, event.key_id)
+        if known.revoked is not None:
+            raise Invalid("the key is revoked already", event.where)
+        if known.is_active and self._admins() == {event.key_id}:  # 6
+            hint = "rotate it, then revoke the old one"
+            raise Invalid("the last trust-admin key cannot be revoked", event.where, hint)
+        return {event.key_id: attrs.evolve(known, revoked=moment)}
+
+    def _of_same_purpose(self, event: TrustEvent, key_id: str) -> KnownKey:
+        known = self.keys.get(key_id)
+        if known is None:
+            raise Invalid(f"{key_id} was never added", event.where)
+        if known.purpose != event.purpose:  # 3
+            raise Invalid(f"{key_id} is for {known.purpose}, not for {event.purpose}", event.where)
+        return known
+
+    def _admins(self) -> set[str]:
+        admins = (known for known in self.keys.values() if known.purpose is KeyPurpose.TRUST_ADMIN)
+        return {known.public_key.key_id for known in admins if known.is_active}
+
+
+def fold(events: Iterable[tuple[TrustEvent, int]], pinned_log_id: str) -> Registry:
+    """Return the registry of all events of a log, each with its node's lamport. Raises Invalid."""
+    history = iter(events)
+    first = next(history, None)
+    if first is None:
+        raise Invalid("no trust event at all", f"log {pinned_log_id}", RESTORE)
+    registry = Registry.begin(first[0], pinned_log_id, first[1])
+    for event, at_lamport in history:
+        registry.apply(event, at_lamport)
+    return registry
+
+
+def check_place(event: TrustEvent, place: Place) -> None:
+    """Raise Invalid unless `event` stands at `place`: none left out, doubled, moved or from another log."""
+    if event.height != place.height:
+        raise Invalid(f"height {place.height} comes next, not {event.height}", event.where, RESTORE)
+    if event.prev_event_hash != place.prev_event_hash:
+        raise Invalid("it does not follow the event before it", event.where, RESTORE)
+    if event.log_id != place.log_id:
+        raise Invalid(f"it belongs to log {event.log_id!r}, not to {place.log_id!r}", event.where)
+
+
+def read_key(event: TrustEvent) -> PublicKey:
+    """Return the event's checked public key. Raises Invalid where it is unsound or under another's name."""
+    try:
+        key = PublicKey.from_hex(event.public_key)
+    except SignatureInvalid as problem:
+        raise Invalid(str(problem), event.where) from problem
+    if key.key_id != event.key_id:
+        raise Invalid(f"the key is {key.key_id}, not {event.key_id}", event.where)
+    return key
