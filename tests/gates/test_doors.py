@@ -1,10 +1,12 @@
 """Each library is imported through one door."""
 
 import tomllib
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import Final
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from tests.gates.door_rules import Doors, findings_in, used_doors
 from tests.gates.source import from_text, sources_under
@@ -47,6 +49,14 @@ def test_the_gate_lets_in(module: str, text: str) -> None:
 @pytest.mark.parametrize("package", ["helm", "actors"])
 def test_each_library_comes_through_its_door(package: str) -> None:
     assert [str(f) for source in sources_under(package) for f in findings_in(source, DOORS)] == []
+
+
+def test_every_library_with_a_door_is_a_dependency_of_ours() -> None:
+    """A library that another one happens to bring along is gone on the day that one drops it."""
+    listed = {*DOORS.one_door, *DOORS.anywhere["helm"], *DOORS.anywhere["actors"]}
+    declared = {canonicalize_name(text.partition("==")[0]) for text in requires("helm-kernel") or ()}
+    owners = packages_distributions()
+    assert {name for name in listed if canonicalize_name(owners[name][0]) not in declared} == set()
 
 
 def test_no_door_stands_open_for_nobody() -> None:
