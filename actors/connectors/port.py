@@ -1,0 +1,76 @@
+"""The Connector port: how an effect leaves the house, and the three ways in which it did not simply succeed.
+
+Which of the three a connector raises is evidence and ends up in a receipt, so it MUST NOT be a guess: what is not
+known is ConnectorUnknown. A connector MUST NOT retry, and MUST NOT send anything that is not in its order or its own
+configuration. The executor's cancel scope is its only deadline; a connector that is cancelled lets the cancellation
+pass. Any other exception counts as ConnectorFailed without its message.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+
+from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
+
+
+@attrs.frozen(kw_only=True)
+class Dispatch:
+    """One effect, exactly as it was judged.
+
+    `arguments` are the canonical bytes that `args_hash` covers and `parsed` is the value they were parsed to.
+    `destination` is normalised, and "" for a tool that reaches no network.
+    """
+
+    tool: str
+    operation: str
+    arguments: bytes = attrs.field(repr=False)
+    parsed: JSONValue = attrs.field(repr=False, eq=False)
+    args_hash: str
+    destination: str
+    connector: str
+    timeout_ms: int
+    decision_id: str
+    effect_id: str
+    intent_hash: str
+    idempotency_key: str
+    permit: bytes | None = attrs.field(repr=False)
+
+
+class Connector(Protocol):
+    """Something that can perform effects of one kind."""
+
+    async def dispatch(self, order: Dispatch, /) -> JSONValue:
+        """Perform the effect and return the answer; raises NotDispatched, ConnectorFailed, ConnectorUnknown."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what is held; no dispatch is under way and none follows."""
+        ...
+
+
+class ConnectorFailed(Exception):
+    """The effect ended, or never began, with an error that the other side or the transport told of."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ConnectorUnknown(Exception):
+    """The request left and no answer that can be trusted came back: the effect may have happened."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NotDispatched(Exception):
+    """Nothing left the house: the order was refused before its first byte was sent."""
+
+    def __init__(self, code: ReasonCode, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
