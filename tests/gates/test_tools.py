@@ -68,7 +68,6 @@ def test_ruff_wants_one_format() -> None:
     assert result.returncode == 1
 
 
-@pytest.mark.slow
 def test_mypy_refuses(tmp_path: Path) -> None:
     for code, text in TYPED.items():
         (tmp_path / f"{code.replace('-', '_')}.py").write_text(text, encoding="utf-8")
