@@ -1,8 +1,8 @@
 """Functions of this process as tools.
 
-An async function is awaited in place. A sync one runs in a worker thread, and that thread is abandoned when its
-deadline passes: nobody can stop a thread, so a function that hangs keeps one of this connector's places, and
-none of anybody else's.
+An async function is awaited in place. A sync one runs in a worker thread, and that thread is abandoned when
+its deadline passes: nobody can stop a thread, so a function that hangs keeps one of this connector's places,
+and none of anybody else's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Function = Callable[[Any], JSONValue | Awaitable[JSONValue]]
 
 
 class LocalConnector:
-    """Calls the function that an order's operation names; without an operation, the one of the tool's name."""
+    """Calls the function that an order's operation names or, without an operation, its tool."""
 
     def __init__(self, functions: Mapping[str, Function], *, max_threads: int = MAX_THREADS) -> None:
         threads = trio.CapacityLimiter(max_threads)
@@ -36,7 +36,7 @@ class LocalConnector:
         }
 
     async def dispatch(self, order: Dispatch, /) -> JSONValue:
-        """Return what the function returns; what it raises passes through, an exit from the process excepted."""
+        """Return what the function returns; what it raises passes, except an exit from the process."""
         function = self._functions.get(order.operation or order.tool)
         if function is None:
             name = order.operation or order.tool

@@ -1,9 +1,9 @@
 """The Connector port: how an effect leaves the house, and the three ways in which it did not simply succeed.
 
-Which of the three a connector raises is evidence and ends up in a receipt, so it MUST NOT be a guess: what is not
-known is ConnectorUnknown. A connector MUST NOT retry, and MUST NOT send anything that is not in its order or its own
-configuration. The executor's cancel scope is its only deadline; a connector that is cancelled lets the cancellation
-pass. Any other exception counts as ConnectorFailed without its message.
+Which of the three a connector raises is evidence and ends up in a receipt, so it MUST NOT be a guess: what
+is not known is ConnectorUnknown. A connector MUST NOT retry, and MUST NOT send anything that is not in its
+order or its own configuration. The executor's cancel scope is its only deadline; a connector that is
+cancelled lets the cancellation pass. Any other exception counts as ConnectorFailed, without its message.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Connector(Protocol):
     """Something that can perform effects of one kind."""
 
     async def dispatch(self, order: Dispatch, /) -> JSONValue:
-        """Perform the effect and return the answer; raises NotDispatched, ConnectorFailed, ConnectorUnknown."""
+        """Perform the effect and return its answer; raises one of the three below where it did not."""
         ...
 
     async def aclose(self) -> None:
