@@ -1,7 +1,7 @@
 """A trust event: one signed change of the set of keys that count (seed: T8, Trust Registry Manipulation).
 
 Every event signs over the hash of the event before it, so that none can be left out, put in, or moved. The
-first event is signed by the key it adds; its hash is the name of the log, and whoever verifies pins that name.
+first event is signed by the key it adds; its hash is the name of the log, and every verifier pins that name.
 """
 
 from __future__ import annotations

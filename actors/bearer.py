@@ -1,0 +1,137 @@
+"""Bearer keys: who a caller is, by a secret of which HELM keeps only the hash."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from enum import StrEnum
+from pathlib import Path
+
+import attrs
+
+from actors import durable
+from helm.contracts.errors import Invalid, Malformed
+from helm.crypto.canonical import parse, record_bytes
+from helm.crypto.hashing import sha256
+from helm.wire import structure
+
+SCHEME = "bearer"
+PREFIX = "helm_"
+"""Secret scanners find a leaked key by it."""
+
+KEY_BYTES = 32
+"""256 random bits, 43 characters: the stored hash needs no salt, nobody guesses what it hashes."""
+
+MAX_HEADER = 4096
+"""Longest header that is hashed: the one thing here that anyone may ask for without a key (T4)."""
+
+ROUTE = slice(7, 15)
+"""The hex digits of a hash by which it is looked up. They name a handful of candidates and grant nothing."""
+
+ADMIN_FROM_ENVIRONMENT = "admin"
+
+
+class KeyClass(StrEnum):
+    """What a bearer key opens: calls in one tenant, or the control plane."""
+
+    TENANT = "tenant"
+    ADMIN = "admin"
+
+
+@attrs.frozen(kw_only=True)
+class BearerKey:
+    """Who holds a key, known by its SHA-256. An admin key has no tenant."""
+
+    credential_hash: str
+    created_at_ms: int
+    key_class: str
+    principal: str
+    tenant: str
+
+    def __attrs_post_init__(self) -> None:
+        if not self.principal or (KeyClass(self.key_class) is KeyClass.TENANT) != bool(self.tenant):
+            raise ValueError("a key names its principal, and its tenant exactly when it is a tenant's")
+
+
+@attrs.frozen
+class BearerFile:
+    """What bearer.json says."""
+
+    keys: tuple[BearerKey, ...]
+
+
+@attrs.define
+class BearerKeys:
+    """Every key that opens this installation. None at all opens nothing."""
+
+    path: Path
+    issued: tuple[BearerKey, ...] = attrs.field(repr=False)
+    environment: tuple[BearerKey, ...] = attrs.field(default=(), repr=False)
+    _routes: dict[str, list[BearerKey]] = attrs.field(init=False, factory=dict, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        for key in (*self.issued, *self.environment):
+            self._route(key)
+
+    @classmethod
+    def load(cls, path: Path, admin_api_key: str = "") -> BearerKeys:
+        """Return the keys of the file at `path`, and the admin key of the environment. Raises Invalid."""
+        try:
+            body = parse(path.read_bytes())
+        except OSError as error:
+            raise Invalid(f"cannot be read: {error.strerror}", str(path)) from error
+        except Malformed as problem:
+            raise Invalid(str(problem), str(path)) from problem
+        issued = structure(body, BearerFile, str(path)).keys
+        return cls(path, issued, environment=_from_environment(admin_api_key))
+
+    @property
+    def has_admin(self) -> bool:
+        """Whether any key opens the control plane."""
+        return any(key.key_class == KeyClass.ADMIN for key in (*self.issued, *self.environment))
+
+    def issue(self, key_class: KeyClass, tenant: str, principal: str, *, at_ms: int) -> str:
+        """Return a new key, said here once; what is kept is its hash, in the file. Raises Invalid."""
+        plain = PREFIX + secrets.token_urlsafe(KEY_BYTES)
+        try:
+            key = _record(plain, key_class, tenant, principal, at_ms)
+        except ValueError as problem:
+            raise Invalid(str(problem), "bearer key") from problem
+        issued = (*self.issued, key)
+        durable.replace(self.path, record_bytes({"keys": [attrs.asdict(one) for one in issued]}) + b"\n")
+        self.issued = issued
+        self._route(key)
+        return plain
+
+    def find(self, header: str | None) -> BearerKey | None:
+        """Return whose key an Authorization header carries (RFC 6750 section 2.1), None for nobody's."""
+        if header is None or len(header) > MAX_HEADER:
+            return None
+        scheme, _, plain = header.partition(" ")
+        if scheme.lower() != SCHEME or not plain:
+            return None
+        presented = sha256(plain.encode("utf-8", "replace"))
+        found = None
+        for key in self._routes.get(presented[ROUTE], ()):
+            if hmac.compare_digest(key.credential_hash, presented):
+                found = key
+        return found
+
+    def _route(self, key: BearerKey) -> None:
+        self._routes.setdefault(key.credential_hash[ROUTE], []).append(key)
+
+
+def _from_environment(admin_api_key: str) -> tuple[BearerKey, ...]:
+    if not admin_api_key:
+        return ()
+    return (_record(admin_api_key, KeyClass.ADMIN, "", ADMIN_FROM_ENVIRONMENT, 0),)
+
+
+def _record(plain: str, key_class: KeyClass, tenant: str, principal: str, at_ms: int) -> BearerKey:
+    return BearerKey(
+        credential_hash=sha256(plain.encode()),
+        created_at_ms=at_ms,
+        key_class=key_class.value,
+        principal=principal,
+        tenant=tenant,
+    )

@@ -1,0 +1,191 @@
+"""The settings, read once into one frozen record: helm.toml, then environment, then flags; the later wins."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from helm.contracts.errors import Invalid
+from helm.guardian.address import AddressKind, address_kind
+
+PREFIX: Final = "HELM_"
+"""Other programs use it too, such as the package manager of Kubernetes, so an environment variable that is not a
+setting of ours is not refused, unlike a key of helm.toml or a flag."""
+
+ENVIRONMENT_ONLY: Final = frozenset({"admin_api_key"})
+"""Secrets: a file gets copied, and everyone on the machine reads a command line (T9)."""
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+MIN_ADMIN_KEY: Final = 32
+"""Characters of an admin key from the environment: 128 bits when written in hex, which nobody guesses."""
+
+MAX_PLACES: Final = 65_536
+"""More calls in flight than any one process answers in its grace; each holds memory (T4)."""
+
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+"""The most that one request may ever make us hold (T4)."""
+
+MAX_GRACE_S: Final = 300.0
+"""A shield always has a bound: nobody waits longer for a kernel to end."""
+
+MAX_SESSION_S: Final = 30 * 86_400
+
+
+def between(low: float, high: float) -> Callable[[Any, attrs.Attribute[Any], float], None]:
+    """Return a validator that refuses numbers outside `low` to `high`, both included."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
+        if not low <= value <= high:
+            raise ValueError(f"{attribute.name} is {value}, not within {low} to {high}")
+
+    return check
+
+
+def is_strong(_: object, __: object, key: str) -> None:
+    """Refuse an admin key that could be guessed, or that no HTTP header can carry."""
+    if key and (len(key) < MIN_ADMIN_KEY or not key.isascii() or not key.isprintable() or " " in key):
+        raise ValueError(f"admin_api_key needs at least {MIN_ADMIN_KEY} visible ASCII characters")
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """Every setting, under the name it has in helm.toml; HELM_ and that name in capitals in the environment.
+
+    Paths are as written; a relative `policy` is relative to the data directory.
+    """
+
+    data_dir: str = "helm-data"
+    bind: str = "127.0.0.1"
+    port: int = attrs.field(default=8420, validator=between(0, 65_535))
+    insecure_bind: bool = False
+    """Serve other machines without TLS, because something in front of HELM ends it."""
+    tls_cert: str = ""
+    tls_key: str = ""
+    policy: str = "policy.toml"
+    places: int = attrs.field(default=256, validator=between(1, MAX_PLACES))
+    """Calls in flight at once."""
+    places_per_principal: int = attrs.field(default=64, validator=between(1, MAX_PLACES))
+    grace_s: float = attrs.field(default=5.0, validator=between(0.0, MAX_GRACE_S))
+    """How long a kernel that stops waits for effects in flight to say what became of them."""
+    max_body_bytes: int = attrs.field(default=4 * 1024 * 1024, validator=between(1024, MAX_BODY_BYTES))
+    session_max_age_s: int = attrs.field(default=86_400, validator=between(1, MAX_SESSION_S))
+    """A session older than this is closed, and never reopens."""
+    free_space_reserve_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=between(0, 2**53 - 1))
+    """With less free space, calls are refused: what is in flight must still find room for its receipt."""
+    url: str = ""
+    """The running kernel that commands talk to; "" for the data directory itself."""
+    admin_api_key: str = attrs.field(default="", repr=False, validator=is_strong)
+
+    def __attrs_post_init__(self) -> None:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key go together")
+        if self.places_per_principal > self.places:
+            raise ValueError("places_per_principal is more than places: one principal could take them all")
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other machines can reach the port."""
+        return address_kind(self.bind) is not AddressKind.LOOPBACK
+
+    def check_exposure(self, *, admin_key_issued: bool = False) -> None:
+        """Raise Invalid where others could reach a port that has no TLS, or no admin key."""
+        if not self.is_exposed:
+            return
+        if not self.tls_cert and not self.insecure_bind:
+            hint = "set tls_cert and tls_key, or say insecure_bind where something in front of HELM ends TLS"
+            raise Invalid(f"bearer keys would cross the network to {self.bind} in the clear", "bind", hint)
+        if not self.admin_api_key and not admin_key_issued:
+            hint = f"set {PREFIX}ADMIN_API_KEY or issue an admin key first"
+            raise Invalid(f"no admin key is configured, and {self.bind} is open to others", "bind", hint)
+
+
+KINDS: Final[Mapping[str, type]] = MappingProxyType(
+    {field.name: type(field.default) for field in attrs.fields(Config)}
+)
+"""Every setting's type, which is that of its default."""
+
+WORDS: Final[Mapping[str, bool]] = MappingProxyType({"true": True, "1": True, "false": False, "0": False})
+
+
+def read_config(
+    toml: str = "",
+    place: str = "helm.toml",
+    *,
+    environment: Mapping[str, str] = NOTHING,
+    flags: Mapping[str, Any] = NOTHING,
+) -> Config:
+    """Return the settings; `toml` is the text at `place`, a flag of None was not given. Raises Invalid."""
+    settings = {
+        **dict(from_file(toml, place)),
+        **dict(from_environment(environment)),
+        **dict(from_flags(flags)),
+    }
+    try:
+        return Config(**settings)
+    except ValueError as problem:
+        hint = f"look in {place}, in {PREFIX}* of the environment, and at the flags"
+        raise Invalid(str(problem), "configuration", hint) from problem
+
+
+def from_file(toml: str, place: str) -> Iterator[tuple[str, Any]]:
+    """Yield the settings in the file's text. Raises Invalid."""
+    try:
+        table = tomllib.loads(toml)
+    except tomllib.TOMLDecodeError as problem:
+        raise Invalid(f"not TOML: {problem}", place) from problem
+    for name, value in table.items():
+        check_known(name, place)
+        if name in ENVIRONMENT_ONLY:
+            hint = f"set {PREFIX}{name.upper()} in the environment instead"
+            raise Invalid(f"{name} is a secret", place, hint)
+        yield name, typed(name, value, f"{place}: {name}")
+
+
+def from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """Yield the settings in the environment; an empty variable is one that was not set. Raises Invalid."""
+    for name in KINDS:
+        variable = PREFIX + name.upper()
+        text = environment.get(variable, "")
+        if text:
+            yield name, spelled(name, text, variable)
+
+
+def from_flags(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the settings on the command line. Raises Invalid."""
+    for name, value in flags.items():
+        place = f"--{name.replace('_', '-')}"
+        check_known(name, place)
+        if name in ENVIRONMENT_ONLY:
+            raise Invalid(f"{name} is a secret", place, "everyone on this machine can read a command line")
+        if value is not None:
+            yield name, spelled(name, value, place) if type(value) is str else typed(name, value, place)
+
+
+def check_known(name: str, place: str) -> None:
+    """Raise Invalid unless `name` is a setting."""
+    if name not in KINDS:
+        raise Invalid(f"no setting is called {name!r}", place, f"the settings are {', '.join(KINDS)}")
+
+
+def typed(name: str, value: Any, place: str) -> Any:
+    """Return `value` where it has the setting's type. Raises Invalid."""
+    kind = KINDS[name]
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise Invalid(f"expected {kind.__name__}, not {type(value).__name__}", place)
+    return value
+
+
+def spelled(name: str, text: str, place: str) -> Any:
+    """Return the value that `text` spells for a setting. Raises Invalid."""
+    kind = KINDS[name]
+    try:
+        return WORDS[text.lower()] if kind is bool else kind(text)
+    except (KeyError, ValueError):
+        raise Invalid(f"{text!r} is not a value of type {kind.__name__}", place) from None
