@@ -78,9 +78,11 @@ def read(path: Path, purpose: KeyPurpose) -> SigningKey:
     except OSError as error:
         what = f"the key file cannot be opened: {error.strerror}"
         raise Invalid(what, str(path), how_to_open(path)) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         check_file(os.fstat(descriptor), path)
-        return from_pem(file.read(MAX_BYTES + 1), purpose, str(path))
+        return from_pem(os.read(descriptor, MAX_BYTES + 1), purpose, str(path))
+    finally:
+        os.close(descriptor)
 
 
 def from_pem(pem: bytes, purpose: KeyPurpose, where: str) -> SigningKey:

@@ -130,7 +130,7 @@ def check_bounds(raw: bytes, max_bytes: int, max_depth: int) -> None:
         raise Malformed(f"{len(raw)} bytes, more than {max_bytes}", f"byte {max_bytes}")
     check_depth_limit(max_depth)
     if raw.count(b"[") + raw.count(b"{") > max_depth and is_deeper(raw, max_depth):
-        raise refusal.of_depth(STRING, raw, max_depth)
+        raise refusal.of_depth(raw, max_depth)
 
 
 def check_depth_limit(max_depth: int) -> None:

@@ -1,0 +1,59 @@
+"""No statement may pass for one of another kind, and no key may make one that it is not for."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+
+import pytest
+
+from helm.crypto import domains
+from helm.crypto.domains import SIGNS, KeyPurpose, PurposeMismatch, check_may_sign
+
+CONTEXTS = {
+    name: value for name, value in vars(domains).items() if name.isupper() and isinstance(value, bytes)
+}
+SIGNING = {
+    "RECEIPT", "APPROVAL", "APPROVAL_CHALLENGE", "DELEGATION", "TRUST_EVENT", "CHECKPOINT", "POLICY_BUNDLE",
+    "PACK", "FREEZE", "PERMIT", "DRIFT",
+}  # fmt: skip
+
+
+def test_no_context_line_is_another_or_begins_another() -> None:
+    for one, other in combinations(CONTEXTS.values(), 2):
+        assert not one.startswith(other)
+        assert not other.startswith(one)
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_a_context_line_says_house_kind_and_version(name: str) -> None:
+    kind = re.fullmatch(rb"HELM/([A-Za-z0-9]+)/v1\n", CONTEXTS[name])
+    assert kind is not None
+    assert kind[1].lower() == name.replace("_", "").lower().encode()
+
+
+def test_every_purpose_signs_something_and_no_statement_has_two_purposes() -> None:
+    assert set(SIGNS) == set(KeyPurpose)
+    assert all(SIGNS.values())
+    signed = [domain for allowed in SIGNS.values() for domain in allowed]
+    assert len(signed) == len(set(signed))
+    assert set(signed) == {CONTEXTS[name] for name in SIGNING}
+
+
+def test_what_is_only_hashed_is_signed_by_no_purpose() -> None:
+    for name in CONTEXTS.keys() - SIGNING:
+        for purpose in KeyPurpose:
+            with pytest.raises(PurposeMismatch, match="may not sign"):
+                check_may_sign(purpose, CONTEXTS[name])
+
+
+def test_the_table_of_purposes_cannot_be_widened_at_run_time() -> None:
+    with pytest.raises(TypeError):
+        SIGNS[KeyPurpose.APPROVAL] = SIGNS[KeyPurpose.EXECUTION]  # type: ignore[index]
+    with pytest.raises(AttributeError):
+        SIGNS[KeyPurpose.APPROVAL].add(domains.RECEIPT)  # type: ignore[attr-defined]
+
+
+def test_a_key_for_one_thing_signs_that_thing() -> None:
+    check_may_sign(KeyPurpose.EXECUTION, domains.RECEIPT)
+    check_may_sign(KeyPurpose.TRUST_ADMIN, domains.TRUST_EVENT)
