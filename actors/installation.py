@@ -56,6 +56,7 @@ PRINCIPAL: Final = "agent"
 ADMIN: Final = "admin"
 """Whom the first bearer keys are for."""
 
+DIRECTORIES: Final = ("keys", "files", "files/public", "files/private")
 SAMPLES: Final[Mapping[str, str]] = {
     "files/public/readme.txt": "The starter policy lets agents read what stands in this directory.\n",
     "files/private/salaries.txt": "No agent may read this: the starter policy stops at files/public.\n",
@@ -77,7 +78,7 @@ class Installation:
     path: Path
     config: Config
     log_id: str
-    genesis: tuple[TrustEvent, ...] = attrs.field(repr=False)
+    genesis_events: tuple[TrustEvent, ...] = attrs.field(repr=False)
 
     @classmethod
     def create(cls, path: Path, *, clock: Clock) -> FirstKeys:
@@ -86,7 +87,7 @@ class Installation:
         The genesis is written last: a directory without it is half made, and is never opened.
         """
         now_ms = clock.now_ms()
-        make_directory(path)
+        make_directories(path)
         events = make_keys(path / "keys", now_ms)
         copy_starters(path)
         first_keys = make_bearer_keys(path / BEARER_FILE, now_ms)
@@ -101,11 +102,16 @@ class Installation:
         """Return the installation at `path`; environment and flags outweigh its helm.toml. Raises Invalid."""
         check_private(path)
         check_private(path / "keys")
-        log_id, genesis = read_genesis(path / GENESIS_FILE)
+        log_id, events = read_genesis(path / GENESIS_FILE)
         flags = {**flags, "data_dir": str(path)}
         toml_path = path / CONFIG_FILE
         config = read_config(read_text(toml_path), str(toml_path), environment=environment, flags=flags)
-        return cls(path=path, config=config, log_id=log_id, genesis=genesis)
+        return cls(path=path, config=config, log_id=log_id, genesis_events=events)
+
+    @property
+    def config_hash(self) -> str:
+        """The settings' part in the environment's fingerprint (gate 1)."""
+        return self.config.hash
 
     @property
     def journal_path(self) -> Path:
@@ -139,7 +145,7 @@ class Installation:
 
     def registry(self) -> Registry:
         """Return the registry of the genesis events alone, as if they were the first nodes of the log."""
-        return fold(((event, event.height) for event in self.genesis), self.log_id)
+        return fold(((event, event.height) for event in self.genesis_events), self.log_id)
 
     def bearer_keys(self) -> BearerKeys:
         """Return whose bearer keys open this installation. Raises Invalid."""
@@ -170,13 +176,15 @@ class Installation:
         return self.key(KeyPurpose.EMERGENCY)
 
 
-def make_directory(path: Path) -> None:
-    """Make an empty directory of mode 0700, or take the empty one that is there. Raises Invalid."""
+def make_directories(path: Path) -> None:
+    """Make the directory, or take the empty one that is there, with the ones in it. Raises Invalid."""
     try:
         path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         if any(path.iterdir()):
             raise Invalid("the directory is not empty", str(path), how_to_empty(path))
         path.chmod(DIRECTORY_MODE)
+        for name in DIRECTORIES:
+            (path / name).mkdir(mode=DIRECTORY_MODE)
     except OSError as error:
         raise Invalid(f"the directory cannot be made: {error.strerror}", str(path)) from error
 
@@ -189,7 +197,6 @@ def how_to_empty(path: Path) -> str:
 
 def make_keys(directory: Path, now_ms: int) -> tuple[TrustEvent, ...]:
     """Make every key file and return the signed events that add the keys. Raises Invalid."""
-    directory.mkdir(mode=DIRECTORY_MODE)
     signers = [keyfile.write_new(key_path(directory, purpose), purpose) for purpose in KEYS]
     admin = signers[0]
     first = sign_event(addition_of(admin), FIRST_PLACE, now_ms, admin)
@@ -224,7 +231,6 @@ def copy_starters(path: Path) -> None:
         if starter.is_file():
             durable.replace(path / name, starter.read_bytes())
     for name, text in SAMPLES.items():
-        (path / name).parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         durable.replace(path / name, text.encode())
 
 

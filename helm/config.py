@@ -10,11 +10,13 @@ from typing import Any, Final
 import attrs
 
 from helm.contracts.errors import Invalid
+from helm.crypto.canonical import canonical
+from helm.crypto.hashing import sha256
 from helm.guardian.address import AddressKind, address_kind
 
 PREFIX: Final = "HELM_"
-"""Other programs use it too, such as the package manager of Kubernetes, so an environment variable that is not a
-setting of ours is not refused, unlike a key of helm.toml or a flag."""
+"""Other programs use it too, such as the package manager of Kubernetes: an environment variable that is not one
+of our settings is not refused, unlike a key of helm.toml or a flag."""
 
 ENVIRONMENT_ONLY: Final = frozenset({"admin_api_key"})
 """Secrets: a file gets copied, and everyone on the machine reads a command line (T9)."""
@@ -86,6 +88,12 @@ class Config:
             raise ValueError("tls_cert and tls_key go together")
         if self.places_per_principal > self.places:
             raise ValueError("places_per_principal is more than places: one principal could take them all")
+
+    @property
+    def hash(self) -> str:
+        """The hash of every setting but the secret ones."""
+        told = {name: value for name, value in attrs.asdict(self).items() if name not in ENVIRONMENT_ONLY}
+        return sha256(canonical(told))
 
     @property
     def is_exposed(self) -> bool:
