@@ -187,8 +187,8 @@ def is_plain(value: JSONValue, max_bytes: int, max_depth: int) -> bool:
 
     Level by level, with a budget: a list that holds itself, or one list held in many places, ends here (T4).
     """
-    plain, budget, level = True, max_bytes, [value]
-    for depth in range(max_depth + 1):
+    plain, budget, depth, level = True, max_bytes, 0, [value]
+    while level:
         below: list[JSONValue] = []
         for item in level:
             kind = type(item)
@@ -207,10 +207,8 @@ def is_plain(value: JSONValue, max_bytes: int, max_depth: int) -> bool:
         budget -= len(level)
         if budget < 0:
             raise ValueError("too large")
-        if not below:
-            return plain
-        level = below
-    raise ValueError("too deep")
+        level, depth = below, depth + 1
+    return plain
 
 
 SCALARS = frozenset({int, bool, type(None)})

@@ -82,13 +82,11 @@ def offences(text: str) -> Iterator[tuple[str, int]]:
             names.append(set())
         elif kind == "close":
             names.pop()
-        elif kind == "end":
-            return
         elif kind == "number":
             problem = of_number(token[kind])
             if problem:
                 yield problem, token.start(kind)
-        else:
+        elif kind != "end":
             problem = of_string(token["text"], names[-1] if kind == "name" else set())
             if problem:
                 yield problem, token.start("text")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from helm.contracts.errors import Malformed
 from helm.crypto import canonical
 from helm.crypto.numbers import MAX_SAFE
-from helm.crypto.refusal import of_depth, offences
+from helm.crypto.refusal import of_depth, of_meaning, offences
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAMES = st.one_of(TEXTS, st.text("abcé\ue000\U0001f600\ud7ff\uffff\U00010000", max_size=3))
@@ -58,6 +58,7 @@ def test_what_is_written_is_read_again_and_written_alike(value: Any) -> None:
     written = canonical.canonical(value)
     assert canonical.canonical(canonical.parse(written)) == written
     assert canonical.parse_canonical(written) == (canonical.parse(written), written)
+    assert typed(canonical.reread(written)) == typed(canonical.parse(written))
 
 
 @given(VALUES)
@@ -111,6 +112,9 @@ def test_no_bytes_do_anything_but_parse_or_be_refused_with_a_place(raw: bytes) -
         pytest.param(b'{"a":1,"\\u0061":2}', "'a' stands twice", 7, id="a name twice, once disguised"),
         pytest.param('{"é":{"b":1,"c":[{"b":2}],"b":3}}'.encode(), "'b' stands twice", 27, id="twice, deep"),
         pytest.param(b'{"":0,"":0}', "'' stands twice", 6, id="an empty name twice"),
+        pytest.param(
+            b'[1e5,-1234567890123456,"\\t",{"a":0,"a":0}]', "'a' stands", 34, id="after what is fine"
+        ),
         pytest.param(b"[NaN]", "NaN", 1, id="NaN"),
         pytest.param(b'{"a":Infinity}', "Infinity", 5, id="Infinity"),
         pytest.param(b'{"a": -Infinity}', "-Infinity", 6, id="minus Infinity"),
@@ -197,6 +201,7 @@ def test_looking_for_an_offence_that_is_not_there_ends() -> None:
     """It would be our bug; it must not become a caller's weapon as well."""
     quiet = "[" + '"x",true,' * 100_000
     assert list(offences(quiet)) == []
+    assert of_meaning(quiet, ValueError("refused")).place == "an unknown place"
     assert of_depth(quiet.encode(), 64).place == "an unknown place"
 
 
