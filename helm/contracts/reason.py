@@ -76,6 +76,7 @@ class ReasonCode(StrEnum):
     ERR_CONNECTOR_ERROR = "ERR_CONNECTOR_ERROR"
     ERR_INTERRUPTED = "ERR_INTERRUPTED"
     ERR_INDETERMINATE = "ERR_INDETERMINATE"
+    EVALUATED_ONLY = "EVALUATED_ONLY"  # allowed, but only a decision was asked for: not dispatched
 
     # Host evidence
     ERR_HOST_EGRESS_WITHOUT_INTENT = "ERR_HOST_EGRESS_WITHOUT_INTENT"

@@ -8,15 +8,16 @@ from typing import NamedTuple
 import attrs
 
 from helm.contracts.call import ToolCall
-from helm.contracts.decision import DECISION, Decision
+from helm.contracts.decision import Decision
 from helm.contracts.effect import EFFECT, Effect, Permit
 from helm.contracts.form import JSONValue, Sealed
 from helm.contracts.reason import ReasonCode
-from helm.contracts.record import RECORD, BoundaryRecord
+from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
 from helm.crypto import domains
 from helm.crypto.canonical import fragment, record_bytes
 from helm.crypto.hashing import content_id, hash_in
+from helm.crypto.seals import seal_decision, seal_record
 from helm.guardian.inquiry import Inquiry
 from helm.guardian.policy import ToolRule
 from helm.guardian.world import world_body
@@ -157,14 +158,6 @@ def _approval_deadline(inquiry: Inquiry, finding: Finding) -> int:
     return inquiry.world.now_ms + expires_s * 1000
 
 
-def seal_decision(content: Decision) -> Sealed[Decision]:
-    """Name a decision by the hash of its content, HELM/Decision/v1."""
-    body = DECISION.body(content)
-    decision_hash = hash_in(domains.DECISION, record_bytes(body))
-    body["decision_id"] = decision_id = content_id("dec_", decision_hash)
-    return Sealed(content, decision_id, decision_hash, record_bytes(body))
-
-
 def _record(inquiry: Inquiry, decision: Sealed[Decision]) -> Sealed[BoundaryRecord]:
     decided, rule = decision.content, inquiry.rule
     return seal_record(
@@ -197,14 +190,6 @@ def _record(inquiry: Inquiry, decision: Sealed[Decision]) -> Sealed[BoundaryReco
             verdict=decided.verdict,
         )
     )
-
-
-def seal_record(content: BoundaryRecord) -> Sealed[BoundaryRecord]:
-    """Name a record after the decision it records; its record_hash, HELM/Record/v1, covers every other member."""
-    body = RECORD.body(content)
-    body["record_id"] = record_id = "rec_" + content.decision_id.removeprefix("dec_")
-    body["record_hash"] = record_hash = hash_in(domains.RECORD, record_bytes(body))
-    return Sealed(content, record_id, record_hash, record_bytes(body))
 
 
 def _permit(inquiry: Inquiry, decision: Sealed[Decision]) -> Permit:

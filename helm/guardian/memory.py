@@ -34,11 +34,22 @@ class Boot:
     log_id: str
 
 
+@attrs.frozen(kw_only=True)
+class Active:
+    """The policy that was activated last, as far as a successor must know it."""
+
+    scope: str
+    epoch: int
+    policy_hash: str
+
+
 @attrs.define
 class Memory:
     """What the guardian remembers."""
 
     policy: Policy | None = None
+    active: Active | None = None
+    """Known from the journal also before any policy is compiled again."""
     sessions: Sessions = attrs.field(factory=Sessions)
     ledger: Ledger = attrs.field(factory=Ledger)
     velocity: Velocity = attrs.field(factory=Velocity)
@@ -90,7 +101,7 @@ class Memory:
         """Remember what became of an ALLOWed call: a released reservation, a halted connector."""
         if receipt.status in RELEASING:
             self.ledger.release(decision.budget_reservation)
-        if receipt.reason_code == ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT:
+        if receipt.status == Status.FAILED and receipt.reason_code == ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT:
             self.halted[connector] = f"its output for {decision.tool} broke the pinned schema"
 
 

@@ -1,0 +1,207 @@
+"""Commands: what an operator or an office asks the guardian to change between two calls, each of them a node."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+
+import attrs
+import trio
+
+from actors.mailbox import Control, KernelStopped
+from actors.signed_policy import SignedPolicy
+from helm.contracts.errors import Invalid
+from helm.contracts.form import JSONValue
+from helm.crypto.canonical import fragment, record_bytes
+from helm.crypto.ed25519 import PublicKey
+from helm.guardian.bundle_signature import check_succession
+from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, check_command
+from helm.guardian.intake import Caller
+from helm.guardian.memory import Active, Boot, Memory
+from helm.proofgraph.node import Draft, NodeKind
+from helm.trust.event import TrustEvent, to_payload
+
+
+@attrs.define(eq=False)
+class Command(ABC):
+    """One change. It either changes the memory and yields the event to write, or is refused and changes nothing."""
+
+    _obeyed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _control: Control | None = attrs.field(default=None, init=False)
+    _refusal: Invalid | None = attrs.field(default=None, init=False)
+    _stopped: bool = attrs.field(default=False, init=False)
+
+    @abstractmethod
+    def change(self, memory: Memory, now_ms: int) -> Control | None:
+        """Change `memory` and return the event, None where there was nothing to change; raise Invalid to refuse."""
+
+    def obey(self, memory: Memory, now_ms: int) -> Control | None:
+        """Make the change. Whoever asked learns of a refusal; the belt goes on."""
+        try:
+            self._control = self.change(memory, now_ms)
+        except Invalid as refusal:
+            self._refusal = refusal
+        self._obeyed.set()
+        return self._control
+
+    def fail(self) -> None:
+        """Tell whoever asked that the kernel ended first."""
+        self._stopped = True
+        self._obeyed.set()
+        if self._control is not None:
+            self._control.durable.set()
+
+    async def done(self) -> Control | None:
+        """Return the event once it is durable; raise Invalid where refused, KernelStopped where the kernel ended."""
+        await self._obeyed.wait()
+        if self._refusal is not None:
+            raise Invalid(self._refusal.what, self._refusal.where, self._refusal.hint)
+        if self._control is not None:
+            await self._control.durable.wait()
+        if self._stopped:
+            raise KernelStopped(unknown=self._control is not None)
+        return self._control
+
+
+def attest(payload: Mapping[str, JSONValue], *, caller: Caller | None = None, beside: Mapping[str, JSONValue] | None = None) -> Control:
+    """Return a control event: an ATTESTATION node with `payload`, in the caller's session where it has one."""
+    draft = Draft(
+        kind=NodeKind.ATTESTATION,
+        payload=record_bytes(dict(payload)),
+        tenant=caller.tenant if caller else "",
+        session_id=caller.session_id if caller else "",
+        principal=caller.principal if caller else "",
+    )
+    return Control(draft, beside or {})
+
+
+def started(boot: Boot, now_ms: int) -> dict[str, JSONValue]:
+    """Return the payload of a kernel's start: its epoch fences out every earlier kernel of this log."""
+    return {
+        "fingerprint": boot.fingerprint,
+        "kernel_epoch": boot.kernel_epoch,
+        "started_at_ms": now_ms,
+        "type": "KERNEL_STARTED",
+    }
+
+
+def trust_draft(event: TrustEvent) -> Draft:
+    """Return the node of a trust event."""
+    return Draft(kind=NodeKind.TRUST_EVENT, payload=to_payload(event))
+
+
+@attrs.define(eq=False)
+class ActivatePolicy(Command):
+    """Make a signed policy the active one, and plug its connectors in the same step."""
+
+    signed: SignedPolicy
+    plug: Callable[[], None]
+
+    def change(self, memory: Memory, now_ms: int) -> Control | None:
+        """Put the policy in force; refuse one that does not follow the active one. The active one again is no event."""
+        policy = self.signed.policy
+        check_succession(memory.active, policy)
+        again = memory.active is not None and memory.active.policy_hash == policy.policy_hash
+        memory.policy = policy
+        memory.active = Active(scope=policy.scope, epoch=policy.epoch, policy_hash=policy.policy_hash)
+        self.plug()
+        if again:
+            return None
+        return attest(activation(self.signed, now_ms), beside={"bundle": fragment(policy.document)})
+
+
+def activation(signed: SignedPolicy, now_ms: int) -> dict[str, JSONValue]:
+    """Return the payload of a policy's activation."""
+    policy, signature = signed.policy, signed.signature
+    return {
+        "activated_at_ms": now_ms,
+        "epoch": policy.epoch,
+        "key_id": signature.key_id,
+        "p0_ceiling_hash": policy.p0_ceiling_hash,
+        "policy_hash": policy.policy_hash,
+        "scope": policy.scope,
+        "signature": signature.signature,
+        "type": "POLICY_ACTIVATED",
+    }
+
+
+@attrs.define(eq=False)
+class Freeze(Command):
+    """Obey a signed freeze or unfreeze."""
+
+    command: FreezeCommand
+    signature: str
+    key: PublicKey
+    log_id: str
+
+    def change(self, memory: Memory, now_ms: int) -> Control | None:
+        """Check signature, log and sequence, and take the stop into or out of force."""
+        if self.command.log_id != self.log_id or self.command.key_id != self.key.key_id:
+            raise Invalid("the command is for another log or key", "freeze command", "sign it for this log")
+        check_command(self.command, self.signature, self.key)
+        memory.freezes.apply(self.command)
+        body = FREEZE_COMMAND.body(self.command)
+        return attest({"command": body, "signature": self.signature, "type": "FREEZE"})
+
+
+@attrs.define(eq=False)
+class OpenSession(Command):
+    """Open a session before its first call."""
+
+    caller: Caller
+
+    def change(self, memory: Memory, now_ms: int) -> Control | None:
+        """Bind the session; refuse one that exists."""
+        key = (self.caller.tenant, self.caller.session_id)
+        if memory.sessions.find(key) is not None:
+            raise Invalid("the session exists already", self.caller.session_id, "choose a session id that was never used")
+        memory.sessions.bind(key, self.caller.principal, now_ms)
+        return attest({"opened_at_ms": now_ms, "type": "SESSION_OPENED"}, caller=self.caller)
+
+
+@attrs.define(eq=False)
+class CloseSession(Command):
+    """Close a session for ever."""
+
+    caller: Caller
+
+    def change(self, memory: Memory, now_ms: int) -> Control | None:
+        """Close the caller's own session; closing twice changes nothing."""
+        key = (self.caller.tenant, self.caller.session_id)
+        binding = memory.sessions.find(key)
+        if binding is None or binding.principal != self.caller.principal:
+            raise Invalid("there is no such session of this principal", self.caller.session_id, "open it first")
+        if binding.closed:
+            return None
+        memory.sessions.close(key)
+        return attest({"closed_at_ms": now_ms, "type": "SESSION_CLOSED"}, caller=self.caller)
+
+
+@attrs.define(eq=False)
+class ResumeConnector(Command):
+    """Let a halted connector serve again, because an operator looked at it."""
+
+    connector: str
+    reason: str
+
+    def change(self, memory: Memory, now_ms: int) -> Control | None:
+        """Lift the halt; refuse where there is none."""
+        if self.connector not in memory.halted:
+            raise Invalid("the connector is not halted", self.connector, "nothing to resume")
+        del memory.halted[self.connector]
+        payload = {"connector": self.connector, "reason": self.reason, "resumed_at_ms": now_ms, "type": "CONNECTOR_RESUMED"}
+        return attest(payload)
+
+
+@attrs.define(eq=False)
+class ExpireApprovals(Command):
+    """End the wait of every approval whose deadline has passed."""
+
+    def change(self, memory: Memory, now_ms: int) -> Control | None:
+        """Expire what is due; nothing due changes nothing."""
+        due = [parked.approval_id for parked in memory.approvals.due(now_ms)]
+        if not due:
+            return None
+        for approval_id in due:
+            memory.approvals.expire(approval_id)
+        return attest({"approval_ids": due, "expired_at_ms": now_ms, "type": "APPROVALS_EXPIRED"})

@@ -1,0 +1,133 @@
+"""The executor: checks the permit, lets one effect happen, and says exactly what is known of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+import attrs
+import trio
+from trio.lowlevel import disable_ki_protection, enable_ki_protection
+
+from actors.clock import Clock
+from actors.connectors.port import Connector, ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
+from actors.mailbox import Case
+from helm.contracts.errors import Broken, Refused
+from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
+from helm.contracts.verdict import Status
+from helm.executor.drift import check_output
+from helm.executor.permit import check_permit
+from helm.guardian.memory import Memory
+from helm.guardian.policy import ToolRule
+
+
+@attrs.define
+class Executor:
+    """Runs effects. Whatever way an effect ends, its case is posted to the signer with an outcome."""
+
+    connectors: Mapping[str, Connector]
+    memory: Memory
+    clock: Clock
+    post: Callable[[Case], None]
+    """Hands a case with its outcome to the signer; never waits."""
+    stopping: Callable[[], bool]
+
+    @enable_ki_protection
+    async def run(self, inbox: trio.MemoryReceiveChannel[Case], effects: trio.Nursery) -> NoReturn:
+        """Start one effect per durable intent; once the kernel is stopping, start none."""
+        while True:
+            case = await inbox.receive()
+            if self.stopping():
+                self._end(case, Status.NOT_DISPATCHED, ReasonCode.KERNEL_STOPPED, "the kernel was stopping")
+            elif case.decide_only:
+                self._end(case, Status.NOT_DISPATCHED, ReasonCode.EVALUATED_ONLY, "only an evaluation was asked for")
+            else:
+                effects.start_soon(self.effect, case)
+
+    @enable_ki_protection
+    async def effect(self, case: Case) -> None:
+        """Let one effect happen, or refuse at the last lock, and post what became of it."""
+        rule = case.judged().rule
+        if rule is None:
+            raise Broken("an intent without a rule")
+        try:
+            order = self._order(case, rule)
+        except Refused as refusal:
+            self._end(case, Status.NOT_DISPATCHED, refusal.code, refusal.reason)
+            return
+        try:
+            output = await self._dispatch(order, rule)
+        except Exception as failure:  # a connector is the world: whatever it raises is an outcome, never our end
+            self._end(case, *outcome_of(failure, rule))
+        except BaseException:
+            reason = "cancelled while the effect was under way"
+            self._end(case, Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, reason)
+            raise
+        else:
+            self._accept(case, rule, output)
+
+    def _order(self, case: Case, rule: ToolRule) -> Dispatch:
+        """Check the permit and make out the order: only what was judged is in it."""
+        judgement = case.judged()
+        permit, policy = judgement.permit, self.memory.policy
+        if permit is None:
+            raise Refused(ReasonCode.PROVENANCE_FAILURE, "no permit was given")
+        check_permit(
+            permit,
+            judgement.decision,
+            case.call.arguments,
+            now_ms=self.clock.now_ms(),
+            policy_hash=policy.policy_hash if policy is not None else "",
+            halted=self.memory.halted.get(rule.connector, ""),
+        )
+        return Dispatch(
+            tool=permit.tool,
+            operation=rule.operation,
+            arguments=case.call.arguments,
+            parsed=case.call.parsed,
+            args_hash=permit.args_hash,
+            destination=judgement.effect.destination if judgement.effect is not None else "",
+            connector=permit.connector,
+            timeout_ms=rule.timeout_ms,
+            decision_id=permit.decision_id,
+            effect_id=permit.effect_id,
+            intent_hash=permit.intent_hash,
+            idempotency_key=case.call.idempotency_key,
+            permit=None,
+        )
+
+    @disable_ki_protection
+    async def _dispatch(self, order: Dispatch, rule: ToolRule) -> JSONValue:
+        connector = self.connectors.get(order.connector)
+        if connector is None:
+            raise NotDispatched(ReasonCode.POLICY_NOT_READY, f"no connector {order.connector!r} is plugged in")
+        with trio.fail_after(rule.timeout_ms / 1000):
+            return await connector.dispatch(order)
+
+    def _accept(self, case: Case, rule: ToolRule, output: JSONValue) -> None:
+        try:
+            case.output_json, case.output_hash = check_output(output, rule.output_schema)
+        except Refused as drift:
+            self._end(case, Status.FAILED, drift.code, drift.reason)
+        else:
+            self._end(case, Status.SUCCESS, ReasonCode.NONE, "")
+
+    def _end(self, case: Case, status: Status, code: ReasonCode, reason: str) -> None:
+        case.end(status, code, reason)
+        self.post(case)
+
+
+def outcome_of(failure: Exception, rule: ToolRule) -> tuple[Status, ReasonCode, str]:
+    """Return what is known of an effect whose connector raised `failure`: refused, failed, or nothing certain."""
+    match failure:
+        case NotDispatched():
+            return Status.NOT_DISPATCHED, failure.code, failure.reason
+        case trio.TooSlowError():
+            return Status.INDETERMINATE, ReasonCode.ERR_CONNECTOR_TIMEOUT, f"no answer within {rule.timeout_ms} ms"
+        case ConnectorUnknown():
+            return Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, failure.reason
+        case ConnectorFailed():
+            return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, failure.reason
+        case _:
+            return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, f"the connector raised {type(failure).__name__}"

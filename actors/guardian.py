@@ -1,0 +1,68 @@
+"""The guardian's office: reads the clock, makes the World, has the chain judge, and remembers what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+import attrs
+import trio
+
+from actors.clock import Clock
+from actors.commands import Command
+from actors.fingerprint import Sensor
+from actors.mailbox import Case, Control, Stage, receive_batch
+from helm.guardian.chain import CHAIN
+from helm.guardian.memory import Boot, Memory
+
+JUDGE_BATCH = 64
+
+
+@attrs.define
+class Guardian:
+    """Judges each case in one synchronous step; commands take effect between two cases, never within one."""
+
+    memory: Memory
+    boot: Boot
+    clock: Clock
+    sensor: Sensor
+    post_intent: Callable[[Case | Control], None]
+    post_refusal: Callable[[Case], None]
+    call_seq: int = 0
+
+    async def run(self, inbox: trio.MemoryReceiveChannel[Case | Command]) -> NoReturn:
+        """Judge whatever arrives, for ever."""
+        while True:
+            for item in await receive_batch(inbox, JUDGE_BATCH):
+                if isinstance(item, Case):
+                    self.judge(item)
+                else:
+                    self._obey(item)
+
+    def judge(self, case: Case) -> None:
+        """Give `case` its verdict and send it on: an ALLOW to the appender, a refusal to the signer."""
+        now_ms = self.clock.now_ms()
+        self.call_seq += 1
+        world = self.memory.world(
+            case.call,
+            self.boot,
+            now_ms=now_ms,
+            call_seq=self.call_seq,
+            fingerprint=self.sensor.fingerprint(now_ms),
+            conflict=case.conflict,
+        )
+        case.judgement = judgement = CHAIN.evaluate(case.call, world)
+        decision = judgement.decision.content
+        self.memory.note_decision(decision)
+        if judgement.permit is not None:
+            case.stage = Stage.INTENT
+            self.post_intent(case)
+        else:
+            case.refuse(decision)
+            self.post_refusal(case)
+
+    def _obey(self, command: Command) -> None:
+        """Let the memory take the command, and send its event to the journal behind everything decided before it."""
+        control = command.obey(self.memory, self.clock.now_ms())
+        if control is not None:
+            self.post_intent(control)

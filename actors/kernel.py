@@ -1,0 +1,333 @@
+"""The kernel: the supervision tree, and the only wiring of the belt.
+
+    call -> intake -> guardian -> appender (intent durable) -> executor -> signer -> appender -> answer
+                         |                                                  ^
+                         +---------------- a refusal -----------------------+
+
+Trio cancels a whole tree at once; the signer and the appender are shielded so that they fall silent last, when every
+case that has an intent has its receipt, or after one bounded grace. After any failure nothing is restarted in here:
+the state is unknown, the kernel ends, and a fresh one reads the journal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+import trio
+from trio.lowlevel import enable_ki_protection
+
+from actors.appender import Appender
+from actors.clock import Clock
+from actors.commands import ActivatePolicy, Command, attest, started, trust_draft
+from actors.connectors.port import Connector
+from actors.executor import Executor
+from actors.fingerprint import Sensor
+from actors.guardian import Guardian
+from actors.intake import Intake
+from actors.library import Library
+from actors.mailbox import Answer, Case, Control, KernelStopped, Overloaded, Stage
+from actors.recovery import reopened
+from actors.signed_policy import SignedPolicy, check_signed
+from actors.signer import Signer
+from actors.stores.index import IdIndex
+from actors.stores.port import Journal
+from actors.timelock import Timelock
+from helm.contracts.call import ToolCall
+from helm.contracts.errors import Broken
+from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
+from helm.contracts.verdict import Status, Verdict
+from helm.crypto.domains import KeyPurpose
+from helm.crypto.ed25519 import Signer as Pen
+from helm.evidence.refold import Refold
+from helm.guardian.intake import PLAIN, Caller, Terms, admit
+from helm.guardian.memory import Boot
+from helm.trust.event import TrustEvent
+from helm.trust.registry import fold
+
+CONTROL_PLACES = 32
+"""Commands under way at once; they travel the same channels as cases, so they have places of their own."""
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How much a kernel takes on at once, and how long it may speak after it was told to stop."""
+
+    places: int = 256
+    """Calls in flight; one more is refused as overload, here and nowhere else (T4)."""
+    places_per_principal: int = 64
+    """Of these, for any one principal: one slow tool must not overload everyone (T4)."""
+    grace_s: float = 5.0
+    """How long the last words may take."""
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """What a kernel is made of."""
+
+    journal: Journal
+    index: IdIndex
+    pen: Pen = attrs.field(repr=False)
+    state: Refold
+    connectors: Mapping[str, Connector]
+    boot: Boot
+    sensor: Sensor
+    clock: Clock
+    limits: Limits
+
+
+class Kernel:
+    """One running belt. Made by `open_kernel`; ends once, and is not used again."""
+
+    def __init__(self, parts: Parts) -> None:
+        limits, state = parts.limits, parts.state
+        self.parts = parts
+        self.memory = state.memory
+        self.library = Library(parts.journal, parts.index)
+        self.cases: set[Case] = set()
+        self.stopping = False
+        self.broken: BaseException | None = None
+        self.last_words = trio.CancelScope(shield=True)
+        self.effects: trio.Nursery
+        self._accepting = False
+        self._commands: set[Command] = set()
+        self._held: Counter[tuple[str, str]] = Counter()
+        capacity = limits.places + CONTROL_PLACES
+        self._to_guardian, self._at_guardian = trio.open_memory_channel[Case | Command](capacity)
+        self._to_signer, self._at_signer = trio.open_memory_channel[Case](capacity)
+        self._to_appender, self._at_appender = trio.open_memory_channel[Case | Control](capacity)
+        self._to_executor, self._at_executor = trio.open_memory_channel[Case](capacity)
+        self.guardian = Guardian(
+            self.memory,
+            parts.boot,
+            parts.clock,
+            parts.sensor,
+            self._to_appender.send_nowait,
+            self._to_signer.send_nowait,
+        )
+        self.signer = Signer(parts.pen, state.chains, parts.clock)
+        self.appender = Appender(state.graph, parts.journal, parts.index, self.finish)
+        self.executor = Executor(
+            parts.connectors, self.memory, parts.clock, self._to_signer.send_nowait, lambda: self.stopping
+        )
+        self.timelock = Timelock(self.memory, parts.clock, self.command)
+        self.intake = Intake(self.library, self.submit)
+
+    # -- intake ---------------------------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        tool: str,
+        arguments: bytes | JSONValue,
+        *,
+        principal: str = "local",
+        session: str = "default",
+        tenant: str = "local",
+        terms: Terms = PLAIN,
+    ) -> Answer:
+        """Govern one call of an embedding program: `arguments` are a JSON value or JSON bytes.
+
+        Raises Invalid for a name that cannot stand in a record, and whatever `govern` raises.
+        """
+        return await self.govern(admit(Caller(tenant=tenant, principal=principal, session_id=session), tool, arguments, terms))
+
+    async def govern(self, call: ToolCall, *, decide_only: bool = False) -> Answer:
+        """Have one call judged and, if it is allowed, executed; return its answer, refusals included.
+
+        Raises Overloaded where no place is free, KernelStopped where there is no kernel to answer. A caller that is
+        cancelled leaves; its case goes on.
+        """
+        if call.idempotency_key and not decide_only:
+            return await self.intake.claim(call)
+        return await self.submit(Case(call, decide_only)).slot.wait()
+
+    def submit(self, case: Case) -> Case:
+        """Take an in-flight place for `case` and put it on the belt. No await lies between the two."""
+        self.check_running()
+        if not self._accepting:
+            raise KernelStopped("the kernel has not opened its intake yet")
+        holder = (case.call.tenant, case.call.principal)
+        limits = self.parts.limits
+        if len(self.cases) >= limits.places or self._held[holder] >= limits.places_per_principal:
+            raise Overloaded("too many calls in flight: nothing was judged, try again shortly")
+        if self.parts.journal.low_space:
+            raise Overloaded("the journal's disk is nearly full: nothing was judged, free some space")
+        self.cases.add(case)
+        self._held[holder] += 1
+        self._to_guardian.send_nowait(case)
+        return case
+
+    def finish(self, case: Case) -> None:
+        """Answer `case` with its durable receipt and give its place back. The only regular exit."""
+        if case not in self.cases:
+            return
+        sealed = case.sealed
+        if sealed is None or case.status is None:
+            raise Broken("a case was finished without a receipt")
+        judgement = case.judged()
+        if judgement.effect is not None and case.intent_node:
+            self.memory.note_outcome(judgement.decision.content, sealed.content, judgement.effect.connector)
+        case.stage = Stage.DONE
+        decision = judgement.decision.content
+        self._leave(case)
+        self.intake.release(case)
+        case.slot.resolve(
+            Answer(
+                verdict=Verdict(decision.verdict),
+                status=case.status,
+                reason_code=case.code,
+                reason=case.reason,
+                record_id=judgement.record.id,
+                receipt=sealed,
+                output_json=case.output_json,
+                approval_id=decision.approval_id if case.status is Status.ESCALATED else "",
+            )
+        )
+        if decision.approval_id:
+            self.timelock.wake()
+        self._maybe_fall_silent()
+
+    def _leave(self, case: Case) -> None:
+        self.cases.discard(case)
+        holder = (case.call.tenant, case.call.principal)
+        self._held[holder] -= 1
+        if not self._held[holder]:
+            del self._held[holder]
+
+    async def command(self, command: Command) -> Control | None:
+        """Have the guardian obey `command`; return its event once it is durable, None where nothing changed.
+
+        Raises Invalid where it is refused, Overloaded and KernelStopped like a call.
+        """
+        self.check_running()
+        if len(self._commands) >= CONTROL_PLACES:
+            raise Overloaded("too many commands under way")
+        self._commands.add(command)
+        try:
+            self._to_guardian.send_nowait(command)
+            return await command.done()
+        finally:
+            self._commands.discard(command)
+
+    async def activate(self, signed: SignedPolicy, connectors: Mapping[str, Connector]) -> None:
+        """Put a newer policy in force, with its connectors, between two calls. Raises Invalid, and keeps the active one."""
+        check_signed(signed, self.parts.state, self.appender.graph.lamport + 1)
+        await self.command(ActivatePolicy(signed, lambda: self._plug(connectors)))
+
+    def _plug(self, connectors: Mapping[str, Connector]) -> None:
+        self.executor.connectors = connectors
+
+    async def write_start(self, genesis: tuple[TrustEvent, ...]) -> None:
+        """Write what every start writes: a new log's genesis, then this kernel's epoch, before any call is taken.
+
+        Raises Invalid where the pen is not an execution key that counts.
+        """
+        parts = self.parts
+        if parts.state.registry is None:
+            placed = [await self._write(Control(trust_draft(event))) for event in genesis]
+            history = zip(genesis, (control.lamport for control in placed), strict=True)
+            parts.state.registry = fold(history, parts.boot.log_id)
+        parts.state.registry.require(parts.pen.key_id, KeyPurpose.EXECUTION, self.appender.graph.lamport + 1)
+        await self._write(attest(started(parts.boot, parts.clock.now_ms())))
+
+    async def _write(self, control: Control) -> Control:
+        self._to_appender.send_nowait(control)
+        await control.durable.wait()
+        return control
+
+    def open_intake(self) -> None:
+        """Let calls in: everything owed from before is sealed."""
+        self._accepting = True
+
+    # -- supervision ----------------------------------------------------------------------------------------------
+
+    def _maybe_fall_silent(self) -> None:
+        """End the last words once nothing is owed: a case still being judged has no intent."""
+        if self.stopping and all(case.stage is Stage.JUDGE for case in self.cases):
+            self.last_words.cancel()
+
+    @enable_ki_protection
+    async def _office(self, run: Callable[[], Awaitable[Any]], name: str) -> None:
+        try:
+            await run()
+        except trio.Cancelled:
+            raise
+        except BaseException as failure:
+            self.broken = self.broken or failure
+            raise
+        raise Broken(f"the {name} returned")
+
+    @enable_ki_protection
+    async def evidence(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run pen, book and dispatcher under the shield, and close the journal when they are done."""
+        try:
+            with self.last_words:
+                async with trio.open_nursery() as offices:
+                    offices.start_soon(self._office, self._run_signer, "signer")
+                    offices.start_soon(self._office, self._run_appender, "appender")
+                    offices.start_soon(self._office, self._run_executor, "executor")
+                    task_status.started()
+        finally:
+            with trio.move_on_after(self.parts.limits.grace_s, shield=True):
+                await self.parts.journal.aclose()
+                await self.parts.index.aclose()
+
+    async def _run_signer(self) -> None:
+        await self.signer.run(self._at_signer, self._to_appender)
+
+    async def _run_appender(self) -> None:
+        await self.appender.run(self._at_appender, self._to_executor)
+
+    async def _run_executor(self) -> None:
+        await self.executor.run(self._at_executor, self.effects)
+
+    async def _run_guardian(self) -> None:
+        await self.guardian.run(self._at_guardian)
+
+    @enable_ki_protection
+    async def _sentinel(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Notice the end of the work, whatever ends it, and start the grace of the last words."""
+        try:
+            task_status.started()
+            await trio.sleep_forever()
+        finally:
+            self.stopping = True
+            self.last_words.deadline = trio.current_time() + self.parts.limits.grace_s
+            self._maybe_fall_silent()
+
+    async def work(self, effects: trio.Nursery) -> None:
+        """Start the offices that end first: sentinel, guardian, timelock; effects and doors live beside them."""
+        await effects.start(self._sentinel)
+        effects.start_soon(self._office, self._run_guardian, "guardian")
+        effects.start_soon(self._office, self.timelock.run, "timelock")
+        effects.start_soon(self._office, self.parts.index.run, "index")
+
+    async def recover(self) -> None:
+        """Seal every intent that a crash left open, before the intake opens, through the normal pen and book."""
+        for intent in list(self.parts.state.open_intents.values()):
+            case = reopened(intent)
+            case.end(Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, "the kernel ended while the effect was under way")
+            self.cases.add(case)
+            self._held[(case.call.tenant, case.call.principal)] += 1
+            self._to_signer.send_nowait(case)
+            await case.slot.wait()
+
+    def abandon(self) -> int:
+        """Tell every waiting caller that no answer will come; return how many intents have no outcome."""
+        self.stopping = True
+        owed = sum(case.stage is not Stage.JUDGE for case in self.cases)
+        for case in list(self.cases):
+            self._leave(case)
+            self.intake.release(case)
+            case.slot.fail(unknown=case.stage is not Stage.JUDGE)
+        for command in list(self._commands):
+            command.fail()
+        return owed
+
+    def check_running(self) -> None:
+        """Raise KernelStopped unless the kernel is deciding."""
+        if self.stopping or self.broken is not None:
+            raise KernelStopped

@@ -1,0 +1,170 @@
+"""What moves on the belt, and how an office takes it: everything waiting at its door, oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import TypeVar
+
+import attrs
+import trio
+
+from helm.contracts.call import ToolCall
+from helm.contracts.decision import Decision
+from helm.contracts.errors import Broken
+from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
+from helm.contracts.verdict import Status, Verdict
+from helm.crypto.canonical import reread
+from helm.guardian.judgement import Judgement
+from helm.proofgraph.node import Draft
+from helm.receipts.chain import SealedReceipt
+
+T = TypeVar("T")
+
+
+class KernelStopped(Exception):
+    """The kernel ended before it could answer.
+
+    `unknown` is False as long as no intent was posted: then it is a refusal, and nothing happened. Otherwise the
+    effect may have happened: the next start seals what is known, and the caller must reconcile before it retries.
+    """
+
+    def __init__(self, why: str = "the kernel has stopped", *, unknown: bool = False) -> None:
+        super().__init__(why)
+        self.unknown = unknown
+
+    @property
+    def reason_code(self) -> ReasonCode:
+        """Return the code a door answers with: there is no receipt to carry it."""
+        return ReasonCode.KERNEL_STOPPED
+
+
+class Overloaded(Exception):
+    """No place was free: nothing was judged, nothing was written; try again later."""
+
+    reason_code = ReasonCode.OVERLOADED
+
+
+class Stage(Enum):
+    """How far a case has come. A case still being judged owes the world nothing."""
+
+    JUDGE = auto()
+    INTENT = auto()
+    RUNNING = auto()
+    OUTCOME = auto()
+    DONE = auto()
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What a caller gets, and what stands behind it: the receipt is durable before anyone sees it.
+
+    `output_json` is the connector's validated answer in canonical bytes, b"" unless status is SUCCESS. `approval_id` is "" unless the call
+    was ESCALATED. `replayed` says that an idempotency key answered and nothing was executed again.
+    """
+
+    verdict: Verdict
+    status: Status
+    reason_code: ReasonCode
+    reason: str
+    record_id: str
+    receipt: SealedReceipt
+    output_json: bytes = attrs.field(default=b"", repr=False)
+    approval_id: str = ""
+    replayed: bool = False
+
+    @property
+    def output(self) -> JSONValue:
+        """Return the output, read afresh from the bytes that were hashed; None where there is none."""
+        return reread(self.output_json) if self.output_json else None
+
+    @property
+    def allowed(self) -> bool:
+        """Say whether the call was allowed and its effect succeeded."""
+        return self.status is Status.SUCCESS
+
+
+class Slot:
+    """Where one answer is put down, once; whoever waits gets it, and whoever left is not missed."""
+
+    __slots__ = ("_answer", "_event", "_problem")
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+        self._answer: Answer | None = None
+        self._problem: KernelStopped | None = None
+
+    def resolve(self, answer: Answer) -> None:
+        """Put the answer down."""
+        self._answer = answer
+        self._event.set()
+
+    def fail(self, *, unknown: bool) -> None:
+        """Put down that there will be no answer."""
+        self._problem = KernelStopped(unknown=unknown)
+        self._event.set()
+
+    async def wait(self) -> Answer:
+        """Return the answer; raise a KernelStopped of the waiter's own where none will come."""
+        await self._event.wait()
+        if self._answer is None:
+            raise KernelStopped(unknown=self._problem is not None and self._problem.unknown)
+        return self._answer
+
+
+@attrs.define(eq=False)
+class Case:
+    """One call on its way. It holds its in-flight place from intake to its end, whether or not anyone still waits."""
+
+    call: ToolCall
+    decide_only: bool = False
+    slot: Slot = attrs.field(factory=Slot)
+    claim: str = ""
+    conflict: bool = False
+    stage: Stage = Stage.JUDGE
+    judgement: Judgement | None = None
+    intent_node: str = ""
+    status: Status | None = None
+    code: ReasonCode = ReasonCode.NONE
+    reason: str = ""
+    output_json: bytes = b""
+    output_hash: str = ""
+    sealed: SealedReceipt | None = None
+
+    def judged(self) -> Judgement:
+        """Return the judgement; only the guardian's door is before it."""
+        if self.judgement is None:
+            raise Broken("a case left the guardian without a judgement")
+        return self.judgement
+
+    def refuse(self, decision: Decision) -> None:
+        """Fix a refusal's outcome as the guardian decided it."""
+        status = Status.ESCALATED if decision.verdict == Verdict.ESCALATE else Status.DENIED
+        self.end(status, ReasonCode(decision.reason_code), decision.reason)
+
+    def end(self, status: Status, code: ReasonCode = ReasonCode.NONE, reason: str = "") -> None:
+        """Fix the outcome that the signer will seal."""
+        self.stage = Stage.OUTCOME
+        self.status, self.code, self.reason = status, code, reason
+
+
+@attrs.define(eq=False)
+class Control:
+    """One event of the kernel's own, on its way to the journal: a command obeyed, an activation, a deadline passed."""
+
+    draft: Draft
+    beside: Mapping[str, JSONValue] = attrs.field(factory=dict)
+    durable: trio.Event = attrs.field(factory=trio.Event)
+    lamport: int = 0
+
+
+async def receive_batch(inbox: trio.MemoryReceiveChannel[T], at_most: int) -> list[T]:
+    """Return everything waiting at the door, oldest first, at least one and at most `at_most`."""
+    batch = [await inbox.receive()]
+    while len(batch) < at_most:
+        try:
+            batch.append(inbox.receive_nowait())
+        except trio.WouldBlock:
+            break
+    return batch

@@ -1,0 +1,162 @@
+"""Opening a kernel: lock the journal, read it back, start the belt, seal what a crash left open, then let calls in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+from trio.lowlevel import enable_ki_protection
+
+from actors.clock import Clock, SystemClock
+from actors.connectors.port import Connector
+from actors.fingerprint import Sensor
+from actors.installation import Installation
+from actors.kernel import Kernel, Limits, Parts
+from actors.mailbox import KernelStopped
+
+from actors.recovery import Progress, refold
+from actors.signed_policy import SignedPolicy
+from actors.stores.index import IdIndex
+from actors.stores.port import Journal
+from actors.stores.sqlite import SqliteJournal
+from helm.crypto.domains import KeyPurpose
+from helm.crypto.ed25519 import Signer as Pen
+from helm.guardian.memory import Boot
+from helm.trust.event import TrustEvent
+
+
+@attrs.frozen(kw_only=True)
+class Ground:
+    """Where a kernel stands: its stores, its key, and the genesis it pins."""
+
+    journal: Journal
+    index: IdIndex
+    pen: Pen = attrs.field(repr=False)
+    log_id: str
+    genesis: tuple[TrustEvent, ...]
+    sensor: Sensor
+
+
+async def break_ground(place: Installation) -> Ground:
+    """Lock and open the stores of a data directory. Raises Invalid where another kernel holds it."""
+    journal = await SqliteJournal.open(place.journal_path, free_space_reserve=place.config.free_space_reserve_bytes)
+    index = await IdIndex.open(place.index_path, place.log_id)
+    return Ground(
+        journal=journal,
+        index=index,
+        pen=place.key(KeyPurpose.EXECUTION),
+        log_id=place.log_id,
+        genesis=place.genesis,
+        sensor=Sensor(place.path, place.config_hash),
+    )
+
+
+@asynccontextmanager
+async def open_kernel(
+    place: Installation | Path | str,
+    *,
+    policy: SignedPolicy | None,
+    connectors: Mapping[str, Connector],
+    limits: Limits | None = None,
+    clock: Clock | None = None,
+    progress: Progress | None = None,
+) -> AsyncIterator[Kernel]:
+    """Run a kernel on a data directory for as long as the body runs.
+
+    Without a policy every call is refused (NO_POLICY_DEFINED). Raises Invalid for a directory, journal or policy that
+    must not be used, and KernelStopped when the kernel failed or left an intent without an outcome.
+    """
+    installation = place if isinstance(place, Installation) else Installation.open(Path(place))
+    ground = await break_ground(installation)
+    async with run_kernel(
+        ground, policy=policy, connectors=connectors, limits=limits, clock=clock, progress=progress
+    ) as kernel:
+        yield kernel
+
+
+@asynccontextmanager
+async def run_kernel(
+    ground: Ground,
+    *,
+    policy: SignedPolicy | None,
+    connectors: Mapping[str, Connector],
+    limits: Limits | None = None,
+    clock: Clock | None = None,
+    progress: Progress | None = None,
+) -> AsyncIterator[Kernel]:
+    """Run a kernel on open stores, and close them with it."""
+    try:
+        kernel = Kernel(await _parts(ground, connectors, limits or Limits(), clock or SystemClock(), progress))
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            await ground.journal.aclose()
+            await ground.index.aclose()
+        raise
+    async with _running(kernel):
+        await _start(kernel, ground, policy)
+        yield kernel
+
+
+async def _parts(
+    ground: Ground, connectors: Mapping[str, Connector], limits: Limits, clock: Clock, progress: Progress | None
+) -> Parts:
+    state = await refold(ground.journal, ground.index, ground.log_id, progress)
+    boot = Boot(
+        fingerprint=ground.sensor.fingerprint(clock.now_ms()),
+        kernel_epoch=state.kernel_epoch + 1,
+        log_id=ground.log_id,
+    )
+    return Parts(
+        journal=ground.journal,
+        index=ground.index,
+        pen=ground.pen,
+        state=state,
+        connectors=connectors,
+        boot=boot,
+        sensor=ground.sensor,
+        clock=clock,
+        limits=limits,
+    )
+
+
+@asynccontextmanager
+@enable_ki_protection
+async def _running(kernel: Kernel) -> AsyncIterator[None]:
+    """The supervision tree: evidence outside and last, work inside and first. Whatever ends, nobody is left waiting."""
+    body: BaseException | None = None
+    group: BaseException | None = None
+    try:
+        async with trio.open_nursery() as tree:
+            await tree.start(kernel.evidence)
+            async with trio.open_nursery() as effects:
+                kernel.effects = effects
+                await kernel.work(effects)
+                try:
+                    yield
+                except BaseException as failure:
+                    body = failure
+                    raise
+                finally:
+                    effects.cancel_scope.cancel()
+    except BaseExceptionGroup as failure:
+        group = failure
+    finally:
+        owed = kernel.abandon()
+    if kernel.broken is not None or owed:
+        raise KernelStopped(f"the kernel ended, {owed} intents unsealed", unknown=owed > 0) from (kernel.broken or group)
+    if body is not None and not isinstance(body, trio.Cancelled):
+        raise body
+    if group is not None:
+        raise group
+
+
+async def _start(kernel: Kernel, ground: Ground, policy: SignedPolicy | None) -> None:
+    """Write what a start writes: a new log's genesis, the kernel's epoch, the last words owed, the policy."""
+    await kernel.write_start(ground.genesis)
+    await kernel.recover()
+    if policy is not None:
+        await kernel.activate(policy, kernel.executor.connectors)
+    kernel.open_intake()

@@ -1,0 +1,102 @@
+"""Recovery: reads the journal back, verifies all of it, and finds what a crash left without an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from actors.appender import note_receipt
+from actors.library import PAGE
+from actors.mailbox import Case, Stage
+from actors.stores.index import IdIndex
+from actors.stores.port import Journal
+from helm.contracts.call import Source, ToolCall
+from helm.contracts.errors import Invalid, Malformed
+from helm.crypto.canonical import canonical, parse
+from helm.evidence.refold import OpenIntent, Refold, Taken
+from helm.executor.idempotency import claim_name
+from helm.guardian.judgement import Judgement
+from helm.guardian.memory import RELEASING
+
+MAX_ENTRY_BYTES = 16 * 1024 * 1024
+"""Largest entry read back: a policy of a thousand tools, or an argument and an output at their limits."""
+
+Progress = Callable[[int, int], None]
+"""Told (entries read, entries there) after each page."""
+
+
+@attrs.define
+class IndexNotes:
+    """Heals the id index: notes again whatever it has not yet written down."""
+
+    index: IdIndex
+
+    def note(self, taken: Taken, seq: int) -> None:
+        """Note one entry's ids, unless the index has them."""
+        if seq <= self.index.watermark:
+            return
+        if taken.record_id:
+            self.index.note(taken.record_id, seq)
+        if taken.receipt is None:
+            return
+        receipt = taken.receipt.content
+        note_receipt(self.index, receipt.tenant, receipt.session_id, receipt.lamport_clock, taken.receipt.receipt_id, seq)
+        if taken.idempotency_key and receipt.status not in RELEASING:
+            name = claim_name(receipt.tenant, receipt.principal, receipt.session_id, taken.idempotency_key)
+            self.index.note(name, seq)
+
+
+async def refold(journal: Journal, index: IdIndex, log_id: str, progress: Progress | None = None) -> Refold:
+    """Return the verified state of the whole journal; raise Invalid naming the first entry that does not follow."""
+    state, notes = Refold(log_id), IndexNotes(index)
+    if index.watermark > journal.head:
+        raise Invalid("the index is ahead of the journal", "index.db", "the journal lost rows: restore it from a backup")
+    seq = 0
+    while seq < journal.head:
+        for seq, body in await journal.read(seq + 1, PAGE):
+            notes.note(state.take(read_entry(body, seq), f"journal entry {seq}"), seq)
+        if progress is not None:
+            progress(seq, journal.head)
+        await trio.lowlevel.checkpoint()
+    return state
+
+
+def read_entry(body: bytes, seq: int) -> dict[str, object]:
+    """Return the entry of one row; raise Invalid unless it is one canonical object."""
+    where = f"journal entry {seq}"
+    try:
+        entry = parse(body, max_bytes=MAX_ENTRY_BYTES, max_depth=MAX_DEPTH)
+        if type(entry) is dict and canonical(entry, max_bytes=MAX_ENTRY_BYTES, max_depth=MAX_DEPTH) == body:
+            return entry
+    except Malformed as problem:
+        raise Invalid(f"is not JSON: {problem}", where, "the journal was damaged: restore it from a backup") from problem
+    raise Invalid("is not one canonical object", where, "the journal was changed: restore it from a backup")
+
+
+MAX_DEPTH = 96
+"""An entry holds arguments of depth 64, and a little more around them."""
+
+
+def reopened(intent: OpenIntent) -> Case:
+    """Return the case of an intent whose kernel ended, as far as its last words need it."""
+    decision = intent.decision.content
+    call = ToolCall(
+        session_id=decision.session_id,
+        tenant=decision.tenant,
+        principal=decision.principal,
+        tool=decision.tool,
+        arguments=b"",
+        args_hash=decision.args_hash,
+        parsed=None,
+        idempotency_key=decision.idempotency_key,
+        source=Source(door=decision.door, transport=decision.transport),
+    )
+    judgement = Judgement(
+        decision=intent.decision, record=intent.record, effect=intent.effect, facts=b"", rule=None, permit=None
+    )
+    claim = ""
+    if decision.idempotency_key:
+        claim = claim_name(decision.tenant, decision.principal, decision.session_id, decision.idempotency_key)
+    return Case(call, claim=claim, stage=Stage.RUNNING, judgement=judgement, intent_node=intent.node_hash)

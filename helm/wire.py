@@ -1,0 +1,52 @@
+"""JSON to contracts, strictly: unknown members, missing members and wrong types are refused with their place."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, get_args, get_origin
+
+import attrs
+from cattrs import Converter, transform_error
+from cattrs.errors import BaseValidationError
+
+from helm.contracts.errors import Invalid
+
+T = TypeVar("T")
+
+_CONVERTER = Converter(forbid_extra_keys=True, detailed_validation=True)
+
+
+def _exactly(kind: type[T]) -> Any:
+    def structure(value: object, _: type[T]) -> T:
+        if type(value) is not kind:
+            raise TypeError(f"expected {kind.__name__}, not {type(value).__name__}")
+        return value  # type: ignore[return-value]
+
+    return structure
+
+
+def _tuple(value: object, annotation: Any) -> tuple[Any, ...]:
+    if type(value) is not list:
+        raise TypeError(f"expected an array, not {type(value).__name__}")
+    items = get_args(annotation)
+    if items[-1] is Ellipsis:
+        return tuple(_CONVERTER.structure(item, items[0]) for item in value)
+    if len(items) != len(value):
+        raise ValueError(f"expected {len(items)} items, not {len(value)}")
+    return tuple(_CONVERTER.structure(item, kind) for item, kind in zip(value, items, strict=True))
+
+
+for _kind in (str, int, bool):
+    _CONVERTER.register_structure_hook(_kind, _exactly(_kind))
+_CONVERTER.register_structure_hook_func(lambda kind: get_origin(kind) is tuple, _tuple)
+
+def structure(body: object, record_class: type[T], where: str) -> T:
+    """Return the record that `body` describes; raise Invalid naming `where` and every member that is wrong."""
+    if type(body) is not dict:
+        raise Invalid(f"expected an object, not {type(body).__name__}", where)
+    missing = [field.name for field in attrs.fields(record_class) if field.name not in body]  # type: ignore[misc]
+    if missing:
+        raise Invalid(f"misses {', '.join(missing)}", where)
+    try:
+        return _CONVERTER.structure(body, record_class)
+    except (BaseValidationError, ValueError, TypeError) as problem:
+        raise Invalid("; ".join(transform_error(problem, path=record_class.__name__)), where) from problem
