@@ -15,8 +15,8 @@ from helm.crypto.hashing import sha256
 from helm.guardian.address import AddressKind, address_kind
 
 PREFIX: Final = "HELM_"
-"""Other programs use it too, such as the package manager of Kubernetes: an environment variable that is not one
-of our settings is not refused, unlike a key of helm.toml or a flag."""
+"""Other programs use it too, such as the package manager of Kubernetes: an environment variable that is not a
+setting is not refused, unlike a key of helm.toml or a flag."""
 
 ENVIRONMENT_ONLY: Final = frozenset({"admin_api_key"})
 """Secrets: a file gets copied, and everyone on the machine reads a command line (T9)."""
