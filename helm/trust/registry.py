@@ -13,6 +13,7 @@ The rules, each held where its number stands below:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import assert_never
 
 import attrs
 
@@ -112,7 +113,7 @@ class Registry:
 
     def _changed(self, event: TrustEvent, moment: Moment) -> dict[str, KnownKey]:
         key = read_key(event)  # 3
-        match event.kind:
+        match kind := EventKind(event.kind):
             case EventKind.KEY_ADDED:
                 return self._added(event, key, moment)
             case EventKind.KEY_ROTATED:
@@ -120,7 +121,7 @@ class Registry:
             case EventKind.KEY_REVOKED:
                 return self._revoked(event, moment)
             case _:
-                raise Invalid(f"no rule for {event.kind}", event.where)
+                assert_never(kind)
 
     def _added(self, event: TrustEvent, key: PublicKey, moment: Moment) -> dict[str, KnownKey]:
         if event.key_id in self.keys:  # 4

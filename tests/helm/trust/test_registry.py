@@ -28,7 +28,6 @@ from tests.helm.trust.history import (
     rotating,
 )
 
-
 EXECUTION_AS_ADMIN = key_of(3, KeyPurpose.TRUST_ADMIN)
 """The execution key in the hands of a thief who ignores what it is for."""
 
