@@ -1,4 +1,7 @@
-"""`except Exception` stands around a gate, around a connector, and nowhere else."""
+"""`except Exception` stands around a gate, around a connector, and nowhere else.
+
+The third place holds a group only until it can be raised again, bare.
+"""
 
 from collections import Counter
 from typing import Final
@@ -9,8 +12,9 @@ from tests.gates.except_rules import aliases, broad_handlers
 from tests.gates.source import from_text, sources_under
 
 PLACES: Final[dict[str, str]] = {
-    "helm.guardian.chain:evaluate": "a gate that raises is a DENY",
-    "actors.executor:Executor.dispatch": "a connector that raises is a FAILED call, not a failed kernel",
+    "helm.guardian.chain:Chain._find": "a gate that raises is a DENY",
+    "actors.executor:Executor.effect": "a connector that raises is a FAILED call, not a failed kernel",
+    "actors.opening:_running": "nested nurseries wrap what the body raised; it is unwrapped and raised again",
 }
 
 POISONS: Final = {
