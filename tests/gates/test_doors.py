@@ -12,7 +12,7 @@ from tests.gates.door_rules import Doors, findings_in, used_doors
 from tests.gates.source import from_text, sources_under
 
 TABLE: Final = tomllib.loads(Path(__file__).with_name("doors.toml").read_text(encoding="utf-8"))
-DOORS: Final = Doors(anywhere=TABLE["anywhere"], one_door=TABLE["one_door"])
+DOORS: Final = Doors(anywhere=TABLE["anywhere"], one_door=TABLE["one_door"], by_name=TABLE["by_name"])
 
 POISONS: Final = {
     "canonical bytes made elsewhere": ("helm.receipts.chain", "import orjson"),
@@ -23,7 +23,11 @@ POISONS: Final = {
     "a library nobody listed": ("actors.kernel", "import requests"),
     "a door next door": ("helm.crypto.canonical_fast", "import orjson"),
     "an import by computed name": ("actors.kernel", "from importlib import import_module"),
-    "importlib itself": ("actors.cli.main", "import importlib"),
+    "a name from another room": (
+        "actors.cli.main",
+        "from importlib import import_module\nTABLE = {'serve': 'actors.doors.app'}",
+    ),
+    "importlib itself": ("actors.cli.serve", "import importlib"),
 }
 
 CLEAN: Final = {
@@ -32,6 +36,10 @@ CLEAN: Final = {
     "what stands anywhere": ("actors.kernel", "import trio\nimport attrs"),
     "the standard library": ("actors.kernel", "import os"),
     "the house": ("actors.kernel", "from helm.crypto.canonical import canonical"),
+    "a written table of names": (
+        "actors.cli.main",
+        "from importlib import import_module\nTABLE = {'serve': ('actors.cli.serve', 'Serve calls.')}",
+    ),
     "our own version": ("actors.cli.main", "from importlib.metadata import version"),
 }
 
