@@ -76,8 +76,13 @@ class Destination:
 
 def normalise(text: str) -> Destination:
     """Read a URL or host[:port]; raises Refused(DATA_EGRESS_BLOCKED) on anything unclear."""
-    scheme, host, port, is_ip, _ = _read(text)
-    return Destination(scheme=scheme, host=host, port=port, is_ip=is_ip)
+    return split_url(text)[0]
+
+
+def split_url(text: str) -> tuple[Destination, str]:
+    """Read like normalise, and return also what follows the destination: "" or path, query, fragment."""
+    scheme, host, port, is_ip, rest = _read(text)
+    return Destination(scheme=scheme, host=host, port=port, is_ip=is_ip), rest
 
 
 @attrs.frozen(kw_only=True)
