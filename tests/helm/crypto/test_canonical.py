@@ -70,6 +70,13 @@ def test_one_reading_and_two_give_the_same_bytes(value: Any) -> None:
         assert typed(parsed) == typed(canonical.parse(raw)) == typed(canonical.parse(written))
 
 
+def test_names_are_ordered_as_utf_16_also_when_they_come_in_escaped() -> None:
+    """U+1F600 stands before U+FB33 in UTF-16 and after it in UTF-8 (RFC 8785 section 3.2.3)."""
+    raw = b'{"\\ufb33":1,"\\ud83d\\ude00":2}'
+    assert canonical.parse_canonical(raw)[1] == '{"😀":2,"\ufb33":1}'.encode()
+    assert canonical.parse_canonical('{"\ufb33":1,"😀":2}'.encode())[1] == (canonical.parse_canonical(raw)[1])
+
+
 def spaced(value: Any) -> bytes:
     return b" \n" + json.dumps(value, indent=1, ensure_ascii=True).encode() + b"\t\r\n"
 

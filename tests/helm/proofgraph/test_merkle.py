@@ -187,6 +187,29 @@ def test_a_consistency_proof_that_was_changed_proves_nothing(data: st.DataObject
         verify_consistency(tree.head(old_size), tree.head(size), ())
 
 
+def test_a_head_that_claims_more_leaves_than_its_root_has_is_seen() -> None:
+    tree = Tree(LEAVES)
+    with pytest.raises(ProofInvalid, match="too short"):
+        verify_consistency(tree.head(1), Head(size=4, root=tree.head(2).root), tree.consistency(1, 2))
+    with pytest.raises(ProofInvalid, match="too short"):
+        verify_inclusion(LEAVES[0], 0, tree.inclusion(0, 2), Head(size=4, root=tree.head(2).root))
+
+
+def test_a_head_that_claims_fewer_leaves_than_its_root_has_is_seen() -> None:
+    tree = Tree(LEAVES)
+    with pytest.raises(ProofInvalid, match="too long"):
+        verify_consistency(tree.head(1), Head(size=2, root=tree.head(4).root), tree.consistency(1, 4))
+    with pytest.raises(ProofInvalid, match="too long"):
+        verify_inclusion(LEAVES[0], 0, tree.inclusion(0, 4), Head(size=2, root=tree.head(4).root))
+
+
+def test_no_bytes_move_from_a_hash_of_the_proof_into_the_leaf() -> None:
+    """Joined they are the same bytes, so the root would be the same for a leaf that nobody logged."""
+    head = Tree(LEAVES[:2]).head()
+    with pytest.raises(ProofInvalid, match="has not 32 bytes"):
+        verify_inclusion(LEAVES[0] + LEAVES[1][:1], 0, (LEAVES[1][1:],), head)
+
+
 def test_a_log_that_shrank_is_refused() -> None:
     tree = Tree(LEAVES)
     with pytest.raises(ProofInvalid, match="cannot continue"):
