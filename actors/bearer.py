@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 from enum import StrEnum
 from pathlib import Path
 
 import attrs
+from attrs.validators import ge, matches_re
 
 from actors import durable
 from helm.contracts.errors import Invalid, Malformed
@@ -25,6 +27,13 @@ KEY_BYTES = 32
 MAX_HEADER = 4096
 """Longest header that is hashed: the one thing here that anyone may ask for without a key (T4)."""
 
+MAX_BYTES = 16 * 1024 * 1024
+"""Largest file of keys, some 60,000 of them: more come from something that issues them in a loop (T4)."""
+
+HASH = re.compile(r"sha256:[0-9a-f]{64}")
+PRINCIPAL = re.compile(r"[!-~]{1,256}")
+"""ASCII: two principals that look alike are one principal."""
+
 ROUTE = slice(7, 15)
 """The hex digits of a hash by which it is looked up. They name a handful of candidates and grant nothing."""
 
@@ -38,19 +47,23 @@ class KeyClass(StrEnum):
     ADMIN = "admin"
 
 
+TENANTS = {KeyClass.TENANT: re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"), KeyClass.ADMIN: re.compile("")}
+"""No slash: "tenant/principal" must have one reading. An administrator stands in no tenant."""
+
+
 @attrs.frozen(kw_only=True)
 class BearerKey:
     """Who holds a key, known by its SHA-256. An admin key has no tenant."""
 
-    credential_hash: str
-    created_at_ms: int
+    credential_hash: str = attrs.field(validator=matches_re(HASH))
+    created_at_ms: int = attrs.field(validator=ge(0))
     key_class: str
-    principal: str
+    principal: str = attrs.field(validator=matches_re(PRINCIPAL))
     tenant: str
 
     def __attrs_post_init__(self) -> None:
-        if not self.principal or (KeyClass(self.key_class) is KeyClass.TENANT) != bool(self.tenant):
-            raise ValueError("a key names its principal, and its tenant exactly when it is a tenant's")
+        if not TENANTS[KeyClass(self.key_class)].fullmatch(self.tenant):
+            raise ValueError(f"{self.tenant!r} is not the tenant of a key of class {self.key_class}")
 
 
 @attrs.frozen
@@ -77,7 +90,7 @@ class BearerKeys:
     def load(cls, path: Path, admin_api_key: str = "") -> BearerKeys:
         """Return the keys of the file at `path`, and the admin key of the environment. Raises Invalid."""
         try:
-            body = parse(path.read_bytes())
+            body = parse(path.read_bytes(), max_bytes=MAX_BYTES)
         except OSError as error:
             raise Invalid(f"cannot be read: {error.strerror}", str(path)) from error
         except Malformed as problem:
@@ -98,7 +111,10 @@ class BearerKeys:
         except ValueError as problem:
             raise Invalid(str(problem), "bearer key") from problem
         issued = (*self.issued, key)
-        durable.replace(self.path, record_bytes({"keys": [attrs.asdict(one) for one in issued]}) + b"\n")
+        content = record_bytes({"keys": [attrs.asdict(one) for one in issued]})
+        if len(content) > MAX_BYTES:
+            raise Invalid("no more keys fit in the file", str(self.path), "take out those that nobody uses")
+        durable.replace(self.path, content)
         self.issued = issued
         self._route(key)
         return plain
@@ -118,7 +134,11 @@ class BearerKeys:
         return found
 
     def _route(self, key: BearerKey) -> None:
-        self._routes.setdefault(key.credential_hash[ROUTE], []).append(key)
+        candidates = self._routes.setdefault(key.credential_hash[ROUTE], [])
+        if any(other.credential_hash == key.credential_hash for other in candidates):
+            hint = "one credential stands for one principal: issue a key for each"
+            raise Invalid(f"one key stands twice, also for {key.principal!r}", str(self.path), hint)
+        candidates.append(key)
 
 
 def _from_environment(admin_api_key: str) -> tuple[BearerKey, ...]:

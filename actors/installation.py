@@ -97,14 +97,19 @@ class Installation:
 
     @classmethod
     def open(
-        cls, path: Path, *, environment: Mapping[str, str] = NOTHING, flags: Mapping[str, Any] = NOTHING
+        cls,
+        path: Path,
+        *,
+        environment: Mapping[str, str] = NOTHING,
+        flags: Mapping[str, Any] = NOTHING,
+        config_path: Path | None = None,
     ) -> Installation:
         """Return the installation at `path`; environment and flags outweigh its helm.toml. Raises Invalid."""
         check_private(path)
         check_private(path / "keys")
         log_id, events = read_genesis(path / GENESIS_FILE)
         flags = {**flags, "data_dir": str(path)}
-        toml_path = path / CONFIG_FILE
+        toml_path = path / CONFIG_FILE if config_path is None else config_path
         config = read_config(read_text(toml_path), str(toml_path), environment=environment, flags=flags)
         return cls(path=path, config=config, log_id=log_id, genesis_events=events)
 

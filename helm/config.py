@@ -18,10 +18,19 @@ PREFIX: Final = "HELM_"
 """Other programs use it too, such as the package manager of Kubernetes: an environment variable that is not a
 setting is not refused, unlike a key of helm.toml or a flag."""
 
-ENVIRONMENT_ONLY: Final = frozenset({"admin_api_key"})
-"""Secrets: a file gets copied, and everyone on the machine reads a command line (T9)."""
-
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+ADMIN_KEY: Final = "admin_api_key"
+
+NOT_IN_A_FILE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        ADMIN_KEY: "a file gets copied: set HELM_ADMIN_API_KEY in the environment",
+        "data_dir": "this file stands in it: set HELM_DATA_DIR in the environment, or give --data-dir",
+    }
+)
+NOT_A_FLAG: Final[Mapping[str, str]] = MappingProxyType(
+    {ADMIN_KEY: "everyone on this machine can read a command line: set HELM_ADMIN_API_KEY in the environment"}
+)
 
 MIN_ADMIN_KEY: Final = 32
 """Characters of an admin key from the environment: 128 bits when written in hex, which nobody guesses."""
@@ -91,8 +100,8 @@ class Config:
 
     @property
     def hash(self) -> str:
-        """The hash of every setting but the secret ones."""
-        told = {name: value for name, value in attrs.asdict(self).items() if name not in ENVIRONMENT_ONLY}
+        """The hash of every setting but the secret one."""
+        told = {name: value for name, value in attrs.asdict(self).items() if name != ADMIN_KEY}
         return sha256(canonical(told))
 
     @property
@@ -147,10 +156,7 @@ def from_file(toml: str, place: str) -> Iterator[tuple[str, Any]]:
     except tomllib.TOMLDecodeError as problem:
         raise Invalid(f"not TOML: {problem}", place) from problem
     for name, value in table.items():
-        check_known(name, place)
-        if name in ENVIRONMENT_ONLY:
-            hint = f"set {PREFIX}{name.upper()} in the environment instead"
-            raise Invalid(f"{name} is a secret", place, hint)
+        check_known(name, place, NOT_IN_A_FILE)
         yield name, typed(name, value, f"{place}: {name}")
 
 
@@ -167,17 +173,17 @@ def from_flags(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the settings on the command line. Raises Invalid."""
     for name, value in flags.items():
         place = f"--{name.replace('_', '-')}"
-        check_known(name, place)
-        if name in ENVIRONMENT_ONLY:
-            raise Invalid(f"{name} is a secret", place, "everyone on this machine can read a command line")
+        check_known(name, place, NOT_A_FLAG)
         if value is not None:
             yield name, spelled(name, value, place) if type(value) is str else typed(name, value, place)
 
 
-def check_known(name: str, place: str) -> None:
-    """Raise Invalid unless `name` is a setting."""
+def check_known(name: str, place: str, elsewhere: Mapping[str, str]) -> None:
+    """Raise Invalid unless `name` is a setting, and not one that is set `elsewhere`."""
     if name not in KINDS:
         raise Invalid(f"no setting is called {name!r}", place, f"the settings are {', '.join(KINDS)}")
+    if name in elsewhere:
+        raise Invalid(f"{name} is not set here", place, elsewhere[name])
 
 
 def typed(name: str, value: Any, place: str) -> Any:

@@ -1,0 +1,160 @@
+"""Settings: the later source wins, nothing is guessed, and no port is opened to others by accident."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from typing import Any
+
+import attrs
+import pytest
+
+from helm.config import Config, read_config
+from helm.contracts.errors import Invalid
+
+ADMIN_KEY = "0123456789abcdef0123456789abcdef"
+
+
+def test_flags_outweigh_the_environment_and_that_the_file() -> None:
+    toml = "port = 1\nplaces = 100\nplaces_per_principal = 10"
+    config = read_config(toml, environment={"HELM_PORT": "2", "HELM_PLACES": "200"}, flags={"port": 3})
+    assert (config.port, config.places, config.places_per_principal) == (3, 200, 10)
+
+
+def test_what_was_not_given_takes_nothing_away() -> None:
+    config = read_config("port = 1", environment={"HELM_PORT": ""}, flags={"port": None})
+    assert config.port == 1
+    assert read_config() == Config()
+
+
+@pytest.mark.parametrize(
+    ("toml", "place"),
+    [
+        ("prot = 1", "helm.toml"),
+        ("[server]\nport = 1", "helm.toml"),
+        ("port = '1'", "helm.toml: port"),
+        ("port = true", "helm.toml: port"),
+        ("port = 1.0", "helm.toml: port"),
+        ("insecure_bind = 1", "helm.toml: insecure_bind"),
+        ("bind = 7", "helm.toml: bind"),
+        ("port = 1\nport = 2", "helm.toml"),
+        ("port =", "helm.toml"),
+        ("data_dir = '/elsewhere'", "helm.toml"),
+        (f"admin_api_key = '{ADMIN_KEY}'", "helm.toml"),
+    ],
+)
+def test_a_file_that_says_something_else_is_refused_with_its_place(toml: str, place: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read_config(toml)
+    assert refused.value.where == place
+    assert ADMIN_KEY not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("HELM_PORT", "tcp://10.0.0.1:8420"),
+        ("HELM_PORT", "8420.0"),
+        ("HELM_GRACE_S", "soon"),
+        ("HELM_INSECURE_BIND", "maybe"),
+    ],
+)
+def test_an_environment_that_spells_nothing_is_refused(variable: str, text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read_config(environment={variable: text})
+    assert refused.value.where == variable
+
+
+def test_other_programs_may_use_the_same_prefix() -> None:
+    assert read_config(environment={"HELM_CACHE_HOME": "/c", "PATH": "/bin"}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("1", True), ("TRUE", True), ("false", False), ("0", False)]
+)
+def test_the_environment_spells_yes_and_no(text: str, value: bool) -> None:
+    assert read_config(environment={"HELM_INSECURE_BIND": text}).insecure_bind is value
+
+
+def test_flags_may_come_as_text() -> None:
+    config = read_config(flags={"port": "0", "grace_s": 2, "insecure_bind": True})
+    assert (config.port, config.grace_s, config.insecure_bind) == (0, 2.0, True)
+
+
+def test_a_flag_nobody_knows_is_refused() -> None:
+    with pytest.raises(Invalid, match="--colour-me"):
+        read_config(flags={"colour_me": None})
+
+
+def test_a_secret_never_stands_on_a_command_line() -> None:
+    with pytest.raises(Invalid, match="command line"):
+        read_config(flags={"admin_api_key": ADMIN_KEY})
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"port": -1},
+        {"port": 65_536},
+        {"places": 0},
+        {"places": 100_000},
+        {"places": 10, "places_per_principal": 11},
+        {"grace_s": -0.1},
+        {"grace_s": float("nan")},
+        {"grace_s": float("inf")},
+        {"max_body_bytes": 0},
+        {"max_body_bytes": 2**40},
+        {"session_max_age_s": 0},
+        {"free_space_reserve_bytes": -1},
+        {"tls_cert": "cert.pem"},
+        {"tls_key": "key.pem"},
+    ],
+)
+def test_a_setting_beyond_its_bounds_is_refused(flags: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        read_config(flags=flags)
+
+
+@pytest.mark.parametrize("key", ["short", "x" * 31, "x" * 31 + " ", "x" * 31 + "\n", "ü" * 32])
+def test_an_admin_key_that_is_guessed_or_not_sent_is_refused(key: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read_config(environment={"HELM_ADMIN_API_KEY": key})
+    assert key not in str(refused.value)
+
+
+def test_the_admin_key_is_never_shown_or_hashed() -> None:
+    config = read_config(environment={"HELM_ADMIN_API_KEY": ADMIN_KEY})
+    assert config.admin_api_key == ADMIN_KEY
+    assert ADMIN_KEY not in repr(config)
+    assert config.hash == Config().hash
+    assert config.hash != Config(port=1).hash
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "127.0.0.2", "::1"])
+def test_loopback_needs_no_more(bind: str) -> None:
+    Config(bind=bind).check_exposure()
+
+
+@pytest.mark.parametrize(
+    "bind", ["0.0.0.0", "::", "10.0.0.1", "192.0.2.1", "8.8.8.8", "localhost", "host", ""]
+)
+def test_no_other_address_is_served_without_tls_and_an_admin_key(bind: str) -> None:
+    tls: dict[str, Any] = {"tls_cert": "cert.pem", "tls_key": "key.pem"}
+    settings: dict[str, Any]
+    for settings in ({}, {"insecure_bind": True}, tls, {"admin_api_key": ADMIN_KEY}):
+        with pytest.raises(Invalid):
+            Config(bind=bind, **settings).check_exposure()
+    with pytest.raises(Invalid):
+        Config(bind=bind).check_exposure(admin_key_issued=True)
+    Config(bind=bind, insecure_bind=True, admin_api_key=ADMIN_KEY).check_exposure()
+    Config(bind=bind, **tls).check_exposure(admin_key_issued=True)
+
+
+def test_the_starter_file_names_every_setting_with_its_default() -> None:
+    text = files("actors").joinpath("cli", "starter_helm.toml").read_text(encoding="utf-8")
+    assert read_config(text) == Config()
+    spoken = "\n".join(line.removeprefix("#") for line in text.splitlines() if not line.startswith("# "))
+    assert read_config(spoken) == Config()
+    assert tomllib.loads(spoken).keys() == {
+        field.name for field in attrs.fields(Config) if field.name not in {"data_dir", "admin_api_key"}
+    }
