@@ -78,7 +78,7 @@ class Installation:
     path: Path
     config: Config
     log_id: str
-    genesis_events: tuple[TrustEvent, ...] = attrs.field(repr=False)
+    genesis: tuple[TrustEvent, ...] = attrs.field(repr=False)
 
     @classmethod
     def create(cls, path: Path, *, clock: Clock) -> FirstKeys:
@@ -111,7 +111,7 @@ class Installation:
         flags = {**flags, "data_dir": str(path)}
         toml_path = path / CONFIG_FILE if config_path is None else config_path
         config = read_config(read_text(toml_path), str(toml_path), environment=environment, flags=flags)
-        return cls(path=path, config=config, log_id=log_id, genesis_events=events)
+        return cls(path=path, config=config, log_id=log_id, genesis=events)
 
     @property
     def config_hash(self) -> str:
@@ -150,7 +150,7 @@ class Installation:
 
     def registry(self) -> Registry:
         """Return the registry of the genesis events alone, as if they were the first nodes of the log."""
-        return fold(((event, event.height) for event in self.genesis_events), self.log_id)
+        return fold(((event, event.height) for event in self.genesis), self.log_id)
 
     def bearer_keys(self) -> BearerKeys:
         """Return whose bearer keys open this installation. Raises Invalid."""

@@ -43,14 +43,14 @@ def made(tmp_path: Path) -> Made:
 def test_what_was_made_can_be_opened(made: Made) -> None:
     place = Installation.open(made.path)
     assert place.path == made.path
-    assert [event.purpose for event in place.genesis_events] == [
+    assert [event.purpose for event in place.genesis] == [
         "trust-admin",
         "execution",
         "policy",
         "evidence",
         "emergency",
     ]
-    assert {event.issued_at_ms for event in place.genesis_events} == {NOW_MS}
+    assert {event.issued_at_ms for event in place.genesis} == {NOW_MS}
     assert place.config.data_dir == str(made.path)
     for path in (place.journal_path, place.index_path, place.policy_path, place.bearer_path):
         assert path.parent == made.path
@@ -62,7 +62,7 @@ def test_every_key_is_the_one_that_the_genesis_vouches_for(made: Made, name: str
     read: Callable[[], Any] = getattr(place, f"{name}_key")
     signer = read()
     purpose = KeyPurpose(name.replace("_", "-"))
-    known = place.registry().require(signer.key_id, purpose, lamport=len(place.genesis_events))
+    known = place.registry().require(signer.key_id, purpose, lamport=len(place.genesis))
     assert known.hex == signer.public_key
 
 
