@@ -129,11 +129,6 @@ class Installation:
         return self.path / "index.sqlite"
 
     @property
-    def lock_path(self) -> Path:
-        """The file whose lock says that a kernel runs here."""
-        return self.path / "kernel.lock"
-
-    @property
     def policy_path(self) -> Path:
         """The policy bundle."""
         return self.path / self.config.policy
