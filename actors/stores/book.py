@@ -1,0 +1,183 @@
+"""The journal on disk: one SQLite table of numbered rows, known by its mark before it is believed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import apsw
+import attrs
+
+from actors.stores import lock
+from actors.stores.ground import Ground
+from helm.contracts.errors import Invalid
+
+APPLICATION_ID = 0x48454C4D  # "HELM"
+FORMAT = 1
+PAGE_BYTES = 16384
+SCHEMA = "CREATE TABLE journal(seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT"
+
+INSERT = "INSERT INTO journal(seq, body) SELECT ?1 + rowid, value FROM carray(?2)"
+"""One statement, one step, one transaction for a whole batch: each step hands the interpreter's lock over and
+fights to get it back. The numbers are given, not found: a row that stands already fails the batch."""
+
+CHECKPOINT_PAGES = 1024
+"""16 MiB of write-ahead log between two checkpoints: their cost is spread over some 8,000 rows."""
+
+BUSY_MS = 10_000
+"""How long the start waits for another process to end its read, before it refuses."""
+
+TUNING = f"""
+    PRAGMA synchronous = FULL;
+    PRAGMA fullfsync = ON;
+    PRAGMA checkpoint_fullfsync = ON;
+    PRAGMA wal_autocheckpoint = 0;
+    PRAGMA journal_size_limit = {2 * CHECKPOINT_PAGES * PAGE_BYTES};
+    PRAGMA mmap_size = 0;
+    PRAGMA cell_size_check = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -8192;
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """Where a journal lies, how much room must stay free, how much it may take; `vfs` as SQLite knows it."""
+
+    path: Path
+    free_space_reserve: int = attrs.field(validator=attrs.validators.ge(0))
+    max_bytes: int | None = None
+    vfs: str = ""
+
+
+@attrs.define
+class Book:
+    """The open journal in the hands of its only writer, one thread."""
+
+    connection: apsw.Connection
+    ground: Ground
+    head: int
+    max_pages: int | None
+    _log_pages: int = attrs.field(default=0, init=False)
+
+    def append(self, rows: tuple[bytes, ...]) -> int:
+        """Make the rows durable, return the number of the first. An apsw.Error leaves the outcome unknown."""
+        self.connection.execute(INSERT, (self.head, apsw.carray(rows)))
+        first = self.head + 1
+        self.head += len(rows)
+        self._log_pages += sum(map(len, rows)) // PAGE_BYTES + 2
+        return first
+
+    def tidy(self) -> None:
+        """What is due between two batches: empty the log, look at the disk. Raises apsw.Error, OSError."""
+        if self._log_pages >= CHECKPOINT_PAGES:
+            self._log_pages = 0  # a reader in the way costs one more round of log
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        if self.ground.is_due():
+            self.look()
+
+    def look(self) -> None:
+        """Find out how much room is left."""
+        room = None
+        if self.max_pages is not None:
+            room = (self.max_pages - int(one(self.connection, "PRAGMA page_count"))) * PAGE_BYTES
+        self.ground.check(room)
+
+    def condemn(self) -> None:
+        """Leave the log as it is: what a failed append left there is for a fresh process to find."""
+        self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[Book]:
+    """Take the lock, open or create the journal, fold in the log of the last run. Raises Invalid."""
+    descriptor = lock.take(place.path.with_name(place.path.name + ".lock"))
+    try:
+        connection = connect(place)
+        try:
+            yield read_in(connection, place)
+        finally:
+            with suppress(apsw.Error):  # every row told of is durable in the log: a failed tidying loses none
+                connection.close(force=True)
+    finally:
+        os.close(descriptor)
+
+
+def connect(place: Place) -> apsw.Connection:
+    try:
+        # Made here, not by SQLite: arguments of calls are for the eyes of the journal's owner.
+        os.close(os.open(place.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        return apsw.Connection(str(place.path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=place.vfs or None)
+    except (OSError, apsw.Error) as error:
+        raise Invalid(f"the journal cannot be opened: {error}", str(place.path)) from error
+
+
+def read_in(connection: apsw.Connection, place: Place) -> Book:
+    """Check the mark, fold in the log, then read the head. Raises Invalid."""
+    where = str(place.path)
+    try:
+        make_ready(connection, where)
+        ground = Ground(place.path, place.free_space_reserve)
+        book = Book(connection, ground, head_of(connection, where), quota(connection, place))
+        book.look()
+    except (OSError, apsw.Error) as error:
+        raise Invalid(f"the journal cannot be read: {error}", where) from error
+    return book
+
+
+def make_ready(connection: apsw.Connection, where: str) -> None:
+    """Check, or write, the mark; then fold in the log. Nothing is read from the table before that is done."""
+    connection.set_busy_timeout(BUSY_MS)
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    if one(connection, "PRAGMA page_count") == 0:
+        create(connection)
+    check_mark(connection, where)
+    if one(connection, "PRAGMA journal_mode = WAL") != "wal":
+        hint = "keep the data directory on a local disk"
+        raise Invalid("no write-ahead log on this file system", where, hint)
+    connection.execute(TUNING)
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
+    if busy:
+        raise Invalid("the log of the last run cannot be folded in", where, "end whatever reads this journal")
+
+
+def create(connection: apsw.Connection) -> None:
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    with connection:
+        connection.execute(SCHEMA)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}")
+
+
+def check_mark(connection: apsw.Connection, where: str) -> None:
+    """Raise Invalid unless the file is a journal of this format: one table, no trigger or view beside it."""
+    if one(connection, "PRAGMA application_id") != APPLICATION_ID:
+        raise Invalid("not a HELM journal", where, "restore the journal, or name another data directory")
+    found = one(connection, "PRAGMA user_version")
+    if found != FORMAT:
+        raise Invalid(f"a journal of format {found}", where, f"this HELM reads and writes format {FORMAT}")
+    if connection.execute("SELECT sql FROM sqlite_schema").get != SCHEMA:
+        raise Invalid("the journal's tables were changed", where, "restore the journal from a copy")
+
+
+def quota(connection: apsw.Connection, place: Place) -> int | None:
+    """Hold the file to its largest size; return that in pages."""
+    if place.max_bytes is None:
+        return None
+    return int(one(connection, f"PRAGMA max_page_count = {place.max_bytes // PAGE_BYTES}"))
+
+
+def head_of(connection: apsw.Connection, where: str) -> int:
+    """Return the number of the last row. Raises Invalid where the first rows are gone."""
+    head = int(one(connection, "SELECT coalesce(max(seq), 0) FROM journal"))
+    if head and one(connection, "SELECT min(seq) FROM journal") != 1:
+        raise Invalid("the journal does not begin with row 1", where, "restore the journal from a copy")
+    return head
+
+
+def one(connection: apsw.Connection, sql: str) -> Any:
+    """Return the single value of a statement."""
+    return connection.execute(sql).get

@@ -1,0 +1,55 @@
+"""What a task asks of a thread, waited for without freezing the loop."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+import attrs
+import trio
+
+PATIENCE_S = 0.001
+"""How long the task blocks the whole loop for its answer. A commit on a healthy disk is done within it, and
+the thread runs without a fight for the interpreter's lock; a hung disk costs the loop no more than this."""
+
+
+def _held_lock() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+@attrs.define(eq=False)
+class Errand:
+    """One thing to be done by a thread, for tasks of one loop."""
+
+    _unfinished: threading.Lock = attrs.field(factory=_held_lock, init=False)
+    _is_done: bool = attrs.field(default=False, init=False)
+    _bells: list[tuple[trio.lowlevel.TrioToken, trio.Event]] = attrs.field(factory=list, init=False)
+
+    def finish(self) -> None:
+        """Say that it is done. A task that left, or a loop that has ended, is nobody to tell. Idempotent."""
+        if self._is_done:
+            return
+        self._is_done = True
+        self._unfinished.release()
+        for token, event in self._bells:
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(event.set)
+
+    async def wait(self, patience_s: float = PATIENCE_S) -> None:
+        """Return when it is done. A task that is cancelled here leaves the thread at its work."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if not self._is_done_within(patience_s):
+            event = trio.Event()
+            self._bells.append((trio.lowlevel.current_trio_token(), event))
+            if not self._is_done_within(0):  # else done after patience ended, before the bell hung
+                await event.wait()
+                return
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def _is_done_within(self, seconds: float) -> bool:
+        is_done = self._unfinished.acquire(timeout=seconds)
+        if is_done:
+            self._unfinished.release()  # done stays done, for whoever else waits
+        return is_done
