@@ -1,0 +1,1 @@
+"""Connectors perform the effects that were permitted, each of one kind, and judge nothing."""
