@@ -31,7 +31,7 @@ def _check_template(operation: HttpOperation, _: object, template: str) -> None:
         raise Invalid(
             "an operation has either a path or an argument that names the URL", f"path {template!r}"
         )
-    if template and (not _TEMPLATE.fullmatch(template) or _climbs(template)):
+    if template and (not _TEMPLATE.fullmatch(template) or {".", ".."} & set(template.split("/"))):
         raise Invalid("not an absolute path of plain characters and {arguments}", f"path {template!r}")
 
 
@@ -112,19 +112,12 @@ def _check_judged(order: Dispatch, destination: Destination) -> None:
 def _fill(template: str, rest: dict[str, JSONValue]) -> str:
     """Fill the places of a path template, taking their arguments out of rest."""
     values = {name: _segment(name, rest.pop(name, None)) for name in set(_PLACE.findall(template))}
-    path = _PLACE.sub(lambda place: values[place[1]], template)
-    # A value cannot be a dot segment by itself, but it could complete one that the template begins.
-    if _climbs(path):
-        raise _unfit("the arguments make a path that climbs")
-    return path
-
-
-def _climbs(path: str) -> bool:
-    return any(segment in (".", "..") for segment in path.split("/"))
+    return _PLACE.sub(lambda place: values[place[1]], template)
 
 
 def _segment(name: str, value: JSONValue) -> str:
     text = _plain(name, value)
+    # Dots alone would climb, or complete a template's segment to one that does.
     if not text or text.strip(".") == "" or "/" in text or "\\" in text or not text.isprintable():
         raise _unfit(f"the argument {name!r} is no plain path segment")
     return quote(text, safe="")

@@ -204,6 +204,7 @@ def test_a_place_in_folded_text_is_found_again(text: str, data: st.DataObject) -
         place = data.draw(st.integers(0, len(folded) - 1))
         assert fold(text[unfolded_place(text, place)]) == folded[place]
         assert fold(text[: unfolded_place(text, place)]) == folded[:place]
+    assert unfolded_place(text, len(folded)) >= len(text.rstrip("\u00ad\u200b\ufe0f"))
 
 
 ADVERSARIAL = [
