@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import apsw
 import attrs
@@ -60,8 +61,9 @@ class IndexFile:
     def range(self, prefix: str, after: str, limit: int) -> dict[str, int]:
         """Return the first keys that begin with `prefix` and sort behind `after`. Raises apsw.Error."""
         start = prefix.encode()
-        rows = self._reading.execute(RANGE, (start, after.encode(), start + AFTER_UTF8, limit))
-        return {key.decode(): seq for key, seq in rows.fetchall()}
+        bounds = (start, after.encode(), start + AFTER_UTF8, limit)
+        rows: list[tuple[Any, ...]] = self._reading.execute(RANGE, bounds).fetchall()
+        return {key.decode(): seq for key, seq in rows}
 
     def close(self) -> None:
         self._reading.close()
@@ -87,7 +89,8 @@ def connect(path: Path, log_id: str) -> IndexFile:
         marks = (writing.execute("PRAGMA application_id").get, writing.execute("PRAGMA user_version").get)
         if marks != (APPLICATION_ID, FORMAT):
             raise LookupError("not an index of this format")
-        meta = dict(writing.execute("SELECT name, value FROM meta").fetchall())
+        rows: list[tuple[Any, ...]] = writing.execute("SELECT name, value FROM meta").fetchall()
+        meta = dict(rows)
         if meta["log_id"] != log_id:
             raise LookupError("the index of another journal")
         writing.execute(TUNING)

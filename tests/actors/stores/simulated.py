@@ -1,0 +1,90 @@
+"""A journal in memory whose disk does what a test tells it to: be slow, hang, fail, run full."""
+
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from actors.stores.port import JournalFailed
+from helm.contracts.errors import Broken
+
+
+def _open_gate() -> trio.Event:
+    gate = trio.Event()
+    gate.set()
+    return gate
+
+
+@attrs.define(eq=False)
+class SimulatedJournal:
+    """The Journal port, on Trio's clock alone, so that it runs under a MockClock."""
+
+    rows: list[bytes] = attrs.field(factory=list)
+    """What is durable. `SimulatedJournal(rows=list(old.rows))` is what the next process finds."""
+    commit_seconds: float = 0.0
+    low_space: bool = False
+    batches: list[tuple[bytes, ...]] = attrs.field(factory=list, init=False)
+    """Every batch that was handed over, in order, also those that failed or hung."""
+    closed: bool = attrs.field(default=False, init=False)
+    _gate: trio.Event = attrs.field(factory=_open_gate, init=False)
+    _fails_at: int = attrs.field(default=0, init=False)
+    _writes_what_fails: bool = attrs.field(default=False, init=False)
+    _failure: str = attrs.field(default="", init=False)
+    _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+
+    @property
+    def head(self) -> int:
+        """The number of the last durable row that was told of."""
+        return len(self.rows)
+
+    def hang(self) -> None:
+        """From now on no append ends, and neither does closing, until `resume`."""
+        if self._gate.is_set():
+            self._gate = trio.Event()
+
+    def resume(self) -> None:
+        self._gate.set()
+
+    def fail_at(self, batch: int, *, written: bool = False) -> None:
+        """Fail the append of this number, the first ever being 1; `written` says what the disk has then."""
+        self._fails_at, self._writes_what_fails = batch, written
+
+    async def append(self, rows: Sequence[bytes]) -> int:
+        """As the port says. An append that is cancelled while the disk works is written all the same."""
+        if not rows:
+            raise Broken("an empty batch has no first row")
+        await trio.lowlevel.checkpoint()
+        async with self._turn:
+            self._check()
+            self.batches.append(tuple(rows))
+            try:
+                await self._gate.wait()
+                await trio.sleep(self.commit_seconds)
+            finally:
+                first = self._commit(rows) if self._gate.is_set() else 0
+            self._check()
+            return first
+
+    async def read(self, first: int, limit: int) -> list[tuple[int, bytes]]:
+        """As the port says."""
+        await trio.lowlevel.checkpoint()
+        if self.closed:
+            raise JournalFailed("the journal is closed")
+        return [(seq, self.rows[seq - 1]) for seq in range(first, min(first + limit, self.head + 1))]
+
+    async def aclose(self) -> None:
+        """Wait until the writer has ended: for ever, on a disk that hangs."""
+        self.closed = True
+        await self._gate.wait()
+
+    def _commit(self, rows: Sequence[bytes]) -> int:
+        first = self.head + 1
+        if len(self.batches) == self._fails_at:
+            self._failure = "IOError: the disk is told to fail"
+        if not self._failure or self._writes_what_fails:
+            self.rows.extend(rows)
+        return first
+
+    def _check(self) -> None:
+        if self._failure or self.closed:
+            raise JournalFailed(self._failure or "the journal is closed")
