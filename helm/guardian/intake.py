@@ -52,8 +52,6 @@ def admit(caller: Caller, tool: str, arguments: bytes | JSONValue, terms: Terms 
     Arguments that are not acceptable JSON become a malformed call, to be refused with a record and a receipt. Raises
     Invalid for a name that cannot stand in a record: such a call cannot be framed.
     """
-    _check_names(caller, tool, terms)
-    malformed = ""
     try:
         if type(arguments) is bytes:
             parsed, written = parse_canonical(arguments)
@@ -61,17 +59,39 @@ def admit(caller: Caller, tool: str, arguments: bytes | JSONValue, terms: Terms 
             written = canonical(arguments)
             parsed = reread(written)  # a copy: what the caller still holds may change, what was hashed may not
     except Malformed as problem:
-        parsed, malformed = None, str(problem)
         written = arguments if type(arguments) is bytes else repr(type(arguments)).encode()
+        return admit_malformed(caller, tool, written, str(problem), terms)
+    return _call(caller, tool, terms, Entered(written, parsed))
+
+
+def admit_malformed(caller: Caller, tool: str, raw: bytes, problem: str, terms: Terms = PLAIN) -> ToolCall:
+    """Return the frozen call of a caller whose bytes are known not to be arguments: hashed as they came (T2).
+
+    It is refused with a record and a receipt like any other. Raises Invalid like `admit`.
+    """
+    return _call(caller, tool, terms, Entered(raw, None, problem))
+
+
+@attrs.frozen
+class Entered:
+    """Arguments as they entered: their bytes, what those mean, and what is wrong with them."""
+
+    written: bytes = attrs.field(repr=False)
+    parsed: JSONValue = attrs.field(repr=False)
+    malformed: str = ""
+
+
+def _call(caller: Caller, tool: str, terms: Terms, entered: Entered) -> ToolCall:
+    _check_names(caller, tool, terms)
     return ToolCall(
         session_id=caller.session_id,
         tenant=caller.tenant,
         principal=caller.principal,
         tool=tool,
-        arguments=written,
-        args_hash=sha256(written),
-        parsed=parsed,
-        malformed=malformed,
+        arguments=entered.written,
+        args_hash=sha256(entered.written),
+        parsed=entered.parsed,
+        malformed=entered.malformed,
         idempotency_key=terms.idempotency_key,
         delegation_id=terms.delegation_id,
         delegation_proof=_s256(terms.delegation_verifier) if terms.delegation_verifier else "",
