@@ -1,0 +1,140 @@
+"""Reads what a bundle says of everyone: ceilings, compliance, principals, budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from helm.contracts.errors import Invalid, Refused
+from helm.contracts.verdict import EffectType, RiskTier
+from helm.guardian.bundle_table import Table, check_choice, check_name
+from helm.guardian.destination import Pattern
+from helm.guardian.glob import names_of
+from helm.guardian.policy import Budget, Compliance, P0Ceilings, PrincipalRule, SubjectKind
+
+P0_BUDGET = "p0"
+"""The id of the hard budget; no other budget may take it."""
+
+MAX_WINDOW_S = 366 * 86_400
+
+
+def read_p0(table: Table) -> tuple[P0Ceilings, tuple[Budget, ...]]:
+    """Return the hard limits, and the hard budget if there is one. Raises Invalid."""
+    ceilings = P0Ceilings(
+        max_risk_tier=table.choice("max_risk_tier", RiskTier, RiskTier.T3),
+        denied_tools=names_of(table.texts("denied_tools", ()), table.at("denied_tools")),
+        denied_effect_types=read_effect_types(table),
+        denied_destinations=read_patterns(table, "denied_destinations"),
+    )
+    budget = read_hard_budget(table)
+    table.finish()
+    return ceilings, budget
+
+
+def read_effect_types(table: Table) -> frozenset[str]:
+    words = table.texts("denied_effect_types", ())
+    for index, word in enumerate(words):
+        check_choice(word, EffectType, f"{table.at('denied_effect_types')}[{index}]")
+    return frozenset(words)
+
+
+def read_patterns(table: Table, member: str) -> tuple[Pattern, ...]:
+    """Return the destinations that a list names. Raises Invalid."""
+    try:
+        return tuple(Pattern.parse(text) for text in table.texts(member, ()))
+    except Refused as refused:
+        hint = "host, host:port, scheme://host[:port], *.suffix, or a network"
+        raise Invalid(refused.reason, table.at(member), hint) from refused
+
+
+def read_hard_budget(table: Table) -> tuple[Budget, ...]:
+    """Return the P0 budget, which binds all calls together. Raises Invalid."""
+    calls, cents = table.limit("tool_calls_per_window"), table.limit("spend_cents_per_window")
+    if calls is None and cents is None:
+        if table.has("window_s"):
+            hint = "add tool_calls_per_window or spend_cents_per_window"
+            raise Invalid("a window without a limit", table.at("window_s"), hint)
+        return ()
+    return (
+        Budget(
+            id=P0_BUDGET,
+            subject=SubjectKind.ALL,
+            subject_name="",
+            tool_call_limit=calls,
+            spend_limit_cents=cents,
+            write_operation_limit=None,
+            window_s=table.whole("window_s", (1, MAX_WINDOW_S)),
+        ),
+    )
+
+
+def read_compliance(table: Table) -> Compliance:
+    """Return which data may be touched. Raises Invalid."""
+    compliance = Compliance(
+        allowed_data_classes=frozenset(table.texts("allowed_data_classes", ())),
+        allowed_jurisdictions=frozenset(table.texts("allowed_jurisdictions", ())),
+        min_retention_days=table.whole("min_retention_days", (0, 36_500), 0),
+    )
+    table.finish()
+    return compliance
+
+
+def read_principals(bundle: Table) -> Mapping[str, PrincipalRule]:
+    """Return the principals that the bundle says more of than who may use a tool. Raises Invalid."""
+    return MappingProxyType({name: read_principal(table) for name, table in bundle.named("principals")})
+
+
+def read_principal(table: Table) -> PrincipalRule:
+    classes = frozenset(table.texts("data_classes")) if table.has("data_classes") else None
+    principal = PrincipalRule(
+        delegation_required=table.flag("delegation_required"),
+        data_classes=classes,
+        credentials=frozenset(table.texts("credentials", ())),
+    )
+    table.finish()
+    return principal
+
+
+def read_budgets(bundle: Table) -> Iterator[Budget]:
+    """Yield the budgets of the bundle. Raises Invalid."""
+    seen = {P0_BUDGET}
+    for table in bundle.tables("budgets"):
+        budget = read_budget(table)
+        if budget.id in seen or "/" in budget.id:
+            hint = f"a name of its own, without a slash; {P0_BUDGET} is taken"
+            raise Invalid(f"the budget id {budget.id} cannot be used", table.at("id"), hint)
+        seen.add(budget.id)
+        yield budget
+
+
+def read_budget(table: Table) -> Budget:
+    """Return one budget. Raises Invalid."""
+    subject, subject_name = read_subject(table)
+    budget = Budget(
+        id=table.name("id"),
+        subject=subject,
+        subject_name=subject_name,
+        tool_call_limit=table.limit("tool_call_limit"),
+        spend_limit_cents=table.limit("spend_limit_cents"),
+        write_operation_limit=table.limit("write_operation_limit"),
+        window_s=table.whole("window_s", (1, MAX_WINDOW_S)),
+    )
+    table.finish()
+    limits = (budget.tool_call_limit, budget.spend_limit_cents, budget.write_operation_limit)
+    if limits == (None, None, None):
+        hint = "add tool_call_limit, spend_limit_cents or write_operation_limit"
+        raise Invalid("a budget without a limit", table.place, hint)
+    return budget
+
+
+def read_subject(table: Table) -> tuple[SubjectKind, str]:
+    """Return whose calls a budget counts. Raises Invalid."""
+    text = table.text("subject")
+    if text in (SubjectKind.ALL, SubjectKind.EACH_PRINCIPAL):
+        return SubjectKind(text), ""
+    kind, _, name = text.partition(":")
+    if kind not in (SubjectKind.PRINCIPAL, SubjectKind.TENANT, SubjectKind.TOOL):
+        hint = 'write "*", "each-principal", "principal:NAME", "tenant:NAME" or "tool:NAME"'
+        raise Invalid("a budget for nobody", table.at("subject"), hint)
+    check_name(name, table.at("subject"))
+    return SubjectKind(kind), name

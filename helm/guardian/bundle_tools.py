@@ -1,0 +1,148 @@
+"""Reads what a bundle says of one tool, and compiles it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from helm.contracts.errors import Invalid
+from helm.contracts.form import JSONValue
+from helm.contracts.schema import Schema
+from helm.contracts.verdict import EffectType, RiskTier
+from helm.crypto import domains
+from helm.crypto.canonical import canonical
+from helm.crypto.hashing import hash_in
+from helm.guardian.bundle_destinations import read_reach
+from helm.guardian.bundle_rules import read_patterns
+from helm.guardian.bundle_table import Table
+from helm.guardian.bundle_times import read_velocity, read_windows
+from helm.guardian.cel import Program
+from helm.guardian.connection import Connection
+from helm.guardian.glob import names_of
+from helm.guardian.policy import ApprovalRule, Requirement, ToolRule
+
+DEFAULT_TIMEOUT_MS = 30_000
+MAX_TIMEOUT_MS = 600_000
+"""Ten minutes: a call holds one of the places in flight for as long (T4)."""
+
+MAX_CENTS = 10**12
+MAX_RETENTION_DAYS = 36_500
+
+DEFAULT_EXPIRES_S = 3_600
+MAX_EXPIRES_S = 30 * 86_400
+MAX_QUORUM = 16
+
+
+def read_tool(name: str, table: Table, connections: Mapping[str, Connection]) -> ToolRule:
+    """Return the compiled rule of one tool. Raises Invalid."""
+    connection = read_connection_name(table, connections)
+    operation = read_operation(name, table, connection)
+    inputs, outputs = read_schema(table, "input"), read_schema(table, "output")
+    requirements = tuple(read_requirements(table))
+    reach = read_reach(table, connection, operation or name, inputs.document)
+    rule = ToolRule(
+        name=name,
+        connector=connection.name,
+        operation=operation,
+        effect_type=table.choice("effect_type", EffectType),
+        risk_tier=table.choice("risk_tier", RiskTier),
+        irreversible=table.flag("irreversible"),
+        timeout_ms=table.whole("timeout_ms", (1, MAX_TIMEOUT_MS), DEFAULT_TIMEOUT_MS),
+        spend_cents=table.whole("spend_cents", (0, MAX_CENTS), 0),
+        principals=names_of(table.texts("principals"), table.at("principals")),
+        input_schema=inputs,
+        input_schema_hash=hash_in(domains.SCHEMA, canonical(inputs.document)),
+        output_schema=outputs,
+        output_schema_hash=hash_in(domains.SCHEMA, canonical(outputs.document)),
+        destination=reach.destination,
+        allow_destinations=reach.allow,
+        deny_destinations=read_patterns(table, "deny_destinations"),
+        data_classes=frozenset(table.texts("data_classes", ())),
+        jurisdiction=table.name("jurisdiction", ""),
+        retention_days=table.whole("retention_days", (0, MAX_RETENTION_DAYS), 0),
+        credential=table.name("credential", ""),
+        windows=tuple(read_windows(table)),
+        velocity=read_velocity(table),
+        requirements=requirements,
+        requirement_set_hash=hash_in(domains.REQUIREMENTS, canonical(set_of(requirements))),
+        approval=read_approval(table),
+        free_text=read_free_text(table, inputs.document),
+        accepts_tainted=table.flag("accepts_tainted"),
+    )
+    table.finish()
+    return rule
+
+
+def read_connection_name(table: Table, connections: Mapping[str, Connection]) -> Connection:
+    name = table.name("connector")
+    if name not in connections:
+        hint = f"declare [connectors.{name}], or use one of {', '.join(sorted(connections))}"
+        raise Invalid(f"the connector {name} is not declared", table.at("connector"), hint)
+    return connections[name]
+
+
+def read_operation(name: str, table: Table, connection: Connection) -> str:
+    """Return what the connector is asked to do, "" where it goes by the tool's name. Raises Invalid."""
+    operation = table.name("operation", "")
+    if not connection.has(operation or name):
+        what = f"the connector {connection.name} has no operation {operation or name}"
+        raise Invalid(what, table.at("operation"), "name one that it declares")
+    return operation
+
+
+def read_schema(table: Table, member: str) -> Schema:
+    """Return a pinned schema, compiled. Raises Invalid with the JSON pointer."""
+    return Schema.compile(table.object(member), table.at(member))
+
+
+def read_requirements(table: Table) -> Iterator[Requirement]:
+    """Yield what must hold for a call of the tool. Raises Invalid."""
+    seen: set[str] = set()
+    for below in table.tables("requires"):
+        source = below.source("cel")
+        requirement = Requirement(
+            id=below.name("id"),
+            program=Program.compile(source, below.at("cel")),
+            reason=below.text("reason", " ".join(source.split())),
+        )
+        below.finish()
+        if requirement.id in seen:
+            raise Invalid(f"the requirement {requirement.id} stands twice", below.at("id"), "rename one")
+        seen.add(requirement.id)
+        yield requirement
+
+
+def set_of(requirements: tuple[Requirement, ...]) -> list[JSONValue]:
+    """Return the requirements as JSON, for their hash."""
+    return [{"cel": r.program.source, "id": r.id, "reason": r.reason} for r in requirements]
+
+
+def read_approval(table: Table) -> ApprovalRule | None:
+    """Return when a human must agree, None for never. Raises Invalid."""
+    if not table.has("approval"):
+        return None
+    below = table.table("approval")
+    when = Program.compile(below.source("when"), below.at("when")) if below.has("when") else None
+    approval = ApprovalRule(
+        required=below.flag("required"),
+        when=when,
+        quorum=below.whole("quorum", (1, MAX_QUORUM), 1),
+        timelock_s=below.whole("timelock_s", (0, MAX_EXPIRES_S - 1), 0),
+        expires_s=below.whole("expires_s", (1, MAX_EXPIRES_S), DEFAULT_EXPIRES_S),
+    )
+    below.finish()
+    if approval.required == (approval.when is not None):
+        hint = "write required = true, or when = and an expression"
+        raise Invalid("an approval is asked for always or under a condition", below.place, hint)
+    if approval.timelock_s >= approval.expires_s:
+        raise Invalid("the approval expires before its timelock ends", below.place, "raise expires_s")
+    return approval
+
+
+def read_free_text(table: Table, inputs: dict[str, JSONValue]) -> frozenset[str]:
+    """Return the arguments that are documents. Raises Invalid for one that the schema does not know."""
+    names = table.texts("free_text", ())
+    for index, name in enumerate(names):
+        if name not in inputs.get("properties", {}):
+            place = f"{table.at('free_text')}[{index}]"
+            raise Invalid(f"the input schema has no property {name}", place, "name one that it has")
+    return frozenset(names)

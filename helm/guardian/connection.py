@@ -1,0 +1,83 @@
+"""What a policy says of a connector: where an effect may leave the house, pinned by the policy's hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+import attrs
+
+
+class ConnectorKind(StrEnum):
+    """What stands behind a connector's name."""
+
+    LOCAL = "local"
+    HTTP = "http"
+    FILES = "files"
+
+
+class FileOperation(StrEnum):
+    """What a directory understands."""
+
+    READ = "read"
+    LIST = "list"
+
+
+FILE_OPERATIONS = frozenset(operation.value for operation in FileOperation)
+
+
+@attrs.frozen(kw_only=True)
+class LocalConnection:
+    """Functions of this process; whoever opens the kernel brings them."""
+
+    kind: ConnectorKind = attrs.field(default=ConnectorKind.LOCAL, init=False)
+    name: str
+
+    def has(self, operation: str) -> bool:
+        """Tell whether the operation is there: which functions there are is known when they are brought."""
+        return True
+
+
+@attrs.frozen(kw_only=True)
+class HttpOperation:
+    """One request that a service understands: method and path template, or the argument that is the URL."""
+
+    method: str
+    path: str
+    url_argument: str
+    query: frozenset[str]
+
+
+@attrs.frozen(kw_only=True)
+class HttpConnection:
+    """One HTTP service, or, where `origin` is "", whatever the URL argument of an operation names."""
+
+    kind: ConnectorKind = attrs.field(default=ConnectorKind.HTTP, init=False)
+    name: str
+    origin: str
+    operations: Mapping[str, HttpOperation]
+    headers: Mapping[str, str] = MappingProxyType({})
+    allow_private: bool = False
+    max_response_bytes: int
+
+    def has(self, operation: str) -> bool:
+        """Tell whether the operation is declared."""
+        return operation in self.operations
+
+
+@attrs.frozen(kw_only=True)
+class FilesConnection:
+    """The files below one directory, for reading; a relative root is below the data directory."""
+
+    kind: ConnectorKind = attrs.field(default=ConnectorKind.FILES, init=False)
+    name: str
+    root: str
+    max_bytes: int
+
+    def has(self, operation: str) -> bool:
+        """Tell whether a directory understands the operation."""
+        return operation in FILE_OPERATIONS
+
+
+Connection = LocalConnection | HttpConnection | FilesConnection

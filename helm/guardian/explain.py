@@ -1,0 +1,186 @@
+"""What a policy says of one tool, in the order in which the guardian asks.
+
+It decides nothing: the rows say what will be compared, and what is settled already without a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from helm.contracts.verdict import WRITING
+from helm.guardian.bundle_times import DAYS
+from helm.guardian.policy import ApprovalRule, Budget, Policy, ToolRule, VelocityRule, Window
+
+PASS, DENY, ESCALATE, ASK = "PASS", "DENY", "ESCALATE", "per call"
+
+
+class Row(NamedTuple):
+    """One rule: the office that applies it, what it asks, and the answer as far as it is known."""
+
+    phase: str
+    what: str
+    outcome: str
+
+
+def explain(policy: Policy, tool: str, principal: str = "") -> tuple[Row, ...]:
+    """Return the rules that apply to a tool, and to one principal using it if one is named."""
+    rule = policy.tool(tool)
+    if rule is None:
+        return (Row("effect", f"the policy declares no tool {tool}", f"{DENY} NO_POLICY_DEFINED"),)
+    offices = (
+        of_identity(policy, rule, principal),
+        of_egress(policy, rule),
+        of_threat(rule),
+        of_delegation(policy, principal),
+        of_effect(policy, rule),
+        of_time(rule),
+        of_compliance(policy, rule, principal),
+        of_schema(rule),
+        of_requirements(rule),
+        of_decision(policy, rule, principal),
+        of_budget(policy, rule, principal),
+    )
+    return tuple(row for rows in offices for row in rows)
+
+
+def of_identity(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]:
+    if not rule.credential:
+        return
+    holder = policy.principals.get(principal)
+    holds = holder is not None and rule.credential in holder.credentials
+    outcome = verdict(holds, "IDENTITY_ISOLATION_VIOLATION") if principal else ASK
+    yield Row("identity", f"the principal holds the credential {rule.credential}", outcome)
+
+
+def of_egress(policy: Policy, rule: ToolRule) -> Iterator[Row]:
+    if rule.destination is None:
+        yield Row("egress", "reaches no network", PASS)
+        return
+    goes = rule.destination.fixed or f"what the argument {rule.destination.argument} names"
+    yield Row("egress", f"goes to {goes}", ASK)
+    denied = (*policy.p0.denied_destinations, *rule.deny_destinations)
+    if denied:
+        yield Row("egress", f"{len(denied)} patterns of destinations are denied", ASK)
+    yield Row("egress", f"{len(rule.allow_destinations)} patterns of destinations are declared", ASK)
+
+
+def of_threat(rule: ToolRule) -> Iterator[Row]:
+    skipped = f", but not the documents {listed(rule.free_text)}" if rule.free_text else ""
+    yield Row("threat", f"scans the arguments for injection{skipped}", ASK)
+    if rule.accepts_tainted:
+        yield Row("threat", "accepts calls of tainted sessions", PASS)
+
+
+def of_delegation(policy: Policy, principal: str) -> Iterator[Row]:
+    found = policy.principals.get(principal)
+    if found is not None and found.delegation_required:
+        yield Row("delegation", f"{principal} acts only under a delegation session", ASK)
+
+
+def of_effect(policy: Policy, rule: ToolRule) -> Iterator[Row]:
+    if policy.not_before_ms:
+        yield Row("effect", f"the policy is in force from {policy.not_before_ms} ms", ASK)
+    if policy.max_age_s:
+        yield Row("effect", f"the policy is stale {policy.max_age_s} s later", ASK)
+    kind = f"{rule.effect_type}, {rule.risk_tier}{', irreversible' if rule.irreversible else ''}"
+    operation = f", operation {rule.operation}" if rule.operation else ""
+    yield Row("effect", f"{kind}, through {rule.connector}{operation}", PASS)
+
+
+def of_time(rule: ToolRule) -> Iterator[Row]:
+    if rule.velocity is not None:
+        yield from of_velocity(rule.velocity)
+    for window in rule.windows:
+        yield Row("temporal", f"runs alone {said(window)}", f"else {ESCALATE} TEMPORAL_INTERVENTION")
+
+
+def of_velocity(velocity: VelocityRule) -> Iterator[Row]:
+    per = f"calls in {velocity.window_s} s"
+    if velocity.interrupt_above:
+        what = f"more than {velocity.interrupt_above} {per}"
+        yield Row("temporal", what, f"{ESCALATE} TEMPORAL_INTERVENTION")
+    if velocity.throttle_above:
+        yield Row("temporal", f"more than {velocity.throttle_above} {per}", f"{DENY} TEMPORAL_THROTTLE")
+
+
+def said(window: Window) -> str:
+    days = " ".join(DAYS[day] for day in sorted(window.days))
+    return f"{days} {clock(window.from_minute)}-{clock(window.to_minute)} UTC"
+
+
+def clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def of_compliance(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]:
+    compliance, found = policy.compliance, policy.principals.get(principal)
+    cleared = compliance.allowed_data_classes
+    if found is not None and found.data_classes is not None:
+        cleared &= found.data_classes
+    if rule.data_classes:
+        outcome = verdict(rule.data_classes <= cleared, "COMPLIANCE_VIOLATION")
+        yield Row("compliance", f"touches {listed(rule.data_classes)}", outcome)
+        kept = rule.retention_days >= compliance.min_retention_days
+        outcome = verdict(kept, "COMPLIANCE_VIOLATION")
+        yield Row("compliance", f"keeps its data {rule.retention_days} days", outcome)
+    if rule.jurisdiction:
+        allowed = rule.jurisdiction in compliance.allowed_jurisdictions
+        yield Row("compliance", f"in {rule.jurisdiction}", verdict(allowed, "JURISDICTION_VIOLATION"))
+
+
+def of_schema(rule: ToolRule) -> Iterator[Row]:
+    yield Row("pep", f"the arguments satisfy {rule.input_schema_hash}", ASK)
+
+
+def of_requirements(rule: ToolRule) -> Iterator[Row]:
+    for requirement in rule.requirements:
+        yield Row("prg", f"{requirement.id}: {requirement.reason}", ASK)
+
+
+def of_decision(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]:
+    ceiling = policy.p0.forbids(rule)
+    yield Row("pdp", f"P0 ceilings: {ceiling or 'none forbids it'}", verdict(not ceiling, "PDP_DENY"))
+    who = f"names {principal}" if principal else "names the principal"
+    outcome = verdict(rule.admits(principal), "INSUFFICIENT_PRIVILEGE") if principal else ASK
+    yield Row("pdp", who, outcome)
+    if rule.approval is not None:
+        yield of_approval(rule.approval)
+
+
+def of_approval(approval: ApprovalRule) -> Row:
+    who = f"{approval.quorum} approvers after {approval.timelock_s} s, within {approval.expires_s} s"
+    if approval.when is None:
+        return Row("pdp", who, f"{ESCALATE} APPROVAL_REQUIRED")
+    return Row("pdp", f"{who}, where {' '.join(approval.when.source.split())}", f"{ESCALATE} if it holds")
+
+
+def of_budget(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]:
+    for budget in policy.budgets:
+        if may_bind(budget, rule.name, principal):
+            yield Row("budget", f"{budget.id}: {limits(budget, rule)} per {budget.window_s} s", ASK)
+
+
+def may_bind(budget: Budget, tool: str, principal: str) -> bool:
+    """Tell whether a budget could count such a call; which tenant calls is not known here."""
+    if budget.subject == "tool":
+        return budget.subject_name == tool
+    return budget.subject != "principal" or principal in ("", budget.subject_name)
+
+
+def limits(budget: Budget, rule: ToolRule) -> str:
+    """Say what one call takes of each limit."""
+    parts = (
+        (budget.tool_call_limit, "1 of {} calls"),
+        (budget.spend_limit_cents, f"{rule.spend_cents} of {{}} cents"),
+        (budget.write_operation_limit, f"{int(rule.effect_type in WRITING)} of {{}} write operations"),
+    )
+    return ", ".join(text.replace("{}", str(limit)) for limit, text in parts if limit is not None)
+
+
+def listed(words: frozenset[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def verdict(good: bool, code: str) -> str:
+    return PASS if good else f"{DENY} {code}"

@@ -1,0 +1,217 @@
+"""A policy as the guardian uses it: compiled once, frozen, ready for a call.
+
+Everything that can be worked out at load is worked out at load; a call only compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+
+import attrs
+
+from helm.contracts.schema import Schema
+from helm.guardian.cel import Program
+from helm.guardian.connection import Connection
+from helm.guardian.destination import Pattern
+from helm.guardian.glob import Names
+
+
+@attrs.frozen(kw_only=True)
+class Window:
+    """Hours in which a tool runs without a human, UTC. Monday is 0; `to_minute` is not in it any more."""
+
+    days: frozenset[int]
+    from_minute: int
+    to_minute: int
+
+
+@attrs.frozen(kw_only=True)
+class VelocityRule:
+    """From how many earlier calls within `window_s` one principal is throttled or a human asked; 0: never."""
+
+    window_s: int
+    throttle_above: int
+    interrupt_above: int
+
+
+@attrs.frozen(kw_only=True)
+class Requirement:
+    """A condition that must hold, and what to say when it does not."""
+
+    id: str
+    program: Program
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class ApprovalRule:
+    """When a human must agree: always (`required`), or where `when` holds."""
+
+    required: bool
+    when: Program | None
+    quorum: int
+    timelock_s: int
+    expires_s: int
+
+
+@attrs.frozen(kw_only=True)
+class DestinationRule:
+    """Where a tool goes: always to `fixed`, or to what the argument names. One of the two is ""."""
+
+    fixed: str
+    argument: str
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ToolRule:
+    """Everything the policy says of one tool."""
+
+    name: str
+    connector: str
+    operation: str
+    effect_type: str
+    risk_tier: str
+    irreversible: bool
+    timeout_ms: int
+    spend_cents: int
+    principals: Names
+    input_schema: Schema
+    input_schema_hash: str
+    output_schema: Schema
+    output_schema_hash: str
+    destination: DestinationRule | None
+    """None for a tool that reaches no network."""
+    allow_destinations: tuple[Pattern, ...]
+    deny_destinations: tuple[Pattern, ...]
+    data_classes: frozenset[str]
+    jurisdiction: str
+    retention_days: int
+    credential: str
+    """The credential that a principal must hold, "" for none."""
+    windows: tuple[Window, ...]
+    """Empty: at any hour."""
+    velocity: VelocityRule | None
+    requirements: tuple[Requirement, ...]
+    requirement_set_hash: str
+    approval: ApprovalRule | None
+    free_text: frozenset[str]
+    accepts_tainted: bool
+
+    def admits(self, principal: str) -> bool:
+        """Tell whether the policy names this principal for the tool."""
+        return principal in self.principals
+
+    @property
+    def approval_when(self) -> Program | None:
+        """The condition under which a human must agree, if there is one."""
+        return self.approval.when if self.approval is not None else None
+
+
+@attrs.frozen(kw_only=True)
+class P0Ceilings:
+    """What no bundle, overlay or delegation may go beyond."""
+
+    max_risk_tier: str
+    denied_tools: Names
+    denied_effect_types: frozenset[str]
+    denied_destinations: tuple[Pattern, ...]
+
+    def forbids(self, rule: ToolRule) -> str:
+        """Return which ceiling forbids the tool, "" where none does. Tiers sort as they rise, T0 to T3."""
+        if rule.risk_tier > self.max_risk_tier:
+            return f"max_risk_tier {self.max_risk_tier}"
+        if rule.effect_type in self.denied_effect_types:
+            return f"denied_effect_types {rule.effect_type}"
+        return "denied_tools" if rule.name in self.denied_tools else ""
+
+
+@attrs.frozen(kw_only=True)
+class Compliance:
+    """Which data may be touched, where, and how long it must be kept. Nothing stated, nothing cleared."""
+
+    allowed_data_classes: frozenset[str]
+    allowed_jurisdictions: frozenset[str]
+    min_retention_days: int
+
+
+@attrs.frozen(kw_only=True)
+class PrincipalRule:
+    """What the policy says of one principal beyond the tools that name it."""
+
+    delegation_required: bool
+    data_classes: frozenset[str] | None
+    """None: whatever the compliance rules clear."""
+    credentials: frozenset[str]
+
+
+class SubjectKind(StrEnum):
+    """Whose calls a budget counts together."""
+
+    ALL = "*"
+    PRINCIPAL = "principal"
+    TENANT = "tenant"
+    TOOL = "tool"
+    EACH_PRINCIPAL = "each-principal"
+
+
+@attrs.frozen(kw_only=True)
+class Budget:
+    """A ceiling per window. Windows are aligned to the epoch; None is no limit of that kind."""
+
+    id: str
+    subject: SubjectKind
+    subject_name: str
+    tool_call_limit: int | None
+    spend_limit_cents: int | None
+    write_operation_limit: int | None
+    window_s: int
+
+    def account(self, tenant: str, principal: str, tool: str) -> str:
+        """Return the account in which such a call counts, "" where the budget does not bind it.
+
+        A principal's name means something only within its tenant, so that no tenant spends what is another's.
+        """
+        match self.subject:
+            case SubjectKind.ALL:
+                return self.id
+            case SubjectKind.TENANT:
+                return self.id if tenant == self.subject_name else ""
+            case SubjectKind.TOOL:
+                return self.id if tool == self.subject_name else ""
+            case SubjectKind.PRINCIPAL if principal != self.subject_name:
+                return ""
+            case SubjectKind.PRINCIPAL | SubjectKind.EACH_PRINCIPAL:
+                return f"{self.id}/{tenant} {principal}"  # no name holds a blank
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Policy:
+    """One bundle, compiled. `document` is the whole of it in canonical bytes: what is hashed and kept."""
+
+    policy_hash: str
+    scope: str
+    epoch: int
+    not_before_ms: int
+    max_age_s: int
+    """0: it does not grow stale."""
+    p0: P0Ceilings
+    p0_ceiling_hash: str
+    compliance: Compliance
+    principals: Mapping[str, PrincipalRule]
+    budgets: tuple[Budget, ...]
+    budgets_by_id: Mapping[str, Budget]
+    connectors: Mapping[str, Connection]
+    tools: Mapping[str, ToolRule]
+    document: bytes = attrs.field(repr=False)
+
+    def tool(self, name: str) -> ToolRule | None:
+        """Return the rule of a tool, None for one that is not declared: default deny (T1)."""
+        return self.tools.get(name)
+
+    def budgets_for(self, tenant: str, principal: str, tool: str) -> Iterator[tuple[str, Budget]]:
+        """Yield (account, budget) of every ceiling that binds such a call."""
+        for budget in self.budgets:
+            account = budget.account(tenant, principal, tool)
+            if account:
+                yield account, budget
