@@ -26,7 +26,7 @@ from helm.crypto.canonical import canonical
 from helm.crypto.hashing import sha256
 
 MAX_FILE_BYTES = 700 * 1024
-"""Largest file that is read: as base64 it still fits into the 1 MiB of one answer (T4)."""
+"""Largest file that is read unless told otherwise: as base64 it still fits into one answer of 1 MiB (T4)."""
 
 MAX_ENTRIES = 2000
 """Longest folder that is listed (T4)."""
@@ -57,9 +57,10 @@ class _Asked:
 class FilesConnector:
     """Reads and lists below one folder. Operations: read {path, encoding?} and list {path}."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, max_bytes: int = MAX_FILE_BYTES) -> None:
         if not root.is_dir():
             raise Invalid("not a folder", str(root))
+        self._max_bytes = max_bytes
         self._root = root.resolve(strict=True)
         self._identity = _identity(os.stat(self._root))
         self._threads = trio.CapacityLimiter(MAX_THREADS)
@@ -85,7 +86,7 @@ class FilesConnector:
 
     def _read(self, asked: _Asked) -> JSONValue:
         with self._folder(asked.names[:-1]) as folder:
-            data = _content(asked, folder)
+            data = _content(asked, folder, self._max_bytes)
         answer = {"path": asked.path, "bytes": len(data), "sha256": sha256(data)}
         if asked.encoding == "base64":
             return answer | {"base64": b64encode(data).decode()}
@@ -149,7 +150,7 @@ def _names(path: str) -> tuple[str, ...]:
     return names
 
 
-def _content(asked: _Asked, folder: int) -> bytes:
+def _content(asked: _Asked, folder: int, max_bytes: int) -> bytes:
     if not asked.names:
         raise ConnectorFailed(f"{asked.path}: is a folder; list it")
     file = os.open(asked.names[-1], _FILE, dir_fd=folder)
@@ -157,18 +158,18 @@ def _content(asked: _Asked, folder: int) -> bytes:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise ConnectorFailed(f"{asked.path}: is no regular file")
-        return _bounded(asked, file)
+        return _bounded(asked, file, max_bytes)
     finally:
         os.close(file)
 
 
-def _bounded(asked: _Asked, file: int) -> bytes:
+def _bounded(asked: _Asked, file: int, max_bytes: int) -> bytes:
     # The size in the status may be out of date by now; what counts is what was read.
     data = bytearray()
-    while chunk := os.read(file, MAX_FILE_BYTES + 1 - len(data)):
+    while chunk := os.read(file, max_bytes + 1 - len(data)):
         data += chunk
-        if len(data) > MAX_FILE_BYTES:
-            raise ConnectorFailed(f"{asked.path}: larger than {MAX_FILE_BYTES} bytes")
+        if len(data) > max_bytes:
+            raise ConnectorFailed(f"{asked.path}: larger than {max_bytes} bytes")
     return bytes(data)
 
 

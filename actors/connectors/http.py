@@ -15,17 +15,17 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from types import MappingProxyType
 from typing import Any
 
-import attrs
 import httpcore2
 import trio
 
 from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
-from actors.connectors.request import HttpOperation, OutboundRequest, make_request
+from actors.connectors.request import OutboundRequest, check_operation, make_request
 from actors.connectors.resolver import Resolver, addresses_of, system_resolver
 from helm.contracts.errors import Invalid, Malformed, Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
-from helm.crypto.canonical import MAX_BYTES, parse
+from helm.crypto.canonical import parse
+from helm.guardian.connection import HttpConnection
 from helm.guardian.destination import Destination, normalise
 
 MAX_CONNECTIONS = 64
@@ -57,57 +57,39 @@ _TRANSPORT_ERRORS = (
 )
 
 
-def _check_headers(_: object, __: object, headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise Invalid("not a header of plain ASCII", f"header {name!r}")
-        if _OURS.fullmatch(name):
-            raise Invalid("this header is HELM's to set", f"header {name!r}", "leave it out")
-
-
-def _frozen(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(dict(given))
-
-
-@attrs.frozen(kw_only=True)
-class HttpService:
-    """What the operator says of one service. An empty origin means that an argument names the URL."""
-
-    origin: str
-    operations: Mapping[str, HttpOperation] = attrs.field(converter=_frozen)
-    headers: Mapping[str, str] = attrs.field(
-        factory=dict, converter=_frozen, validator=_check_headers, repr=False
-    )
-    allow_private: bool = False
-    max_response_bytes: int = MAX_BYTES
-
-
 class HttpConnector:
-    """Sends one request per order to a checked address, and takes only strict JSON for an answer."""
+    """Sends one request per order to a checked address, and takes only strict JSON for an answer.
+
+    What the policy pins of the service is in the connection; secret_headers are what it must not hold.
+    """
 
     def __init__(
         self,
-        service: HttpService,
+        connection: HttpConnection,
         *,
+        secret_headers: Mapping[str, str] = MappingProxyType({}),
         resolver: Resolver | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._service = service
-        self._origin = _origin_of(service)
+        self._connection = connection
+        self._origin = _origin_of(connection)
+        for name, operation in connection.operations.items():
+            check_operation(name, operation, has_origin=self._origin is not None)
+        self._fixed_headers = _checked_headers(connection.headers) | _checked_headers(secret_headers)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=ssl_context or ssl.create_default_context(),
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=MAX_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE_S,
             network_backend=_CheckedNetwork(
-                resolver or system_resolver(), allow_private=service.allow_private
+                resolver or system_resolver(), allow_private=connection.allow_private
             ),
         )
 
     async def dispatch(self, order: Dispatch, /) -> JSONValue:
         """Send the request that the order asks for and return its JSON answer, None for 204."""
         name = order.operation or order.tool
-        operation = self._service.operations.get(name)
+        operation = self._connection.operations.get(name)
         if operation is None:
             raise NotDispatched(ReasonCode.POLICY_NOT_READY, f"the service has no operation {name!r}")
         request = make_request(order, operation, self._origin)
@@ -138,7 +120,7 @@ class HttpConnector:
 
     def _headers(self, order: Dispatch, request: OutboundRequest) -> dict[str, str]:
         headers = {"accept": "application/json", "user-agent": "helm"}
-        headers |= {name.lower(): value for name, value in self._service.headers.items()}
+        headers |= self._fixed_headers
         headers |= {"host": request.host, "accept-encoding": "identity"}
         headers["x-helm-decision-id"] = order.decision_id
         if request.body is not None:
@@ -157,7 +139,7 @@ class HttpConnector:
             return None
         body = await self._body(response)
         try:
-            return parse(body, max_bytes=self._service.max_response_bytes)
+            return parse(body, max_bytes=self._connection.max_response_bytes)
         except Malformed as problem:
             raise ConnectorUnknown(
                 f"HTTP {response.status} with an answer that is no JSON: {problem}"
@@ -165,7 +147,7 @@ class HttpConnector:
 
     async def _body(self, response: httpcore2.Response) -> bytes:
         headers = {name.lower(): value for name, value in response.headers}
-        limit = self._service.max_response_bytes
+        limit = self._connection.max_response_bytes
         # Nothing was asked to be compressed, and nothing is decompressed: a small answer stays small (T4).
         if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
             raise ConnectorUnknown(
@@ -221,22 +203,26 @@ class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
         return await self._network.connect_tcp(addresses[-1], port)
 
 
-def _origin_of(service: HttpService) -> Destination | None:
-    named_by_argument = {bool(operation.url_argument) for operation in service.operations.values()}
-    if named_by_argument - {not service.origin}:
-        raise Invalid(
-            "operations have a path where the service has an origin, and a url_argument where it has none",
-            f"origin {service.origin!r}",
-        )
-    if not service.origin:
+def _origin_of(connection: HttpConnection) -> Destination | None:
+    if not connection.origin:
         return None
+    where = f"origin {connection.origin!r}"
     try:
-        origin = normalise(service.origin)
+        origin = normalise(connection.origin)
     except Refused as refused:
-        raise Invalid(refused.reason, f"origin {service.origin!r}") from refused
+        raise Invalid(refused.reason, where) from refused
     if origin.scheme not in ("http", "https"):
-        raise Invalid("not http://host[:port] or https://host[:port]", f"origin {service.origin!r}")
+        raise Invalid("not http://host[:port] or https://host[:port]", where)
     return origin
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise Invalid("not a header of plain ASCII", f"header {name!r}")
+        if _OURS.fullmatch(name):
+            raise Invalid("this header is HELM's to set", f"header {name!r}", "leave it out")
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _header_value(text: str) -> str:

@@ -13,6 +13,7 @@ from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.crypto.canonical import canonical
+from helm.guardian.connection import HttpOperation
 from helm.guardian.destination import DEFAULT_PORTS, Destination, Pattern, split_url
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
@@ -26,27 +27,19 @@ _TEMPLATE = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@%-]|\{[A-Za-z_][A-Za-z
 _URL_SAFE = "/?:@!$&'()*+,;=-._~%"  # RFC 3986 3.3 and 3.4, and escapes that are already there
 
 
-def _check_template(operation: HttpOperation, _: object, template: str) -> None:
-    if bool(template) == bool(operation.url_argument):
-        raise Invalid(
-            "an operation has either a path or an argument that names the URL", f"path {template!r}"
-        )
-    if template and (not _TEMPLATE.fullmatch(template) or {".", ".."} & set(template.split("/"))):
-        raise Invalid("not an absolute path of plain characters and {arguments}", f"path {template!r}")
-
-
-@attrs.frozen(kw_only=True)
-class HttpOperation:
-    """One request that a service understands.
+def check_operation(name: str, operation: HttpOperation, *, has_origin: bool) -> None:
+    """Refuse an operation that does not say in one way where its request goes; raises Invalid.
 
     `path` may hold {argument} places. Arguments named in `query` go there; the rest is the JSON body, or goes
     into the query too where the method has no body. With `url_argument`, that argument is the whole URL.
     """
-
-    method: str = attrs.field(validator=attrs.validators.in_(METHODS))
-    url_argument: str = ""
-    path: str = attrs.field(default="", validator=_check_template)
-    query: frozenset[str] = frozenset()
+    where, path = f"operation {name!r}", operation.path
+    if operation.method not in METHODS:
+        raise Invalid(f"{operation.method!r} is none of {', '.join(sorted(METHODS))}", where)
+    if bool(path) != has_origin or bool(operation.url_argument) == has_origin:
+        raise Invalid("a path needs a service with an origin, a url_argument needs one without", where)
+    if path and (not _TEMPLATE.fullmatch(path) or {".", ".."} & set(path.split("/"))):
+        raise Invalid(f"{path!r} is no absolute path of plain characters and {{arguments}}", where)
 
 
 @attrs.frozen(kw_only=True)
