@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
@@ -31,41 +32,58 @@ class Executor:
     clock: Clock
     post: Callable[[Case], None]
     """Hands a case with its outcome to the signer; never waits."""
-    stopping: Callable[[], bool]
+    stopping: trio.Event
 
     @enable_ki_protection
-    async def run(self, inbox: trio.MemoryReceiveChannel[Case], effects: trio.Nursery) -> NoReturn:
-        """Start one effect per durable intent; once the kernel is stopping, start none."""
+    async def work(self, inbox: trio.MemoryReceiveChannel[Case]) -> NoReturn:
+        """Run one effect after another, for ever. There are as many such hands as there are places.
+
+        One scope serves many effects: its deadline is set for each and lifted after it; only a deadline that fires
+        costs a scope.
+        """
         while True:
-            case = await inbox.receive()
-            if self.stopping():
-                self._end(case, Status.NOT_DISPATCHED, ReasonCode.KERNEL_STOPPED, "the kernel was stopping")
-            elif case.decide_only:
-                self._end(case, Status.NOT_DISPATCHED, ReasonCode.EVALUATED_ONLY, "only an evaluation was asked for")
-            else:
-                effects.start_soon(self.effect, case)
+            with trio.CancelScope() as patience:
+                while True:
+                    await self.effect(await inbox.receive(), patience)
 
     @enable_ki_protection
-    async def effect(self, case: Case) -> None:
+    async def refuse_late(self, inbox: trio.MemoryReceiveChannel[Case]) -> NoReturn:
+        """Once the kernel is stopping and its hands are gone, say of each durable intent that it was not dispatched."""
+        await self.stopping.wait()
+        while True:
+            self._not_started(await inbox.receive())
+
+    @enable_ki_protection
+    async def effect(self, case: Case, patience: trio.CancelScope) -> None:
         """Let one effect happen, or refuse at the last lock, and post what became of it."""
         rule = case.judged().rule
         if rule is None:
             raise Broken("an intent without a rule")
+        if case.decide_only or self.stopping.is_set():
+            self._not_started(case)
+            return
         try:
             order = self._order(case, rule)
         except Refused as refusal:
             self._end(case, Status.NOT_DISPATCHED, refusal.code, refusal.reason)
             return
+        patience.deadline = trio.current_time() + rule.timeout_ms / 1000
         try:
-            output = await self._dispatch(order, rule)
+            output = await self._dispatch(order)
         except Exception as failure:  # a connector is the world: whatever it raises is an outcome, never our end
-            self._end(case, *outcome_of(failure, rule))
+            self._end(case, *outcome_of(failure))
         except BaseException:
-            reason = "cancelled while the effect was under way"
-            self._end(case, Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, reason)
+            self._end(case, Status.INDETERMINATE, *why_unknown(patience, rule))
             raise
         else:
             self._accept(case, rule, output)
+        patience.deadline = math.inf
+
+    def _not_started(self, case: Case) -> None:
+        if case.decide_only:
+            self._end(case, Status.NOT_DISPATCHED, ReasonCode.EVALUATED_ONLY, "only a decision was asked for")
+        else:
+            self._end(case, Status.NOT_DISPATCHED, ReasonCode.KERNEL_STOPPED, "the kernel was stopping")
 
     def _order(self, case: Case, rule: ToolRule) -> Dispatch:
         """Check the permit and make out the order: only what was judged is in it."""
@@ -98,12 +116,11 @@ class Executor:
         )
 
     @disable_ki_protection
-    async def _dispatch(self, order: Dispatch, rule: ToolRule) -> JSONValue:
+    async def _dispatch(self, order: Dispatch) -> JSONValue:
         connector = self.connectors.get(order.connector)
         if connector is None:
             raise NotDispatched(ReasonCode.POLICY_NOT_READY, f"no connector {order.connector!r} is plugged in")
-        with trio.fail_after(rule.timeout_ms / 1000):
-            return await connector.dispatch(order)
+        return await connector.dispatch(order)
 
     def _accept(self, case: Case, rule: ToolRule, output: JSONValue) -> None:
         try:
@@ -118,16 +135,21 @@ class Executor:
         self.post(case)
 
 
-def outcome_of(failure: Exception, rule: ToolRule) -> tuple[Status, ReasonCode, str]:
+def outcome_of(failure: Exception) -> tuple[Status, ReasonCode, str]:
     """Return what is known of an effect whose connector raised `failure`: refused, failed, or nothing certain."""
     match failure:
         case NotDispatched():
             return Status.NOT_DISPATCHED, failure.code, failure.reason
-        case trio.TooSlowError():
-            return Status.INDETERMINATE, ReasonCode.ERR_CONNECTOR_TIMEOUT, f"no answer within {rule.timeout_ms} ms"
         case ConnectorUnknown():
             return Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, failure.reason
         case ConnectorFailed():
             return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, failure.reason
         case _:
             return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, f"the connector raised {type(failure).__name__}"
+
+
+def why_unknown(patience: trio.CancelScope, rule: ToolRule) -> tuple[ReasonCode, str]:
+    """Return why nothing certain is known of an effect that was cancelled: its deadline, or the kernel's end."""
+    if patience.cancel_called:
+        return ReasonCode.ERR_CONNECTOR_TIMEOUT, f"no answer within {rule.timeout_ms} ms"
+    return ReasonCode.ERR_INDETERMINATE, "cancelled while the effect was under way"

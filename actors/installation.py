@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from actors import durable, keyfile
+from actors import durable, keyfile, policy_file
 from actors.bearer import BearerKeys, KeyClass
 from actors.clock import Clock
 from helm.config import NOTHING, Config, read_config
@@ -88,8 +88,9 @@ class Installation:
         """
         now_ms = clock.now_ms()
         make_directories(path)
-        events = make_keys(path / "keys", now_ms)
+        events = make_keys(path, now_ms)
         copy_starters(path)
+        sign_policy(path / POLICY_FILE, read_key(path, KeyPurpose.POLICY))
         first_keys = make_bearer_keys(path / BEARER_FILE, now_ms)
         body = {"events": [to_body(event) for event in events], "log_id": log_id_of(events[0])}
         durable.replace(path / GENESIS_FILE, record_bytes(body) + b"\n")
@@ -136,7 +137,7 @@ class Installation:
     @property
     def policy_signature_path(self) -> Path:
         """The signature of the policy bundle."""
-        return self.policy_path.with_name(self.policy_path.name + ".sig")
+        return policy_file.signature_path(self.policy_path)
 
     @property
     def bearer_path(self) -> Path:
@@ -153,7 +154,7 @@ class Installation:
 
     def key(self, purpose: KeyPurpose) -> Signer:
         """Return the key for `purpose`; whether it still counts, the registry knows. Raises Invalid."""
-        return keyfile.read(key_path(self.path / "keys", purpose), purpose)
+        return read_key(self.path, purpose)
 
     def trust_admin_key(self) -> Signer:
         """Return the key that signs trust events. Raises Invalid."""
@@ -195,9 +196,9 @@ def how_to_empty(path: Path) -> str:
     return f"without {GENESIS_FILE} it is no installation: remove a half-made one, or name another directory"
 
 
-def make_keys(directory: Path, now_ms: int) -> tuple[TrustEvent, ...]:
+def make_keys(path: Path, now_ms: int) -> tuple[TrustEvent, ...]:
     """Make every key file and return the signed events that add the keys. Raises Invalid."""
-    signers = [keyfile.write_new(key_path(directory, purpose), purpose) for purpose in KEYS]
+    signers = [keyfile.write_new(key_path(path, purpose), purpose) for purpose in KEYS]
     admin = signers[0]
     first = sign_event(addition_of(admin), FIRST_PLACE, now_ms, admin)
     registry = Registry.begin(first, log_id_of(first))
@@ -219,19 +220,27 @@ def addition_of(signer: Signer) -> KeyChange:
     )
 
 
-def key_path(directory: Path, purpose: KeyPurpose) -> Path:
-    return directory / f"{purpose}.pem"
+def key_path(path: Path, purpose: KeyPurpose) -> Path:
+    return path / "keys" / f"{purpose}.pem"
+
+
+def read_key(path: Path, purpose: KeyPurpose) -> Signer:
+    return keyfile.read(key_path(path, purpose), purpose)
 
 
 def copy_starters(path: Path) -> None:
     """Write the starter settings, the starter policy and the files it speaks of."""
     starters = files("actors") / "cli"
     for name in (CONFIG_FILE, POLICY_FILE):
-        starter = starters / f"starter_{name}"
-        if starter.is_file():
-            durable.replace(path / name, starter.read_bytes())
+        durable.replace(path / name, (starters / f"starter_{name}").read_bytes())
     for name, text in SAMPLES.items():
         durable.replace(path / name, text.encode())
+
+
+def sign_policy(path: Path, signer: Signer) -> None:
+    """Vouch for the policy file at `path`. Raises Invalid."""
+    signed = policy_file.sign_text(read_text(path), str(path), signer)
+    policy_file.write_signature(path, signed.signature)
 
 
 def make_bearer_keys(path: Path, now_ms: int) -> FirstKeys:

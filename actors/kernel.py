@@ -88,10 +88,9 @@ class Kernel:
         self.memory = state.memory
         self.library = Library(parts.journal, parts.index)
         self.cases: set[Case] = set()
-        self.stopping = False
+        self._stopped = trio.Event()
         self.broken: BaseException | None = None
         self.last_words = trio.CancelScope(shield=True)
-        self.effects: trio.Nursery
         self._accepting = False
         self._commands: set[Command] = set()
         self._held: Counter[tuple[str, str]] = Counter()
@@ -111,10 +110,15 @@ class Kernel:
         self.signer = Signer(parts.pen, state.chains, parts.clock)
         self.appender = Appender(state.graph, parts.journal, parts.index, self.finish)
         self.executor = Executor(
-            parts.connectors, self.memory, parts.clock, self._to_signer.send_nowait, lambda: self.stopping
+            parts.connectors, self.memory, parts.clock, self._to_signer.send_nowait, self._stopped
         )
         self.timelock = Timelock(self.memory, parts.clock, self.command)
         self.intake = Intake(self.library, self.submit)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the kernel has been told to end."""
+        return self._stopped.is_set()
 
     # -- intake ---------------------------------------------------------------------------------------------------
 
@@ -268,7 +272,7 @@ class Kernel:
                 async with trio.open_nursery() as offices:
                     offices.start_soon(self._office, self._run_signer, "signer")
                     offices.start_soon(self._office, self._run_appender, "appender")
-                    offices.start_soon(self._office, self._run_executor, "executor")
+                    offices.start_soon(self._office, self._refuse_late, "executor")
                     task_status.started()
         finally:
             with trio.move_on_after(self.parts.limits.grace_s, shield=True):
@@ -281,8 +285,11 @@ class Kernel:
     async def _run_appender(self) -> None:
         await self.appender.run(self._at_appender, self._to_executor)
 
-    async def _run_executor(self) -> None:
-        await self.executor.run(self._at_executor, self.effects)
+    async def _refuse_late(self) -> None:
+        await self.executor.refuse_late(self._at_executor)
+
+    async def _work(self) -> None:
+        await self.executor.work(self._at_executor)
 
     async def _run_guardian(self) -> None:
         await self.guardian.run(self._at_guardian)
@@ -294,15 +301,17 @@ class Kernel:
             task_status.started()
             await trio.sleep_forever()
         finally:
-            self.stopping = True
+            self._stopped.set()
             self.last_words.deadline = trio.current_time() + self.parts.limits.grace_s
             self._maybe_fall_silent()
 
     async def work(self, effects: trio.Nursery) -> None:
-        """Start the offices that end first: sentinel, guardian, timelock; effects and doors live beside them."""
+        """Start what ends first: sentinel, guardian, timelock, and the executor's hands; doors live beside them."""
         await effects.start(self._sentinel)
         effects.start_soon(self._office, self._run_guardian, "guardian")
         effects.start_soon(self._office, self.timelock.run, "timelock")
+        for _ in range(self.parts.limits.places):
+            effects.start_soon(self._office, self._work, "executor")
         effects.start_soon(self._office, self.parts.index.run, "index")
 
     async def recover(self) -> None:
@@ -317,7 +326,7 @@ class Kernel:
 
     def abandon(self) -> int:
         """Tell every waiting caller that no answer will come; return how many intents have no outcome."""
-        self.stopping = True
+        self._stopped.set()
         owed = sum(case.stage is not Stage.JUDGE for case in self.cases)
         for case in list(self.cases):
             self._leave(case)

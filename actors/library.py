@@ -13,7 +13,7 @@ from helm.contracts.errors import Invalid
 from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Status, Verdict
 from helm.crypto.canonical import canonical, reread
-from helm.evidence.refold import unseal_receipt
+from helm.evidence.unseal import unseal_receipt
 
 PAGE = 256
 """Entries read at a time: a reader must not hold the database while a thousand rows are parsed."""

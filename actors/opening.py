@@ -132,7 +132,6 @@ async def _running(kernel: Kernel) -> AsyncIterator[None]:
         async with trio.open_nursery() as tree:
             await tree.start(kernel.evidence)
             async with trio.open_nursery() as effects:
-                kernel.effects = effects
                 await kernel.work(effects)
                 try:
                     yield

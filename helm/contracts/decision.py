@@ -9,7 +9,7 @@ from helm.contracts.reason import ESCALATING, ReasonCode
 from helm.contracts.verdict import Verdict
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Decision:
     """One verdict. Two identical calls never share a decision: `kernel_epoch` and `call_seq` tell them apart.
 
@@ -61,6 +61,9 @@ class Decision:
         check_verdict(self.verdict, self.reason_code)
 
 
+REFUSING = frozenset(ReasonCode) - ESCALATING - {ReasonCode.NONE}
+
+
 def check_verdict(verdict: str, reason_code: str) -> None:
     """Raise ValueError unless the reason fits the verdict: none for ALLOW, a waiting one for ESCALATE, else DENY."""
     if verdict == Verdict.ALLOW:
@@ -68,7 +71,7 @@ def check_verdict(verdict: str, reason_code: str) -> None:
     elif verdict == Verdict.ESCALATE:
         fits = reason_code in ESCALATING
     else:
-        fits = verdict == Verdict.DENY and reason_code in ReasonCode and reason_code not in ESCALATING and reason_code != ""
+        fits = verdict == Verdict.DENY and reason_code in REFUSING
     if not fits:
         raise ValueError(f"a {verdict} cannot carry the reason code {reason_code!r}")
 

@@ -7,7 +7,7 @@ import attrs
 from helm.contracts.form import Form
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Effect:
     """The change asked for; its hash names it."""
 
@@ -21,7 +21,7 @@ class Effect:
     tool: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Intent:
     """Who wants which effect. No time, epoch or sequence, so that it is the same when it is resubmitted."""
 
@@ -34,7 +34,7 @@ class Intent:
     tool: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Permit:
     """An ALLOW made usable once: all that the last lock before the world compares (T1, T6)."""
 

@@ -1,12 +1,10 @@
 """How a record becomes a JSON object: every field, by name, in canonical order.
 
-RFC 8785 section 3.2.3 sorts members by name; the order is fixed once per class here, so that the hot path neither
-sorts nor looks anything up by a computed name.
+This is the one place that reads a record as a whole.
 """
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -18,18 +16,23 @@ T = TypeVar("T")
 
 
 class Form(Generic[T]):
-    """The object form of one attrs record class."""
+    """The object form of one record class: its members are its fields, declared in the order of their names.
 
-    __slots__ = ("_values", "names")
+    RFC 8785 section 3.2.3 sorts members by name. A record class that declares its fields in that order, without
+    slots, already is its canonical object; nothing is looked up or sorted on the hot path.
+    """
+
+    __slots__ = ("names",)
 
     def __init__(self, record_class: type[T]) -> None:
-        fields = attrs.fields(record_class)  # type: ignore[misc]
-        self.names: tuple[str, ...] = tuple(sorted(field.name for field in fields))
-        self._values = attrgetter(*self.names)
+        names = tuple(field.name for field in attrs.fields(record_class))  # type: ignore[arg-type]
+        if names != tuple(sorted(names)):
+            raise TypeError(f"{record_class.__name__} does not declare its fields in the order of their names")
+        self.names = names
 
     def body(self, record: T) -> dict[str, JSONValue]:
         """Return a fresh dict of every field, members in canonical order."""
-        return dict(zip(self.names, self._values(record), strict=False))
+        return record.__dict__.copy()
 
 
 @attrs.frozen(slots=True)

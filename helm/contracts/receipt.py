@@ -12,7 +12,7 @@ GENESIS = "GENESIS"
 """The prev_hash of a session's first receipt."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Receipt:
     """Everything a receipt says. All of it, and its receipt_id, is under the signature.
 

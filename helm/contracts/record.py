@@ -8,7 +8,7 @@ from helm.contracts.decision import check_verdict
 from helm.contracts.form import Form
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class BoundaryRecord:
     """What the boundary decided about one call. Its `record_hash` covers every member but itself.
 

@@ -15,7 +15,7 @@ SCOPES = ("global", "tenant", "agent")
 ACTIONS = ("freeze", "unfreeze")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class FreezeCommand:
     """What an emergency key signs. `target` is "" for global, a tenant, or "tenant/principal" for an agent.
 

@@ -19,7 +19,7 @@ Usage = tuple[str, int, int, int, int]
 """What stands against one budget in one window: budget_id, window_start_ms, tool calls, cents, write operations."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class World:
     """The facts of one moment, for one call."""
 

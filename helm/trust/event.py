@@ -37,25 +37,25 @@ class EventKind(StrEnum):
     KEY_ROTATED = "KEY_ROTATED"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class KeyChange:
     """What is to become of a key. `replaces` is the old key's id for KEY_ROTATED, else ""."""
 
-    kind: str
     key_id: str
+    kind: str
     public_key: str
     purpose: str
     reason: str
     replaces: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Place:
     """The one place the next event of a log can take. The registry's own clock is its height: 1, 2, 3, ..."""
 
     height: int
-    prev_event_hash: str
     log_id: str
+    prev_event_hash: str
 
 
 FIRST_PLACE = Place(height=1, prev_event_hash=GENESIS, log_id="")
@@ -74,7 +74,7 @@ def is_count(_: object, attribute: attrs.Attribute[int], value: int) -> None:
         raise ValueError(f"{attribute.name} is not a whole number from 0 to 2^53-1")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class TrustEvent:
     """Everything an event says. The signature, by the key that `signed_by` names, covers all the rest."""
 
