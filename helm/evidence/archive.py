@@ -1,0 +1,144 @@
+"""The archive form of a pack: POSIX ustar, written in one way, and read only where it was written so.
+
+Same members, same bytes: sorted paths, no time, no owner, one mode per path. Reading writes every header
+again and compares, so links, devices, extensions, odd owners and spare bytes have nowhere to stand (T4, T5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from helm.contracts.errors import Invalid
+
+BLOCK = 512
+END = bytes(2 * BLOCK)
+
+MAX_BYTES = 2 * 1024**3
+"""Largest pack that is looked at: it is held in memory while it is verified (T4)."""
+
+MAX_MEMBERS = 2_000_000
+"""Most members of one pack: half a million calls, and a bound on what a list of them may cost (T4)."""
+
+MAX_MEMBER_BYTES = 512 * 1024**2
+"""Largest single member: the graph of half a million calls (T4)."""
+
+MAX_PATH = 100
+"""Longest path that ustar holds without its prefix field."""
+
+FIRST_OF_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+REST_OF_NAME = FIRST_OF_NAME | frozenset("-_.")
+"""No name begins with a dot, none has capitals: nothing climbs out of its directory, on any disk."""
+
+MODE_OF_FILE = b"0000644\0"
+MODE_OF_PROGRAM = b"0000755\0"
+OWNER = b"0000000\0" * 2
+TIME = b"00000000000\0"
+TYPE_TO_END = b"".join(
+    (
+        b"0",  # a regular file
+        bytes(100),  # no link
+        b"ustar\x0000",
+        b"root".ljust(32, b"\0") * 2,
+        bytes(8 + 8 + 155 + 12),  # no device, no prefix
+    )
+)
+SUM_OF_REST = sum(OWNER + TIME + b" " * 8 + TYPE_TO_END)
+"""What the parts that never change add to a header's checksum, which counts its own field as blanks."""
+
+PADDING = tuple(bytes(size) for size in range(BLOCK))
+"""What fills a content up to whole blocks, by its size."""
+
+NOT_ONE_FORM = "the archive is not in the one form that HELM writes"
+HINT = "verify the file as it was exported: unpacking and packing again changes it"
+FETCH = "fetch the pack again"
+
+
+@attrs.frozen
+class Member:
+    """One file of a pack."""
+
+    path: str
+    content: bytes = attrs.field(repr=False)
+
+
+def write(members: Iterable[Member]) -> bytes:
+    """Return the archive of `members`, in any order. Raises Invalid for a path that cannot be."""
+    blocks: list[bytes] = []
+    before = ""
+    for member in sorted(members, key=lambda one: one.path):
+        check_path(member.path, before)
+        before = member.path
+        size = len(member.content)
+        blocks += (header(member.path, size), member.content, PADDING[-size % BLOCK])
+    return b"".join((*blocks, END))
+
+
+def read(raw: bytes) -> dict[str, bytes]:
+    """Return the members of an archive, path to content, in order. Raises Invalid for any other form."""
+    if len(raw) > MAX_BYTES:
+        raise Invalid(
+            f"{len(raw)} bytes, more than {MAX_BYTES}", "archive", "export a smaller part of the log"
+        )
+    members: dict[str, bytes] = {}
+    offset, before = 0, ""
+    while raw[offset : offset + BLOCK] != END[:BLOCK]:
+        path, size = read_header(raw[offset : offset + BLOCK], offset, before)
+        start = offset + BLOCK
+        offset = start + size + -size % BLOCK
+        if raw[start + size : offset] != PADDING[-size % BLOCK]:
+            raise Invalid(f"{path} is cut off, or something stands behind it", f"byte {start + size}", FETCH)
+        members[path] = raw[start : start + size]
+        before = path
+        if len(members) > MAX_MEMBERS:
+            raise Invalid(f"more than {MAX_MEMBERS} members", "archive", HINT)
+    if raw[offset:] != END:
+        raise Invalid(f"{NOT_ONE_FORM}: it ends early, or goes on behind its end", f"byte {offset}", HINT)
+    return members
+
+
+def read_header(found: bytes, offset: int, before: str) -> tuple[str, int]:
+    """Return path and size of the member whose header stands at `offset`, behind `before`. Raises Invalid."""
+    where = f"byte {offset}"
+    if len(found) < BLOCK:
+        raise Invalid("the archive is cut off", where, FETCH)
+    try:
+        path = found[:MAX_PATH].rstrip(b"\0").decode("ascii")
+        size = int(found[124:135], 8)
+    except ValueError as problem:
+        raise Invalid(f"{NOT_ONE_FORM}: no ASCII path, or no octal size", where, HINT) from problem
+    if not 0 <= size <= MAX_MEMBER_BYTES:
+        raise Invalid(f"{path!r} has {size} bytes, more than {MAX_MEMBER_BYTES}", where, HINT)
+    check_path(path, before)
+    if found != header(path, size):
+        raise Invalid(f"{NOT_ONE_FORM}: {odd(found, path)}", where, HINT)
+    return path, size
+
+
+def header(path: str, size: int) -> bytes:
+    """Return the one header of a member (POSIX.1-1988 ustar, as tar(5) lays it out)."""
+    name, length = path.encode("ascii"), b"%011o" % size
+    mode = MODE_OF_PROGRAM if path.endswith(".py") else MODE_OF_FILE
+    checksum = SUM_OF_REST + sum(name) + sum(mode) + sum(length)
+    return b"".join(
+        (name.ljust(MAX_PATH, b"\0"), mode, OWNER, length, b"\x00", TIME, b"%06o\0 " % checksum, TYPE_TO_END)
+    )
+
+
+def check_path(path: str, before: str) -> None:
+    """Raise Invalid unless `path` is a plain relative path that sorts behind `before`."""
+    if path <= before or len(path) > MAX_PATH:
+        raise Invalid(f"{path!r} stands twice, not in order, or is too long", "archive", HINT)
+    for name in path.split("/"):
+        if name[:1] not in FIRST_OF_NAME or not REST_OF_NAME.issuperset(name):
+            raise Invalid(f"{path!r} is not made of plain lower-case names", "archive", HINT)
+
+
+def odd(found: bytes, path: str) -> str:
+    """Say what is odd about a header that is not the one of its path and size."""
+    if found[156:157] != b"0":
+        return f"{path} is not a regular file"
+    if found[257:265] != b"ustar\x0000":
+        return f"{path} is not in ustar format"
+    return f"{path} has a mode, owner, time or checksum of its own"
