@@ -12,8 +12,10 @@ import pytest
 
 from actors.bearer import BearerKeys
 from actors.installation import FirstKeys, Installation
+from actors.policy_file import read_signed
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
+from helm.guardian.bundle_signature import check_signature
 
 NOW_MS = 1_700_000_000_000
 
@@ -64,6 +66,20 @@ def test_every_key_is_the_one_that_the_genesis_vouches_for(made: Made, name: str
     purpose = KeyPurpose(name.replace("_", "-"))
     known = place.registry().require(signer.key_id, purpose, lamport=len(place.genesis))
     assert known.hex == signer.public_key
+
+
+def test_the_starter_policy_is_vouched_for(made: Made) -> None:
+    place = Installation.open(made.path)
+    signed = read_signed(place.policy_path)
+    key = place.registry().require(signed.signature.key_id, KeyPurpose.POLICY, len(place.genesis))
+    check_signature(signed.policy, signed.signature, key.hex)
+    assert place.policy_signature_path.exists()
+
+
+def test_the_starter_policy_has_files_to_show_and_one_to_keep(made: Made) -> None:
+    files = made.path / "files"
+    assert [path.name for path in (files / "public").iterdir()] == ["readme.txt"]
+    assert [path.name for path in (files / "private").iterdir()] == ["salaries.txt"]
 
 
 def test_nobody_else_can_reach_anything(made: Made) -> None:
