@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.bearer import BearerKeys, KeyClass
+from actors.bearer import BearerKey, BearerKeys, KeyClass
 from helm.contracts.errors import Invalid
 from helm.crypto.hashing import sha256
 
@@ -169,3 +169,20 @@ def test_a_file_that_is_no_list_of_keys_is_refused(keys: BearerKeys, text: str) 
 def test_a_file_that_is_missing_is_refused(keys: BearerKeys) -> None:
     with pytest.raises(Invalid, match="cannot be read"):
         BearerKeys.load(keys.path)
+
+
+def test_a_file_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    crowd = tuple(
+        BearerKey(
+            credential_hash=f"sha256:{number:08x}{0:056x}",
+            created_at_ms=5,
+            key_class="tenant",
+            principal="p" * 256,
+            tenant="t" * 64,
+        )
+        for number in range(35_000)
+    )
+    keys = BearerKeys(tmp_path / "bearer.json", crowd)
+    with pytest.raises(Invalid, match="no more keys fit"):
+        keys.issue(KeyClass.TENANT, "acme", "one-too-many", at_ms=6)
+    assert not keys.path.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,13 @@ def test_what_was_never_made_is_not_opened(tmp_path: Path) -> None:
 def test_a_directory_that_others_can_enter_is_not_opened(made: Made, name: str, mode: int) -> None:
     (made.path / name).chmod(mode)
     with pytest.raises(Invalid, match="lets others"):
+        Installation.open(made.path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_directory_of_another_user_is_not_opened(made: Made) -> None:
+    os.chown(made.path, 65_534, 65_534)
+    with pytest.raises(Invalid, match="belongs to another user"):
         Installation.open(made.path)
 
 
