@@ -10,7 +10,7 @@ import trio
 
 from actors.mailbox import Control, KernelStopped
 from actors.signed_policy import SignedPolicy
-from helm.contracts.errors import Invalid
+from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import fragment, record_bytes
 from helm.crypto.ed25519 import PublicKey
@@ -28,18 +28,18 @@ class Command(ABC):
 
     _obeyed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _control: Control | None = attrs.field(default=None, init=False)
-    _refusal: Invalid | None = attrs.field(default=None, init=False)
+    _refusal: Invalid | Refused | None = attrs.field(default=None, init=False)
     _stopped: bool = attrs.field(default=False, init=False)
 
     @abstractmethod
     def change(self, memory: Memory, now_ms: int) -> Control | None:
-        """Change `memory` and return the event, None where there was nothing to change; raise Invalid to refuse."""
+        """Change `memory` and return the event, None where there was nothing to change; raise Invalid or Refused to refuse."""
 
     def obey(self, memory: Memory, now_ms: int) -> Control | None:
         """Make the change. Whoever asked learns of a refusal; the belt goes on."""
         try:
             self._control = self.change(memory, now_ms)
-        except Invalid as refusal:
+        except (Invalid, Refused) as refusal:
             self._refusal = refusal
         self._obeyed.set()
         return self._control
@@ -52,10 +52,10 @@ class Command(ABC):
             self._control.durable.set()
 
     async def done(self) -> Control | None:
-        """Return the event once it is durable; raise Invalid where refused, KernelStopped where the kernel ended."""
+        """Return the event once it is durable; raise what refused it, KernelStopped where the kernel ended."""
         await self._obeyed.wait()
         if self._refusal is not None:
-            raise Invalid(self._refusal.what, self._refusal.where, self._refusal.hint)
+            raise self._refusal
         if self._control is not None:
             await self._control.durable.wait()
         if self._stopped:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import attrs
 import trio
@@ -17,6 +18,7 @@ from actors.installation import Installation
 from actors.kernel import Kernel, Limits, Parts
 from actors.mailbox import KernelStopped
 
+from actors.plugging import Given, plug
 from actors.recovery import Progress, refold
 from actors.signed_policy import SignedPolicy
 from actors.stores.index import IdIndex
@@ -26,6 +28,9 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer as Pen
 from helm.guardian.memory import Boot
 from helm.trust.event import TrustEvent
+
+
+NONE_GIVEN: Mapping[str, Given] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
@@ -59,20 +64,26 @@ async def open_kernel(
     place: Installation | Path | str,
     *,
     policy: SignedPolicy | None,
-    connectors: Mapping[str, Connector],
+    connectors: Mapping[str, Given] = NONE_GIVEN,
     limits: Limits | None = None,
     clock: Clock | None = None,
     progress: Progress | None = None,
 ) -> AsyncIterator[Kernel]:
     """Run a kernel on a data directory for as long as the body runs.
 
-    Without a policy every call is refused (NO_POLICY_DEFINED). Raises Invalid for a directory, journal or policy that
+    `place` is a data directory that `helm init` made. `connectors` are the functions of each local connector of the
+    policy, by tool name. Without a policy every call is refused (NO_POLICY_DEFINED). Raises Invalid for a directory, journal or policy that
     must not be used, and KernelStopped when the kernel failed or left an intent without an outcome.
     """
     installation = place if isinstance(place, Installation) else Installation.open(Path(place))
+    plugged = plug(policy.policy if policy is not None else None, connectors, installation.path)
+    config = installation.config
+    limits = limits or Limits(
+        places=config.places, places_per_principal=config.places_per_principal, grace_s=config.grace_s
+    )
     ground = await break_ground(installation)
     async with run_kernel(
-        ground, policy=policy, connectors=connectors, limits=limits, clock=clock, progress=progress
+        ground, policy=policy, connectors=plugged, limits=limits, clock=clock, progress=progress
     ) as kernel:
         yield kernel
 

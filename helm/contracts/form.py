@@ -28,11 +28,13 @@ class Form(Generic[T]):
         names = tuple(field.name for field in attrs.fields(record_class))  # type: ignore[arg-type]
         if names != tuple(sorted(names)):
             raise TypeError(f"{record_class.__name__} does not declare its fields in the order of their names")
+        if "__slots__" in vars(record_class):
+            raise TypeError(f"{record_class.__name__} has slots: declare it with slots=False")
         self.names = names
 
     def body(self, record: T) -> dict[str, JSONValue]:
         """Return a fresh dict of every field, members in canonical order."""
-        return record.__dict__.copy()
+        return vars(record).copy()
 
 
 @attrs.frozen(slots=True)

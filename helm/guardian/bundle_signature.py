@@ -1,4 +1,4 @@
-"""Who vouches for a policy, and which policy may follow which.
+"""Which policy may be put in force: one that its keeper vouches for, after the one before it.
 
 The signature covers scope, epoch and both hashes, so that a bundle cannot be moved to another place, called
 newer than it is, or put under other ceilings (T8).
@@ -16,12 +16,11 @@ from helm.contracts.reason import ReasonCode
 from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import POLICY_BUNDLE
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid, Signer
-from helm.guardian.policy import Policy
 
 VERSION = "helm.policy-signature/1"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class PolicySignature:
     """A detached signature. `key_id` routes to a key and is never trusted."""
 
@@ -53,7 +52,15 @@ class InForce(Protocol):
         """Which one it is."""
 
 
-def sign_policy(policy: Policy, signer: Signer) -> PolicySignature:
+class Stated(InForce, Protocol):
+    """A policy as far as a signature speaks of it. Whoever only checks signatures compiles nothing."""
+
+    @property
+    def p0_ceiling_hash(self) -> str:
+        """Under which ceilings it stands."""
+
+
+def sign_policy(policy: Stated, signer: Signer) -> PolicySignature:
     """Vouch for a policy with a key for policies. Raises PurposeMismatch."""
     unsigned = PolicySignature(
         epoch=policy.epoch,
@@ -72,7 +79,7 @@ def signed_bytes(signature: PolicySignature) -> bytes:
     return record_bytes(SIGNATURE.body(attrs.evolve(signature, signature="")))
 
 
-def check_signature(policy: Policy, signature: PolicySignature, public_key: str) -> None:
+def check_signature(policy: Stated, signature: PolicySignature, public_key: str) -> None:
     """Check that the holder of `public_key` (64 hex digits) vouches for this very policy. Raises Refused."""
     # 1. The record is one that this program knows how to read.
     if signature.version != VERSION:

@@ -1,0 +1,87 @@
+"""The program `helm`: finds the command, and turns every way it can end into an exit code.
+
+0 is ok or ALLOW; 1 is DENY, ESCALATE, not found, drift or a failed verification; 2 is a usage error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from types import MappingProxyType
+from typing import NoReturn
+
+import click
+
+import helm
+
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "init": ("actors.cli.init", "Make a data directory: keys, genesis, settings, a starter policy."),
+        "demo": ("actors.cli.demo", "Run a real gateway, attack it, verify what it proves, and show each answer."),
+        "serve": ("actors.cli.serve", "Serve governed tool calls over HTTP."),
+        "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
+        "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
+        "evidence": ("actors.cli.evidence", "Export evidence packs."),
+        "verify": ("actors.cli.verify", "Verify an evidence pack offline."),
+        "freeze": ("actors.cli.freeze", "Stop everything, a tenant or an agent, by a signed command."),
+        "unfreeze": ("actors.cli.freeze", "Lift a freeze by a signed command."),
+        "doctor": ("actors.cli.doctor", "Examine this machine and a data directory."),
+        "bench": ("actors.cli.bench", "Measure this machine against bare baselines."),
+    }
+)
+"""Each command's module and help line. A module is imported when its command runs: --help stays quick."""
+
+
+class Program(click.Group):
+    """The lazy table of commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command and return it, None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = vars(import_module(COMMANDS[cmd_name][0]))[cmd_name]
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; suggest the nearest where there is none."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            near = get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(helm.__version__, prog_name="helm")
+def program() -> None:
+    """HELM: the execution firewall between AI agents and the world."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    from actors.cli.failure import report
+
+    try:
+        code = program.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except BaseException as problem:
+        sys.exit(report(problem))
+    sys.exit(code if isinstance(code, int) else 0)

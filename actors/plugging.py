@@ -1,0 +1,48 @@
+"""Plugging in: which connector stands behind each name that the policy declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from actors.connectors.files import FilesConnector
+from actors.connectors.http import HttpConnector
+from actors.connectors.local import LocalConnector
+from actors.connectors.port import Connector
+from helm.contracts.errors import Invalid
+from helm.guardian.connection import FilesConnection, HttpConnection, LocalConnection
+from helm.guardian.policy import Policy
+
+Given = Connector | Mapping[str, object]
+"""A connector, or the functions of one by tool name."""
+
+
+def plug(policy: Policy | None, given: Mapping[str, Given], base: Path) -> dict[str, Connector]:
+    """Return a connector for every name of the policy: those it describes, made here, and the given local ones.
+
+    `base` is what a relative root is relative to. Raises Invalid for a local connector that nobody gave, and for a
+    given one that the policy does not declare as local: what is not declared is not plugged in.
+    """
+    connections = {} if policy is None else policy.connectors
+    strangers = [name for name in given if not isinstance(connections.get(name), LocalConnection)]
+    if strangers and policy is not None:
+        hint = 'declare it in the policy: [connectors.NAME] kind = "local"'
+        raise Invalid("the policy declares no local connector of this name", f"connector {strangers[0]}", hint)
+    plugged: dict[str, Connector] = {}
+    for name, connection in connections.items():
+        match connection:
+            case LocalConnection():
+                plugged[name] = _given(given, name)
+            case HttpConnection():
+                plugged[name] = HttpConnector(connection)
+            case FilesConnection():
+                plugged[name] = FilesConnector(base / connection.root, max_bytes=connection.max_bytes)
+    return plugged
+
+
+def _given(given: Mapping[str, Given], name: str) -> Connector:
+    if name not in given:
+        hint = "give its functions when the kernel is opened, or take it out of the policy"
+        raise Invalid("nobody gave this local connector", f"connector {name}", hint)
+    functions = given[name]
+    return LocalConnector(functions) if isinstance(functions, Mapping) else functions

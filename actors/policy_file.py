@@ -1,0 +1,64 @@
+"""Policy files: a TOML bundle and, beside it, the signature that vouches for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actors import durable
+from actors.signed_policy import SignedPolicy
+from helm.contracts.errors import Invalid, Malformed
+from helm.crypto.canonical import parse, record_bytes
+from helm.crypto.ed25519 import Signer
+from helm.guardian.bundle import load_toml
+from helm.guardian.bundle_signature import SIGNATURE, PolicySignature, sign_policy
+from helm.guardian.policy import Policy
+from helm.wire import structure
+
+MAX_POLICY_BYTES = 4 * 1024 * 1024
+"""A bundle of some thousand tools; a larger file is a mistake (T4)."""
+
+
+def signature_path(policy_path: Path) -> Path:
+    """Return where the signature of a policy file stands: beside it, with .sig after its name."""
+    return policy_path.with_name(policy_path.name + ".sig")
+
+
+def read_policy(path: Path) -> Policy:
+    """Return the compiled policy of a TOML file. Raises Invalid with file and line or path."""
+    return load_toml(_read(path).decode("utf-8", "strict"), str(path))
+
+
+def read_signed(path: Path) -> SignedPolicy:
+    """Return a policy file and its signature, which is checked where the policy is activated. Raises Invalid."""
+    return SignedPolicy(policy=read_policy(path), signature=_read_signature(signature_path(path)))
+
+
+def sign_text(text: str, where: str, signer: Signer) -> SignedPolicy:
+    """Compile a policy and vouch for it with a policy key. Raises Invalid."""
+    policy = load_toml(text, where)
+    return SignedPolicy(policy=policy, signature=sign_policy(policy, signer))
+
+
+def write_signature(path: Path, signature: PolicySignature) -> None:
+    """Write the signature beside its policy file, in one step."""
+    durable.replace(signature_path(path), record_bytes(SIGNATURE.body(signature)) + b"\n")
+
+
+def _read_signature(path: Path) -> PolicySignature:
+    try:
+        return structure(parse(_read(path)), PolicySignature, str(path))
+    except Malformed as problem:
+        raise Invalid(f"is not JSON: {problem}", str(path), "sign the policy again: helm policy sign") from problem
+
+
+def _read(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+        raw.decode("utf-8", "strict")
+    except OSError as problem:
+        raise Invalid(f"cannot be read: {problem.strerror}", str(path), "name a policy file that is there") from problem
+    except UnicodeDecodeError as problem:
+        raise Invalid(f"is not UTF-8 at byte {problem.start}", str(path), "save it as UTF-8") from problem
+    if len(raw) > MAX_POLICY_BYTES:
+        raise Invalid(f"has {len(raw)} bytes, more than {MAX_POLICY_BYTES}", str(path), "split the policy")
+    return raw

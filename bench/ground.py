@@ -1,0 +1,77 @@
+"""A real installation to measure on: data directory on disk, signed policy, embedded SQLite, local functions as tools."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from actors.clock import SystemClock
+from actors.installation import Installation
+from actors.kernel import Kernel, Limits
+from actors.opening import open_kernel
+from actors.policy_file import sign_text
+
+POLICY = """
+version = "helm.policy/1"
+scope = "bench"
+epoch = 1
+
+[connectors.notes]
+kind = "local"
+
+[tools."notes.read"]
+connector = "notes"
+effect_type = "read"
+risk_tier = "T1"
+principals = ["*"]
+
+[[tools."notes.read".requires]]
+id = "inside-public"
+cel = 'args.path.startsWith("public/")'
+reason = "only public notes"
+
+[tools."notes.read".input]
+type = "object"
+additionalProperties = false
+required = ["path", "limit"]
+[tools."notes.read".input.properties.path]
+type = "string"
+maxLength = 200
+[tools."notes.read".input.properties.limit]
+type = "integer"
+minimum = 1
+maximum = 100
+
+[tools."notes.read".output]
+type = "object"
+additionalProperties = false
+required = ["text", "bytes"]
+[tools."notes.read".output.properties.text]
+type = "string"
+[tools."notes.read".output.properties.bytes]
+type = "integer"
+"""
+
+ALLOWED = {"path": "public/plan.txt", "limit": 10}
+DENIED = {"path": "private/salaries.txt", "limit": 10}
+
+
+async def read_note(arguments: Any) -> dict[str, object]:
+    """Answer like a small local tool."""
+    return {"text": "the plan is to measure", "bytes": 22}
+
+
+@asynccontextmanager
+async def kernel_to_measure(limits: Limits | None = None) -> AsyncIterator[Kernel]:
+    """Run a kernel on a fresh data directory beside the working directory's disk."""
+    with TemporaryDirectory(prefix="helm-bench-") as directory:
+        path = Path(directory) / "data"
+        Installation.create(path, clock=SystemClock())
+        place = Installation.open(path)
+        policy = sign_text(POLICY, "bench policy", place.policy_key())
+        connectors = {"notes": {"notes.read": read_note}}
+        async with open_kernel(place, policy=policy, connectors=connectors, limits=limits) as kernel:
+            yield kernel
