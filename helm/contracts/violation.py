@@ -1,4 +1,4 @@
-"""Where a value breaks its schema, and which rule it breaks.
+"""Finds the rule of a schema that a value breaks.
 
 The engine is asked yes or no only. Its own explanations copy the value and try every combination of
 alternatives: seventeen levels of a small recursive schema took seconds, and the caller chooses the value

@@ -69,7 +69,7 @@ def read_http(name: str, table: Table) -> HttpConnection:
     origin = read_origin(table)
     operations = dict(read_operations(table, origin))
     if not operations:
-        hint = f'add [{table.at("operations")}.NAME] with method and path'
+        hint = f"add [{table.at('operations')}.NAME] with method and path"
         raise Invalid("a service without operations can do nothing", table.at("operations"), hint)
     return HttpConnection(
         name=name,

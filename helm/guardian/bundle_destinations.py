@@ -24,9 +24,7 @@ class Reach:
 NOWHERE = Reach(destination=None, allow=())
 
 
-def read_reach(
-    table: Table, connection: Connection, operation: str, inputs: dict[str, JSONValue]
-) -> Reach:
+def read_reach(table: Table, connection: Connection, operation: str, inputs: dict[str, JSONValue]) -> Reach:
     """Return where a tool goes; it must be where its connector goes. Raises Invalid."""
     rule = read_destination(table)
     if isinstance(connection, HttpConnection):

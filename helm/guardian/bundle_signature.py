@@ -75,7 +75,7 @@ def sign_policy(policy: Stated, signer: Signer) -> PolicySignature:
 
 
 def signed_bytes(signature: PolicySignature) -> bytes:
-    """Return what is signed: every field, the signature itself as "". """
+    """Return what is signed: every field, the signature itself as ""."""
     return record_bytes(SIGNATURE.body(attrs.evolve(signature, signature="")))
 
 

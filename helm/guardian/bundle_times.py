@@ -1,4 +1,4 @@
-"""Reads when a tool may be used, and how fast."""
+"""Reads what a bundle says of the time in which a tool may be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads what a bundle says of one tool, and compiles it."""
+"""Compiles what a bundle says of one tool."""
 
 from __future__ import annotations
 

@@ -43,6 +43,7 @@ FUNCTIONS = frozenset({"double", "has", "int", "size", "string", "type", "uint"}
 METHODS = frozenset({"contains", "endsWith", "matches", "size", "startsWith"})
 MACROS = frozenset({"all", "exists", "exists_one"})
 
+
 @attrs.frozen(kw_only=True)
 class Needs:
     """What an expression looks at: nothing else is handed to it."""

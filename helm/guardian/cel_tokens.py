@@ -1,4 +1,4 @@
-"""The words of a CEL expression, and what kind of name each name is.
+"""The words of a CEL expression, each with its kind.
 
 The engine says which names an expression refers to, but not where; what an expression costs depends on where.
 Text that the engine might cut into other words than this is refused: comments, bytes, triple quotes.
