@@ -1,7 +1,7 @@
 """Which CEL a policy may be written in: only what costs no more than its text says.
 
 The language lets a short text do much work, and the caller chooses the values it works on (T4). Measured on a
-list of 10,000: `map` and `filter` take 2.3 s (they copy the list for each item), a list looked up inside `all`
+list of 10,000: `map` and `filter` take 2.3 s (they copy the list for each item), a list used inside `all`
 takes 3.5 s, `all` alone 4 ms. What grows faster than its input is refused here.
 """
 
@@ -21,7 +21,8 @@ MAX_ADDITIONS = 8
 """Most `+` in one expression: each may copy a text as long as a call may be (T4)."""
 
 MAX_PATTERN_CHARS = 100
-"""Longest pattern of `matches`: the engine compiles it for every call, a schema's only once (T4)."""
+"""Longest pattern of `matches`: the engine compiles it for every call, in 8 us for letters, 0.2 ms for each
+\\w or \\d, and at most 0.1 s for what it takes at all. A schema's pattern is compiled once (T4)."""
 
 VARIABLES = frozenset(
     {
