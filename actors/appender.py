@@ -13,8 +13,7 @@ from actors.mailbox import Case, Control, Stage, receive_batch
 from actors.stores.index import IdIndex
 from actors.stores.port import Journal
 from helm.contracts.errors import Broken
-from helm.contracts.form import JSONValue
-from helm.crypto.canonical import fragment, record_bytes
+from helm.crypto.canonical import record_bytes
 from helm.guardian.memory import RELEASING
 from helm.guardian.judgement import intent_payload, refusal_payload
 from helm.proofgraph.graph import Graph
@@ -54,16 +53,16 @@ class Appender:
         if isinstance(item, Control):
             node = self.graph.append(item.draft)
             item.lamport = node.lamport
-            return row(node, item.beside)
+            return row(node, *item.beside)
         if item.sealed is None:
             node = self.graph.append(_draft(item, NodeKind.INTENT, intent_payload(item.judged())))
             item.intent_node = node.node_hash
-            return row(node, {"facts": fragment(item.judged().facts)})
+            return row(node, b'"facts":' + item.judged().facts)
         if item.intent_node:
-            return row(self.graph.append(_effect(item)), _beside_effect(item))
+            return row(self.graph.append(_effect(item)), *_beside_effect(item))
         payload = refusal_payload(item.judged(), item.sealed.receipt_hash)
-        beside = {"facts": fragment(item.judged().facts), "receipt": fragment(item.sealed.json)}
-        return row(self.graph.append(_draft(item, NodeKind.ATTESTATION, payload)), beside)
+        node = self.graph.append(_draft(item, NodeKind.ATTESTATION, payload))
+        return row(node, b'"facts":' + item.judged().facts, b'"receipt":' + item.sealed.json)
 
     def _release(self, item: Case | Control, seq: int, executor: trio.MemorySendChannel[Case]) -> None:
         if isinstance(item, Control):
@@ -109,9 +108,12 @@ def session_key(tenant: str, session_id: str, lamport_clock: int) -> str:
     return f"s:{tenant}\x00{session_id}\x00{lamport_clock:012d}"
 
 
-def row(node: Node, beside: object) -> bytes:
-    """Return the canonical bytes of one journal entry: the node, and beside it what the node's hashes bind."""
-    return record_bytes({"beside": beside, "node": fragment(node.json)})
+def row(node: Node, *beside: bytes) -> bytes:
+    """Return the canonical bytes of one journal entry: the node, and beside it what the node's hashes bind.
+
+    Each of `beside` is one canonical member, `"name":value`, in the order of the names.
+    """
+    return b'{"beside":{' + b",".join(beside) + b'},"node":' + node.json + b"}"
 
 
 def _draft(case: Case, kind: NodeKind, payload: bytes, relies_on: tuple[str, ...] = ()) -> Draft:
@@ -140,11 +142,11 @@ def _effect(case: Case) -> Draft:
     return _draft(case, NodeKind.EFFECT, payload, (case.intent_node,))
 
 
-def _beside_effect(case: Case) -> dict[str, JSONValue]:
+def _beside_effect(case: Case) -> tuple[bytes, ...]:
     """Return the receipt, and the output of a call with an idempotency key, so that a retry gets the same answer."""
     if case.sealed is None:
         raise Broken("an effect without a receipt")
-    beside: dict[str, JSONValue] = {"receipt": fragment(case.sealed.json)}
+    receipt = b'"receipt":' + case.sealed.json
     if case.claim and case.output_json:
-        beside = {"output": fragment(case.output_json)} | beside
-    return beside
+        return (b'"output":' + case.output_json, receipt)
+    return (receipt,)

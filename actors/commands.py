@@ -12,7 +12,7 @@ from actors.mailbox import Control, KernelStopped
 from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
-from helm.crypto.canonical import fragment, record_bytes
+from helm.crypto.canonical import record_bytes
 from helm.crypto.ed25519 import PublicKey
 from helm.guardian.bundle_signature import check_succession
 from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, check_command
@@ -63,7 +63,7 @@ class Command(ABC):
         return self._control
 
 
-def attest(payload: Mapping[str, JSONValue], *, caller: Caller | None = None, beside: Mapping[str, JSONValue] | None = None) -> Control:
+def attest(payload: Mapping[str, JSONValue], *, caller: Caller | None = None, beside: tuple[bytes, ...] = ()) -> Control:
     """Return a control event: an ATTESTATION node with `payload`, in the caller's session where it has one."""
     draft = Draft(
         kind=NodeKind.ATTESTATION,
@@ -72,7 +72,7 @@ def attest(payload: Mapping[str, JSONValue], *, caller: Caller | None = None, be
         session_id=caller.session_id if caller else "",
         principal=caller.principal if caller else "",
     )
-    return Control(draft, beside or {})
+    return Control(draft, beside)
 
 
 def started(boot: Boot, now_ms: int) -> dict[str, JSONValue]:
@@ -107,7 +107,7 @@ class ActivatePolicy(Command):
         self.plug()
         if again:
             return None
-        return attest(activation(self.signed, now_ms), beside={"bundle": fragment(policy.document)})
+        return attest(activation(self.signed, now_ms), beside=(b'"bundle":' + policy.document,))
 
 
 def activation(signed: SignedPolicy, now_ms: int) -> dict[str, JSONValue]:

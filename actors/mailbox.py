@@ -154,7 +154,8 @@ class Control:
     """One event of the kernel's own, on its way to the journal: a command obeyed, an activation, a deadline passed."""
 
     draft: Draft
-    beside: Mapping[str, JSONValue] = attrs.field(factory=dict)
+    beside: tuple[bytes, ...] = ()
+    """Canonical members, "name":value, in the order of their names."""
     durable: trio.Event = attrs.field(factory=trio.Event)
     lamport: int = 0
 

@@ -49,3 +49,5 @@ class Sealed(Generic[T]):
     id: str
     hash: str
     json: bytes = attrs.field(repr=False)
+    hashed: bytes = attrs.field(repr=False)
+    """The canonical bytes that `hash` is of."""

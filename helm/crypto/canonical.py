@@ -124,6 +124,21 @@ fragment = orjson.Fragment
 """Canonical bytes that stand as they are, as one value inside a record of ours."""
 
 
+def ordered_bytes(body: dict[str, JSONValue]) -> bytes:
+    """Return the canonical bytes of a record whose members stand in canonical order already, as a Form gives them."""
+    return orjson.dumps(body, option=orjson.OPT_STRICT_INTEGER)
+
+
+def insert_member(record: bytes, member: bytes, before: bytes) -> bytes:
+    """Return canonical `record` with `member` put in before the member whose name is `before`, both at its top level.
+
+    A quote inside a string is escaped, so the name, quoted and after a comma, is found nowhere but where it is a name;
+    the caller sees to it that no earlier member holds an object with such a name. Raises ValueError where it is not.
+    """
+    place = record.index(b',"' + before + b'":')
+    return record[:place] + b"," + member + record[place:]
+
+
 def check_bounds(raw: bytes, max_bytes: int, max_depth: int) -> None:
     """Raise Malformed for a document that is too long or too deep to be looked at."""
     if len(raw) > max_bytes:

@@ -8,8 +8,9 @@ from helm.contracts.errors import Refused
 from helm.contracts.form import Sealed
 from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Verdict
-from helm.crypto.hashing import sha256
-from helm.crypto.seals import decision_hash, decision_name
+from helm.crypto import domains
+from helm.crypto.hashing import hash_in, sha256
+from helm.crypto.seals import decision_name
 
 
 def check_permit(
@@ -22,7 +23,7 @@ def check_permit(
     6. tool and effect are the permit's; 7. the connector was not halted meanwhile.
     """
     decided = decision.content
-    full_hash = decision_hash(decided)  # 1
+    full_hash = hash_in(domains.DECISION, decision.hashed)  # 1
     if full_hash != decision.hash or decision_name(full_hash) != decision.id:
         raise Refused(ReasonCode.PROVENANCE_FAILURE, "the decision does not hash to its name")
     if permit.decision_hash != full_hash or permit.decision_id != decision.id or decided.verdict != Verdict.ALLOW:  # 2

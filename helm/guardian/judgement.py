@@ -15,7 +15,7 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
 from helm.crypto import domains
-from helm.crypto.canonical import fragment, record_bytes
+from helm.crypto.canonical import fragment, ordered_bytes, record_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.crypto.seals import seal_decision, seal_record
 from helm.guardian.inquiry import Inquiry
@@ -66,7 +66,7 @@ def judge(inquiry: Inquiry, finding: Finding, roster_hash: str) -> Judgement:
 
 def facts_bytes(inquiry: Inquiry) -> bytes:
     """Return {"call": ..., "world": ...}: with the policy, enough to evaluate again."""
-    return record_bytes({"call": call_body(inquiry.call), "world": world_body(inquiry.world)})
+    return ordered_bytes({"call": call_body(inquiry.call), "world": world_body(inquiry.world)})
 
 
 def call_body(call: ToolCall) -> dict[str, JSONValue]:
@@ -213,14 +213,9 @@ def intent_payload(judgement: Judgement) -> bytes:
     """Return the payload of an ALLOWed call's INTENT node: the decision, the record and the effect to come."""
     if judgement.effect is None:
         raise ValueError("an intent without an effect")
-    return record_bytes(
-        {
-            "decision": fragment(judgement.decision.json),
-            "effect": EFFECT.body(judgement.effect),
-            "record": fragment(judgement.record.json),
-            "type": "INTENT",
-        }
-    )
+    effect = ordered_bytes(EFFECT.body(judgement.effect))
+    parts = (b'{"decision":', judgement.decision.json, b',"effect":', effect, b',"record":', judgement.record.json, b',"type":"INTENT"}')
+    return b"".join(parts)
 
 
 def refusal_payload(judgement: Judgement, receipt_hash: str) -> bytes:

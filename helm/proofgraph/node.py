@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import attrs
 
-from helm.crypto.canonical import fragment, record_bytes
+from helm.crypto.canonical import fragment, insert_member, ordered_bytes
 from helm.crypto.domains import NODE
 from helm.crypto.hashing import hash_in
 
@@ -45,7 +45,6 @@ class Node:
     lamport: int
     node_hash: str
     parents: tuple[str, ...]
-    payload: bytes = attrs.field(repr=False)
     principal: str
     session_id: str
     shard: str
@@ -55,26 +54,28 @@ class Node:
 
 def place(draft: Draft, *, lamport: int, parents: tuple[str, ...], shard: str) -> Node:
     """Return `draft` as a node at `lamport` over `parents` (sorted, unique), hashed under HELM/Node/v1."""
-    body = {
-        "kind": draft.kind.value,
-        "lamport": lamport,
-        "parents": parents,
-        "payload": fragment(draft.payload),
-        "principal": draft.principal,
-        "session_id": draft.session_id,
-        "shard": shard,
-        "tenant": draft.tenant,
-    }
-    node_hash = hash_in(NODE, record_bytes(body))
+    said = ordered_bytes(
+        {
+            "kind": draft.kind.value,
+            "lamport": lamport,
+            "parents": parents,
+            "payload": fragment(draft.payload),
+            "principal": draft.principal,
+            "session_id": draft.session_id,
+            "shard": shard,
+            "tenant": draft.tenant,
+        }
+    )
+    node_hash = hash_in(NODE, said)
+    member = b'"node_hash":"' + node_hash.encode() + b'"'
     return Node(
         kind=draft.kind.value,
         lamport=lamport,
         node_hash=node_hash,
         parents=parents,
-        payload=draft.payload,
         principal=draft.principal,
         session_id=draft.session_id,
         shard=shard,
         tenant=draft.tenant,
-        json=record_bytes(body | {"node_hash": node_hash}),
+        json=insert_member(said, member, b"parents"),
     )

@@ -8,7 +8,7 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.contracts.receipt import GENESIS, RECEIPT, Receipt
 from helm.crypto import domains
-from helm.crypto.canonical import record_bytes
+from helm.crypto.canonical import insert_member, ordered_bytes, record_bytes
 from helm.crypto.ed25519 import Signer
 from helm.crypto.hashing import content_id, hash_in
 
@@ -63,10 +63,11 @@ class SealedReceipt:
 
 def seal(receipt: Receipt, signer: Signer) -> SealedReceipt:
     """Name and sign `receipt`: the id is its content's hash, the signature covers every member but itself (T5)."""
-    body = RECEIPT.body(receipt)
-    body["receipt_id"] = receipt_id = name(body)
-    body["signature"] = signature = signer.sign(domains.RECEIPT, record_bytes(body))
-    signed = record_bytes(body)
+    said = ordered_bytes(RECEIPT.body(receipt))
+    receipt_id = content_id(RECEIPT_ID, hash_in(domains.RECEIPT_NAME, said))
+    named = insert_member(said, b'"receipt_id":"' + receipt_id.encode() + b'"', b"record_hash")
+    signature = signer.sign(domains.RECEIPT, named)
+    signed = insert_member(named, b'"signature":"' + signature.encode() + b'"', b"status")
     return SealedReceipt(receipt, receipt_id, signature, hash_in(domains.RECEIPT_HASH, signed), signed)
 
 

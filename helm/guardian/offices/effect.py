@@ -6,7 +6,7 @@ from helm.contracts.effect import EFFECT, INTENT, Effect, Intent
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.crypto import domains
-from helm.crypto.canonical import record_bytes
+from helm.crypto.canonical import ordered_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.guardian.inquiry import Inquiry, Office
 
@@ -33,8 +33,8 @@ def check(inquiry: Inquiry) -> None:
         risk_tier=rule.risk_tier,
         tool=call.tool,
     )
-    inquiry.effect_id = content_id("eff_", hash_in(domains.EFFECT, record_bytes(EFFECT.body(effect))))
-    inquiry.intent_hash = hash_in(domains.INTENT, record_bytes(INTENT.body(_intent(inquiry))))
+    inquiry.effect_id = content_id("eff_", hash_in(domains.EFFECT, ordered_bytes(EFFECT.body(effect))))
+    inquiry.intent_hash = hash_in(domains.INTENT, ordered_bytes(INTENT.body(_intent(inquiry))))
 
 
 def _intent(inquiry: Inquiry) -> Intent:
