@@ -14,8 +14,8 @@ from actors.stores.index import IdIndex
 from actors.stores.port import Journal
 from helm.contracts.errors import Broken
 from helm.crypto.canonical import record_bytes
-from helm.guardian.memory import RELEASING
 from helm.guardian.judgement import intent_payload, refusal_payload
+from helm.guardian.memory import RELEASING
 from helm.proofgraph.graph import Graph
 from helm.proofgraph.node import Draft, Node, NodeKind
 
@@ -39,7 +39,9 @@ class Appender:
     index: IdIndex
     finish: Callable[[Case], None]
 
-    async def run(self, inbox: trio.MemoryReceiveChannel[Case | Control], executor: trio.MemorySendChannel[Case]) -> NoReturn:
+    async def run(
+        self, inbox: trio.MemoryReceiveChannel[Case | Control], executor: trio.MemorySendChannel[Case]
+    ) -> NoReturn:
         """Append whatever arrives, for ever."""
         while True:
             items = await gather(inbox)
@@ -72,8 +74,14 @@ class Appender:
             item.stage = Stage.RUNNING
             executor.send_nowait(item)
         else:
-            note_receipt(self.index, item.sealed.content.tenant, item.sealed.content.session_id,
-                         item.sealed.content.lamport_clock, item.sealed.receipt_id, seq)
+            note_receipt(
+                self.index,
+                item.sealed.content.tenant,
+                item.sealed.content.session_id,
+                item.sealed.content.lamport_clock,
+                item.sealed.receipt_id,
+                seq,
+            )
             if not item.intent_node:
                 self.index.note(item.judged().record.id, seq)
             elif item.claim and item.status not in RELEASING:

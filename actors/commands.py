@@ -33,7 +33,7 @@ class Command(ABC):
 
     @abstractmethod
     def change(self, memory: Memory, now_ms: int) -> Control | None:
-        """Change `memory` and return the event, None where there was nothing to change; raise Invalid or Refused to refuse."""
+        """Change `memory` and return the event, None where there was nothing to change; raise to refuse."""
 
     def obey(self, memory: Memory, now_ms: int) -> Control | None:
         """Make the change. Whoever asked learns of a refusal; the belt goes on."""
@@ -63,7 +63,9 @@ class Command(ABC):
         return self._control
 
 
-def attest(payload: Mapping[str, JSONValue], *, caller: Caller | None = None, beside: tuple[bytes, ...] = ()) -> Control:
+def attest(
+    payload: Mapping[str, JSONValue], *, caller: Caller | None = None, beside: tuple[bytes, ...] = ()
+) -> Control:
     """Return a control event: an ATTESTATION node with `payload`, in the caller's session where it has one."""
     draft = Draft(
         kind=NodeKind.ATTESTATION,
@@ -154,7 +156,9 @@ class OpenSession(Command):
         """Bind the session; refuse one that exists."""
         key = (self.caller.tenant, self.caller.session_id)
         if memory.sessions.find(key) is not None:
-            raise Invalid("the session exists already", self.caller.session_id, "choose a session id that was never used")
+            raise Invalid(
+                "the session exists already", self.caller.session_id, "choose a session id that was never used"
+            )
         memory.sessions.bind(key, self.caller.principal, now_ms)
         return attest({"opened_at_ms": now_ms, "type": "SESSION_OPENED"}, caller=self.caller)
 
@@ -189,7 +193,12 @@ class ResumeConnector(Command):
         if self.connector not in memory.halted:
             raise Invalid("the connector is not halted", self.connector, "nothing to resume")
         del memory.halted[self.connector]
-        payload = {"connector": self.connector, "reason": self.reason, "resumed_at_ms": now_ms, "type": "CONNECTOR_RESUMED"}
+        payload = {
+            "connector": self.connector,
+            "reason": self.reason,
+            "resumed_at_ms": now_ms,
+            "type": "CONNECTOR_RESUMED",
+        }
         return attest(payload)
 
 

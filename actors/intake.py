@@ -28,7 +28,7 @@ class Intake:
     """Claims keys before a node is written or a budget touched.
 
     A duplicate of a call in flight waits for its answer; a duplicate of an executed call gets the first receipt back;
-    the same key with other bytes is judged with that conflict, and refused. Refusals are not cached: they claim nothing.
+    the same key with other bytes is judged with that conflict, and refused. Refusals claim nothing.
     """
 
     library: Library

@@ -109,9 +109,7 @@ class Kernel:
         )
         self.signer = Signer(parts.pen, state.chains, parts.clock)
         self.appender = Appender(state.graph, parts.journal, parts.index, self.finish)
-        self.executor = Executor(
-            parts.connectors, self.memory, parts.clock, self._to_signer.send_nowait, self._stopped
-        )
+        self.executor = Executor(parts.connectors, self.memory, parts.clock, self._to_signer.send_nowait, self._stopped)
         self.timelock = Timelock(self.memory, parts.clock, self.command)
         self.intake = Intake(self.library, self.submit)
 
@@ -136,7 +134,9 @@ class Kernel:
 
         Raises Invalid for a name that cannot stand in a record, and whatever `govern` raises.
         """
-        return await self.govern(admit(Caller(tenant=tenant, principal=principal, session_id=session), tool, arguments, terms))
+        return await self.govern(
+            admit(Caller(tenant=tenant, principal=principal, session_id=session), tool, arguments, terms)
+        )
 
     async def govern(self, call: ToolCall, *, decide_only: bool = False) -> Answer:
         """Have one call judged and, if it is allowed, executed; return its answer, refusals included.
@@ -217,7 +217,7 @@ class Kernel:
             self._commands.discard(command)
 
     async def activate(self, signed: SignedPolicy, connectors: Mapping[str, Connector]) -> None:
-        """Put a newer policy in force, with its connectors, between two calls. Raises Invalid, and keeps the active one."""
+        """Put a newer policy in force, with its connectors, between two calls. Else keeps the active one."""
         check_signed(signed, self.parts.state, self.appender.graph.lamport + 1)
         await self.command(ActivatePolicy(signed, lambda: self._plug(connectors)))
 
@@ -318,7 +318,9 @@ class Kernel:
         """Seal every intent that a crash left open, before the intake opens, through the normal pen and book."""
         for intent in list(self.parts.state.open_intents.values()):
             case = reopened(intent)
-            case.end(Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, "the kernel ended while the effect was under way")
+            case.end(
+                Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, "the kernel ended while the effect was under way"
+            )
             self.cases.add(case)
             self._held[(case.call.tenant, case.call.principal)] += 1
             self._to_signer.send_nowait(case)

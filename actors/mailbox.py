@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TypeVar
 
@@ -60,8 +59,8 @@ class Stage(Enum):
 class Answer:
     """What a caller gets, and what stands behind it: the receipt is durable before anyone sees it.
 
-    `output_json` is the connector's validated answer in canonical bytes, b"" unless status is SUCCESS. `approval_id` is "" unless the call
-    was ESCALATED. `replayed` says that an idempotency key answered and nothing was executed again.
+    `output_json` is the connector's validated answer in canonical bytes, b"" unless status is SUCCESS. `approval_id`
+    is "" unless the call was ESCALATED. `replayed`: an idempotency key answered, and nothing was executed again.
     """
 
     verdict: Verdict

@@ -17,7 +17,6 @@ from actors.fingerprint import Sensor
 from actors.installation import Installation
 from actors.kernel import Kernel, Limits, Parts
 from actors.mailbox import KernelStopped
-
 from actors.plugging import Given, plug
 from actors.recovery import Progress, refold
 from actors.signed_policy import SignedPolicy
@@ -28,7 +27,6 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer as Pen
 from helm.guardian.memory import Boot
 from helm.trust.event import TrustEvent
-
 
 NONE_GIVEN: Mapping[str, Given] = MappingProxyType({})
 
@@ -72,8 +70,8 @@ async def open_kernel(
     """Run a kernel on a data directory for as long as the body runs.
 
     `place` is a data directory that `helm init` made. `connectors` are the functions of each local connector of the
-    policy, by tool name. Without a policy every call is refused (NO_POLICY_DEFINED). Raises Invalid for a directory, journal or policy that
-    must not be used, and KernelStopped when the kernel failed or left an intent without an outcome.
+    policy, by tool name. Without a policy every call is refused (NO_POLICY_DEFINED). Raises Invalid for a directory,
+    journal or policy that must not be used, and KernelStopped when the kernel failed or left an intent open.
     """
     installation = place if isinstance(place, Installation) else Installation.open(Path(place))
     plugged = plug(policy.policy if policy is not None else None, connectors, installation.path)
@@ -156,7 +154,9 @@ async def _running(kernel: Kernel) -> AsyncIterator[None]:
     finally:
         owed = kernel.abandon()
     if kernel.broken is not None or owed:
-        raise KernelStopped(f"the kernel ended, {owed} intents unsealed", unknown=owed > 0) from (kernel.broken or group)
+        raise KernelStopped(f"the kernel ended, {owed} intents unsealed", unknown=owed > 0) from (
+            kernel.broken or group
+        )
     if body is not None and not isinstance(body, trio.Cancelled):
         raise body
     if group is not None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from actors.connectors.files import FilesConnector
 from actors.connectors.http import HttpConnector
-from actors.connectors.local import LocalConnector
+from actors.connectors.local import Function, LocalConnector
 from actors.connectors.port import Connector
 from helm.contracts.errors import Invalid
 from helm.guardian.connection import FilesConnection, HttpConnection, LocalConnection
 from helm.guardian.policy import Policy
 
-Given = Connector | Mapping[str, object]
+Given = Connector | Mapping[str, Function]
 """A connector, or the functions of one by tool name."""
 
 

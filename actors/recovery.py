@@ -42,7 +42,9 @@ class IndexNotes:
         if taken.receipt is None:
             return
         receipt = taken.receipt.content
-        note_receipt(self.index, receipt.tenant, receipt.session_id, receipt.lamport_clock, taken.receipt.receipt_id, seq)
+        note_receipt(
+            self.index, receipt.tenant, receipt.session_id, receipt.lamport_clock, taken.receipt.receipt_id, seq
+        )
         if taken.idempotency_key and receipt.status not in RELEASING:
             name = claim_name(receipt.tenant, receipt.principal, receipt.session_id, taken.idempotency_key)
             self.index.note(name, seq)
@@ -52,13 +54,16 @@ async def refold(journal: Journal, index: IdIndex, log_id: str, progress: Progre
     """Return the verified state of the whole journal; raise Invalid naming the first entry that does not follow."""
     state, notes = Refold(log_id), IndexNotes(index)
     if index.watermark > journal.head:
-        raise Invalid("the index is ahead of the journal", "index.db", "the journal lost rows: restore it from a backup")
-    seq = 0
-    while seq < journal.head:
-        for seq, body in await journal.read(seq + 1, PAGE):
+        raise Invalid(
+            "the index is ahead of the journal", "index.db", "the journal lost rows: restore it from a backup"
+        )
+    done = 0
+    while done < journal.head:
+        for seq, body in await journal.read(done + 1, PAGE):
             notes.note(state.take(read_entry(body, seq), f"journal entry {seq}"), seq)
+            done = seq
         if progress is not None:
-            progress(seq, journal.head)
+            progress(done, journal.head)
         await trio.lowlevel.checkpoint()
     return state
 
@@ -71,7 +76,9 @@ def read_entry(body: bytes, seq: int) -> dict[str, object]:
         if type(entry) is dict and canonical(entry, max_bytes=MAX_ENTRY_BYTES, max_depth=MAX_DEPTH) == body:
             return entry
     except Malformed as problem:
-        raise Invalid(f"is not JSON: {problem}", where, "the journal was damaged: restore it from a backup") from problem
+        raise Invalid(
+            f"is not JSON: {problem}", where, "the journal was damaged: restore it from a backup"
+        ) from problem
     raise Invalid("is not one canonical object", where, "the journal was changed: restore it from a backup")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from helm.crypto.domains import KeyPurpose
 from helm.contracts.errors import Invalid
+from helm.crypto.domains import KeyPurpose
 from helm.evidence.refold import Refold
 from helm.guardian.bundle_signature import PolicySignature, check_signature
 from helm.guardian.policy import Policy

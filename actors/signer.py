@@ -27,7 +27,9 @@ class Signer:
     chains: SessionChains
     clock: Clock
 
-    async def run(self, inbox: trio.MemoryReceiveChannel[Case], appender: trio.MemorySendChannel[Case | Control]) -> NoReturn:
+    async def run(
+        self, inbox: trio.MemoryReceiveChannel[Case], appender: trio.MemorySendChannel[Case | Control]
+    ) -> NoReturn:
         """Seal whatever arrives, for ever."""
         while True:
             batch = await receive_batch(inbox, SIGN_BATCH)

@@ -1,4 +1,4 @@
-"""How fast the belt is: governed calls and refusals per second against bare signing, and one call alone against a bare commit."""
+"""How fast the belt is, against bare signing, and one call alone against a bare commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real installation to measure on: data directory on disk, signed policy, embedded SQLite, local functions as tools."""
+"""A real installation to measure on: keys, a signed policy and SQLite on disk, a local function as the tool."""
 
 from __future__ import annotations
 

@@ -19,9 +19,13 @@ def _exactly(kind: type[T]) -> Any:
     def structure(value: object, _: type[T]) -> T:
         if type(value) is not kind:
             raise TypeError(f"expected {kind.__name__}, not {type(value).__name__}")
-        return value  # type: ignore[return-value]
+        return value
 
     return structure
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
 
 
 def _tuple(value: object, annotation: Any) -> tuple[Any, ...]:
@@ -37,13 +41,14 @@ def _tuple(value: object, annotation: Any) -> tuple[Any, ...]:
 
 for _kind in (str, int, bool):
     _CONVERTER.register_structure_hook(_kind, _exactly(_kind))
-_CONVERTER.register_structure_hook_func(lambda kind: get_origin(kind) is tuple, _tuple)
+_CONVERTER.register_structure_hook_func(_is_tuple, _tuple)
+
 
 def structure(body: object, record_class: type[T], where: str) -> T:
     """Return the record that `body` describes; raise Invalid naming `where` and every member that is wrong."""
     if type(body) is not dict:
         raise Invalid(f"expected an object, not {type(body).__name__}", where)
-    missing = [field.name for field in attrs.fields(record_class) if field.name not in body]  # type: ignore[misc]
+    missing = [field.name for field in attrs.fields(record_class) if field.name not in body]  # type: ignore[arg-type]
     if missing:
         raise Invalid(f"misses {', '.join(missing)}", where)
     try:

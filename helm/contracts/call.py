@@ -63,7 +63,7 @@ class ToolCall:
     idempotency_key: str = ""
     delegation_id: str = ""
     delegation_proof: str = ""
-    """S256 of the caller's PKCE verifier (RFC 7636 section 4.2); the verifier itself goes no further than the intake."""
+    """S256 of the caller's PKCE verifier (RFC 7636 section 4.2); the verifier goes no further than the intake."""
     delegation_sequence: int = 0
     approval_id: str = ""
     source: Source = EMBEDDED

@@ -49,5 +49,5 @@ class Sealed(Generic[T]):
     id: str
     hash: str
     json: bytes = attrs.field(repr=False)
-    hashed: bytes = attrs.field(repr=False)
-    """The canonical bytes that `hash` is of."""
+    hashed: bytes = attrs.field(default=b"", repr=False)
+    """The canonical bytes that `hash` is of; b"" where a record was read back and not made here."""

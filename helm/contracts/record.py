@@ -1,4 +1,4 @@
-"""The boundary record: the authoritative account of one decision at the boundary (seed: Execution Boundary Reference)."""
+"""The boundary record: the authoritative account of one decision (seed: Execution Boundary Reference)."""
 
 from __future__ import annotations
 

@@ -52,6 +52,13 @@ class EffectType(StrEnum):
 
 
 WRITING = frozenset(
-    {EffectType.WRITE, EffectType.DELETE, EffectType.EXECUTE, EffectType.PAYMENT, EffectType.CREDENTIAL, EffectType.MESSAGE}
+    {
+        EffectType.WRITE,
+        EffectType.DELETE,
+        EffectType.EXECUTE,
+        EffectType.PAYMENT,
+        EffectType.CREDENTIAL,
+        EffectType.MESSAGE,
+    }
 )
 """Effect types that count against a write budget: everything that is not a pure read or a bare connection."""

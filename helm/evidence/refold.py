@@ -145,9 +145,7 @@ class Refold:
         check_record(record.content, decision, where)  # 5
         return decision, record
 
-    def _receipt(
-        self, beside: dict[str, Any], payload: dict[str, Any], node: Node, where: str
-    ) -> SealedReceipt:
+    def _receipt(self, beside: dict[str, Any], payload: dict[str, Any], node: Node, where: str) -> SealedReceipt:
         sealed = unseal_receipt(beside.get("receipt"), where)
         if sealed.receipt_hash != payload.get("receipt_hash"):
             raise Invalid("the receipt is not the one its node binds", where)

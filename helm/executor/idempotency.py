@@ -1,4 +1,4 @@
-"""Idempotency: what a key claims, so that one key is one call and one effect (T6, seed: Idempotency cache in executor)."""
+"""Idempotency: what a key claims, so that one key is one call and one effect (T6)."""
 
 from __future__ import annotations
 

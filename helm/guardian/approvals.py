@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+
 @attrs.frozen(kw_only=True)
 class Parked:
     """One intent that waits. An approval answers one requirement; it skips no gate."""

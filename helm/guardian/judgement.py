@@ -214,7 +214,15 @@ def intent_payload(judgement: Judgement) -> bytes:
     if judgement.effect is None:
         raise ValueError("an intent without an effect")
     effect = ordered_bytes(EFFECT.body(judgement.effect))
-    parts = (b'{"decision":', judgement.decision.json, b',"effect":', effect, b',"record":', judgement.record.json, b',"type":"INTENT"}')
+    parts = (
+        b'{"decision":',
+        judgement.decision.json,
+        b',"effect":',
+        effect,
+        b',"record":',
+        judgement.record.json,
+        b',"type":"INTENT"}',
+    )
     return b"".join(parts)
 
 

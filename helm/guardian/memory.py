@@ -58,7 +58,9 @@ class Memory:
     halted: dict[str, str] = attrs.field(factory=dict)
     """Connectors that drifted, and why; halted until an operator resumes them (T3)."""
 
-    def world(self, call: ToolCall, boot: Boot, *, now_ms: int, call_seq: int, fingerprint: str, conflict: bool) -> World:
+    def world(
+        self, call: ToolCall, boot: Boot, *, now_ms: int, call_seq: int, fingerprint: str, conflict: bool
+    ) -> World:
         """Return what a gate may look at for `call` at `now_ms`."""
         policy = self.policy
         rule = policy.tool(call.tool) if policy is not None else None

@@ -67,7 +67,9 @@ class Fold:
         """Return the verified node of `body`; raise Invalid naming `where` for a broken, missing or cyclic link."""
         node = self._recomputed(body, where)
         if node.lamport != self.graph.lamport + 1:
-            raise _broken(where, f"lamport {node.lamport} follows {self.graph.lamport}: a node is missing, doubled or moved")
+            raise _broken(
+                where, f"lamport {node.lamport} follows {self.graph.lamport}: a node is missing, doubled or moved"
+            )
         if node.shard != self.graph.shard:
             raise _broken(where, f"belongs to shard {node.shard!r}, this log is {self.graph.shard!r}")
         self._check_parents(node, where)
@@ -103,4 +105,6 @@ class Fold:
 
 
 def _broken(where: str, problem: str) -> Invalid:
-    return Invalid(what=f"node {problem}", where=where, hint="the journal was changed behind HELM's back: restore it from a backup")
+    return Invalid(
+        what=f"node {problem}", where=where, hint="the journal was changed behind HELM's back: restore it from a backup"
+    )

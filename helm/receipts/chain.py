@@ -1,4 +1,4 @@
-"""The chain rule: each receipt of a session takes the next tick and signs over the previous receipt's signature (T6)."""
+"""The chain rule: each receipt takes its session's next tick and signs over the signature before it (T6)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SessionChains:
         latest = self.latest(session)
         if receipt.lamport_clock != latest.lamport_clock + 1 or receipt.prev_hash != latest.signature:
             raise Invalid(
-                what=f"receipt {receipt.lamport_clock} of session {receipt.session_id!r} does not follow {latest.lamport_clock}",
+                what=f"receipt {receipt.lamport_clock} of {receipt.session_id!r} does not follow {latest.lamport_clock}",
                 where=where,
                 hint="a receipt of this session is missing, doubled, moved or taken from another session",
             )
@@ -52,7 +52,7 @@ class SessionChains:
 
 @attrs.frozen
 class SealedReceipt:
-    """A signed receipt. `receipt_hash` is over the whole signed object, as the graph binds it; `json` is that object."""
+    """A signed receipt. `json` is the signed object, `receipt_hash` its hash, as the graph binds it."""
 
     content: Receipt
     receipt_id: str

@@ -1,4 +1,4 @@
-"""Gate 5: who acts for another does so under a delegation session, and cannot leave it out (seed: Delegation Sessions)."""
+"""Gate 5: who acts for another does so under a delegation session, and cannot leave it out (seed: Delegation)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def check(inquiry: Inquiry) -> None:
     policy = inquiry.world.policy
     principal = policy.principals.get(inquiry.call.principal) if policy else None
     if principal is not None and principal.delegation_required:
-        raise Refused(ReasonCode.DELEGATION_INVALID, "this principal acts only under a delegation session and names none")
+        raise Refused(
+            ReasonCode.DELEGATION_INVALID, "this principal acts only under a delegation session and names none"
+        )
 
 
 GATE = Office("delegation", check, ReasonCode.DELEGATION_INVALID)

@@ -22,7 +22,9 @@ def check(inquiry: Inquiry) -> None:
             or _over(used_cents + cents, budget.spend_limit_cents)
             or _over(used_writes + writes, budget.write_operation_limit)
         ):
-            raise Refused(ReasonCode.BUDGET_EXCEEDED, f"budget {budget_id} has no room in its window of {budget.window_s} s")
+            raise Refused(
+                ReasonCode.BUDGET_EXCEEDED, f"budget {budget_id} has no room in its window of {budget.window_s} s"
+            )
         reserved.append((budget_id, window_start_ms, 1, cents, writes))
     inquiry.reservation = tuple(reserved)
 

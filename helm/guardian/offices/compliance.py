@@ -14,8 +14,10 @@ def check(inquiry: Inquiry) -> None:
     compliance = policy.compliance
     if rule.data_classes:
         principal = policy.principals.get(inquiry.call.principal)
-        cleared = compliance.allowed_data_classes if principal is None or principal.data_classes is None else (
-            compliance.allowed_data_classes & principal.data_classes
+        cleared = (
+            compliance.allowed_data_classes
+            if principal is None or principal.data_classes is None
+            else (compliance.allowed_data_classes & principal.data_classes)
         )
         if not rule.data_classes <= cleared:
             barred = ", ".join(sorted(rule.data_classes - cleared))

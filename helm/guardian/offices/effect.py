@@ -1,4 +1,4 @@
-"""Effect construction: what the call would do, named by its hash; an undeclared tool has no effect (T1, default deny)."""
+"""Effect construction: what the call would do, named by its hash; an undeclared tool has none (T1, default deny)."""
 
 from __future__ import annotations
 

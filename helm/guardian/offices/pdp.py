@@ -19,7 +19,9 @@ def check(inquiry: Inquiry) -> None:
     if not rule.admits(call.principal):
         raise Refused(ReasonCode.INSUFFICIENT_PRIVILEGE, "the policy does not let this principal use the tool")
     if inquiry.world.connector_halted:
-        raise Refused(ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT, f"the connector is halted: {inquiry.world.connector_halted}")
+        raise Refused(
+            ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT, f"the connector is halted: {inquiry.world.connector_halted}"
+        )
     if rule.approval is not None and _asks(rule.approval, inquiry):
         raise Refused(ReasonCode.APPROVAL_REQUIRED, "the policy asks for an approval of this call")
 

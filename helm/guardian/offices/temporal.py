@@ -18,9 +18,13 @@ def check(inquiry: Inquiry) -> None:
     velocity = rule.velocity
     if velocity is not None:
         if velocity.interrupt_above and world.velocity >= velocity.interrupt_above:
-            raise Refused(ReasonCode.TEMPORAL_INTERVENTION, f"{world.velocity} calls in {velocity.window_s} s need a human")
+            raise Refused(
+                ReasonCode.TEMPORAL_INTERVENTION, f"{world.velocity} calls in {velocity.window_s} s need a human"
+            )
         if velocity.throttle_above and world.velocity >= velocity.throttle_above:
-            raise Refused(ReasonCode.TEMPORAL_THROTTLE, f"more than {velocity.throttle_above} calls in {velocity.window_s} s")
+            raise Refused(
+                ReasonCode.TEMPORAL_THROTTLE, f"more than {velocity.throttle_above} calls in {velocity.window_s} s"
+            )
     if rule.windows:
         weekday, minute = utc_weekday_minute(world.now_ms)
         if not any(weekday in w.days and w.from_minute <= minute < w.to_minute for w in rule.windows):
