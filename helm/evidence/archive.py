@@ -78,9 +78,7 @@ def write(members: Iterable[Member]) -> bytes:
 def read(raw: bytes) -> dict[str, bytes]:
     """Return the members of an archive, path to content, in order. Raises Invalid for any other form."""
     if len(raw) > MAX_BYTES:
-        raise Invalid(
-            f"{len(raw)} bytes, more than {MAX_BYTES}", "archive", "export a smaller part of the log"
-        )
+        raise Invalid(f"{len(raw)} bytes, more than {MAX_BYTES}", "archive", "export a smaller part of the log")
     members: dict[str, bytes] = {}
     offset, before = 0, ""
     while raw[offset : offset + BLOCK] != END[:BLOCK]:

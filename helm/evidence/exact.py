@@ -27,9 +27,7 @@ class Exact(Generic[T]):
         self._class = record_class
         self._names = [field.name for field in fields]
         self._kinds = [list if get_origin(field.type) is tuple else field.type for field in fields]
-        self._thaws = [
-            (field.name, thaw_of(field.type)) for field in fields if get_origin(field.type) is tuple
-        ]
+        self._thaws = [(field.name, thaw_of(field.type)) for field in fields if get_origin(field.type) is tuple]
 
     def read(self, body: object, where: str) -> T:
         """Return the record that `body` describes. Raises Invalid with every member that is wrong."""

@@ -138,9 +138,7 @@ def told_by_receipt(receipt: Receipt) -> tuple[JSONValue, ...]:
     )
 
 
-def told_before(
-    decision: Sealed[Decision], record: Sealed[BoundaryRecord], intent_node: str
-) -> tuple[JSONValue, ...]:
+def told_before(decision: Sealed[Decision], record: Sealed[BoundaryRecord], intent_node: str) -> tuple[JSONValue, ...]:
     """Return what the receipt of this call must say, in the order of OF_RECEIPT."""
     decided = decision.content
     return (

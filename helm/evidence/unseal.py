@@ -29,11 +29,12 @@ def unseal_decision(body: object, where: str) -> Sealed[Decision]:
     """Return the decision of a sealed object; raise Invalid unless it hashes to its name."""
     fields = unsealed(body, ("decision_id",), where)
     decision = DECISIONS.read(fields, where)
-    full_hash = hash_in(domains.DECISION, record_bytes(fields))
+    said = record_bytes(fields)
+    full_hash = hash_in(domains.DECISION, said)
     decision_id = decision_name(full_hash)
     if decision_id != body["decision_id"]:  # type: ignore[index]
         raise Invalid("the decision does not hash to its decision_id", where, EDITED)
-    return Sealed(decision, decision_id, full_hash, record_bytes(body))  # type: ignore[arg-type]
+    return Sealed(decision, decision_id, full_hash, record_bytes(body), said)  # type: ignore[arg-type]
 
 
 def unseal_record(body: object, where: str) -> Sealed[BoundaryRecord]:
@@ -41,10 +42,11 @@ def unseal_record(body: object, where: str) -> Sealed[BoundaryRecord]:
     fields = unsealed(body, ("record_id", "record_hash"), where)
     record = RECORDS.read(fields, where)
     record_id = "rec_" + record.decision_id.removeprefix("dec_")
-    record_hash = hash_in(domains.RECORD, record_bytes(fields | {"record_id": record_id}))
+    said = record_bytes(fields | {"record_id": record_id})
+    record_hash = hash_in(domains.RECORD, said)
     if (record_hash, record_id) != (body["record_hash"], body["record_id"]):  # type: ignore[index]
         raise Invalid("the record does not hash to its record_hash", where, EDITED)
-    return Sealed(record, record_id, record_hash, record_bytes(body))  # type: ignore[arg-type]
+    return Sealed(record, record_id, record_hash, record_bytes(body), said)  # type: ignore[arg-type]
 
 
 def unseal_effect(body: object, decision: Decision, where: str) -> Effect:

@@ -1,0 +1,135 @@
+"""Checks of what a pack stands on: its part of the graph, the log's keys, its own signature, the policies."""
+
+from __future__ import annotations
+
+from helm.contracts.errors import Invalid, Refused
+from helm.contracts.form import JSONValue
+from helm.crypto.canonical import record_bytes
+from helm.crypto.domains import KeyPurpose
+from helm.evidence import manifest
+from helm.evidence.layout import FRONTIER, MANIFEST, NODES, SNAPSHOT, record_path, trust_path
+from helm.evidence.lines import read_json, read_lines
+from helm.evidence.part import Part, check_shape, is_bare
+from helm.evidence.policies import activation, stated_by
+from helm.evidence.reading import Reading
+from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession
+from helm.proofgraph.graph import NO_SESSION, Graph
+from helm.proofgraph.node import NodeKind
+from helm.trust.event import from_payload, log_id_of
+from helm.trust.registry import fold
+
+REFUSAL = "REFUSAL"
+EDITED = "the pack was not made from one log"
+
+
+def check_nodes(reading: Reading) -> None:
+    """Every node hashes to its name, and stands on what came before it."""
+    cover = reading.manifest.cover
+    part = Part((cover.tenant, cover.session_id), Graph(cover.shard), read_frontier(reading.members))
+    reading.nodes = []
+    for line, where in read_lines(reading.members.get(NODES, b""), NODES):
+        check_shape(line, where)
+        payload = payload_of(line, reading.members, where)
+        reading.nodes.append(part.take(line, payload, where))
+    if part.session not in part.graph.heads or part.graph.lamport != cover.lamport:
+        raise Invalid("the last node, or every node of the session, is missing", NODES, EDITED)
+    if part.frontier.keys() != part.relied_on:
+        raise Invalid("names nodes that no node of the pack stands on", FRONTIER, EDITED)
+
+
+def read_frontier(members: dict[str, bytes]) -> dict[str, int]:
+    """Return the nodes outside the pack that it may stand on, and their clocks. Raises Invalid."""
+    body = read_json(members.get(FRONTIER, b""), FRONTIER)
+    nodes = body.get("nodes")
+    if [*body] != ["nodes"] or type(nodes) is not dict:
+        raise Invalid("is not the list of the nodes outside", FRONTIER, EDITED)
+    if not all(type(lamport) is int for lamport in nodes.values()):
+        raise Invalid("a clock is not a whole number", FRONTIER, EDITED)
+    return nodes
+
+
+def payload_of(line: dict[str, JSONValue], members: dict[str, bytes], where: str) -> dict[str, JSONValue]:
+    """Return the payload of a line's node, from the file that it must stand in. Raises Invalid."""
+    if is_bare(line):
+        is_event = line["kind"] == NodeKind.TRUST_EVENT
+        path = trust_path(line["lamport"]) if is_event else record_path(line["lamport"])
+        payload = read_json(members.get(path, b""), path)
+    else:
+        payload = line["payload"]
+    if is_bare(line) != stands_apart(line["kind"], payload):
+        raise Invalid("its payload does not stand where a payload of its kind stands", where, EDITED)
+    return payload
+
+
+def stands_apart(kind: str, payload: dict[str, JSONValue]) -> bool:
+    """Tell whether the payload of such a node has a file of its own: those of calls and of trust events."""
+    is_refusal = kind == NodeKind.ATTESTATION and payload.get("type") == REFUSAL
+    return kind in (NodeKind.INTENT, NodeKind.TRUST_EVENT) or is_refusal
+
+
+def check_genesis(reading: Reading) -> None:
+    """The log begins with the event that the caller pinned."""
+    reading.events = [
+        (from_payload(node.payload, node.where), node.lamport)
+        for node in reading.nodes
+        if node.kind == NodeKind.TRUST_EVENT
+    ]
+    if reading.nodes[0].kind != NodeKind.TRUST_EVENT:
+        raise Invalid("the log does not begin with a trust event", NODES, EDITED)
+    first, root = reading.events[0][0], reading.root
+    reading.log_id = log_id_of(first)
+    hint = "this is another log's pack, or the pin is another log's"
+    if root.log_id not in ("", reading.log_id):
+        raise Invalid(f"the pack is of log {reading.log_id}, not of the pinned {root.log_id}", NODES, hint)
+    if root.genesis_key not in ("", first.public_key):
+        raise Invalid("the log begins with another key than the pinned one", NODES, hint)
+    if reading.manifest.cover.log_id != reading.log_id:
+        raise Invalid(f"the manifest speaks of log {reading.manifest.cover.log_id}", MANIFEST, hint)
+
+
+def check_trust(reading: Reading) -> None:
+    """Trust events are signed by who may sign them, and the snapshot is what comes of them."""
+    reading.registry = fold(reading.events, reading.log_id)
+    if reading.members.get(SNAPSHOT) != record_bytes(reading.registry.snapshot()):
+        raise Invalid("the snapshot of the keys is not what their events come to", SNAPSHOT, EDITED)
+
+
+def check_signed_manifest(reading: Reading) -> None:
+    """The manifest is signed by an evidence key that counted when the pack was made."""
+    manifest.check_signature(reading.manifest, reading.registry)
+
+
+def check_control(reading: Reading) -> None:
+    """Kernels started in order, and every freeze is signed and in sequence."""
+    for node in reading.nodes:
+        if node.kind != NodeKind.ATTESTATION or node.payload.get("type") == REFUSAL:
+            continue
+        match node.payload.get("type"), node.session == NO_SESSION:
+            case "KERNEL_STARTED", True:
+                reading.control.start(node.payload, node.where)
+                reading.epochs.append((node.lamport, reading.control.kernel_epoch))
+            case "FREEZE", True:
+                reading.control.freeze(node.payload, reading.registry, node.lamport, node.where)
+            case "POLICY_ACTIVATED", True:
+                reading.activations.append((node, activation(node.payload, node.where)))
+            case ("CONNECTOR_RESUMED" | "APPROVALS_EXPIRED", True) | (
+                "SESSION_OPENED" | "SESSION_CLOSED",
+                False,
+            ):
+                pass  # what they change is the guardian's business: nothing in them can be checked
+            case kind, _:
+                raise Invalid(f"an event of unknown type {kind!r}", node.where, "a newer HELM wrote this log")
+
+
+def check_policies(reading: Reading) -> None:
+    """Every activation is signed, newer than the last one, and of the bundle that the pack holds."""
+    active: PolicySignature | None = None
+    for node, signature in reading.activations:
+        key = reading.registry.require(signature.key_id, KeyPurpose.POLICY, node.lamport)
+        stated = stated_by(signature, reading.members)
+        try:
+            check_signature(stated, signature, key.hex)
+            check_succession(active, signature)
+        except Refused as problem:
+            raise Invalid(problem.reason, node.where, EDITED) from problem
+        active = signature

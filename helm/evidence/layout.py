@@ -1,0 +1,71 @@
+"""Where everything stands in a pack: one path per thing, so that nothing has two places."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from helm.contracts.errors import Invalid
+from helm.crypto.hashing import PREFIX
+
+VERSION = "helm.pack/1"
+
+MANIFEST = "manifest.json"
+NODES = "proofgraph/nodes.jsonl"
+FRONTIER = "proofgraph/frontier.json"
+SNAPSHOT = "trust/snapshot.json"
+HEAD = "inclusion/head.json"
+PROOFS = "inclusion/proofs.jsonl"
+SCRIPT = "replay/verify.py"
+
+FACTS = "facts/"
+POLICIES = "policy/"
+RECEIPTS = "receipts/"
+RECORDS = "records/"
+SCHEMAS = "schemas/"
+TRUST = "trust/"
+
+CONTENT_TYPES = MappingProxyType(
+    {
+        "json": "application/json",
+        "jsonl": "application/jsonl",
+        "py": "text/x-python",
+    }
+)
+
+
+def receipt_path(lamport_clock: int, receipt_id: str) -> str:
+    """Return where a receipt stands: by its place in the session, so that a reader meets them in order."""
+    return f"{RECEIPTS}{lamport_clock:012d}-{receipt_id}.json"
+
+
+def record_path(lamport: int) -> str:
+    """Return where the payload of a call's node stands: its decision and its boundary record."""
+    return f"{RECORDS}{lamport:012d}.json"
+
+
+def facts_path(lamport: int) -> str:
+    """Return where the facts stand that a call was judged by. They may be left out; their hash stays."""
+    return f"{FACTS}{lamport:012d}.json"
+
+
+def trust_path(lamport: int) -> str:
+    """Return where the payload of a trust event's node stands."""
+    return f"{TRUST}{lamport:012d}.json"
+
+
+def policy_path(policy_hash: str) -> str:
+    """Return where the bundle of that hash stands."""
+    return f"{POLICIES}{policy_hash.removeprefix(PREFIX)}.json"
+
+
+def schema_path(name: str) -> str:
+    """Return where the published schema of a contract stands."""
+    return f"{SCHEMAS}{name}.json"
+
+
+def content_type(path: str) -> str:
+    """Return the media type of a path. Raises Invalid for a kind of file that no pack holds."""
+    ending = path.rpartition(".")[2]
+    if ending not in CONTENT_TYPES:
+        raise Invalid("a kind of file that no pack holds", path, "export the pack anew")
+    return CONTENT_TYPES[ending]

@@ -1,0 +1,198 @@
+"""Making a pack: from the entries of a log to one signed archive that says everything about one session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+
+from helm.contracts.errors import Invalid
+from helm.contracts.form import JSONValue
+from helm.crypto.canonical import DEEPEST, canonical, record_bytes
+from helm.crypto.ed25519 import Signer
+from helm.crypto.hashing import sha256
+from helm.evidence.archive import Member, write
+from helm.evidence.check_graph import REFUSAL, stands_apart
+from helm.evidence.inclusion import inclusion
+from helm.evidence.layout import (
+    FRONTIER,
+    HEAD,
+    MANIFEST,
+    NODES,
+    PROOFS,
+    SCRIPT,
+    SNAPSHOT,
+    facts_path,
+    policy_path,
+    receipt_path,
+    record_path,
+    schema_path,
+    trust_path,
+)
+from helm.evidence.lines import write_lines
+from helm.evidence.manifest import Cover, write_manifest
+from helm.evidence.schemas import PUBLISHED
+from helm.evidence.scripts import KNOWN_SCRIPTS
+from helm.evidence.unseal import unseal_receipt
+from helm.proofgraph.graph import SessionKey
+from helm.proofgraph.node import NodeKind
+from helm.receipts.chain import SealedReceipt
+from helm.trust.event import from_payload, log_id_of
+from helm.trust.registry import Registry, fold
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Largest facts or bundle that an entry of the journal holds."""
+
+Entry = dict[str, JSONValue]
+"""One entry of the journal: {"node": ..., "beside": ...}."""
+
+
+@attrs.frozen(kw_only=True)
+class PackMaterial:
+    """What a pack is made of, verified by nobody yet: whoever makes one verifies it before handing it out.
+
+    `entries` are the log's control entries and those of the session, in the log's order. `outside` are the clocks
+    of nodes that they stand on and that are in neither. `script` is the replay script of this edition.
+    """
+
+    tenant: str
+    session_id: str
+    entries: Sequence[Entry] = attrs.field(repr=False)
+    script: bytes = attrs.field(repr=False)
+    outside: dict[str, int] = attrs.field(factory=dict)
+    redact_facts: bool = False
+
+    @property
+    def session(self) -> SessionKey:
+        """The key of the session."""
+        return (self.tenant, self.session_id)
+
+
+def build(material: PackMaterial, signer: Signer) -> bytes:
+    """Return the pack, signed by an evidence key. Same material, same bytes. Raises Invalid, PurposeMismatch."""
+    if sha256(material.script) not in KNOWN_SCRIPTS:
+        raise Invalid("is not a replay script that verifiers know", SCRIPT, "add its hash to helm.evidence.scripts")
+    entries = needed(material)
+    registry = keys_of(entries)
+    receipts = receipts_of(entries)
+    members = dict(members_of(entries, material))
+    members[SNAPSHOT] = record_bytes(registry.snapshot())
+    members[HEAD], members[PROOFS] = inclusion(receipts)
+    members.update({receipt_path(one.content.lamport_clock, one.receipt_id): one.json for one in receipts})
+    cover = cover_of(entries, material, registry, signer)
+    members[MANIFEST] = write_manifest(cover, members, signer)
+    return write(Member(path, content) for path, content in members.items())
+
+
+def needed(material: PackMaterial) -> list[Entry]:
+    """Return the entries up to the last of the session's and the last trust event. Raises Invalid for none.
+
+    What the kernel did for others afterwards says nothing about this session; that a key was revoked does.
+    """
+    last, seen = 0, False
+    for number, entry in enumerate(material.entries, 1):
+        if session_of(entry) == material.session:
+            last, seen = number, True
+        elif entry["node"]["kind"] == NodeKind.TRUST_EVENT:
+            last = number
+    if not seen:
+        where = f"session {material.session_id} of {material.tenant}"
+        raise Invalid("nothing is known of this session", where, "`helm receipts list` shows the sessions")
+    return [*material.entries[:last]]
+
+
+def session_of(entry: Entry) -> SessionKey:
+    """Return the session of an entry, two empty names for a control entry."""
+    return (entry["node"]["tenant"], entry["node"]["session_id"])
+
+
+def keys_of(entries: Iterable[Entry]) -> Registry:
+    """Return the keys of the log. Raises Invalid."""
+    nodes = [entry["node"] for entry in entries if entry["node"]["kind"] == NodeKind.TRUST_EVENT]
+    events = [(from_payload(node["payload"]), node["lamport"]) for node in nodes]
+    if not events:
+        raise Invalid("there is no trust event among them", "entries", "hand over the control entries as well")
+    return fold(events, log_id_of(events[0][0]))
+
+
+def receipts_of(entries: Iterable[Entry]) -> list[SealedReceipt]:
+    """Return the receipts in the order of their nodes, which is that of their session. Raises Invalid."""
+    return [
+        unseal_receipt(entry["beside"]["receipt"], f"node {entry['node']['node_hash']}")
+        for entry in entries
+        if "receipt" in entry["beside"]
+    ]
+
+
+def members_of(entries: list[Entry], material: PackMaterial) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of everything but receipts, keys, tree and manifest."""
+    yield NODES, write_lines([record_bytes(line_of(entry["node"])) for entry in entries])
+    yield FRONTIER, record_bytes({"nodes": frontier_of(entries, material.outside)})
+    yield SCRIPT, material.script
+    yield from ((schema_path(name), raw) for name, raw in PUBLISHED.items())
+    used = {policy_hash_of(entry) for entry in entries}
+    for entry in entries:
+        node, beside = entry["node"], entry["beside"]
+        if stands_apart(node["kind"], node["payload"]):
+            yield payload_path(node), record_bytes(node["payload"])
+        if "facts" in beside and not material.redact_facts:
+            yield facts_path(node["lamport"]), whole(beside["facts"])
+        if node["payload"].get("type") == "POLICY_ACTIVATED" and node["payload"]["policy_hash"] in used:
+            yield policy_path(node["payload"]["policy_hash"]), whole(beside["bundle"])
+
+
+def whole(value: JSONValue) -> bytes:
+    """Return the canonical bytes of what callers and policies wrote, fractions and all."""
+    return canonical(value, max_bytes=MAX_BYTES, max_depth=DEEPEST)
+
+
+def line_of(node: JSONValue) -> dict[str, JSONValue]:
+    """Return the node as its line has it: without a payload that has a file of its own."""
+    line = dict(node)
+    if stands_apart(node["kind"], node["payload"]):
+        del line["payload"]
+    return line
+
+
+def payload_path(node: JSONValue) -> str:
+    """Return the file of a payload that stands apart."""
+    is_event = node["kind"] == NodeKind.TRUST_EVENT
+    return trust_path(node["lamport"]) if is_event else record_path(node["lamport"])
+
+
+def frontier_of(entries: list[Entry], outside: dict[str, int]) -> dict[str, int]:
+    """Return the clocks of the nodes that the entries stand on and that are not among them. Raises Invalid."""
+    inside = {entry["node"]["node_hash"] for entry in entries}
+    relied_on = {parent for entry in entries for parent in entry["node"]["parents"]} - inside
+    unknown = relied_on - outside.keys()
+    if unknown:
+        raise Invalid(f"stand on {min(unknown)}, which is nowhere", "entries", "hand over its clock as well")
+    return {node_hash: outside[node_hash] for node_hash in sorted(relied_on)}
+
+
+def policy_hash_of(entry: Entry) -> str:
+    """Return the policy that a call of this entry was decided under, "" for any other entry."""
+    decision = entry["node"]["payload"].get("decision")
+    return str(decision["policy_hash"]) if decision is not None else ""
+
+
+def cover_of(entries: list[Entry], material: PackMaterial, registry: Registry, signer: Signer) -> Cover:
+    """Return what the pack says of itself."""
+    calls = [entry["node"] for entry in entries if is_call(entry["node"])]
+    ended = {entry["node"]["payload"].get("intent_node") for entry in entries}
+    intents = {node["node_hash"] for node in calls if node["kind"] == NodeKind.INTENT}
+    return Cover(
+        key_id=signer.key_id,
+        lamport=entries[-1]["node"]["lamport"],
+        log_id=registry.log_id,
+        open_intents=tuple(sorted(intents - ended)),
+        redacted=tuple(facts_path(node["lamport"]) for node in calls) if material.redact_facts else (),
+        session_id=material.session_id,
+        shard=entries[-1]["node"]["shard"],
+        tenant=material.tenant,
+    )
+
+
+def is_call(node: JSONValue) -> bool:
+    """Tell whether a node is the decision about a call."""
+    return bool(node["kind"] == NodeKind.INTENT or node["payload"].get("type") == REFUSAL)

@@ -1,0 +1,113 @@
+"""A part of the ProofGraph: the control chain and one session, which stand by themselves.
+
+In a whole log the clock is dense. In a part of it there are gaps where other sessions were, but the same
+causes must be there: each control node stands on the control node before it, and each node of the session on the
+session's last node and on the last control node, so that no node of either can be left out before the end.
+What else a node relied on and is not in the part stands in the frontier, with its place on the clock.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import attrs
+
+from helm.contracts.errors import Invalid
+from helm.contracts.form import JSONValue
+from helm.crypto.canonical import record_bytes
+from helm.crypto.domains import NODE
+from helm.crypto.hashing import hash_in
+from helm.proofgraph.graph import NO_SESSION, Graph, SessionKey
+
+NAMES = ["kind", "lamport", "node_hash", "parents", "payload", "principal", "session_id", "shard", "tenant"]
+KINDS = [str, int, str, list, dict, str, str, str, str]
+BARE_NAMES = [name for name in NAMES if name != "payload"]
+BARE_KINDS = [kind for name, kind in zip(NAMES, KINDS, strict=True) if name != "payload"]
+"""A node whose payload stands in a file of its own."""
+
+EDITED = "the graph was edited, or the pack is not from one log"
+
+
+class Placed(NamedTuple):
+    """A node of the part, at its place."""
+
+    kind: str
+    lamport: int
+    node_hash: str
+    payload: dict[str, JSONValue]
+    principal: str
+    session: SessionKey
+    where: str
+
+
+def is_bare(line: dict[str, JSONValue]) -> bool:
+    """Tell whether the payload of a line's node stands elsewhere."""
+    return "payload" not in line
+
+
+def check_shape(line: dict[str, JSONValue], where: str) -> None:
+    """Raise Invalid unless the line has exactly a node's members, of their types."""
+    names, kinds = (BARE_NAMES, BARE_KINDS) if is_bare(line) else (NAMES, KINDS)
+    if [*line] != names or [*map(type, line.values())] != kinds:
+        raise Invalid("is not a node", where, EDITED)
+
+
+@attrs.define
+class Part:
+    """The growing part, and what its nodes may stand on."""
+
+    session: SessionKey
+    graph: Graph
+    frontier: dict[str, int]
+    """Nodes outside the part that nodes of it rely on, and their places on the clock."""
+    lamport_of: dict[str, int] = attrs.field(factory=dict, repr=False)
+    relied_on: set[str] = attrs.field(factory=set, repr=False)
+    """What of the frontier was needed so far."""
+
+    def take(self, line: dict[str, JSONValue], payload: dict[str, JSONValue], where: str) -> Placed:
+        """Return the node of a line of the right shape. Raises Invalid where it does not follow."""
+        node_hash = line["node_hash"]
+        check_name(line, payload, where)
+        session = (line["tenant"], line["session_id"])
+        if line["shard"] != self.graph.shard or session not in (NO_SESSION, self.session):
+            raise Invalid(f"belongs to another shard or session: {session}", where, EDITED)
+        if line["lamport"] <= self.graph.lamport:
+            what = f"lamport {line['lamport']} follows {self.graph.lamport}: it is doubled or moved"
+            raise Invalid(what, where, EDITED)
+        self.check_parents(line["parents"], session, line["lamport"], where)
+        self.graph.lamport = line["lamport"] - 1
+        self.graph.advance(session, node_hash)
+        self.lamport_of[node_hash] = line["lamport"]
+        return Placed(line["kind"], line["lamport"], node_hash, payload, line["principal"], session, where)
+
+    def check_parents(self, parents: list[JSONValue], session: SessionKey, lamport: int, where: str) -> None:
+        """Raise Invalid unless every parent comes before, and every cause that must be there is a parent."""
+        needed = self.graph.causes(session, ())
+        if not needed and lamport != 1:
+            raise Invalid("the log's first node is missing", where, EDITED)
+        for cause in needed:
+            if cause not in parents:
+                raise Invalid(f"does not stand on {cause}: a node between them is missing", where, EDITED)
+        if parents == [*needed]:
+            return
+        if not all(type(parent) is str for parent in parents) or parents != sorted(set(parents)):
+            raise Invalid("its parents are not sorted and unique", where, EDITED)
+        for parent in parents:
+            self.check_parent(parent, lamport, where)
+
+    def check_parent(self, parent: str, lamport: int, where: str) -> None:
+        """Raise Invalid unless `parent` comes before `lamport`, in the part or in its frontier."""
+        if parent in self.lamport_of:
+            return
+        if not 0 < self.frontier.get(parent, 0) < lamport:
+            raise Invalid(f"stands on {parent}, which does not come before it", where, EDITED)
+        self.relied_on.add(parent)
+
+
+def check_name(line: dict[str, JSONValue], payload: dict[str, JSONValue], where: str) -> None:
+    """Raise Invalid unless the node, with its payload, hashes to its node_hash."""
+    named = line.copy()
+    node_hash = named.pop("node_hash")
+    named["payload"] = payload
+    if hash_in(NODE, record_bytes(named)) != node_hash:
+        raise Invalid(f"does not hash to its name {node_hash}", where, EDITED)

@@ -1,0 +1,91 @@
+"""The policies of a pack: who vouched for which bundle, and whether the bundle in the pack is that one.
+
+Nothing is compiled here: to know that this is the policy needs only its hash and what its signature covers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from helm.contracts.errors import Invalid, Malformed
+from helm.contracts.form import JSONValue
+from helm.crypto import domains
+from helm.crypto.canonical import canonical, parse
+from helm.crypto.hashing import hash_in
+from helm.evidence.exact import Exact
+from helm.evidence.layout import policy_path
+from helm.guardian.bundle_signature import VERSION, PolicySignature
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Largest bundle that is read: a thousand tools with their schemas (T4)."""
+
+MAX_DEPTH = 64
+"""Deepest bundle that is read; a compiled one is shallower (T4)."""
+
+EDITED = "the pack was changed, or made from a log that was"
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class Activated:
+    """The payload of a POLICY_ACTIVATED node."""
+
+    activated_at_ms: int
+    epoch: int
+    key_id: str
+    p0_ceiling_hash: str
+    policy_hash: str
+    scope: str
+    signature: str
+    type: str
+
+
+ACTIVATED = Exact(Activated)
+
+
+@attrs.frozen(kw_only=True)
+class Statement:
+    """What a bundle says of itself, as far as a signature over it speaks of that."""
+
+    scope: str
+    epoch: int
+    policy_hash: str
+    p0_ceiling_hash: str
+
+
+def activation(payload: dict[str, JSONValue], where: str) -> PolicySignature:
+    """Return the signature that an activation carries. Raises Invalid."""
+    activated = ACTIVATED.read(payload, where)
+    return PolicySignature(
+        epoch=activated.epoch,
+        key_id=activated.key_id,
+        p0_ceiling_hash=activated.p0_ceiling_hash,
+        policy_hash=activated.policy_hash,
+        scope=activated.scope,
+        signature=activated.signature,
+        version=VERSION,
+    )
+
+
+def stated_by(signature: PolicySignature, members: Mapping[str, bytes]) -> PolicySignature | Statement:
+    """Return what the bundle of a signature states; without it in the pack, the signature stands alone."""
+    path = policy_path(signature.policy_hash)
+    raw = members.get(path)
+    return signature if raw is None else read_statement(raw, path)
+
+
+def read_statement(raw: bytes, where: str) -> Statement:
+    """Return what a bundle in canonical bytes says of itself. Raises Invalid."""
+    try:
+        bundle = parse(raw, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+        if canonical(bundle, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH) != raw or type(bundle) is not dict:
+            raise Invalid("is not one canonical object", where, EDITED)
+        return Statement(
+            scope=bundle["scope"],
+            epoch=bundle["epoch"],
+            policy_hash=hash_in(domains.POLICY, raw),
+            p0_ceiling_hash=hash_in(domains.P0, canonical(bundle.get("p0", {}))),
+        )
+    except (Malformed, KeyError) as problem:
+        raise Invalid(f"is not a policy bundle: {problem}", where, EDITED) from problem

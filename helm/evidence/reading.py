@@ -1,0 +1,77 @@
+"""A pack under verification: what the checks so far have established, and nothing else."""
+
+from __future__ import annotations
+
+import attrs
+
+from helm.contracts.decision import Decision
+from helm.contracts.form import Sealed
+from helm.contracts.record import BoundaryRecord
+from helm.evidence.control import Control
+from helm.evidence.manifest import Manifest
+from helm.evidence.part import Placed
+from helm.evidence.trust_root import TrustRoot
+from helm.guardian.bundle_signature import PolicySignature
+from helm.receipts.chain import SealedReceipt
+from helm.trust.event import TrustEvent
+from helm.trust.registry import Registry
+
+
+@attrs.define(kw_only=True)
+class Told:
+    """One call of the pack: its node, what was decided, and its outcome where there is one.
+
+    `kernel_epoch` is the last one that had started before the node.
+    """
+
+    node: Placed
+    decision: Sealed[Decision]
+    record: Sealed[BoundaryRecord]
+    kernel_epoch: int
+    outcome: Placed | None = None
+    """The node that binds the receipt: the call's own for a refusal."""
+    receipt: SealedReceipt | None = None
+
+    @property
+    def intent_node(self) -> str:
+        """The node that the receipt must name."""
+        return "" if self.outcome is self.node else self.node.node_hash
+
+
+@attrs.define
+class Reading:
+    """The state of one verification. Each field is set by the check that its group names."""
+
+    raw: bytes = attrs.field(repr=False)
+    root: TrustRoot
+
+    # archive, manifest
+    members: dict[str, bytes] = attrs.field(init=False, repr=False)
+    manifest: Manifest = attrs.field(init=False)
+    # nodes
+    nodes: list[Placed] = attrs.field(init=False, repr=False)
+    # genesis
+    events: list[tuple[TrustEvent, int]] = attrs.field(init=False, repr=False)
+    log_id: str = attrs.field(init=False)
+    # trust
+    registry: Registry = attrs.field(init=False, repr=False)
+    # control
+    control: Control = attrs.field(factory=Control, init=False)
+    epochs: list[tuple[int, int]] = attrs.field(factory=list, init=False)
+    """(lamport, kernel epoch) of every start."""
+    activations: list[tuple[Placed, PolicySignature]] = attrs.field(factory=list, init=False, repr=False)
+    # seals
+    calls: list[Told] = attrs.field(factory=list, init=False, repr=False)
+    outcomes: list[Placed] = attrs.field(factory=list, init=False, repr=False)
+    """EFFECT nodes, in order."""
+    # receipts
+    receipts: dict[str, SealedReceipt] = attrs.field(factory=dict, init=False, repr=False)
+    """By receipt_hash, in the order of the session's clock."""
+
+    @property
+    def activated(self) -> dict[tuple[str, int], int]:
+        """The lamport at which each (policy_hash, epoch) was first put in force."""
+        first: dict[tuple[str, int], int] = {}
+        for node, signature in self.activations:
+            first.setdefault((signature.policy_hash, signature.epoch), node.lamport)
+        return first
