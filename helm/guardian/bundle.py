@@ -16,7 +16,7 @@ from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_connections import read_connections
 from helm.guardian.bundle_lines import located
 from helm.guardian.bundle_rules import read_budgets, read_compliance, read_p0, read_principals
-from helm.guardian.bundle_table import MAX_WHOLE, Table, below
+from helm.guardian.bundle_table import MAX_WHOLE, Table, dotted
 from helm.guardian.bundle_toml import as_document, read_toml
 from helm.guardian.bundle_tools import read_tool
 from helm.guardian.policy import Policy
@@ -46,19 +46,8 @@ def compile_document(document: JSONValue) -> Policy:
         written = canonical(document, max_depth=MAX_DEPTH)
     except Malformed as problem:
         hint = "a bundle is one JSON document: no dates but not_before, no huge numbers"
-        raise Invalid(problem.problem, dotted(problem.place), hint) from problem
+        raise Invalid(problem.problem, dotted("", problem.place), hint) from problem
     return compile_written(written)
-
-
-def dotted(pointer: str) -> str:
-    """Return the dotted path that a JSON pointer means, anything else as it is."""
-    if not pointer.startswith("/"):
-        return pointer
-    path = ""
-    for step in pointer[1:].split("/"):
-        name = step.replace("~1", "/").replace("~0", "~")
-        path = f"{path}[{step}]" if step.isdigit() else below(path, name)
-    return path
 
 
 def compile_written(written: bytes) -> Policy:
@@ -82,9 +71,7 @@ def compile_written(written: bytes) -> Policy:
         budgets=budgets,
         budgets_by_id=MappingProxyType({budget.id: budget for budget in budgets}),
         connectors=connections,
-        tools=MappingProxyType(
-            {name: read_tool(name, table, connections) for name, table in bundle.named("tools")}
-        ),
+        tools=MappingProxyType({name: read_tool(name, table, connections) for name, table in bundle.named("tools")}),
         document=written,
     )
     bundle.finish()

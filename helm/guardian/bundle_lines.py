@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 
 from helm.contracts.errors import Invalid
-from helm.guardian.bundle_table import below
+from helm.guardian.bundle_table import below, dotted
 
 KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
 KEYS = rf"{KEY}(?:\s*\.\s*{KEY})*"
 HEADER = re.compile(rf"\s*(?P<brackets>\[\[?)\s*(?P<keys>{KEYS})\s*\]")
 MEMBER = re.compile(rf"\s*(?P<keys>{KEYS})\s*=")
 
-ENDS = ("", ".", "#", "[")
+ENDS = ("", ".", "[")
 """What may follow a path in a longer one."""
 
 
@@ -28,6 +28,8 @@ def located(problem: Invalid, text: str, where: str) -> Invalid:
 
 def line_of(path: str, text: str) -> int:
     """Return the line of the longest part of `path` that the text spells out, 0 where there is none."""
+    before, _, pointer = path.partition("#")
+    path = dotted(before, pointer)
     found = {known: line for known, line in lines_of(text).items() if is_start(known, path)}
     return found[max(found, key=len)] if found else 0
 

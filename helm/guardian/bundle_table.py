@@ -35,6 +35,16 @@ def below(place: str, member: str) -> str:
     return f"{place}.{written}" if place else written
 
 
+def dotted(place: str, pointer: str) -> str:
+    """Return the dotted path of what a JSON pointer (RFC 6901) means below a place, anything else as it is."""
+    if not pointer.startswith("/"):
+        return place or pointer
+    for step in pointer[1:].split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
+        place = f"{place}[{step}]" if step.isdigit() else below(place, name)
+    return place
+
+
 @attrs.define
 class Table:
     """A table at a dotted path. Every reader notes what it asked for; `finish` refuses the rest."""
@@ -62,11 +72,11 @@ class Table:
         return found
 
     def text(self, member: str, default: str | None = None) -> str:
-        """Return a text without control characters. Raises Invalid."""
+        """Return a text that a person can read, empty only where that is the default. Raises Invalid."""
         if default is not None and not self.has(member):
             return default
         text: str = self.value(member, str, "a text")
-        if len(text) > MAX_TEXT_CHARS or not text.isprintable():
+        if len(text) > MAX_TEXT_CHARS or not text.isprintable() or (not text and default != ""):
             hint = f"at most {MAX_TEXT_CHARS} characters, all of them visible, on one line"
             raise Invalid("not a plain text", self.at(member), hint)
         return text
