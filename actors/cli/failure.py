@@ -4,36 +4,60 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
+from typing import NamedTuple
 
 import click
 
-from actors.mailbox import KernelStopped, Overloaded
-from actors.stores.port import JournalFailed
+from actors.cli import show
 from helm.contracts.errors import Invalid, Malformed, Refused
 
 REFUSED = 1
 USAGE = 2
 
 
+class Told(NamedTuple):
+    """What there is to say of a failure."""
+
+    message: str
+    hint: str
+    code: str
+
+
+class Failed(Exception):
+    """A command that could not do its work, for a reason that is no part of the house's own nouns."""
+
+    def __init__(self, message: str, hint: str = "", code: str = "FAILED") -> None:
+        super().__init__(message)
+        self.told = Told(message, hint, code)
+
+
 def report(problem: BaseException) -> int:
     """Write `problem` to stderr and return the exit code; a programming error shows its traceback."""
-    leaf = innermost(problem)
-    if isinstance(leaf, KeyboardInterrupt):
-        return 130
-    if isinstance(leaf, SystemExit):
-        return leaf.code if isinstance(leaf.code, int) else 1
-    told = describe(leaf)
+    told = describe(innermost(problem))
     if told is None:
-        traceback.print_exception(problem)
-        return 1
-    if "--json" in sys.argv:
-        sys.stderr.write(json.dumps({"op": operation(), **told}, indent=2) + "\n")
+        sys.__excepthook__(type(problem), problem, problem.__traceback__)
     else:
-        sys.stderr.write(click.style("refused: ", fg="red", bold=True) + told["message"] + "\n")
-        if told["hint"]:
-            sys.stderr.write(f"  {told['hint']}\n")
+        say(told, "refused")
     return REFUSED
+
+
+def report_usage(problem: click.ClickException) -> int:
+    """Write a usage error to stderr and return its exit code."""
+    if "--json" not in sys.argv:
+        problem.show()
+    else:
+        say(Told(problem.format_message(), "see --help", "USAGE"), "usage")
+    return problem.exit_code
+
+
+def say(told: Told, what: str) -> None:
+    """Write a failure for a person, or for a program that asked for JSON."""
+    if "--json" in sys.argv:
+        sys.stderr.write(json.dumps({"op": operation(), **told._asdict()}, indent=2) + "\n")
+        return
+    show.note(click.style(f"{what}: ", fg="red", bold=True) + told.message)
+    if told.hint:
+        show.note(f"  {told.hint}")
 
 
 def innermost(problem: BaseException) -> BaseException:
@@ -43,22 +67,34 @@ def innermost(problem: BaseException) -> BaseException:
     return problem
 
 
-def describe(problem: BaseException) -> dict[str, str] | None:
+def describe(problem: BaseException) -> Told | None:
     """Return message, hint and code of an expected failure, None for one of ours."""
     match problem:
+        case Failed():
+            return problem.told
         case Invalid():
-            return {"message": f"{problem.where}: {problem.what}", "hint": problem.hint, "code": "INVALID"}
+            return Told(f"{problem.where}: {problem.what}", problem.hint, "INVALID")
         case Refused():
-            return {"message": problem.reason, "hint": "", "code": problem.code.value}
+            return Told(problem.reason, "", problem.code.value)
         case Malformed():
-            return {"message": str(problem), "hint": "", "code": "MALFORMED"}
+            return Told(str(problem), "", "MALFORMED")
+        case _:
+            return describe_kernel(problem)
+
+
+def describe_kernel(problem: BaseException) -> Told | None:
+    """Return what to say of a kernel that would not answer. Its modules are heavy: they are loaded for this alone."""
+    from actors.mailbox import KernelStopped, Overloaded
+    from actors.stores.port import JournalFailed
+
+    match problem:
         case KernelStopped():
             hint = "reconcile before you retry" if problem.unknown else "start it again: nothing was executed"
-            return {"message": str(problem), "hint": hint, "code": "KERNEL_STOPPED"}
+            return Told(str(problem), hint, "KERNEL_STOPPED")
         case Overloaded():
-            return {"message": str(problem), "hint": "try again shortly", "code": "OVERLOADED"}
+            return Told(str(problem), "try again shortly", "OVERLOADED")
         case JournalFailed():
-            return {"message": str(problem), "hint": "look at the disk, then start again", "code": "KERNEL_STOPPED"}
+            return Told(str(problem), "look at the disk, then start again", "KERNEL_STOPPED")
         case _:
             return None
 

@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 import helm
+
+INTERRUPTED = 130
+"""What a shell expects of a program that Ctrl-C ended."""
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "init": ("actors.cli.init", "Make a data directory: keys, genesis, settings, a starter policy."),
-        "demo": ("actors.cli.demo", "Run a real gateway, attack it, verify what it proves, and show each answer."),
+        "demo": ("actors.cli.demo", "Run a real gateway, attack it, verify what it proves."),
         "serve": ("actors.cli.serve", "Serve governed tool calls over HTTP."),
         "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
@@ -29,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "unfreeze": ("actors.cli.freeze", "Lift a freeze by a signed command."),
         "doctor": ("actors.cli.doctor", "Examine this machine and a data directory."),
         "bench": ("actors.cli.bench", "Measure this machine against bare baselines."),
+        "completion": ("actors.cli.completion", "Write the completion script of a shell."),
     }
 )
 """Each command's module and help line. A module is imported when its command runs: --help stays quick."""
@@ -52,11 +57,8 @@ class Program(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; suggest the nearest where there is none."""
-        name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in COMMANDS:
-            near = get_close_matches(name, COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -64,8 +66,18 @@ class Program(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing any."""
+        found = [(name, line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return [CompletionItem(name, help=line) for name, line in found]
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Data goes to stdout, everything else to stderr. Exit codes: 0 ok or ALLOW, 1 refused, not found or "
+    "not verified, 2 usage. Tab completion: helm completion --help.",
+)
 @click.version_option(helm.__version__, prog_name="helm")
 def program() -> None:
     """HELM: the execution firewall between AI agents and the world."""
@@ -73,15 +85,24 @@ def program() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    sys.excepthook = last_words
+    try:
+        code = program.main(standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
+    except click.exceptions.Abort:
+        sys.exit(INTERRUPTED)
+    except click.ClickException as problem:
+        from actors.cli.failure import report_usage
+
+        sys.exit(report_usage(problem))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def last_words(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+    """Say what nobody caught; the interpreter then exits with 1, which is what a refusal exits with."""
     from actors.cli.failure import report
 
-    try:
-        code = program.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as problem:
-        problem.show()
-        sys.exit(problem.exit_code)
-    except BaseException as problem:
-        sys.exit(report(problem))
-    sys.exit(code if isinstance(code, int) else 0)
+    report(problem)
+
+
+if __name__ == "__main__":
+    main()

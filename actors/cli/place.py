@@ -21,6 +21,6 @@ data_dir_option = click.option(
 
 
 def open_place(data_dir: Path, **flags: Any) -> Installation:
-    """Return the installation, its settings read from helm.toml, environment and the given flags. Raises Invalid."""
+    """Return the installation, settings read from helm.toml, environment and given flags. Raises Invalid."""
     given = {name: value for name, value in flags.items() if value is not None}
     return Installation.open(data_dir, environment=os.environ, flags=given)

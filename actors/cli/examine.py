@@ -1,0 +1,184 @@
+"""What can be found out about this machine and a data directory before, or while, a kernel stands on it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import helm
+from actors.cli.receipts import verify_journal
+from actors.installation import KEYS, Installation
+from actors.policy_file import read_signed
+from actors.stores.glance import glance, sqlite_version
+from helm.contracts.errors import Invalid, Refused
+from helm.crypto.domains import KeyPurpose
+from helm.guardian.bundle_signature import check_signature
+
+DISTRIBUTION = "helm-kernel"
+PINNED = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^;\s]+)\s*(?:;(?P<marker>.*))?")
+
+SYNCS = 16
+SLOW_SYNC_MS = 20.0
+"""A commit waits for the disk once or twice per call: beyond this, one caller alone gets a few answers a second."""
+
+QUICK_ENTRIES = 5_000
+"""A journal up to this long is verified always, in about a second; a longer one with --deep."""
+
+LOCKS = Path("/proc/locks")
+
+
+class Finding(NamedTuple):
+    """One examination: `state` is ok, note, warn or fail."""
+
+    check: str
+    state: str
+    detail: str
+    hint: str = ""
+
+
+def examine_machine() -> Iterator[Finding]:
+    """Yield what does not depend on a data directory."""
+    found = f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}"
+    yield Finding("python", "ok" if sys.version_info >= (3, 11) else "fail", found)
+    yield Finding("helm", "ok", helm.__version__)
+    yield libraries()
+    yield Finding("sqlite", "ok", sqlite_version())
+
+
+def libraries() -> Finding:
+    """Compare what is installed with what was tested."""
+    try:
+        pins = [match for text in requires(DISTRIBUTION) or () if (match := PINNED.fullmatch(text))]
+        pins = [pin for pin in pins if "extra" not in (pin["marker"] or "")]
+        odd = [f"{pin['name']} {version(pin['name'])}, not {pin['version']}" for pin in pins if not fits(pin)]
+    except PackageNotFoundError as problem:
+        return Finding("libraries", "fail", f"{problem.name} is not installed", "pip install -e .")
+    if odd:
+        return Finding(
+            "libraries", "warn", "; ".join(odd), "install on constraints.txt: these versions were never tested"
+        )
+    return Finding("libraries", "ok", f"{len(pins)}, each exactly the version that was tested")
+
+
+def fits(pin: re.Match[str]) -> bool:
+    return version(pin["name"]) == pin["version"]
+
+
+def examine_place(path: Path, opened: Callable[[], Installation], *, deep: bool) -> Iterator[Finding]:
+    """Yield what there is to say of a data directory."""
+    try:
+        place = opened()
+    except Invalid as problem:
+        yield Finding("data directory", "fail", f"{problem.where}: {problem.what}", problem.hint)
+        return
+    yield Finding("data directory", "ok", f"{path.resolve()}, its owner's alone, log {place.log_id}")
+    for check, look in (
+        ("disk space", disk_space),
+        ("disk sync", disk_sync),
+        ("key files", key_files),
+        ("bearer keys", bearer_keys),
+        ("policy", policy),
+        ("lock", lock),
+    ):
+        yield guarded(check, look, place)
+    yield guarded("journal", lambda place: journal(place, deep=deep), place)
+
+
+def guarded(check: str, look: Callable[[Installation], Finding], place: Installation) -> Finding:
+    """Return what a look found; what it stumbled over is a finding too."""
+    try:
+        return look(place)
+    except Invalid as problem:
+        return Finding(check, "fail", f"{problem.where}: {problem.what}", problem.hint)
+    except Refused as problem:
+        return Finding(check, "fail", str(problem))
+    except OSError as problem:
+        return Finding(check, "fail", str(problem), "the kernel needs this to work")
+
+
+def disk_space(place: Installation) -> Finding:
+    """Compare what is free with the reserve below which calls are refused."""
+    free, reserve = shutil.disk_usage(place.path).free, place.config.free_space_reserve_bytes
+    detail = f"{free / 1e9:.1f} GB free, calls are refused below {reserve / 1e6:.0f} MB"
+    if free < reserve:
+        return Finding("disk space", "fail", detail, "free some space")
+    return Finding("disk space", "warn" if free < 10 * reserve else "ok", detail)
+
+
+def disk_sync(place: Installation) -> Finding:
+    """Measure how long the disk takes to make a small write durable."""
+    took = []
+    with tempfile.TemporaryFile(dir=place.path) as file:
+        for _ in range(SYNCS):
+            start = time.perf_counter()
+            os.write(file.fileno(), b"\0" * 4096)
+            os.fsync(file.fileno())
+            took.append((time.perf_counter() - start) * 1000)
+    detail = f"{median(took):.2f} ms, the slowest of {SYNCS} {max(took):.2f} ms"
+    if median(took) <= SLOW_SYNC_MS:
+        return Finding("disk sync", "ok", detail)
+    return Finding("disk sync", "warn", detail, "every call waits for the disk: a local SSD serves it better")
+
+
+def key_files(place: Installation) -> Finding:
+    """Read every key, which checks modes and owners, and ask the genesis whether it vouches for it."""
+    registry = place.registry()
+    for purpose in KEYS:
+        registry.require(place.key(purpose).key_id, purpose, len(place.genesis))
+    return Finding("key files", "ok", f"{len(KEYS)}, mode 0600, vouched for by the genesis")
+
+
+def bearer_keys(place: Installation) -> Finding:
+    """Read the hashes of the bearer keys."""
+    keys = place.bearer_keys()
+    admin = "an admin key among them" if keys.has_admin else "no admin key"
+    return Finding("bearer keys", "ok" if keys.has_admin else "warn", f"{len(keys.issued)} issued, {admin}")
+
+
+def policy(place: Installation) -> Finding:
+    """Compile the policy and check its signature, as a start would."""
+    signed = read_signed(place.policy_path)
+    key = place.registry().require(signed.signature.key_id, KeyPurpose.POLICY, len(place.genesis))
+    check_signature(signed.policy, signed.signature, key.hex)
+    detail = f"epoch {signed.policy.epoch}, {len(signed.policy.tools)} tools, signed by {key.key_id}"
+    return Finding("policy", "ok", detail)
+
+
+def lock(place: Installation) -> Finding:
+    """Say whether a kernel holds the journal, without ever standing in its way."""
+    path = place.journal_path.with_name(place.journal_path.name + ".lock")
+    if not LOCKS.exists():
+        return Finding("lock", "note", "this system does not tell who holds a lock")
+    if path.exists() and is_locked(path, LOCKS.read_text()):
+        return Finding("lock", "note", f"a kernel runs here: process {path.read_text().strip()}")
+    return Finding("lock", "note", "no kernel runs here")
+
+
+def is_locked(path: Path, locks: str) -> bool:
+    """Tell from the text of /proc/locks whether anyone holds a flock(2) on the file at `path`."""
+    status = path.stat()
+    name = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    return any(line.split()[1:2] == ["FLOCK"] and line.split()[5] == name for line in locks.splitlines())
+
+
+def journal(place: Installation, *, deep: bool) -> Finding:
+    """Verify the journal from its genesis, unless it is long and nobody asked for it."""
+    if not place.journal_path.exists():
+        return Finding("journal", "note", "none yet: the first start begins it")
+    with glance(place.journal_path) as seen:
+        head = seen.head()
+    if head > QUICK_ENTRIES and not deep:
+        return Finding("journal", "note", f"{head:,} entries, not verified", "helm doctor --deep verifies them all")
+    told = verify_journal(place.journal_path, place.log_id)
+    detail = f"{told['entries']:,} entries and {told['receipts']:,} receipts verified from the genesis"
+    return Finding("journal", "ok", detail)

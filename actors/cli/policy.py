@@ -1,0 +1,168 @@
+"""helm policy: read a bundle as the guardian will, before it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from actors.cli import show
+from actors.cli.failure import REFUSED
+from actors.cli.place import data_dir_option, open_place
+from actors.installation import Installation
+from actors.policy_file import read_policy, read_signed, signature_path, write_signature
+from helm.contracts.errors import Invalid, Refused
+from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession, sign_policy
+from helm.guardian.explain import explain as rules_of
+from helm.guardian.policy import Policy, ToolRule
+
+file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+
+
+@click.group()
+def policy() -> None:
+    """Check, explain and sign policy bundles."""
+
+
+@policy.command()
+@file_argument
+@data_dir_option
+@show.json_option
+def check(file: Path, data_dir: Path, as_json: bool) -> None:
+    """Compile FILE and say what is in it. A mistake is named with its line."""
+    compiled = read_policy(file)
+    signed = signature_state(file, compiled, data_dir)
+    if as_json:
+        show.as_object(
+            {**summary(compiled), "signature": signed, "tools": [tool_body(rule) for rule in compiled.tools.values()]}
+        )
+        return
+    show.fields(
+        [*((name.replace("_", " "), str(value)) for name, value in summary(compiled).items()), ("signature", signed)]
+    )
+    click.echo()
+    heads = ("tool", "effect", "tier", "through", "goes to", "asks a human")
+    show.table(heads, [tuple(tool_body(rule).values()) for rule in compiled.tools.values()])
+
+
+@policy.command()
+@click.argument("tool")
+@click.option("--principal", default="", help="Say what holds for this principal.")
+@click.option("--policy", "file", type=click.Path(path_type=Path), help="A bundle other than the data directory's.")
+@data_dir_option
+@show.json_option
+def explain(tool: str, principal: str, file: Path | None, data_dir: Path, as_json: bool) -> int:
+    """Say what the guardian will ask of a call of TOOL, in its order. Exit 1 for a tool that is not declared."""
+    path = file or open_place(data_dir).policy_path
+    compiled = read_policy(path)
+    rows = rules_of(compiled, tool, principal)
+    show.note(f"{path}, epoch {compiled.epoch}")
+    if as_json:
+        show.as_object([row._asdict() for row in rows])
+    else:
+        show.table(("office", "what it asks", "answer"), rows)
+    return 0 if compiled.tool(tool) is not None else REFUSED
+
+
+@policy.command()
+@file_argument
+@data_dir_option
+@show.json_option
+def sign(file: Path, data_dir: Path, as_json: bool) -> None:
+    """Vouch for FILE with the data directory's policy key; the signature is written beside it.
+
+    A policy that could not follow the active one, such as one whose epoch did not rise, is refused here already.
+    """
+    place = open_place(data_dir)
+    compiled = read_policy(file)
+    check_succession(active_policy(place), compiled)
+    signature = sign_policy(compiled, place.policy_key())
+    write_signature(file, signature)
+    told = {**summary(compiled), "signed_by": signature.key_id, "signature": str(signature_path(file))}
+    if as_json:
+        show.as_object(told)
+    else:
+        show.fields((name.replace("_", " "), str(value)) for name, value in told.items())
+    show.note("Put it in force: kill -HUP the gateway that serves it, or start one.")
+
+
+@attrs.frozen
+class Activated:
+    """The policy that the journal says is in force, as far as the next one must know it."""
+
+    scope: str
+    epoch: int
+    policy_hash: str
+
+
+def active_policy(place: Installation) -> Activated | None:
+    """Return what was activated last, None where nothing ever was. Raises Invalid."""
+    from actors.cli.receipt_source import holding
+    from actors.stores.glance import glance
+
+    if not place.journal_path.exists():
+        return None
+    with glance(place.journal_path) as journal:
+        for _, entry in holding(journal, '"type":"POLICY_ACTIVATED"'):
+            payload = entry["node"]["payload"]
+            if payload.get("type") == "POLICY_ACTIVATED":
+                return Activated(payload["scope"], payload["epoch"], payload["policy_hash"])
+    return None
+
+
+def signature_state(file: Path, compiled: Policy, data_dir: Path) -> str:
+    """Say what the signature beside a file is worth here. A check of the text alone does not depend on it."""
+    try:
+        signature = read_signed(file).signature
+    except Invalid as problem:
+        return f"none that can be read ({problem.what})"
+    try:
+        check_vouched(compiled, signature, data_dir)
+    except (Invalid, Refused) as problem:
+        return f"not valid here: {problem}"
+    return f"valid, by {signature.key_id}"
+
+
+def check_vouched(compiled: Policy, signature: PolicySignature, data_dir: Path) -> None:
+    """Raise Invalid or Refused unless a policy key of the data directory's genesis vouches for the policy."""
+    from helm.crypto.domains import KeyPurpose
+
+    place = open_place(data_dir)
+    key = place.registry().require(signature.key_id, KeyPurpose.POLICY, len(place.genesis))
+    check_signature(compiled, signature, key.hex)
+
+
+def summary(compiled: Policy) -> dict[str, Any]:
+    """Return what identifies a bundle."""
+    return {
+        "scope": compiled.scope,
+        "epoch": compiled.epoch,
+        "policy_hash": compiled.policy_hash,
+        "p0_ceiling_hash": compiled.p0_ceiling_hash,
+    }
+
+
+def tool_body(rule: ToolRule) -> dict[str, str]:
+    """Return one tool in a few words."""
+    return {
+        "tool": rule.name,
+        "effect_type": rule.effect_type,
+        "risk_tier": rule.risk_tier,
+        "connector": f"{rule.connector} {rule.operation}".strip(),
+        "destination": destination_of(rule),
+        "approval": approval_of(rule),
+    }
+
+
+def destination_of(rule: ToolRule) -> str:
+    if rule.destination is None:
+        return "no network"
+    return rule.destination.fixed or f"what {rule.destination.argument} names"
+
+
+def approval_of(rule: ToolRule) -> str:
+    if rule.approval is None:
+        return "never"
+    return "always" if rule.approval.required else "under a condition"

@@ -1,0 +1,154 @@
+"""Where receipts are read: here in the journal of a data directory, or from a running kernel over HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+
+from actors.stores.glance import Glance, glance
+from helm.contracts.errors import Invalid
+from helm.crypto.canonical import reread
+
+PAGE = 256
+"""Rows read at a time: a kernel that tidies its journal never waits for more."""
+
+POLL_S = 0.2
+"""How often a followed journal is looked at: another process's commit rings no bell."""
+
+RECEIPT_ID = "rcpt_"
+SHORTEST = 8
+"""Digits of an id that are enough to look for, as tables show them."""
+
+Object = dict[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """Which receipts are asked for; "" is any."""
+
+    tenant: str = ""
+    session: str = ""
+    verdict: str = ""
+
+    def admits(self, receipt: Object) -> bool:
+        """Tell whether a receipt is one of these."""
+        asked = (("tenant", self.tenant), ("session_id", self.session), ("verdict", self.verdict))
+        return all(receipt[member] == value for member, value in asked if value)
+
+
+class ReceiptSource(Protocol):
+    """Something that has receipts. `where` says which, for whoever reads the answer."""
+
+    @property
+    def where(self) -> str:
+        """What is read."""
+
+    def latest(self, wanted: Wanted, limit: int) -> list[Object]:
+        """Return the last receipts that are wanted, oldest first."""
+
+    def find(self, receipt_id: str) -> Object | None:
+        """Return {receipt, decision, record} of one receipt, None where there is none."""
+
+    def follow(self, wanted: Wanted) -> Iterator[Object]:
+        """Yield the wanted receipts as they become durable, for ever."""
+
+
+@attrs.frozen
+class JournalReceipts:
+    """The receipts of a data directory, read without asking a kernel and without disturbing one."""
+
+    path: Path
+
+    @property
+    def where(self) -> str:
+        """The journal's file."""
+        return str(self.path)
+
+    def latest(self, wanted: Wanted, limit: int) -> list[Object]:
+        """Return the last receipts that are wanted, oldest first. Raises Invalid."""
+        found: list[Object] = []
+        with glance(self.path) as journal:
+            for _, body in backwards(journal):
+                receipt = receipt_in(body)
+                if receipt is not None and wanted.admits(receipt):
+                    found.append(receipt)
+                    if len(found) == limit:
+                        break
+        return found[::-1]
+
+    def find(self, receipt_id: str) -> Object | None:
+        """Return the story of the one receipt that the id, or its first digits, names. Raises Invalid."""
+        digits = receipt_id.removeprefix(RECEIPT_ID)
+        if len(digits) < SHORTEST:
+            raise Invalid(f"{receipt_id!r} names too many", "receipt", f"give at least {SHORTEST} digits of the id")
+        with glance(self.path) as journal:
+            held = holding(journal, f'"receipt_id":"{RECEIPT_ID}{digits}')
+            entries = [(seq, entry) for seq, entry in held if is_named(entry, digits)]
+            if len(entries) > 1:
+                raise Invalid(f"{receipt_id!r} names {len(entries)} receipts", "receipt", "give more digits of the id")
+            return story(journal, *entries[0]) if entries else None
+
+    def follow(self, wanted: Wanted) -> Iterator[Object]:
+        """Yield the wanted receipts that are written from now on, for ever. Raises Invalid."""
+        with glance(self.path) as journal:
+            seen = journal.head()
+            while True:
+                page = journal.page(seen + 1, PAGE)
+                for seen, body in page:
+                    receipt = receipt_in(body)
+                    if receipt is not None and wanted.admits(receipt):
+                        yield receipt
+                if not page:
+                    time.sleep(POLL_S)
+
+
+def backwards(journal: Glance) -> Iterator[tuple[int, bytes]]:
+    """Yield every row, the last one first. Raises Invalid."""
+    end = journal.head()
+    while end > 0:
+        first = max(1, end - PAGE + 1)
+        yield from reversed(journal.page(first, end - first + 1))
+        end = first - 1
+
+
+def holding(journal: Glance, text: str) -> Iterator[tuple[int, Object]]:
+    """Yield the entries that hold a text somewhere, the last one first; only those are parsed. Raises Invalid."""
+    needle = text.encode()
+    for seq, body in backwards(journal):
+        if needle in body:
+            yield seq, reread(body)
+
+
+def is_named(entry: Object, digits: str) -> bool:
+    """Tell whether the entry's own receipt has an id of these first digits: arguments may hold any text."""
+    receipt = entry["beside"].get("receipt")
+    return receipt is not None and receipt["receipt_id"].startswith(RECEIPT_ID + digits)
+
+
+def receipt_in(body: bytes) -> Object | None:
+    """Return the receipt that a row carries, None for a row of another kind."""
+    if b'"receipt":{' not in body:
+        return None
+    receipt: Object | None = reread(body)["beside"].get("receipt")
+    return receipt
+
+
+def story(journal: Glance, seq: int, entry: Object) -> Object:
+    """Return a receipt with the decision and record it seals, which an executed call left with its intent."""
+    payload = entry["node"]["payload"]
+    reason = payload.get("reason", "")
+    if "intent_node" in payload:
+        node_hash = payload["intent_node"]
+        nodes = (held["node"] for _, held in holding(journal, f'"node_hash":"{node_hash}"'))
+        payload = next((node["payload"] for node in nodes if node["node_hash"] == node_hash), {})
+    return {
+        "seq": seq,
+        "reason": reason or payload.get("decision", {}).get("reason", ""),
+        "receipt": entry["beside"]["receipt"],
+        "decision": payload.get("decision"),
+        "record": payload.get("record"),
+    }

@@ -1,0 +1,191 @@
+"""helm receipts: what became of calls, newest last; and the proof that nothing was changed behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from actors.cli import show
+from actors.cli.bar import bar
+from actors.cli.failure import REFUSED
+from actors.cli.place import data_dir_option, open_place
+from actors.cli.receipt_source import PAGE, JournalReceipts, Object, ReceiptSource, Wanted
+from actors.cli.server import ServerReceipts, server_option, server_url
+
+HEADS = ("time (UTC)", "receipt", "tenant", "session", "clock", "principal", "tool", "verdict", "status", "reason")
+DEFAULT_LIMIT = 20
+
+SHOWN = (
+    ("receipt", "receipt_id"),
+    ("verdict", "verdict"),
+    ("status", "status"),
+    ("reason code", "reason_code"),
+    ("tool", "tool"),
+    ("risk tier", "risk_tier"),
+    ("tenant", "tenant"),
+    ("principal", "principal"),
+    ("session", "session_id"),
+    ("clock", "lamport_clock"),
+    ("arguments", "args_hash"),
+    ("output", "output_hash"),
+    ("policy", "policy_hash"),
+    ("policy epoch", "policy_epoch"),
+    ("decision", "decision_id"),
+    ("record", "record_hash"),
+    ("intent node", "intent_node"),
+    ("follows", "prev_hash"),
+    ("signed by", "key_id"),
+    ("log", "log_id"),
+)
+"""What `show` tells of a receipt, in an order for people; --json has all of it."""
+
+
+@click.group()
+def receipts() -> None:
+    """List, show, follow and verify receipts, here or on a running kernel."""
+
+
+def source_of(data_dir: Path, server: str | None) -> ReceiptSource:
+    """Return where receipts come from, and say so on stderr. Raises Invalid."""
+    url = server_url(data_dir, server)
+    source: ReceiptSource = ServerReceipts(url) if url else JournalReceipts(open_place(data_dir).journal_path)
+    show.note(f"reading {source.where}")
+    return source
+
+
+def filters(command: Any) -> Any:
+    """Add the options that say which receipts are wanted."""
+    for option in (
+        click.option("--verdict", type=click.Choice(("ALLOW", "DENY", "ESCALATE"), case_sensitive=False)),
+        click.option("--session", default="", help="Of this session only."),
+        click.option("--tenant", default="", help="Of this tenant only."),
+    ):
+        command = option(command)
+    return command
+
+
+@receipts.command("list")
+@data_dir_option
+@server_option
+@filters
+@click.option("--limit", type=click.IntRange(1, 10_000), default=DEFAULT_LIMIT, show_default=True)
+@show.json_option
+def list_receipts(data_dir: Path, server: str | None, limit: int, as_json: bool, **wanted: str | None) -> None:
+    """List the last receipts, oldest first."""
+    found = source_of(data_dir, server).latest(wanted_of(wanted), limit)
+    if as_json:
+        show.as_object(found)
+    elif found:
+        show.table(HEADS, [row(receipt) for receipt in found])
+    else:
+        show.note("no receipt")
+
+
+@receipts.command("show")
+@click.argument("receipt_id")
+@data_dir_option
+@server_option
+@show.json_option
+def show_receipt(receipt_id: str, data_dir: Path, server: str | None, as_json: bool) -> int:
+    """Show one receipt, named by its id or the first digits of it. Exit 1 where there is none."""
+    found = source_of(data_dir, server).find(receipt_id)
+    if found is None:
+        show.note(f"there is no receipt {receipt_id}")
+        return REFUSED
+    if as_json:
+        show.as_object(found)
+        return 0
+    receipt = found["receipt"]
+    told = {**receipt, "verdict": show.verdict(receipt["verdict"])}
+    show.fields([("time", time_of(receipt)), *((name, str(told[member]) or "-") for name, member in SHOWN)])
+    if found.get("reason"):
+        show.fields([("because", found["reason"])])
+    return 0
+
+
+@receipts.command()
+@data_dir_option
+@server_option
+@filters
+@show.json_option
+def tail(data_dir: Path, server: str | None, as_json: bool, **wanted: str | None) -> None:
+    """Follow receipts as they become durable, until Ctrl-C. With --json, one object per line."""
+    source = source_of(data_dir, server)
+    for receipt in source.follow(wanted_of(wanted)):
+        if as_json:
+            show.as_line(receipt)
+        else:
+            click.echo(show.GAP.join(row(receipt)))
+
+
+@receipts.command()
+@data_dir_option
+@click.option("--log-id", default="", help="The log that was pinned; without it, the directory's own genesis.")
+@show.json_option
+def verify(data_dir: Path, log_id: str, as_json: bool) -> None:
+    """Verify the whole journal: every node, link, seal and signature, from the genesis on.
+
+    It asks no kernel, and one may run meanwhile. A receipt that somebody sent you is verified in its evidence
+    pack: helm verify PACK.
+    """
+    place = open_place(data_dir)
+    pinned = log_id or place.log_id
+    show.note(f"reading {place.journal_path}, trusting {'the given log' if log_id else 'its own genesis'} {pinned}")
+    told = verify_journal(place.journal_path, pinned)
+    if as_json:
+        show.as_object({"verified": True, **told})
+    else:
+        show.fields([("verified", show.state("ok")), *((name.replace("_", " "), str(told[name])) for name in told)])
+
+
+def verify_journal(path: Path, log_id: str) -> dict[str, Any]:
+    """Read and verify every entry of a journal; return how much that was. Raises Invalid naming the first that fails."""
+    from actors.recovery import read_entry
+    from actors.stores.glance import glance
+    from helm.evidence.refold import Refold
+
+    state, count, seq = Refold(log_id), 0, 0
+    with glance(path) as journal, bar("verifying") as shown:
+        head = journal.head()
+        while seq < head:
+            for seq, body in journal.page(seq + 1, min(PAGE, head - seq)):
+                taken = state.take(read_entry(body, seq), f"journal entry {seq}")
+                count += taken.receipt is not None
+            shown.move(seq, head)
+    return {
+        "log_id": log_id,
+        "entries": seq,
+        "receipts": count,
+        "sessions": len(state.chains.links),
+        "open_intents": len(state.open_intents),
+        "kernel_epoch": state.kernel_epoch,
+    }
+
+
+def wanted_of(given: Mapping[str, str | None]) -> Wanted:
+    return Wanted(**{name: value or "" for name, value in given.items()})
+
+
+def row(receipt: Object) -> tuple[str, ...]:
+    """Return a receipt as a line of the table."""
+    return (
+        time_of(receipt),
+        show.short(receipt["receipt_id"]),
+        receipt["tenant"],
+        receipt["session_id"],
+        str(receipt["lamport_clock"]),
+        receipt["principal"],
+        receipt["tool"],
+        show.verdict(receipt["verdict"]),
+        receipt["status"],
+        receipt["reason_code"] or "-",
+    )
+
+
+def time_of(receipt: Object) -> str:
+    moment = datetime.fromtimestamp(receipt["issued_at_ms"] / 1000, UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S")

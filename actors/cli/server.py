@@ -1,0 +1,159 @@
+"""A running kernel, asked over HTTP with the caller's own key."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import attrs
+import click
+
+from actors.cli.failure import Failed
+from actors.cli.receipt_source import Object, Wanted
+
+KEY_VARIABLE = "HELM_API_KEY"
+"""Where the bearer key comes from: everyone on a machine can read a command line."""
+
+TIMEOUT_S = 30.0
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""The most that is read of one answer (T4)."""
+
+API = "/api/v1"
+
+server_option = click.option(
+    "--server",
+    metavar="URL",
+    envvar="HELM_URL",
+    help="Ask the kernel at this URL, with the key in HELM_API_KEY, instead of reading the data directory.",
+)
+
+
+def server_url(data_dir: Path, server: str | None) -> str:
+    """Return the kernel to ask, "" for the data directory itself: the flag, HELM_URL, then helm.toml."""
+    from actors.cli.place import open_place
+
+    if server:
+        return server
+    return open_place(data_dir).config.url if data_dir.exists() else ""
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """One answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = attrs.field(repr=False)
+
+    def json(self) -> Any:
+        """Return the body's JSON value. Raises Failed."""
+        try:
+            return json.loads(self.body)
+        except ValueError as problem:
+            raise Failed(f"HTTP {self.status} with an answer that is no JSON") from problem
+
+
+@attrs.frozen
+class Server:
+    """One kernel's HTTP door."""
+
+    url: str
+    key: str = attrs.field(factory=lambda: os.environ.get(KEY_VARIABLE, ""), repr=False)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
+        """Send one request and return the answer, whatever its status. Raises Failed where none comes."""
+        with self.exchange(method, path, body, headers) as response:
+            raw = response.read(MAX_ANSWER_BYTES)
+            return Reply(status=response.status, headers={k.lower(): v for k, v in response.getheaders()}, body=raw)
+
+    def get(self, path: str, query: Mapping[str, str | int]) -> Any:
+        """Return the JSON value at `path`, None for 404. Raises Failed for any other refusal."""
+        given = {name: value for name, value in query.items() if value != ""}
+        reply = self.ask("GET", f"{path}?{urlencode(given, quote_via=quote)}" if given else path)
+        if reply.status == 404:
+            return None
+        check(reply)
+        return reply.json()
+
+    def post(self, path: str, body: Any) -> Any:
+        """Send a JSON value and return the answer's. Raises Failed for a refusal."""
+        reply = self.ask("POST", path, json.dumps(body).encode(), **{"content-type": "application/json"})
+        check(reply)
+        return reply.json()
+
+    @contextmanager
+    def exchange(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Iterator[HTTPResponse]:
+        """Send one request and yield the answer, of which nothing is read yet. Raises Failed."""
+        connection = self.connect()
+        given = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        try:
+            connection.request(method, path, body=body, headers={**given, **headers})
+            yield connection.getresponse()
+        except (OSError, HTTPException) as problem:
+            hint = "is `helm serve` running there?"
+            raise Failed(
+                f"no answer from {self.url}: {problem or type(problem).__name__}", hint, "NO_ANSWER"
+            ) from problem
+        finally:
+            connection.close()
+
+    def connect(self) -> HTTPConnection:
+        """Return a connection that is not open yet. Raises Failed for a URL that is none."""
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+            raise Failed(f"{self.url!r} is not the URL of a kernel", "write http://127.0.0.1:8420", "USAGE")
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        return kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+
+
+def check(reply: Reply) -> None:
+    """Raise Failed for an answer that is a refusal (RFC 9457)."""
+    if reply.status < 400:
+        return
+    problem = reply.json()
+    hint = f"set {KEY_VARIABLE} to a key that opens this route" if reply.status in (401, 403) else ""
+    code = problem.get("reason_code") or f"HTTP_{reply.status}"
+    raise Failed(str(problem.get("detail") or problem.get("title") or f"HTTP {reply.status}"), hint, code)
+
+
+@attrs.frozen
+class ServerReceipts:
+    """The receipts that a running kernel shows to the holder of a key."""
+
+    url: str
+    server: Server = attrs.field(init=False)
+
+    @server.default
+    def _server(self) -> Server:
+        return Server(self.url)
+
+    @property
+    def where(self) -> str:
+        """The kernel's URL."""
+        return self.url
+
+    def latest(self, wanted: Wanted, limit: int) -> list[Object]:
+        """Return the last receipts that are wanted, oldest first. Raises Failed."""
+        found: list[Object] = self.server.get(f"{API}/receipts", {**query_of(wanted), "limit": limit})["receipts"]
+        return found
+
+    def find(self, receipt_id: str) -> Object | None:
+        """Return the story of one receipt, None where there is none. Raises Failed."""
+        found: Object | None = self.server.get(f"{API}/receipts/{quote(receipt_id, safe='')}", {})
+        return found
+
+    def follow(self, wanted: Wanted) -> Iterator[Object]:
+        """Yield the wanted receipts as the kernel sends them. Raises Failed."""
+        raise NotImplementedError
+
+
+def query_of(wanted: Wanted) -> dict[str, str]:
+    return {"tenant": wanted.tenant, "session_id": wanted.session, "verdict": wanted.verdict}
