@@ -59,3 +59,29 @@ class Library:
         last = self.journal.head if upto is None else min(upto, self.journal.head)
         rows = await self.journal.read(after + 1, min(PAGE, max(0, last - after)))
         return [(seq, reread(body)) for seq, body in rows]
+
+    async def story(self, receipt_id: str) -> dict[str, Any] | None:
+        """Return {seq, reason, receipt, decision, record} of one receipt, None where there is none."""
+        seq = await self.index.find(receipt_id)
+        if seq is None:
+            return None
+        entry = await self.entry(seq)
+        receipt = entry["beside"].get("receipt")
+        if receipt is None or receipt["receipt_id"] != receipt_id:
+            return None
+        payload = entry["node"]["payload"]
+        reason = payload.get("reason", "")
+        if "decision" not in payload:  # an effect: the decision stands with its intent, under the record's id
+            intent = await self.index.find("rec_" + receipt["decision_id"].removeprefix("dec_"))
+            payload = {} if intent is None else (await self.entry(intent))["node"]["payload"]
+        decision, record = payload.get("decision"), payload.get("record")
+        reason = reason or (decision or {}).get("reason", "")
+        return {"decision": decision, "reason": reason, "receipt": receipt, "record": record, "seq": seq}
+
+    async def record(self, record_id: str) -> dict[str, Any] | None:
+        """Return one boundary record, None where there is none."""
+        seq = await self.index.find(record_id)
+        if seq is None:
+            return None
+        record: dict[str, Any] | None = (await self.entry(seq))["node"]["payload"].get("record")
+        return record if record is not None and record["record_id"] == record_id else None

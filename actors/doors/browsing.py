@@ -1,0 +1,89 @@
+"""Receipts in the order they became durable, for whoever may read them, with bounded work per request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from actors.library import PAGE
+from actors.stores.port import Journal
+from helm.crypto.canonical import reread
+
+MAX_SCAN = 20_000
+"""Entries that one request may make us look at: a filter that admits nothing must not read a year (T4)."""
+
+CARRIES_RECEIPT = b'"receipt":{'
+"""In every row that carries one. Arguments may hold the same text: it only saves the reading of the others."""
+
+Receipt = dict[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """Which receipts are asked for; "" is any. `tenant` is whose they may be at all, None for everyone's."""
+
+    tenant: str | None
+    session_id: str = ""
+    verdict: str = ""
+    reason_code: str = ""
+    tool: str = ""
+
+    def admits(self, receipt: Receipt) -> bool:
+        """Tell whether a receipt is one of these."""
+        if self.tenant is not None and receipt["tenant"] != self.tenant:
+            return False
+        asked = (
+            ("session_id", self.session_id),
+            ("verdict", self.verdict),
+            ("reason_code", self.reason_code),
+            ("tool", self.tool),
+        )
+        return all(receipt[member] == value for member, value in asked if value)
+
+    def pick(self, body: bytes) -> Receipt | None:
+        """Return the receipt that a row carries, None for a row of another kind or one that is not wanted."""
+        if CARRIES_RECEIPT not in body:
+            return None
+        receipt: Receipt | None = reread(body)["beside"].get("receipt")
+        return receipt if receipt is not None and self.admits(receipt) else None
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """Wanted receipts with their numbers, oldest first: all that there are among the entries `first` to `last`."""
+
+    receipts: list[tuple[int, Receipt]] = attrs.field(repr=False)
+    first: int
+    last: int
+
+
+async def receipts_after(journal: Journal, wanted: Wanted, after: int, limit: int) -> Page:
+    """Return the first `limit` receipts behind entry `after` that are wanted."""
+    found: list[tuple[int, Receipt]] = []
+    last, end = after, min(journal.head, after + MAX_SCAN)
+    while last < end and len(found) < limit:
+        for seq, body in await journal.read(last + 1, min(PAGE, end - last)):
+            last = seq
+            receipt = wanted.pick(body)
+            if receipt is not None:
+                found.append((seq, receipt))
+                if len(found) == limit:
+                    break
+    return Page(receipts=found, first=after + 1, last=last)
+
+
+async def receipts_before(journal: Journal, wanted: Wanted, before: int, limit: int) -> Page:
+    """Return the last `limit` receipts ahead of entry `before` that are wanted."""
+    found: list[tuple[int, Receipt]] = []
+    first, end = before, max(1, before - MAX_SCAN)
+    while first > end and len(found) < limit:
+        start = max(end, first - PAGE)
+        for seq, body in reversed(await journal.read(start, first - start)):
+            first = seq
+            receipt = wanted.pick(body)
+            if receipt is not None:
+                found.append((seq, receipt))
+                if len(found) == limit:
+                    break
+    return Page(receipts=found[::-1], first=first, last=before - 1)

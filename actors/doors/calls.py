@@ -1,0 +1,152 @@
+"""The data plane: a request to call a tool becomes a governed call, and its receipt becomes the answer.
+
+Bare ASGI, because HTTP costs more than governance. Whoever is authenticated and names a tool gets a record and a
+receipt, whatever else is wrong with the request. A client that leaves is not missed: its call goes on in the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+import attrs
+import trio
+
+from actors.bearer import BearerKey, BearerKeys
+from actors.doors.credentials import authenticate, check_tenant
+from actors.doors.envelope import Asked, read_envelope, unframed
+from actors.doors.heading import Heading, heading_of
+from actors.doors.problem import Problem, overloaded, stopped
+from actors.doors.told import Told, tell, tell_problem, tell_verdict
+from actors.kernel import Kernel
+from actors.mailbox import KernelStopped, Overloaded
+from helm.config import Config
+from helm.contracts.call import CallContext, Source, ToolCall
+from helm.contracts.errors import Invalid
+from helm.guardian.intake import Caller, admit, admit_malformed
+
+EXECUTE = "/v1/tools/execute"
+EVALUATE = "/api/v1/evaluate"
+
+BODY_S = 20.0
+"""How long a body may take to arrive: whoever is slower holds a connection for nothing (T4)."""
+
+MAX_PIECES = 16_384
+"""Pieces a body may arrive in: a megabyte in chunks of one byte is an attack on the loop (T4)."""
+
+HTTP = Source(door="http", transport="http/1.1")
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Gone(Exception):
+    """The client left before it had asked anything."""
+
+
+@attrs.define(eq=False)
+class CallsDoor:
+    """An ASGI application for the two routes on which a tool is named."""
+
+    kernel: Kernel
+    config: Config
+    keys: BearerKeys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        heading = heading_of(scope["headers"])
+        try:
+            told = await self._answer(scope, heading, receive)
+        except Problem as problem:
+            told = tell_problem(problem, heading)
+        except Gone:
+            return
+        await send({"type": "http.response.start", "status": told.status, "headers": told.headers})
+        await send({"type": "http.response.body", "body": told.body})
+
+    async def _answer(self, scope: Scope, heading: Heading, receive: Receive) -> Told:
+        if scope["method"] != "POST":
+            raise Problem(status=405, detail="a tool is called with POST", headers=(("allow", "POST"),))
+        heading.check()
+        key = authenticate(self.keys, heading.text(b"authorization"))
+        check_tenant(key)
+        limit = self.config.max_body_bytes
+        check_framing(heading, limit)
+        raw = await read_body(receive, limit)
+        call = self._admit(key, read_envelope(raw, heading, limit), raw)
+        decide_only = scope["path"] == EVALUATE
+        answer = await self._govern(call, decide_only=decide_only)
+        return tell_verdict(answer, heading) if decide_only else tell(answer, heading)
+
+    def _admit(self, key: BearerKey, asked: Asked, raw: bytes) -> ToolCall:
+        """Return the frozen call; what are no arguments stays the whole body, as it came."""
+        context = CallContext(
+            credential_hash=key.credential_hash, claimed_principal=asked.claimed_principal, labels=asked.labels
+        )
+        caller = Caller(
+            tenant=key.tenant,
+            principal=key.principal,
+            session_id=asked.session_id or self._session_of(key),
+            source=HTTP,
+            context=context,
+        )
+        try:
+            if asked.malformed:
+                return admit_malformed(caller, asked.tool, raw, asked.malformed, asked.terms)
+            call = admit(caller, asked.tool, asked.arguments, asked.terms)
+            if call.malformed and type(asked.arguments) is not bytes:  # too large or too deep to be written again
+                return admit_malformed(caller, asked.tool, raw, call.malformed, asked.terms)
+        except Invalid as problem:
+            raise unframed(problem) from problem
+        return call
+
+    def _session_of(self, key: BearerKey) -> str:
+        """Name the session of a caller who names none: its credential's own, a new one before the old one ages."""
+        span_ms = self.config.session_max_age_s * 1000
+        return f"auto-{key.credential_hash[7:23]}-{self.kernel.parts.clock.now_ms() // span_ms}"
+
+    async def _govern(self, call: ToolCall, *, decide_only: bool) -> Any:
+        try:
+            return await self.kernel.govern(call, decide_only=decide_only)
+        except Overloaded as problem:
+            raise overloaded(str(problem)) from problem
+        except KernelStopped as problem:
+            raise stopped(unknown=problem.unknown) from problem
+
+
+def check_framing(heading: Heading, limit: int) -> None:
+    """Raise Problem for a body that will not be read: of another type, compressed, or too long."""
+    if heading.get(b"content-encoding") not in (b"", b"identity"):
+        detail = "a compressed body is not read: what is hashed must be what was sent"
+        raise Problem(status=415, detail=detail, place="content-encoding")
+    media_type, _, parameters = heading.text(b"content-type").lower().partition(";")
+    if media_type.strip() != "application/json" or parameters.strip() not in ("", "charset=utf-8", 'charset="utf-8"'):
+        raise Problem(status=415, detail="the body must be application/json", place="content-type")
+    declared = heading.get(b"content-length")
+    if declared and (len(declared) > 15 or int(declared) > limit):
+        raise too_large(limit)
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """Return the body. Raises Problem for one too long, in too many pieces or too slow, Gone where nobody is left."""
+    pieces: list[bytes] = []
+    left = limit
+    with trio.move_on_after(BODY_S):
+        while len(pieces) < MAX_PIECES:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise Gone
+            piece = message["body"]
+            left -= len(piece)
+            if left < 0:
+                raise too_large(limit)
+            pieces.append(piece)
+            if not message["more_body"]:
+                return b"".join(pieces)
+        raise Problem(status=413, detail=f"the body came in more than {MAX_PIECES} pieces")
+    raise Problem(status=408, detail=f"the body took longer than {BODY_S:g} s", headers=(("connection", "close"),))
+
+
+def too_large(limit: int) -> Problem:
+    return Problem(status=413, detail=f"the body is longer than {limit} bytes")
