@@ -59,7 +59,7 @@ ADMIN: Final = "admin"
 DIRECTORIES: Final = ("keys", "files", "files/public", "files/private")
 SAMPLES: Final[Mapping[str, str]] = {
     "files/public/readme.txt": "The starter policy lets agents read what stands in this directory.\n",
-    "files/private/salaries.txt": "No agent may read this: the starter policy stops at files/public.\n",
+    "files/private/salaries.txt": "No agent reads this unless a human agrees: the starter policy asks one.\n",
 }
 
 

@@ -64,9 +64,8 @@ def libraries() -> Finding:
     except PackageNotFoundError as problem:
         return Finding("libraries", "fail", f"{problem.name} is not installed", "pip install -e .")
     if odd:
-        return Finding(
-            "libraries", "warn", "; ".join(odd), "install on constraints.txt: these versions were never tested"
-        )
+        hint = "install on constraints.txt: these versions were never tested"
+        return Finding("libraries", "warn", "; ".join(odd), hint)
     return Finding("libraries", "ok", f"{len(pins)}, each exactly the version that was tested")
 
 

@@ -39,9 +39,7 @@ def check(file: Path, data_dir: Path, as_json: bool) -> None:
             {**summary(compiled), "signature": signed, "tools": [tool_body(rule) for rule in compiled.tools.values()]}
         )
         return
-    show.fields(
-        [*((name.replace("_", " "), str(value)) for name, value in summary(compiled).items()), ("signature", signed)]
-    )
+    show.fields([*told(summary(compiled)), ("signature", signed)])
     click.echo()
     heads = ("tool", "effect", "tier", "through", "goes to", "asks a human")
     show.table(heads, [tuple(tool_body(rule).values()) for rule in compiled.tools.values()])
@@ -80,12 +78,17 @@ def sign(file: Path, data_dir: Path, as_json: bool) -> None:
     check_succession(active_policy(place), compiled)
     signature = sign_policy(compiled, place.policy_key())
     write_signature(file, signature)
-    told = {**summary(compiled), "signed_by": signature.key_id, "signature": str(signature_path(file))}
+    body = {**summary(compiled), "signed_by": signature.key_id, "signature": str(signature_path(file))}
     if as_json:
-        show.as_object(told)
+        show.as_object(body)
     else:
-        show.fields((name.replace("_", " "), str(value)) for name, value in told.items())
+        show.fields(told(body))
     show.note("Put it in force: kill -HUP the gateway that serves it, or start one.")
+
+
+def told(body: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return an object's members for people."""
+    return [(name.replace("_", " "), str(value)) for name, value in body.items()]
 
 
 @attrs.frozen

@@ -98,10 +98,11 @@ class JournalReceipts:
             seen = journal.head()
             while True:
                 page = journal.page(seen + 1, PAGE)
-                for seen, body in page:
+                for seq, body in page:
                     receipt = receipt_in(body)
                     if receipt is not None and wanted.admits(receipt):
                         yield receipt
+                    seen = seq
                 if not page:
                     time.sleep(POLL_S)
 

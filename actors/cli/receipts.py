@@ -143,22 +143,23 @@ def verify(data_dir: Path, log_id: str, as_json: bool) -> None:
 
 
 def verify_journal(path: Path, log_id: str) -> dict[str, Any]:
-    """Read and verify every entry of a journal; return how much that was. Raises Invalid naming the first that fails."""
+    """Verify every entry of a journal and return what it is. Raises Invalid naming the first that fails."""
     from actors.recovery import read_entry
     from actors.stores.glance import glance
     from helm.evidence.refold import Refold
 
-    state, count, seq = Refold(log_id), 0, 0
+    state, count, done = Refold(log_id), 0, 0
     with glance(path) as journal, bar("verifying") as shown:
         head = journal.head()
-        while seq < head:
-            for seq, body in journal.page(seq + 1, min(PAGE, head - seq)):
+        while done < head:
+            for seq, body in journal.page(done + 1, min(PAGE, head - done)):
                 taken = state.take(read_entry(body, seq), f"journal entry {seq}")
                 count += taken.receipt is not None
-            shown.move(seq, head)
+                done = seq
+            shown.move(done, head)
     return {
         "log_id": log_id,
-        "entries": seq,
+        "entries": done,
         "receipts": count,
         "sessions": len(state.chains.links),
         "open_intents": len(state.open_intents),

@@ -98,10 +98,9 @@ class Server:
             connection.request(method, path, body=body, headers={**given, **headers})
             yield connection.getresponse()
         except (OSError, HTTPException) as problem:
+            why = str(problem) or type(problem).__name__
             hint = "is `helm serve` running there?"
-            raise Failed(
-                f"no answer from {self.url}: {problem or type(problem).__name__}", hint, "NO_ANSWER"
-            ) from problem
+            raise Failed(f"no answer from {self.url}: {why}", hint, "NO_ANSWER") from problem
         finally:
             connection.close()
 

@@ -1,0 +1,82 @@
+"""helm verify: believe an evidence pack, or say which check refuses it. It opens no socket and asks no kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from actors.cli import show
+from actors.cli.failure import REFUSED
+from helm.contracts.errors import Invalid
+from helm.evidence.report import Outcome, Report
+from helm.evidence.trust_root import TrustRoot
+from helm.evidence.verify import verify_pack
+
+
+@click.command()
+@click.argument("pack", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--log-id", default="", help="The log that you were told of: sha256: and 64 digits.")
+@click.option("--genesis-key", default="", help="The public key of the log's first event, 64 digits.")
+@click.option("--execution-key", default="", help="The one public key that may have signed receipts, 64 digits.")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Trust the genesis of this data directory: your own log."
+)
+@show.json_option
+def verify(pack: Path, log_id: str, genesis_key: str, execution_key: str, data_dir: Path | None, as_json: bool) -> int:
+    """Verify PACK against a trust root that you bring: never one that the pack brings.
+
+    Exit 0 only when every check was made and held.
+    """
+    own = log_of(data_dir) if data_dir is not None else ""
+    if own and log_id not in ("", own):
+        raise click.UsageError(f"--log-id is not the log of {data_dir}: which one do you trust?")
+    if not (own or log_id or genesis_key or execution_key):
+        raise click.UsageError("a pack cannot vouch for itself: give --log-id, a key, or --data-dir for your own log")
+    root = TrustRoot(log_id=own or log_id, genesis_key=genesis_key, execution_key=execution_key)
+    report = verify_pack(read_pack(pack), root)
+    if as_json:
+        show.as_object(report.body())
+    else:
+        tell(report)
+    return 0 if report.authenticated else REFUSED
+
+
+def log_of(data_dir: Path) -> str:
+    """Return the log that a data directory pins, without opening it. Raises Invalid."""
+    from actors.installation import GENESIS_FILE, read_genesis
+
+    log_id, _ = read_genesis(data_dir / GENESIS_FILE)
+    show.note(f"trusting the genesis of {data_dir}: {log_id}")
+    return log_id
+
+
+def read_pack(pack: Path) -> bytes:
+    """Return the bytes of a pack. Raises Invalid."""
+    try:
+        return pack.read_bytes()
+    except OSError as problem:
+        raise Invalid(f"cannot be read: {problem.strerror}", str(pack), "name a pack that is there") from problem
+
+
+def tell(report: Report) -> None:
+    """Write each check by number and name, then the whole."""
+    failed = report.failed
+    for outcome in report.outcomes:
+        reached = failed is None or outcome.number <= failed.number
+        click.echo(line(outcome, "ok" if outcome.ok else "fail" if reached else "note"))
+    if failed is not None:
+        click.echo(click.style(f"\nNOT AUTHENTICATED by check {failed.number}, {failed.name}", fg="red", bold=True))
+        click.echo("Believe nothing in it.")
+        return
+    about = report.subject
+    click.echo(click.style("\nAUTHENTICATED", fg="green", bold=True))
+    rest = f"{about.open_intents} open, {about.redacted} redacted"
+    click.echo(f"{about.receipts} receipts of session {about.session_id} of {about.tenant}, {rest}")
+    click.echo(f"log {about.log_id}")
+
+
+def line(outcome: Outcome, state: str) -> str:
+    """Return one check as a line: what it makes sure of, or why it does not hold."""
+    mark = show.marked(state.ljust(4) if state != "note" else "-   ", *show.STATES[state])
+    return f"{outcome.number:2d} {mark}  {outcome.name:<10} {outcome.detail or outcome.promise}"
