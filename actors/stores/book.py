@@ -24,18 +24,22 @@ INSERT = "INSERT INTO journal(seq, body) SELECT ?1 + rowid, value FROM carray(?2
 """One statement, one step, one transaction for a whole batch: each step hands the interpreter's lock over and
 fights to get it back. The numbers are given, not found: a row that stands already fails the batch."""
 
-CHECKPOINT_PAGES = 1024
-"""16 MiB of write-ahead log between two checkpoints: their cost is spread over some 8,000 rows."""
+CHECKPOINT_PAGES = 128
+"""2 MiB of log between two checkpoints. A checkpoint costs the same per row at any size; so small a one is over
+while the loop makes the next batch, and the log stays a short file that is written over and over."""
+
+LOG_BYTES_KEPT = 16 * 1024 * 1024
+"""What a long log, left by a slow reader, is cut back to."""
 
 BUSY_MS = 10_000
 """How long the start waits for another process to end its read, before it refuses."""
 
 TUNING = f"""
-    PRAGMA synchronous = FULL;
+    PRAGMA synchronous = FULL;  -- with fullfsync: a commit is on the disk, not in the drive's cache
     PRAGMA fullfsync = ON;
     PRAGMA checkpoint_fullfsync = ON;
     PRAGMA wal_autocheckpoint = 0;
-    PRAGMA journal_size_limit = {2 * CHECKPOINT_PAGES * PAGE_BYTES};
+    PRAGMA journal_size_limit = {LOG_BYTES_KEPT};
     PRAGMA mmap_size = 0;
     PRAGMA cell_size_check = ON;
     PRAGMA trusted_schema = OFF;
@@ -76,7 +80,7 @@ class Book:
         """What is due between two batches: empty the log, look at the disk. Raises apsw.Error, OSError."""
         if self._log_pages >= CHECKPOINT_PAGES:
             self._log_pages = 0  # a reader in the way costs one more round of log
-            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            run(self.connection, "PRAGMA wal_checkpoint(PASSIVE)")
         if self.ground.is_due():
             self.look()
 
@@ -108,9 +112,15 @@ def opened(place: Place) -> Iterator[Book]:
 
 
 def connect(place: Place) -> apsw.Connection:
+    log = place.path.with_name(place.path.name + "-wal")
     try:
         # Made here, not by SQLite: arguments of calls are for the eyes of the journal's owner.
-        os.close(os.open(place.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(place.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        is_empty = os.fstat(descriptor).st_size == 0
+        os.close(descriptor)
+        if is_empty and log.exists():  # SQLite would delete it, and the last rows of a journal with it
+            hint = "put the journal back beside it"
+            raise Invalid("the log of a journal that is gone", str(log), hint)
         return apsw.Connection(str(place.path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=place.vfs or None)
     except (OSError, apsw.Error) as error:
         raise Invalid(f"the journal cannot be opened: {error}", str(place.path)) from error
@@ -139,17 +149,17 @@ def make_ready(connection: apsw.Connection, where: str) -> None:
     if one(connection, "PRAGMA journal_mode = WAL") != "wal":
         hint = "keep the data directory on a local disk"
         raise Invalid("no write-ahead log on this file system", where, hint)
-    connection.execute(TUNING)
-    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
+    run(connection, TUNING)
+    [(busy, _, _)] = run(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
     if busy:
         raise Invalid("the log of the last run cannot be folded in", where, "end whatever reads this journal")
 
 
 def create(connection: apsw.Connection) -> None:
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    run(connection, f"PRAGMA page_size = {PAGE_BYTES}")
     with connection:
-        connection.execute(SCHEMA)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}")
+        run(connection, SCHEMA)
+        run(connection, f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}")
 
 
 def check_mark(connection: apsw.Connection, where: str) -> None:
@@ -159,7 +169,7 @@ def check_mark(connection: apsw.Connection, where: str) -> None:
     found = one(connection, "PRAGMA user_version")
     if found != FORMAT:
         raise Invalid(f"a journal of format {found}", where, f"this HELM reads and writes format {FORMAT}")
-    if connection.execute("SELECT sql FROM sqlite_schema").get != SCHEMA:
+    if run(connection, "SELECT sql FROM sqlite_schema") != [(SCHEMA,)]:
         raise Invalid("the journal's tables were changed", where, "restore the journal from a copy")
 
 
@@ -180,4 +190,10 @@ def head_of(connection: apsw.Connection, where: str) -> int:
 
 def one(connection: apsw.Connection, sql: str) -> Any:
     """Return the single value of a statement."""
-    return connection.execute(sql).get
+    [(value,)] = run(connection, sql)
+    return value
+
+
+def run(connection: apsw.Connection, sql: str) -> list[tuple[Any, ...]]:
+    """Run every statement, to its end: an answer that nobody reads would stop the ones behind it."""
+    return connection.execute(sql).fetchall()

@@ -39,7 +39,6 @@ class Errand:
 
     async def wait(self, patience_s: float = PATIENCE_S) -> None:
         """Return when it is done. A task that is cancelled here leaves the thread at its work."""
-        await trio.lowlevel.checkpoint_if_cancelled()
         if not self._is_done_within(patience_s):
             event = trio.Event()
             self._bells.append((trio.lowlevel.current_trio_token(), event))

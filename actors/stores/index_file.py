@@ -93,7 +93,7 @@ def connect(path: Path, log_id: str) -> IndexFile:
         meta = dict(rows)
         if meta["log_id"] != log_id:
             raise LookupError("the index of another journal")
-        writing.execute(TUNING)
+        writing.execute(TUNING).fetchall()
         reading = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         return IndexFile(writing, reading, meta["watermark"])
     except BaseException:

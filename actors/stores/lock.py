@@ -22,8 +22,7 @@ def take(path: Path) -> int:
         raise Invalid(f"the lock file cannot be opened: {error.strerror}", str(path)) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid():<20}\n".encode(), 0)  # in place: a full disk has room for it
     except OSError as error:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
         os.close(descriptor)

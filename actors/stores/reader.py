@@ -1,4 +1,7 @@
-"""Pages of committed rows, read in a worker thread by a connection that cannot write."""
+"""Pages of committed rows, read in a worker thread by a connection that cannot write.
+
+It needs no lock: whoever only looks at a journal, while its kernel runs or does not, reads through this too.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import apsw
 import attrs
 import trio
 
-from actors.stores.book import BUSY_MS, Place
+from actors.stores.book import BUSY_MS, Place, check_mark, run
 
 SELECT = "SELECT seq, body FROM journal WHERE seq >= ?1 ORDER BY seq LIMIT ?2"
 TUNING = "PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF"
@@ -24,10 +27,8 @@ class Reader:
     _turn: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
 
     async def read(self, first: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return at most `limit` rows from number `first` on. A cancelled task leaves the thread to it."""
-        return await trio.to_thread.run_sync(
-            self._read, first, limit, abandon_on_cancel=True, limiter=self._turn
-        )
+        """Return at most `limit` rows from `first` on. Raises apsw.Error; Invalid for what is no journal."""
+        return await trio.to_thread.run_sync(self._read, first, limit, abandon_on_cancel=True, limiter=self._turn)
 
     async def aclose(self) -> None:
         """Close after the read that is under way. Idempotent."""
@@ -45,7 +46,12 @@ class Reader:
         flags = apsw.SQLITE_OPEN_READONLY
         connection = apsw.Connection(str(self.place.path), flags=flags, vfs=self.place.vfs or None)
         connection.set_busy_timeout(BUSY_MS)
-        connection.execute(TUNING)
+        try:
+            run(connection, TUNING)
+            check_mark(connection, str(self.place.path))
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _close(self) -> None:

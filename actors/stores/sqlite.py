@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apsw
 import attrs
+import trio
 
 from actors.stores.book import Place
 from actors.stores.port import JournalFailed
@@ -54,6 +55,7 @@ class SqliteJournal:
         """Make the rows durable and return the number of the first. Raises JournalFailed."""
         if not rows:
             raise Broken("an empty batch has no first row")
+        await trio.lowlevel.checkpoint_if_cancelled()  # the last moment at which "not written" is certain
         batch = Batch(rows=tuple(rows))
         self._writer.append(batch)
         if not self._writer.failure:  # else the thread may have ended before it could see the batch

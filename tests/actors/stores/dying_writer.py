@@ -1,0 +1,47 @@
+"""A process that makes writers for test_kill: a line in asks for one, its process id and acknowledgements come out.
+
+It forks, because a kill is cheap then, and a new interpreter is not.
+"""
+
+import hashlib
+import os
+import random
+import sys
+from pathlib import Path
+
+import trio
+
+from actors.stores.sqlite import SqliteJournal
+
+
+def batch_from(first: int, size: int) -> list[bytes]:
+    """Rows that tell where they belong, and whether they are whole: number, place in the batch, filling, digest."""
+    rows = []
+    for place in range(size):
+        head = b"%d %d %d " % (first + place, place, size)
+        body = head.ljust(200 + 37 * (first % 61), b".")
+        rows.append(body + hashlib.sha256(body).digest())
+    return rows
+
+
+async def write_until_killed(path: Path, seed: int) -> None:
+    sizes = random.Random(seed)
+    journal = await SqliteJournal.open(path, free_space_reserve=0)
+    while True:
+        rows = batch_from(journal.head + 1, sizes.choice((1, 2, 16, 64)))
+        await journal.append(rows)
+        print(journal.head, flush=True)
+
+
+def main() -> None:
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            trio.run(write_until_killed, Path(sys.argv[1]), int(line))
+        print(f"pid {child}", flush=True)
+        os.waitpid(child, 0)
+        print("dead", flush=True)
+
+
+if __name__ == "__main__":
+    main()

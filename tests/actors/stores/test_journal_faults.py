@@ -1,0 +1,174 @@
+"""A disk that fails, fills, hangs or disappears ends the journal, and never the loop."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import trio
+
+from actors.stores.port import JournalFailed
+from actors.stores.sqlite import SqliteJournal
+from helm.contracts.errors import Invalid
+from tests.actors.stores.disk import Disk
+from tests.actors.stores.journals import journal_at, rows_of
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "journal.db"
+
+
+@pytest.fixture(autouse=True)
+def directory(path: Path) -> None:
+    path.parent.mkdir()
+
+
+async def _append_until_it_fails(journal: SqliteJournal, row: bytes) -> int:
+    """Return the number of the last row that was acknowledged."""
+    acknowledged = journal.head
+    with trio.fail_after(30):
+        while True:
+            try:
+                acknowledged = await journal.append([row])
+            except JournalFailed:
+                return acknowledged
+
+
+async def test_a_failed_sync_is_terminal_even_on_a_disk_that_recovers(path: Path) -> None:
+    disk = Disk()
+    async with journal_at(path, vfs=disk.name) as journal:
+        await journal.append([b"a"])
+        disk.sync_fails = True
+        with pytest.raises(JournalFailed):
+            await journal.append([b"unknown"])
+        disk.sync_fails = False
+        syncs = disk.syncs
+        with pytest.raises(JournalFailed):
+            await journal.append([b"never"])
+        assert (journal.head, disk.syncs) == (1, syncs)
+        assert await journal.read(1, 9) == [(1, b"a")]
+
+
+async def test_what_a_failed_sync_left_is_settled_by_the_next_process(path: Path) -> None:
+    disk = Disk()
+    async with journal_at(path, vfs=disk.name) as journal:
+        await journal.append([b"a"])
+        disk.sync_fails = True
+        with pytest.raises(JournalFailed):
+            await journal.append([b"unknown"])
+    async with journal_at(path) as journal:
+        found = await rows_of(journal)
+        assert found in ([b"a"], [b"a", b"unknown"])
+        assert await journal.append([b"b"]) == len(found) + 1
+    async with journal_at(path) as journal:
+        assert await rows_of(journal) == [*found, b"b"]
+
+
+async def test_everyone_who_waits_hears_of_the_failure(path: Path) -> None:
+    disk = Disk()
+    heard: list[bytes] = []
+
+    async def append(row: bytes) -> None:
+        try:
+            await journal.append([row])
+        except JournalFailed:
+            heard.append(row)
+
+    async with journal_at(path, vfs=disk.name) as journal:
+        disk.hang()
+        async with trio.open_nursery() as nursery:
+            for row in (b"a", b"b", b"c"):
+                nursery.start_soon(append, row)
+            await trio.to_thread.run_sync(disk.asked_to_sync.wait)
+            disk.sync_fails = True
+            disk.let_go()
+        assert sorted(heard) == [b"a", b"b", b"c"]
+
+
+async def test_a_full_disk_loses_no_acknowledged_row(path: Path) -> None:
+    disk = Disk()
+    async with journal_at(path, vfs=disk.name) as journal:
+        await journal.append([b"a", b"b"])
+        disk.is_full = True
+        assert await _append_until_it_fails(journal, b"c") == 2
+    async with journal_at(path) as journal:
+        assert (await rows_of(journal))[:2] == [b"a", b"b"]
+
+
+async def test_a_quota_that_is_used_up_loses_no_acknowledged_row(path: Path) -> None:
+    async with journal_at(path, max_bytes=1 << 19) as journal:
+        acknowledged = await _append_until_it_fails(journal, b"x" * 5000)
+        assert acknowledged > 50
+    async with journal_at(path) as journal:
+        assert await rows_of(journal) == [b"x" * 5000] * acknowledged
+
+
+async def test_a_directory_that_vanishes_ends_the_journal(path: Path) -> None:
+    async with journal_at(path) as journal:
+        await journal.append([b"a"])
+        shutil.rmtree(path.parent)
+        await _append_until_it_fails(journal, b"b")
+
+
+async def test_a_journal_put_in_the_place_of_ours_ends_the_journal(path: Path) -> None:
+    async with journal_at(path) as journal:
+        await journal.append([b"a"])
+        copy = path.with_name("copy")
+        shutil.copy(path, copy)
+        copy.replace(path)
+        await _append_until_it_fails(journal, b"b")
+
+
+async def test_a_hung_disk_does_not_freeze_the_loop(path: Path) -> None:
+    disk = Disk()
+    async with journal_at(path, vfs=disk.name) as journal, trio.open_nursery() as nursery:
+        disk.hang()
+        nursery.start_soon(journal.append, [b"a"])
+        await trio.to_thread.run_sync(disk.asked_to_sync.wait)
+        with trio.fail_after(5):
+            for _ in range(1000):
+                await trio.lowlevel.checkpoint()
+        assert journal.head == 0
+        disk.let_go()
+
+
+async def test_an_abandoned_append_is_neither_lost_nor_in_the_way(path: Path) -> None:
+    disk = Disk()
+    async with journal_at(path, vfs=disk.name) as journal:
+        disk.hang()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(journal.append, [b"abandoned"])
+            await trio.to_thread.run_sync(disk.asked_to_sync.wait)
+            nursery.cancel_scope.cancel()
+        disk.let_go()
+        assert await journal.append([b"next"]) == 2
+        assert await rows_of(journal) == [b"abandoned", b"next"]
+
+
+async def test_a_task_that_is_cancelled_already_writes_nothing(path: Path) -> None:
+    async with journal_at(path) as journal:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await journal.append([b"a"])
+        assert scope.cancelled_caught
+        assert await journal.append([b"b"]) == 1
+
+
+async def test_a_hung_writer_keeps_the_lock_after_closing_was_given_up(path: Path) -> None:
+    disk = Disk()
+    journal = await SqliteJournal.open(path, free_space_reserve=0, vfs=disk.name)
+    disk.hang()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.append, [b"a"])
+        await trio.to_thread.run_sync(disk.asked_to_sync.wait)
+        nursery.cancel_scope.cancel()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await journal.aclose()
+    assert scope.cancelled_caught
+    with pytest.raises(Invalid, match="another kernel"):
+        await SqliteJournal.open(path, free_space_reserve=0)
+    disk.let_go()
+    await journal.aclose()
+    async with journal_at(path) as journal:
+        assert await rows_of(journal) == [b"a"]
