@@ -7,9 +7,7 @@ from typing import Any, Final
 from tests.gates.source import Source, imports_of, is_within
 from tests.gates.tcb_rules import Allowance
 
-TABLE: Final[dict[str, Any]] = tomllib.loads(
-    Path(__file__).with_name("allowlist.toml").read_text(encoding="utf-8")
-)
+TABLE: Final[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("allowlist.toml").read_text(encoding="utf-8"))
 BASE: Final[dict[str, dict[str, list[str]]]] = TABLE["base"]
 DECISIONS: Final[dict[str, str]] = TABLE["decisions"]
 LOADS: Final[set[str]] = {name for names in TABLE["loads"].values() for name in names}
@@ -39,9 +37,7 @@ def unused(row: dict[str, list[str]], sources: list[Source]) -> list[str]:
         entry
         for entry in entries
         if not any(
-            is_within(item.module, entry)
-            or is_within(item.target, entry)
-            or f"{item.module}:{item.name}" == entry
+            is_within(item.module, entry) or is_within(item.target, entry) or f"{item.module}:{item.name}" == entry
             for item in imported
         )
     ]

@@ -36,9 +36,7 @@ def findings_in(source: Source, doors: Doors) -> Iterator[Finding]:
         library = item.module.partition(".")[0]
         if is_loader(item):
             yield from _loads(source, item, doors)
-        elif not (
-            library in HOUSE or library in sys.stdlib_module_names or doors.admits(source.name, library)
-        ):
+        elif not (library in HOUSE or library in sys.stdlib_module_names or doors.admits(source.name, library)):
             door = ", ".join(doors.one_door.get(library, ("(none)",)))
             yield Finding(module=source.name, line=item.line, what=f"imports {library} past its door {door}")
 

@@ -30,11 +30,9 @@ NAMES: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("eval", "exec", "compile", "__import__"), "runs or loads code"),
         **dict.fromkeys(("open", "input", "print", "breakpoint", "exit", "quit"), "touches the world"),
         **dict.fromkeys(("hash", "id"), "differs from process to process"),
-        **dict.fromkeys(
-            ("globals", "locals", "vars", "dir", "__builtins__", "__loader__", "__spec__"), "is reflection"
-        ),
     }
 )
+NAMESPACES: Final = frozenset({"globals", "locals", "vars", "dir", "__builtins__", "__loader__", "__spec__"})
 BY_NAME: Final = frozenset({"getattr", "setattr", "delattr", "hasattr"})
 DUNDERS: Final = frozenset({"__init__", "__name__", "__cause__", "__notes__"})
 HOOKS: Final = frozenset({"__getattr__", "__getattribute__", "__setattr__", "__delattr__", "__del__"})
@@ -216,6 +214,12 @@ def _clock_call(node: ast.Call, method: str) -> Findings:
 # 7. Reflection
 
 
+def _namespaces(source: Source, _: Allowance) -> Findings:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Name) and node.id in NAMESPACES:
+            yield node.lineno, f"{node.id} is reflection"
+
+
 def _computed_names(source: Source, _: Allowance) -> Findings:
     calls = {id(node.func): node for node in ast.walk(source.tree) if isinstance(node, ast.Call)}
     for node in ast.walk(source.tree):
@@ -279,6 +283,6 @@ def _state(source: Source, _: Allowance) -> Findings:
 
 
 Rule = Callable[[Source, Allowance], Findings]
-REFLECTION: Final[tuple[Rule, ...]] = (_computed_names, _dunders, _computed_shapes)
+REFLECTION: Final[tuple[Rule, ...]] = (_namespaces, _computed_names, _dunders, _computed_shapes)
 PURE: Final[tuple[Rule, ...]] = (_imports, _reached_modules, _waiting, _names, _clock, _state)
 TRUSTED: Final[tuple[Rule, ...]] = (*PURE, *REFLECTION)

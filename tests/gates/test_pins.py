@@ -13,9 +13,7 @@ from packaging.utils import canonicalize_name
 from tests.gates.source import ROOT
 
 EXACT: Final = re.compile(r"[A-Za-z0-9._-]+(?:\[[a-z,]+\])?==[0-9][0-9a-z.]*(?:\s*;.*)?")
-PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
-    "project"
-]
+PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DIRECT: Final[list[str]] = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
 
 

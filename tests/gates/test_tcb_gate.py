@@ -36,9 +36,7 @@ POISONS: Final = {
     "a library's inside": "from os import path",
     "an import in a function": "def judge():\n    import socket",
     "an import in a dead branch": "if False:\n    import socket",
-    "an import for the type checker only": (
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import trio"
-    ),
+    "an import for the type checker only": ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import trio"),
     "an import after try": "try:\n    import orjson\nexcept ImportError:\n    import json",
     "a star": "from enum import *",
     "a sibling": "from helm.executor import permit",
@@ -146,9 +144,7 @@ CLEAN: Final = {
     "a submodule by its full name": "import collections.abc\ncollections.abc.Mapping",
     "one listed name": "from types import MappingProxyType",
     "the time as a field": "def f(world):\n    return world.now + call.world.now",
-    "a zone that is named": (
-        "from datetime import UTC, datetime\ndatetime.fromtimestamp(0, tz=UTC).astimezone(UTC)"
-    ),
+    "a zone that is named": ("from datetime import UTC, datetime\ndatetime.fromtimestamp(0, tz=UTC).astimezone(UTC)"),
     "getattr with a written name": "getattr(x, 'verdict', None)",
     "the name of a type": "type(error).__name__",
     "a parent's constructor": "class A(B):\n    def __init__(self):\n        super().__init__()",
@@ -217,9 +213,7 @@ def test_the_trusted_base_is_pure(package: str) -> None:
 def test_the_rest_of_helm_is_pure() -> None:
     allowance = allowance_outside_the_base()
     findings = [
-        str(finding)
-        for source in _sources_outside_the_base()
-        for finding in findings_in(source, allowance, PURE)
+        str(finding) for source in _sources_outside_the_base() for finding in findings_in(source, allowance, PURE)
     ]
     assert findings == []
 
@@ -251,9 +245,7 @@ def test_an_idle_allowance_is_seen() -> None:
     assert unused(row, [source]) == ["re", "cel"]
 
 
-@pytest.mark.parametrize(
-    "library", sorted({e.split(".")[0] for r in BASE.values() for e in r["third_party"]})
-)
+@pytest.mark.parametrize("library", sorted({e.split(".")[0] for r in BASE.values() for e in r["third_party"]}))
 def test_every_library_in_the_base_was_decided(library: str) -> None:
     assert f"`{library}`" in (ROOT / DECISIONS[library]).read_text(encoding="utf-8")
 

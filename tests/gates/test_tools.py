@@ -55,9 +55,7 @@ def _run(*command: str, text: str = "") -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(("path", "code", "text"), LINTED.values(), ids=LINTED)
 def test_ruff_refuses(path: str, code: str, text: str) -> None:
-    result = _run(
-        "ruff", "check", "--no-cache", "--output-format=concise", "--stdin-filename", path, "-", text=text
-    )
+    result = _run("ruff", "check", "--no-cache", "--output-format=concise", "--stdin-filename", path, "-", text=text)
     assert result.returncode == 1
     assert f" {code} " in result.stdout
 

@@ -63,7 +63,5 @@ def test_the_gate_lets_in(line: str) -> None:
 
 def test_no_text_carries_a_forbidden_word() -> None:
     texts = list(texts_of())
-    assert {Path("README.md"), Path("pyproject.toml"), Path("tests/gates/test_words.py")} <= dict(
-        texts
-    ).keys()
+    assert {Path("README.md"), Path("pyproject.toml"), Path("tests/gates/test_words.py")} <= dict(texts).keys()
     assert _findings(iter(texts)) == []
