@@ -1,0 +1,1 @@
+"""Doors parse, submit and render; they decide nothing."""

@@ -1,0 +1,1 @@
+"""The journal's port and the disks behind it."""

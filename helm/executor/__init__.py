@@ -1,0 +1,1 @@
+"""The last lock between a decision and the world."""

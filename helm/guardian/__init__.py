@@ -1,0 +1,1 @@
+"""The judge: one call and one frozen world in, one decision out."""

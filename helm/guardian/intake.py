@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from base64 import urlsafe_b64encode
 
@@ -12,7 +11,7 @@ from helm.contracts.call import EMBEDDED, NO_CONTEXT, CallContext, Source, ToolC
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import canonical, parse_canonical, reread
-from helm.crypto.hashing import sha256
+from helm.crypto.hashing import digest, sha256
 
 MAX_NAME = 256
 """Longest name of a session, tenant, principal, tool, key or approval: they stand in every record (T4)."""
@@ -128,4 +127,4 @@ def check_name(name: JSONValue, where: str) -> None:
 
 def _s256(verifier: str) -> str:
     """Return the S256 challenge of a PKCE verifier (RFC 7636 section 4.2)."""
-    return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return urlsafe_b64encode(digest(verifier.encode())).rstrip(b"=").decode()

@@ -1,0 +1,1 @@
+"""Receipts: what each outcome owes, and how one links to the next."""

@@ -1,0 +1,1 @@
+"""The sandbox: what a guest may touch, spend and answer."""
