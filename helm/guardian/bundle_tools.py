@@ -16,6 +16,7 @@ from helm.guardian.bundle_rules import read_patterns
 from helm.guardian.bundle_table import Table
 from helm.guardian.bundle_times import read_velocity, read_windows
 from helm.guardian.cel import Program
+from helm.guardian.cel_grammar import together
 from helm.guardian.connection import Connection
 from helm.guardian.glob import names_of
 from helm.guardian.policy import ApprovalRule, Requirement, ToolRule
@@ -63,6 +64,7 @@ def read_tool(name: str, table: Table, connections: Mapping[str, Connection]) ->
         windows=tuple(read_windows(table)),
         velocity=read_velocity(table),
         requirements=requirements,
+        requirement_needs=together(requirement.program.needs for requirement in requirements),
         requirement_set_hash=hash_in(domains.REQUIREMENTS, canonical(set_of(requirements))),
         approval=read_approval(table),
         free_text=read_free_text(table, inputs.document),

@@ -56,7 +56,7 @@ class Program:
 
     source: str
     needs: Needs = attrs.field(repr=False)
-    _run: Callable[[dict[str, Any]], Any] = attrs.field(repr=False)
+    _run: Callable[[cel.Context], Any] = attrs.field(repr=False)
 
     @classmethod
     def compile(cls, source: str, where: str) -> Program:
@@ -69,22 +69,35 @@ class Program:
 
     def holds(self, variables: Mapping[str, Any]) -> bool:
         """Tell whether the expression is true of `variables`. Raises CelError unless it is true or false."""
+        return self.holds_of(converted(self.needs, variables))
+
+    def holds_of(self, facts: cel.Context) -> bool:
+        """Tell whether the expression is true of what was converted for it and others. Raises CelError."""
         try:
-            answer = self._run(self.handed(variables))
+            answer = self._run(facts)
         except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as problem:
             raise CelError(said(problem)) from problem
         if answer is True or answer is False:
             return bool(answer)
         raise CelError(f"the expression gives a {type(answer).__name__}, neither true nor false")
 
-    def handed(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the expression looks at, and of the arguments only those: the rest costs nothing."""
-        handed = {name: variables[name] for name in self.needs.variables}
-        arguments, members = handed.get("args"), self.needs.members
-        if type(arguments) is dict and members is not None:
-            handed["args"] = {name: arguments[name] for name in members if name in arguments}
-        check_size(handed)
-        return handed
+
+def converted(needs: Needs, variables: Mapping[str, Any]) -> cel.Context:
+    """Return the variables as the engine takes them, which is most of the cost of asking it. Raises CelError."""
+    try:
+        return cel.Context(variables=handed(needs, variables))
+    except (LookupError, ValueError) as problem:
+        raise CelError(said(problem)) from problem
+
+
+def handed(needs: Needs, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is looked at, and of the arguments only those: the rest costs nothing. Raises CelError."""
+    given = {name: variables[name] for name in needs.variables}
+    arguments, members = given.get("args"), needs.members
+    if type(arguments) is dict and members is not None:
+        given["args"] = {name: arguments[name] for name in members if name in arguments}
+    check_size(given)
+    return given
 
 
 def parsed(source: str, where: str) -> cel.Program:
@@ -114,9 +127,9 @@ def check_references(program: cel.Program, needs: Needs, where: str) -> None:
         raise Invalid(f"CEL refers to {shown(min(unknown))}", where, "write it in another way")
 
 
-def check_size(handed: dict[str, Any]) -> None:
+def check_size(given: dict[str, Any]) -> None:
     """Raise CelError for more values than an expression may be made to go through."""
-    values, level = 0, [value for value in handed.values() if type(value) in (dict, list)]
+    values, level = 0, [value for value in given.values() if type(value) in (dict, list)]
     while level:
         level = [child for value in level for child in held(value)]
         values += len(level)

@@ -12,6 +12,7 @@ import attrs
 
 from helm.contracts.schema import Schema
 from helm.guardian.cel import Program
+from helm.guardian.cel_grammar import Needs
 from helm.guardian.connection import Connection
 from helm.guardian.destination import Pattern
 from helm.guardian.glob import Names
@@ -93,6 +94,8 @@ class ToolRule:
     """Empty: at any hour."""
     velocity: VelocityRule | None
     requirements: tuple[Requirement, ...]
+    requirement_needs: Needs
+    """What all of them look at, so that it is converted once for all."""
     requirement_set_hash: str
     approval: ApprovalRule | None
     free_text: frozenset[str]
@@ -172,17 +175,16 @@ class Budget:
 
         A principal's name means something only within its tenant, so that no tenant spends what is another's.
         """
-        match self.subject:
-            case SubjectKind.ALL:
-                return self.id
-            case SubjectKind.TENANT:
-                return self.id if tenant == self.subject_name else ""
-            case SubjectKind.TOOL:
-                return self.id if tool == self.subject_name else ""
-            case SubjectKind.PRINCIPAL if principal != self.subject_name:
-                return ""
-            case SubjectKind.PRINCIPAL | SubjectKind.EACH_PRINCIPAL:
-                return f"{self.id}/{tenant} {principal}"  # no name holds a blank
+        subject = self.subject
+        if subject is SubjectKind.ALL:
+            return self.id
+        if subject is SubjectKind.TENANT:
+            return self.id if tenant == self.subject_name else ""
+        if subject is SubjectKind.TOOL:
+            return self.id if tool == self.subject_name else ""
+        if subject is SubjectKind.PRINCIPAL and principal != self.subject_name:
+            return ""
+        return f"{self.id}/{tenant} {principal}"  # no name holds a blank
 
 
 @attrs.frozen(kw_only=True, eq=False)

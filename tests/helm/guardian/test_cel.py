@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helm.contracts.errors import Invalid
-from helm.guardian.cel import MAX_VALUES, CelError, Program
-from helm.guardian.cel_grammar import MAX_CHARS
+from helm.guardian.cel import MAX_VALUES, CelError, Program, converted, handed
+from helm.guardian.cel_grammar import MAX_CHARS, together
 from tests.vectors import folder
 
 FACTS: dict[str, Any] = {
@@ -268,7 +268,7 @@ def test_a_pattern_that_would_only_fail_during_a_call_is_refused_at_load(pattern
 def test_only_what_an_expression_names_is_handed_to_it() -> None:
     program = Program.compile("args.cents < 5 && has(args.path) && args['urgent'] && tool != ''", "requires")
     arguments = FACTS["args"]
-    assert program.handed(FACTS) == {
+    assert handed(program.needs, FACTS) == {
         "args": {name: arguments[name] for name in ("cents", "path", "urgent")},
         "tool": "files.read",
     }
@@ -279,7 +279,22 @@ def test_only_what_an_expression_names_is_handed_to_it() -> None:
     ["args == {}", "'x' in args", "size(args) == 1", "args.all(k, true)", "args[tool] == 1", "[args] == []"],
 )
 def test_arguments_that_are_looked_at_as_a_whole_are_handed_over_whole(source: str) -> None:
-    assert Program.compile(source, "requires").handed(FACTS)["args"] == FACTS["args"]
+    assert handed(Program.compile(source, "requires").needs, FACTS)["args"] == FACTS["args"]
+
+
+def test_several_expressions_may_share_what_was_converted_once() -> None:
+    sources = ("args.cents < 300", "args.path != ''", "tool == 'files.read'", "has(args.missing)")
+    programs = [Program.compile(source, "requires") for source in sources]
+    facts = converted(together(program.needs for program in programs), FACTS)
+    assert [program.holds_of(facts) for program in programs] == [True, True, True, False]
+    assert together([]).variables == frozenset() and together([]).members == frozenset()
+    whole = together([programs[0].needs, Program.compile("size(args) > 1", "requires").needs])
+    assert handed(whole, FACTS)["args"] == FACTS["args"]
+
+
+def test_a_variable_that_nobody_gave_is_an_error() -> None:
+    with pytest.raises(CelError):
+        Program.compile("tool == ''", "requires").holds({})
 
 
 def test_what_an_expression_does_not_name_may_be_of_any_size() -> None:
@@ -347,12 +362,8 @@ def test_no_text_gets_more_than_yes_no_or_a_refusal(words: list[str]) -> None:
 
 
 JSON = st.recursive(
-    st.one_of(
-        st.none(), st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1), st.floats(allow_nan=False), st.text()
-    ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=4), inner, max_size=4)
-    ),
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1), st.floats(allow_nan=False), st.text()),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=4), inner, max_size=4)),
     max_leaves=10,
 )
 CONDITIONS = [

@@ -43,9 +43,11 @@ def test_the_starter_takes_the_answers_of_the_files_connector(starter: Policy) -
     listing.check({"path": "public", "entries": entries})
 
 
-def test_the_starter_asks_a_human_before_money_moves(starter: Policy) -> None:
-    refund = starter.tools["payments.refund"]
-    assert refund.approval is not None and refund.approval.required and refund.irreversible
+def test_the_starter_asks_a_human_before_private_files_are_read(starter: Policy) -> None:
+    private = starter.tools["files.read_private"]
+    assert private.approval is not None and private.approval.required
+    assert may(starter, "files.read_private", {"path": "private/salaries.txt"})
+    assert not may(starter, "files.read_private", {"path": "private/../../etc/passwd"})
 
 
 def test_no_starter_tool_is_above_its_ceilings(starter: Policy) -> None:
