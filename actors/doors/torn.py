@@ -21,6 +21,7 @@ MAX_TOKENS = 100_000
 MAX_NAME_BYTES = 2048
 """Longest string that is read as a name: 256 characters, each of them escaped."""
 
+
 @attrs.frozen
 class Named:
     """What a torn body says of itself. A tool that it names twice is none."""

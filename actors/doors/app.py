@@ -1,0 +1,131 @@
+"""The control plane: which path leads to which route, and how everything that goes wrong there is told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+from quart import Response, g, request
+from quart_trio import QuartTrio
+
+from actors.bearer import BearerKeys
+from actors.doors import desk
+from actors.doors.approvals import ApprovalRoutes
+from actors.doors.desk import Desk, answer, problem_answer
+from actors.doors.heading import SECURITY, heading_of
+from actors.doors.operators import OperatorRoutes
+from actors.doors.problem import Problem, overloaded, stopped
+from actors.doors.receipts import ReceiptRoutes
+from actors.doors.sessions import SESSIONS, SessionRoutes
+from actors.kernel import Kernel
+from actors.mailbox import KernelStopped, Overloaded
+from actors.stores.index import IndexFailed
+from actors.stores.port import JournalFailed
+from helm import __version__
+
+API: Final = "/api/v1"
+
+SAID: Final = {
+    HTTPStatus.BAD_REQUEST: "the request cannot be understood",
+    HTTPStatus.NOT_FOUND: "nothing is here",
+    HTTPStatus.METHOD_NOT_ALLOWED: "not with this method",
+    HTTPStatus.REQUEST_TIMEOUT: "the body took too long",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"the body is longer than {desk.MAX_BODY_BYTES} bytes",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "HELM failed to answer; its log says why",
+}
+"""What a refusal of the framework's own means here."""
+
+Route = Callable[..., Awaitable[Response]]
+
+
+def control_plane(kernel: Kernel, keys: BearerKeys) -> QuartTrio:
+    """Return the application. It starts no task of its own: whatever runs longer than a request lives in the kernel."""
+    app = QuartTrio("helm", static_folder=None, template_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=desk.MAX_BODY_BYTES, BODY_TIMEOUT=desk.BODY_S, PROPAGATE_EXCEPTIONS=False)
+    app.after_request(dressed)
+    tell_refusals(app)
+    for rule, methods in routes(kernel, Desk(keys)).items():
+        for method, route in methods.items():
+            app.add_url_rule(rule, f"{method} {rule}", route, methods=[method], provide_automatic_options=False)
+    return app
+
+
+def routes(kernel: Kernel, at: Desk) -> dict[str, dict[str, Route]]:
+    """Return every route of the control plane."""
+    state, receipts, sessions = StateRoutes(kernel), ReceiptRoutes(kernel, at), SessionRoutes(kernel, at)
+    operators, approvals = OperatorRoutes(kernel, at), ApprovalRoutes(kernel, at)
+    return {
+        "/healthz": {"GET": state.alive},
+        "/readyz": {"GET": state.ready},
+        "/version": {"GET": state.version},
+        f"{API}/receipts": {"GET": receipts.browse},
+        f"{API}/receipts/tail": {"GET": receipts.follow},
+        f"{API}/receipts/<receipt_id>": {"GET": receipts.show},
+        f"{API}/boundary/records/<record_id>": {"GET": receipts.record},
+        f"{API}/approvals": {"GET": approvals.browse},
+        f"{API}/approvals/<approval_id>": {"GET": approvals.show},
+        SESSIONS: {"POST": sessions.open},
+        f"{SESSIONS}/<session_id>": {"GET": sessions.show, "DELETE": sessions.close},
+        f"{API}/freeze": {"GET": operators.stops, "POST": operators.freeze},
+        f"{API}/connectors": {"GET": operators.connectors},
+        f"{API}/connectors/<name>/resume": {"POST": operators.resume},
+    }
+
+
+class StateRoutes:
+    """What anyone may know: that the process lives, whether it decides, and what it is."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+
+    async def alive(self) -> Response:
+        """Answer while the process can answer at all."""
+        return answer({"status": "alive"})
+
+    async def ready(self) -> Response:
+        """Answer 200 while calls are judged, 503 otherwise."""
+        self.kernel.check_running()
+        if self.kernel.parts.journal.low_space:
+            raise overloaded("the journal's disk is nearly full: no call is judged")
+        return answer({"status": "ready"})
+
+    async def version(self) -> Response:
+        """Answer with the program's name and version."""
+        return answer({"name": "helm", "version": __version__})
+
+
+def tell_refusals(app: QuartTrio) -> None:
+    """Have everything that can go wrong told as problem+json, and nothing that is only ours to know."""
+
+    async def told(problem: Problem) -> Response:
+        return problem_answer(problem)
+
+    async def told_by_http(problem: Any) -> Response:
+        headers = [(name.lower(), value) for name, value in problem.get_headers() if name.lower() == "allow"]
+        return problem_answer(Problem(status=problem.code, detail=SAID[problem.code], headers=headers))
+
+    async def told_of_stop(problem: KernelStopped) -> Response:
+        return problem_answer(stopped(unknown=problem.unknown))
+
+    async def told_of_failure(_: Exception) -> Response:
+        return problem_answer(stopped(unknown=False))
+
+    async def told_of_overload(problem: Overloaded) -> Response:
+        return problem_answer(overloaded(str(problem)))
+
+    app.register_error_handler(Problem, told)
+    for status in SAID:
+        app.register_error_handler(status, told_by_http)
+    app.register_error_handler(KernelStopped, told_of_stop)
+    app.register_error_handler(Overloaded, told_of_overload)
+    app.register_error_handler(JournalFailed, told_of_failure)
+    app.register_error_handler(IndexFailed, told_of_failure)
+
+
+async def dressed(response: Response) -> Response:
+    """Return the answer with the headers that every answer carries."""
+    found = g.heading if "heading" in g else heading_of(request.scope["headers"])
+    for name, value in (*SECURITY, *found.echoed()):
+        response.headers[name.decode()] = value.decode()
+    return response

@@ -1,0 +1,64 @@
+"""A stream of receipts as they become durable: server-sent events, each with the number to go on from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import attrs
+import trio
+
+from actors.doors.browsing import Wanted, receipts_after
+from actors.doors.problem import overloaded
+from actors.kernel import Kernel
+from helm.crypto.canonical import record_bytes
+
+MAX_TAILS = 16
+"""Streams at once: each looks at every entry that is written (T4)."""
+
+LONGEST_S = 600.0
+"""After this a stream ends, and its reader asks again with the number of the last event it saw."""
+
+POLL_S = 0.25
+"""How often the journal's head is looked at."""
+
+QUIET_S = 15.0
+"""After so long without an event a comment is sent: a client that has left is noticed by it."""
+
+PAGE = 64
+
+
+@attrs.define(eq=False)
+class Tails:
+    """The open streams."""
+
+    kernel: Kernel
+    open: int = 0
+
+    def follow(self, wanted: Wanted, after: int) -> AsyncGenerator[bytes, None]:
+        """Return the events behind entry `after`. Raises Problem where too many streams are open."""
+        if self.open >= MAX_TAILS:
+            raise overloaded(f"{MAX_TAILS} streams are open already")
+        return self._events(wanted, after)
+
+    async def _events(self, wanted: Wanted, after: int) -> AsyncGenerator[bytes, None]:
+        self.open += 1
+        try:
+            ends_at = trio.current_time() + LONGEST_S
+            yield b": receipts\n\n"
+            while trio.current_time() < ends_at and not self.kernel.stopping:
+                page = await receipts_after(self.kernel.parts.journal, wanted, after, PAGE)
+                after = page.last
+                for seq, receipt in page.receipts:
+                    yield b"id: %d\nevent: receipt\ndata: %b\n\n" % (seq, record_bytes(receipt))
+                if not page.receipts and not await self._news(after):
+                    yield b"id: %d\n\n: quiet\n\n" % after
+        finally:
+            self.open -= 1
+
+    async def _news(self, after: int) -> bool:
+        """Wait until something is written behind entry `after`, or for as long as a stream may be quiet."""
+        with trio.move_on_after(QUIET_S):
+            while self.kernel.parts.journal.head <= after and not self.kernel.stopping:  # noqa: ASYNC110 - rings no bell
+                await trio.sleep(POLL_S)
+            return True
+        return False
