@@ -219,9 +219,7 @@ def anchored(schemas: Mapping[str, JSONValue], where: str) -> dict[str, str]:
     return anchors
 
 
-def target(
-    reference: JSONValue, schemas: Mapping[str, JSONValue], anchors: Mapping[str, str], where: str
-) -> str:
+def target(reference: JSONValue, schemas: Mapping[str, JSONValue], anchors: Mapping[str, str], where: str) -> str:
     """Return the pointer of the schema that a reference leads to. Raises Invalid."""
     if type(reference) is not str or not reference.startswith("#"):
         hint = "nothing is fetched: copy the schema under $defs and refer to #/$defs/NAME"

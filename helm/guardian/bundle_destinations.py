@@ -60,9 +60,7 @@ def read_destination(table: Table) -> DestinationRule | None:
         raise Invalid(refused.reason, below.at("fixed")) from refused
 
 
-def agreed(
-    rule: DestinationRule | None, connection: HttpConnection, operation: str, where: str
-) -> DestinationRule:
+def agreed(rule: DestinationRule | None, connection: HttpConnection, operation: str, where: str) -> DestinationRule:
     """Return where the operation goes; a tool that says where must say the same. Raises Invalid."""
     argument = connection.operations[operation].url_argument
     goes = DestinationRule(fixed=connection.origin, argument=argument)

@@ -250,9 +250,7 @@ def test_a_catastrophic_pattern_is_no_catastrophe(pattern: str) -> None:
         Schema.compile({"pattern": pattern}, "schema").check("a" * 100_000 + "!")
 
 
-@pytest.mark.parametrize(
-    "draft", ["http://json-schema.org/draft-07/schema#", "https://example.com/mine", 7, None]
-)
+@pytest.mark.parametrize("draft", ["http://json-schema.org/draft-07/schema#", "https://example.com/mine", 7, None])
 def test_another_draft_is_not_read_as_this_one(draft: Any) -> None:
     assert refusal({"$schema": draft}).where == "tools.pay.input#/$schema"
 

@@ -66,9 +66,7 @@ def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-SCHEMAS = st.recursive(
-    st.one_of(st.booleans(), st.fixed_dictionaries({}, optional=FLAT)), nested, max_leaves=6
-)
+SCHEMAS = st.recursive(st.one_of(st.booleans(), st.fixed_dictionaries({}, optional=FLAT)), nested, max_leaves=6)
 
 
 @st.composite
