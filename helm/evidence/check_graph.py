@@ -7,19 +7,17 @@ from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import KeyPurpose
 from helm.evidence import manifest
-from helm.evidence.layout import FRONTIER, MANIFEST, NODES, SNAPSHOT, record_path, trust_path
+from helm.evidence.control import check_event
+from helm.evidence.layout import FRONTIER, MANIFEST, NODES, REFUSAL, SNAPSHOT, record_path, trust_path
 from helm.evidence.lines import read_json, read_lines
 from helm.evidence.part import Part, check_shape, is_bare
 from helm.evidence.policies import activation, stated_by
-from helm.evidence.reading import Reading
+from helm.evidence.reading import CHANGED, Reading
 from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession
 from helm.proofgraph.graph import NO_SESSION, Graph
 from helm.proofgraph.node import NodeKind
 from helm.trust.event import from_payload, log_id_of
 from helm.trust.registry import fold
-
-REFUSAL = "REFUSAL"
-EDITED = "the pack was not made from one log"
 
 
 def check_nodes(reading: Reading) -> None:
@@ -32,9 +30,9 @@ def check_nodes(reading: Reading) -> None:
         payload = payload_of(line, reading.members, where)
         reading.nodes.append(part.take(line, payload, where))
     if part.session not in part.graph.heads or part.graph.lamport != cover.lamport:
-        raise Invalid("the last node, or every node of the session, is missing", NODES, EDITED)
+        raise Invalid("the last node, or every node of the session, is missing", NODES, CHANGED)
     if part.frontier.keys() != part.relied_on:
-        raise Invalid("names nodes that no node of the pack stands on", FRONTIER, EDITED)
+        raise Invalid("names nodes that no node of the pack stands on", FRONTIER, CHANGED)
 
 
 def read_frontier(members: dict[str, bytes]) -> dict[str, int]:
@@ -42,9 +40,9 @@ def read_frontier(members: dict[str, bytes]) -> dict[str, int]:
     body = read_json(members.get(FRONTIER, b""), FRONTIER)
     nodes = body.get("nodes")
     if [*body] != ["nodes"] or type(nodes) is not dict:
-        raise Invalid("is not the list of the nodes outside", FRONTIER, EDITED)
+        raise Invalid("is not the list of the nodes outside", FRONTIER, CHANGED)
     if not all(type(lamport) is int for lamport in nodes.values()):
-        raise Invalid("a clock is not a whole number", FRONTIER, EDITED)
+        raise Invalid("a clock is not a whole number", FRONTIER, CHANGED)
     return nodes
 
 
@@ -57,7 +55,7 @@ def payload_of(line: dict[str, JSONValue], members: dict[str, bytes], where: str
     else:
         payload = line["payload"]
     if is_bare(line) != stands_apart(line["kind"], payload):
-        raise Invalid("its payload does not stand where a payload of its kind stands", where, EDITED)
+        raise Invalid("its payload does not stand where a payload of its kind stands", where, CHANGED)
     return payload
 
 
@@ -75,7 +73,7 @@ def check_genesis(reading: Reading) -> None:
         if node.kind == NodeKind.TRUST_EVENT
     ]
     if reading.nodes[0].kind != NodeKind.TRUST_EVENT:
-        raise Invalid("the log does not begin with a trust event", NODES, EDITED)
+        raise Invalid("the log does not begin with a trust event", NODES, CHANGED)
     first, root = reading.events[0][0], reading.root
     reading.log_id = log_id_of(first)
     hint = "this is another log's pack, or the pin is another log's"
@@ -91,7 +89,7 @@ def check_trust(reading: Reading) -> None:
     """Trust events are signed by who may sign them, and the snapshot is what comes of them."""
     reading.registry = fold(reading.events, reading.log_id)
     if reading.members.get(SNAPSHOT) != record_bytes(reading.registry.snapshot()):
-        raise Invalid("the snapshot of the keys is not what their events come to", SNAPSHOT, EDITED)
+        raise Invalid("the snapshot of the keys is not what their events come to", SNAPSHOT, CHANGED)
 
 
 def check_signed_manifest(reading: Reading) -> None:
@@ -100,25 +98,20 @@ def check_signed_manifest(reading: Reading) -> None:
 
 
 def check_control(reading: Reading) -> None:
-    """Kernels started in order, and every freeze is signed and in sequence."""
+    """Every event says what its kind says, kernels started in order, freezes are signed and in sequence."""
     for node in reading.nodes:
         if node.kind != NodeKind.ATTESTATION or node.payload.get("type") == REFUSAL:
             continue
-        match node.payload.get("type"), node.session == NO_SESSION:
-            case "KERNEL_STARTED", True:
+        match check_event(node.payload, in_session=node.session != NO_SESSION, where=node.where):
+            case "KERNEL_STARTED":
                 reading.control.start(node.payload, node.where)
                 reading.epochs.append((node.lamport, reading.control.kernel_epoch))
-            case "FREEZE", True:
+            case "FREEZE":
                 reading.control.freeze(node.payload, reading.registry, node.lamport, node.where)
-            case "POLICY_ACTIVATED", True:
-                reading.activations.append((node, activation(node.payload, node.where)))
-            case ("CONNECTOR_RESUMED" | "APPROVALS_EXPIRED", True) | (
-                "SESSION_OPENED" | "SESSION_CLOSED",
-                False,
-            ):
-                pass  # what they change is the guardian's business: nothing in them can be checked
-            case kind, _:
-                raise Invalid(f"an event of unknown type {kind!r}", node.where, "a newer HELM wrote this log")
+            case "POLICY_ACTIVATED":
+                reading.activations.append((node, activation(node.payload)))
+            case _:
+                pass  # what the others change is the guardian's memory: there is nothing in them to check
 
 
 def check_policies(reading: Reading) -> None:
@@ -131,5 +124,5 @@ def check_policies(reading: Reading) -> None:
             check_signature(stated, signature, key.hex)
             check_succession(active, signature)
         except Refused as problem:
-            raise Invalid(problem.reason, node.where, EDITED) from problem
+            raise Invalid(problem.reason, node.where, CHANGED) from problem
         active = signature

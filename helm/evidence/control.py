@@ -1,6 +1,10 @@
-"""The events of the kernel's own that a reader can check: starts in order, freezes signed and in sequence."""
+"""The events of the kernel's own: which there are, what each says, and which of it a reader can check."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 import attrs
 
@@ -11,6 +15,47 @@ from helm.guardian.freezes import FreezeCommand, Freezes, check_command
 from helm.trust.registry import Registry
 from helm.wire import structure
 
+OF_LOG: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
+    {
+        "APPROVALS_EXPIRED": {"approval_ids": list, "expired_at_ms": int, "type": str},
+        "CONNECTOR_RESUMED": {"connector": str, "reason": str, "resumed_at_ms": int, "type": str},
+        "FREEZE": {"command": dict, "signature": str, "type": str},
+        "KERNEL_STARTED": {"fingerprint": str, "kernel_epoch": int, "started_at_ms": int, "type": str},
+        "POLICY_ACTIVATED": {
+            "activated_at_ms": int,
+            "epoch": int,
+            "key_id": str,
+            "p0_ceiling_hash": str,
+            "policy_hash": str,
+            "scope": str,
+            "signature": str,
+            "type": str,
+        },
+    }
+)
+"""Events of the control chain, and the members of each, in canonical order."""
+
+OF_SESSION: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
+    {
+        "SESSION_CLOSED": {"closed_at_ms": int, "type": str},
+        "SESSION_OPENED": {"opened_at_ms": int, "type": str},
+    }
+)
+"""Events of one session."""
+
+
+def check_event(payload: dict[str, JSONValue], *, in_session: bool, where: str) -> str:
+    """Return the type of an event that says exactly what its type says. Raises Invalid."""
+    kind = payload.get("type")
+    members = (OF_SESSION if in_session else OF_LOG).get(kind) if type(kind) is str else None
+    if members is None:
+        raise Invalid(f"an event of unknown type {kind!r}", where, "a newer HELM wrote this log: use it")
+    if [*payload] != [*members] or [*map(type, payload.values())] != [*members.values()]:
+        raise Invalid(f"does not say what a {kind} event says", where, "it was edited")
+    if not all(type(approval_id) is str for approval_id in payload.get("approval_ids", ())):
+        raise Invalid("an approval_id is not a text", where, "it was edited")
+    return str(kind)
+
 
 @attrs.define
 class Control:
@@ -20,20 +65,17 @@ class Control:
     kernel_epoch: int = 0
 
     def start(self, payload: dict[str, JSONValue], where: str) -> None:
-        """Take a kernel's start. Raises Invalid unless its epoch is the next: it fences earlier ones out."""
-        kernel_epoch = payload.get("kernel_epoch")
-        if type(kernel_epoch) is not int or kernel_epoch != self.kernel_epoch + 1:
-            what = f"kernel epoch {kernel_epoch!r} follows {self.kernel_epoch}"
+        """Take a kernel's start. Raises Invalid unless its epoch is the next: it fences earlier kernels out."""
+        if payload["kernel_epoch"] != self.kernel_epoch + 1:
+            what = f"kernel epoch {payload['kernel_epoch']} follows {self.kernel_epoch}"
             raise Invalid(what, where, "two kernels wrote here")
-        self.kernel_epoch = kernel_epoch
+        self.kernel_epoch += 1
 
     def freeze(self, payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> None:
         """Take a freeze or unfreeze. Raises Invalid unless an emergency key signed it, next in sequence."""
-        command = structure(payload.get("command"), FreezeCommand, where)
-        signature = payload.get("signature")
+        command = structure(payload["command"], FreezeCommand, where)
         if registry is None or command.log_id != registry.log_id:
             raise Invalid("the freeze command belongs to another log", where)
-        if type(signature) is not str:
-            raise Invalid("the freeze command is not signed", where)
-        check_command(command, signature, registry.require(command.key_id, KeyPurpose.EMERGENCY, lamport))
+        key = registry.require(command.key_id, KeyPurpose.EMERGENCY, lamport)
+        check_command(command, payload["signature"], key)
         self.freezes.apply(command)

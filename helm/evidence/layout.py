@@ -24,6 +24,9 @@ RECORDS = "records/"
 SCHEMAS = "schemas/"
 TRUST = "trust/"
 
+REFUSAL = "REFUSAL"
+"""The payload type of a call that was not let through. Like an INTENT's, such a payload stands in `records/`."""
+
 CONTENT_TYPES = MappingProxyType(
     {
         "json": "application/json",

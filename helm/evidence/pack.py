@@ -12,7 +12,7 @@ from helm.crypto.canonical import DEEPEST, canonical, record_bytes
 from helm.crypto.ed25519 import Signer
 from helm.crypto.hashing import sha256
 from helm.evidence.archive import Member, write
-from helm.evidence.check_graph import REFUSAL, stands_apart
+from helm.evidence.check_graph import stands_apart
 from helm.evidence.inclusion import inclusion
 from helm.evidence.layout import (
     FRONTIER,
@@ -20,6 +20,7 @@ from helm.evidence.layout import (
     MANIFEST,
     NODES,
     PROOFS,
+    REFUSAL,
     SCRIPT,
     SNAPSHOT,
     facts_path,
@@ -34,7 +35,7 @@ from helm.evidence.manifest import Cover, write_manifest
 from helm.evidence.schemas import PUBLISHED
 from helm.evidence.scripts import KNOWN_SCRIPTS
 from helm.evidence.unseal import unseal_receipt
-from helm.proofgraph.graph import SessionKey
+from helm.proofgraph.graph import NO_SESSION, SessionKey
 from helm.proofgraph.node import NodeKind
 from helm.receipts.chain import SealedReceipt
 from helm.trust.event import from_payload, log_id_of
@@ -51,8 +52,8 @@ Entry = dict[str, JSONValue]
 class PackMaterial:
     """What a pack is made of, verified by nobody yet: whoever makes one verifies it before handing it out.
 
-    `entries` are the log's control entries and those of the session, in the log's order. `outside` are the clocks
-    of nodes that they stand on and that are in neither. `script` is the replay script of this edition.
+    `entries` are at least the log's control entries and those of the session, in the log's order. `outside` are the
+    clocks of nodes that they stand on and that are in neither. `script` is the replay script of this edition.
     """
 
     tenant: str
@@ -89,16 +90,19 @@ def needed(material: PackMaterial) -> list[Entry]:
 
     What the kernel did for others afterwards says nothing about this session; that a key was revoked does.
     """
+    kept: list[Entry] = []
     last, seen = 0, False
-    for number, entry in enumerate(material.entries, 1):
-        if session_of(entry) == material.session:
-            last, seen = number, True
-        elif entry["node"]["kind"] == NodeKind.TRUST_EVENT:
-            last = number
+    for entry in material.entries:
+        key = session_of(entry)
+        if key not in (NO_SESSION, material.session):
+            continue
+        kept.append(entry)
+        if key == material.session or entry["node"]["kind"] == NodeKind.TRUST_EVENT:
+            last, seen = len(kept), seen or key == material.session
     if not seen:
         where = f"session {material.session_id} of {material.tenant}"
         raise Invalid("nothing is known of this session", where, "`helm receipts list` shows the sessions")
-    return [*material.entries[:last]]
+    return kept[:last]
 
 
 def session_of(entry: Entry) -> SessionKey:

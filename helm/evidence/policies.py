@@ -14,7 +14,6 @@ from helm.contracts.form import JSONValue
 from helm.crypto import domains
 from helm.crypto.canonical import canonical, parse
 from helm.crypto.hashing import hash_in
-from helm.evidence.exact import Exact
 from helm.evidence.layout import policy_path
 from helm.guardian.bundle_signature import VERSION, PolicySignature
 
@@ -27,23 +26,6 @@ MAX_DEPTH = 64
 EDITED = "the pack was changed, or made from a log that was"
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class Activated:
-    """The payload of a POLICY_ACTIVATED node."""
-
-    activated_at_ms: int
-    epoch: int
-    key_id: str
-    p0_ceiling_hash: str
-    policy_hash: str
-    scope: str
-    signature: str
-    type: str
-
-
-ACTIVATED = Exact(Activated)
-
-
 @attrs.frozen(kw_only=True)
 class Statement:
     """What a bundle says of itself, as far as a signature over it speaks of that."""
@@ -54,16 +36,15 @@ class Statement:
     p0_ceiling_hash: str
 
 
-def activation(payload: dict[str, JSONValue], where: str) -> PolicySignature:
-    """Return the signature that an activation carries. Raises Invalid."""
-    activated = ACTIVATED.read(payload, where)
+def activation(payload: dict[str, JSONValue]) -> PolicySignature:
+    """Return the signature that a POLICY_ACTIVATED event carries."""
     return PolicySignature(
-        epoch=activated.epoch,
-        key_id=activated.key_id,
-        p0_ceiling_hash=activated.p0_ceiling_hash,
-        policy_hash=activated.policy_hash,
-        scope=activated.scope,
-        signature=activated.signature,
+        epoch=payload["epoch"],
+        key_id=payload["key_id"],
+        p0_ceiling_hash=payload["p0_ceiling_hash"],
+        policy_hash=payload["policy_hash"],
+        scope=payload["scope"],
+        signature=payload["signature"],
         version=VERSION,
     )
 

@@ -12,9 +12,11 @@ from helm.evidence.manifest import Manifest
 from helm.evidence.part import Placed
 from helm.evidence.trust_root import TrustRoot
 from helm.guardian.bundle_signature import PolicySignature
-from helm.receipts.chain import SealedReceipt
+from helm.receipts.chain import SealedReceipt, SessionKey
 from helm.trust.event import TrustEvent
 from helm.trust.registry import Registry
+
+CHANGED = "the pack was changed, or made from a log that was"
 
 
 @attrs.define(kw_only=True)
@@ -67,6 +69,13 @@ class Reading:
     # receipts
     receipts: dict[str, SealedReceipt] = attrs.field(factory=dict, init=False, repr=False)
     """By receipt_hash, in the order of the session's clock."""
+    lamports: dict[str, int] = attrs.field(init=False, repr=False)
+    """The clock of the one node that binds each receipt, by receipt_hash."""
+
+    @property
+    def session(self) -> SessionKey:
+        """The session that the pack is about."""
+        return (self.manifest.cover.tenant, self.manifest.cover.session_id)
 
     @property
     def activated(self) -> dict[tuple[str, int], int]:

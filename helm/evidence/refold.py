@@ -22,18 +22,16 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
-from helm.crypto.domains import KeyPurpose
+from helm.evidence.control import Control, check_event
 from helm.evidence.signed import check_signed
 from helm.evidence.story import check_record, check_story
 from helm.evidence.unseal import unseal_decision, unseal_effect, unseal_receipt, unseal_record
-from helm.guardian.freezes import FreezeCommand, check_command
 from helm.guardian.memory import Active, Memory
-from helm.proofgraph.graph import Fold, Graph
+from helm.proofgraph.graph import NO_SESSION, Fold, Graph
 from helm.proofgraph.node import Node, NodeKind
 from helm.receipts.chain import SealedReceipt, SessionChains
 from helm.trust.event import from_payload
 from helm.trust.registry import Registry
-from helm.wire import structure
 
 SHARD = "0"
 """One machine has one shard."""
@@ -68,12 +66,18 @@ class Refold:
     chains: SessionChains = attrs.field(factory=SessionChains)
     memory: Memory = attrs.field(factory=Memory)
     registry: Registry | None = None
-    kernel_epoch: int = 0
     open_intents: dict[str, OpenIntent] = attrs.field(factory=dict, repr=False)
+    control: Control = attrs.field(init=False)
     _fold: Fold = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._fold = Fold(self.graph)
+        self.control = Control(self.memory.freezes)
+
+    @property
+    def kernel_epoch(self) -> int:
+        """The epoch of the last kernel that started on this log."""
+        return self.control.kernel_epoch
 
     def take(self, entry: dict[str, Any], where: str) -> Taken:
         """Verify the next entry and fold it in; raise Invalid naming `where` and what does not follow."""
@@ -81,6 +85,8 @@ class Refold:
             raise Invalid("is not an entry of a node and what stands beside it", where)
         node = self._fold.take(entry["node"], where)  # 1
         payload, beside = entry["node"]["payload"], entry["beside"]
+        if type(payload) is not dict:
+            raise Invalid("is a node whose payload is no object", where)
         match (node.kind, payload.get("type")):
             case (NodeKind.TRUST_EVENT, "TRUST_EVENT"):
                 self._take_trust_event(payload, node, where)  # 2
@@ -90,8 +96,8 @@ class Refold:
                 return self._take_refusal(payload, beside, node, where)
             case (NodeKind.EFFECT, "EFFECT"):
                 return self._take_effect(payload, beside, node, where)
-            case (NodeKind.ATTESTATION, str() as kind):
-                self._take_control(kind, payload, node, where)
+            case (NodeKind.ATTESTATION, _):
+                self._take_control(payload, node, where)
             case _:
                 raise Invalid(f"a {node.kind} node with a payload of type {payload.get('type')!r}", where)
         return Taken(node=node)
@@ -153,12 +159,12 @@ class Refold:
         self.chains.extend(sealed.content, sealed.signature, where)
         return sealed
 
-    def _take_control(self, kind: str, payload: dict[str, Any], node: Node, where: str) -> None:
+    def _take_control(self, payload: dict[str, Any], node: Node, where: str) -> None:
         memory, session = self.memory, (node.tenant, node.session_id)
         try:
-            match kind:  # 6
+            match check_event(payload, in_session=session != NO_SESSION, where=where):  # 6
                 case "KERNEL_STARTED":
-                    self._start(payload["kernel_epoch"], where)
+                    self.control.start(payload, where)
                 case "POLICY_ACTIVATED":
                     memory.active = Active(
                         scope=payload["scope"], epoch=payload["epoch"], policy_hash=payload["policy_hash"]
@@ -168,29 +174,15 @@ class Refold:
                 case "SESSION_CLOSED":
                     memory.sessions.close(session)
                 case "FREEZE":
-                    self._freeze(payload, node, where)
+                    self.control.freeze(payload, self.registry, node.lamport, where)
                 case "CONNECTOR_RESUMED":
                     del memory.halted[payload["connector"]]
                 case "APPROVALS_EXPIRED":
                     for approval_id in payload["approval_ids"]:
                         memory.approvals.expire(approval_id)
-                case _:
-                    hint = "a newer HELM wrote this log: use it"
-                    raise Invalid(f"an event of unknown type {kind!r}", where, hint)
-        except (KeyError, TypeError) as problem:
-            what = f"the {kind} event misses or names something that is not there: {problem}"
-            raise Invalid(what, where) from problem
-
-    def _start(self, kernel_epoch: int, where: str) -> None:
-        if kernel_epoch != self.kernel_epoch + 1:
-            what = f"kernel epoch {kernel_epoch} follows {self.kernel_epoch}"
-            raise Invalid(what, where, "two kernels wrote here")
-        self.kernel_epoch = kernel_epoch
-
-    def _freeze(self, payload: dict[str, Any], node: Node, where: str) -> None:
-        command = structure(payload["command"], FreezeCommand, where)
-        if self.registry is None or command.log_id != self.log_id:
-            raise Invalid("the freeze command belongs to another log", where)
-        key = self.registry.require(command.key_id, KeyPurpose.EMERGENCY, node.lamport)
-        check_command(command, payload["signature"], key)
-        self.memory.freezes.apply(command)
+                case kind:
+                    raise Invalid(f"nothing is known of a {kind} event", where, "a newer HELM wrote this log: use it")
+        except KeyError as problem:
+            raise Invalid(
+                f"the {payload['type']} event names something that is not there: {problem}", where
+            ) from problem

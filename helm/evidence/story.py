@@ -9,10 +9,13 @@ from __future__ import annotations
 from helm.contracts.decision import Decision
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue, Sealed
+from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import Receipt
 from helm.contracts.record import BoundaryRecord
 from helm.evidence.unseal import intent_hash
 from helm.receipts.policy import ReceiptRefused, check_receipt
+
+CODES = frozenset(map(str, ReasonCode))
 
 HINT = "whoever sealed these did not tell the truth in one of them"
 
@@ -107,6 +110,8 @@ def check_story(
         raise Invalid(f"the receipt's {name} is {said!r} where its decision has {is_so!r}", where, HINT)
     if intent_node == "" and receipt.reason_code != decision.content.reason_code:
         raise Invalid("the receipt refuses for another reason than its decision", where, HINT)
+    if receipt.reason_code not in CODES:
+        raise Invalid(f"the receipt gives a reason that no registry knows: {receipt.reason_code!r}", where, HINT)
     try:
         check_receipt(receipt)
     except ReceiptRefused as problem:

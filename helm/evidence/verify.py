@@ -25,14 +25,6 @@ from collections.abc import Callable
 from typing import Final
 
 from helm.contracts.errors import Invalid
-from helm.evidence.check_calls import (
-    check_chain,
-    check_complete,
-    check_inclusion,
-    check_receipts,
-    check_seals,
-    check_stories,
-)
 from helm.evidence.check_form import check_archive, check_manifest, check_versions
 from helm.evidence.check_graph import (
     check_control,
@@ -42,6 +34,10 @@ from helm.evidence.check_graph import (
     check_signed_manifest,
     check_trust,
 )
+from helm.evidence.check_receipts import check_chain, check_receipts
+from helm.evidence.check_seals import check_seals
+from helm.evidence.check_stories import check_stories
+from helm.evidence.check_whole import check_complete, check_inclusion
 from helm.evidence.reading import Reading
 from helm.evidence.report import Outcome, Report, Subject
 from helm.evidence.trust_root import TrustRoot

@@ -1,0 +1,70 @@
+"""Check the receipts: their names, who signed them, and the chain that they are."""
+
+from __future__ import annotations
+
+from helm.contracts.errors import Invalid
+from helm.contracts.receipt import RECEIPT_VERSION
+from helm.evidence.layout import RECEIPTS, receipt_path
+from helm.evidence.lines import read_json
+from helm.evidence.reading import CHANGED, Reading
+from helm.evidence.signed import check_signed
+from helm.evidence.unseal import unseal_receipt
+from helm.proofgraph.node import NodeKind
+from helm.receipts.chain import SessionChains
+
+
+def check_receipts(reading: Reading) -> None:
+    """Every receipt earns its id, is bound by one node, and signed by a key that counted at that node."""
+    reading.lamports = bound_receipts(reading)
+    for path, raw in reading.members.items():
+        if not path.startswith(RECEIPTS):
+            continue
+        sealed = unseal_receipt(read_json(raw, path), path)
+        if path != receipt_path(sealed.content.lamport_clock, sealed.receipt_id):
+            raise Invalid("does not stand where a receipt of its name and clock stands", path, CHANGED)
+        if sealed.content.version != RECEIPT_VERSION:
+            raise Invalid(f"is of version {sealed.content.version!r}, not {RECEIPT_VERSION}", path, CHANGED)
+        if sealed.receipt_hash not in reading.lamports:
+            raise Invalid("is bound by no node: it is not of this log", path, CHANGED)
+        check_signed(sealed, reading.registry, reading.lamports[sealed.receipt_hash], path)
+        reading.receipts[sealed.receipt_hash] = sealed
+    check_pinned_key(reading)
+
+
+def bound_receipts(reading: Reading) -> dict[str, int]:
+    """Return the lamport of the one node that binds each receipt, by receipt_hash. Raises Invalid."""
+    refusals = [told.node for told in reading.calls if told.node.kind != NodeKind.INTENT]
+    lamports: dict[str, int] = {}
+    for node in (*refusals, *reading.outcomes):
+        receipt_hash = node.payload["receipt_hash"]
+        if type(receipt_hash) is not str or receipt_hash in lamports:
+            raise Invalid("binds a receipt that another node binds", node.where, CHANGED)
+        lamports[receipt_hash] = node.lamport
+    return lamports
+
+
+def check_pinned_key(reading: Reading) -> None:
+    """Raise Invalid where the caller pinned another execution key than signed, or one that signed nothing."""
+    pinned = reading.root.execution_key
+    if not pinned:
+        return
+    if not reading.receipts:
+        raise Invalid("no receipt is there that the pinned key could vouch for", RECEIPTS, "pin the log_id")
+    for sealed in reading.receipts.values():
+        if reading.registry.keys[sealed.content.key_id].public_key.hex != pinned:
+            hint = "ask whoever runs the log whether its key was rotated"
+            raise Invalid(f"receipt {sealed.receipt_id} is not signed by the pinned key", RECEIPTS, hint)
+
+
+def check_chain(reading: Reading) -> None:
+    """The receipts are one dense chain from GENESIS on, each over the signature of the one before it."""
+    chains, before = SessionChains(), 0
+    for receipt_hash, sealed in reading.receipts.items():
+        receipt = sealed.content
+        where = receipt_path(receipt.lamport_clock, sealed.receipt_id)
+        if (receipt.tenant, receipt.session_id) != reading.session:
+            raise Invalid("is a receipt of another session", where, CHANGED)
+        chains.extend(receipt, sealed.signature, where)
+        if reading.lamports[receipt_hash] <= before:
+            raise Invalid("stands before the one it follows in the graph", where, CHANGED)
+        before = reading.lamports[receipt_hash]

@@ -1,0 +1,53 @@
+"""Check that everything sealed about a call hashes to what names it."""
+
+from __future__ import annotations
+
+from helm.contracts.errors import Invalid
+from helm.crypto import domains
+from helm.crypto.hashing import hash_in
+from helm.evidence.layout import REFUSAL, facts_path, record_path
+from helm.evidence.part import Placed
+from helm.evidence.reading import CHANGED, Reading, Told
+from helm.evidence.unseal import unseal_decision, unseal_effect, unseal_record
+from helm.proofgraph.node import NodeKind
+
+INTENT_MEMBERS = ["decision", "effect", "record", "type"]
+REFUSAL_MEMBERS = ["decision", "receipt_hash", "record", "type"]
+EFFECT_MEMBERS = ["intent_node", "reason", "receipt_hash", "type"]
+
+
+def check_seals(reading: Reading) -> None:
+    """Decisions, records, effects and facts hash to what names them."""
+    epochs = iter([*reading.epochs, (reading.manifest.cover.lamport + 1, 0)])
+    epoch, (next_start, next_epoch) = 0, next(epochs)
+    for node in reading.nodes:
+        while node.lamport >= next_start:
+            epoch, (next_start, next_epoch) = next_epoch, next(epochs)
+        if node.kind == NodeKind.EFFECT:
+            check_members(node, EFFECT_MEMBERS, "EFFECT")
+            reading.outcomes.append(node)
+        elif node.kind == NodeKind.INTENT:
+            check_members(node, INTENT_MEMBERS, "INTENT")
+            reading.calls.append(unseal_call(node, epoch, reading.members))
+        elif node.payload.get("type") == REFUSAL:
+            check_members(node, REFUSAL_MEMBERS, REFUSAL)
+            reading.calls.append(unseal_call(node, epoch, reading.members))
+
+
+def check_members(node: Placed, names: list[str], kind: str) -> None:
+    """Raise Invalid unless the payload has exactly the members of its kind."""
+    if [*node.payload] != names or node.payload["type"] != kind:
+        raise Invalid(f"its payload is not that of a {kind}", node.where, CHANGED)
+
+
+def unseal_call(node: Placed, kernel_epoch: int, members: dict[str, bytes]) -> Told:
+    """Return the call of a node. Raises Invalid."""
+    payload, where = node.payload, record_path(node.lamport)
+    decision = unseal_decision(payload["decision"], where)
+    record = unseal_record(payload["record"], where)
+    if node.kind == NodeKind.INTENT:
+        unseal_effect(payload["effect"], decision.content, where)
+    facts = members.get(facts_path(node.lamport))
+    if facts is not None and hash_in(domains.FACTS, facts) != decision.content.facts_hash:
+        raise Invalid("are not the facts that the decision was made by", facts_path(node.lamport), CHANGED)
+    return Told(node=node, decision=decision, record=record, kernel_epoch=kernel_epoch)

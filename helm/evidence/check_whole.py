@@ -1,0 +1,62 @@
+"""Check that nothing is missing from a pack and nothing is spare, and that its tree is over its receipts."""
+
+from __future__ import annotations
+
+from helm.contracts.errors import Invalid
+from helm.evidence.inclusion import inclusion
+from helm.evidence.layout import (
+    FRONTIER,
+    HEAD,
+    MANIFEST,
+    NODES,
+    PROOFS,
+    RECEIPTS,
+    SCHEMAS,
+    SCRIPT,
+    SNAPSHOT,
+    facts_path,
+    policy_path,
+    record_path,
+    trust_path,
+)
+from helm.evidence.reading import CHANGED, Reading
+from helm.proofgraph.node import NodeKind
+
+
+def check_complete(reading: Reading) -> None:
+    """Every call has its receipt or is listed as open, every fact is there or listed, and nothing else is."""
+    cover = reading.manifest.cover
+    for told in reading.calls:
+        if told.outcome is not None and told.receipt is None:
+            raise Invalid("its receipt is not in the pack", record_path(told.node.lamport), CHANGED)
+    open_intents = sorted(told.node.node_hash for told in reading.calls if told.outcome is None)
+    if [*cover.open_intents] != open_intents:
+        raise Invalid("the open intents are not those that the manifest lists", MANIFEST, CHANGED)
+    facts = {facts_path(told.node.lamport) for told in reading.calls}
+    if [*cover.redacted] != sorted(facts - reading.members.keys()):
+        raise Invalid("facts are missing that the manifest does not list as redacted", MANIFEST, CHANGED)
+    spare = reading.members.keys() - expected_paths(reading) - facts
+    if spare:
+        raise Invalid("has no place in this pack", min(spare), CHANGED)
+
+
+def expected_paths(reading: Reading) -> set[str]:
+    """Return every path that the content of this pack gives a reason for, facts aside."""
+    expected = {MANIFEST, NODES, FRONTIER, SNAPSHOT, HEAD, PROOFS, SCRIPT}
+    expected |= {path for path in reading.members if path.startswith((SCHEMAS, RECEIPTS))}
+    expected |= {record_path(told.node.lamport) for told in reading.calls}
+    expected |= {trust_path(node.lamport) for node in reading.nodes if node.kind == NodeKind.TRUST_EVENT}
+    used = {told.decision.content.policy_hash for told in reading.calls}
+    missing = {policy_path(policy_hash) for policy_hash in used if policy_hash} - reading.members.keys()
+    if missing:
+        raise Invalid("the policy that a decision was made under is not there", min(missing), CHANGED)
+    return expected | {policy_path(policy_hash) for policy_hash in used if policy_hash}
+
+
+def check_inclusion(reading: Reading) -> None:
+    """The tree over the receipts has the root that the pack states, and every proof leads to it."""
+    head, proofs = inclusion([*reading.receipts.values()])
+    if reading.members.get(HEAD) != head:
+        raise Invalid("is not the root over the receipts of the pack", HEAD, CHANGED)
+    if reading.members.get(PROOFS) != proofs:
+        raise Invalid("are not the proofs of the receipts of the pack", PROOFS, CHANGED)

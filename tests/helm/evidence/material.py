@@ -1,0 +1,347 @@
+"""A log written with the house's own pure functions: what a kernel would write, without a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+import attrs
+
+from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
+from helm.contracts.receipt import Receipt
+from helm.contracts.verdict import Status, Verdict
+from helm.crypto.canonical import fragment, record_bytes, reread
+from helm.crypto.domains import KeyPurpose
+from helm.crypto.ed25519 import SigningKey
+from helm.crypto.hashing import digest, sha256
+from helm.guardian.bundle import load_toml
+from helm.guardian.bundle_signature import sign_policy
+from helm.guardian.chain import CHAIN
+from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, sign_command
+from helm.guardian.intake import Caller, Terms, admit
+from helm.guardian.judgement import Judgement, intent_payload, refusal_payload
+from helm.guardian.memory import Active, Boot, Memory
+from helm.guardian.policy import Policy
+from helm.proofgraph.graph import Graph
+from helm.proofgraph.node import Draft, Node, NodeKind
+from helm.receipts.chain import SealedReceipt, SessionChains, seal
+from helm.trust.event import (
+    FIRST_PLACE,
+    EventKind,
+    KeyChange,
+    TrustEvent,
+    log_id_of,
+    sign_event,
+    to_payload,
+)
+from helm.trust.registry import Registry
+
+START_MS: Final = 1_800_000_000_000
+FINGERPRINT: Final = sha256(b"this machine")
+TENANT: Final = "acme"
+
+PURPOSES: Final = (
+    KeyPurpose.TRUST_ADMIN,
+    KeyPurpose.EXECUTION,
+    KeyPurpose.POLICY,
+    KeyPurpose.EVIDENCE,
+    KeyPurpose.EMERGENCY,
+)
+
+POLICY: Final = """
+version = "helm.policy/1"
+scope = "tests"
+epoch = {epoch}
+
+[p0]
+max_risk_tier = "T2"
+
+[compliance]
+allowed_data_classes = ["internal"]
+
+[[budgets]]
+id = "per-agent"
+subject = "each-principal"
+tool_call_limit = 100000
+window_s = 3600
+
+[connectors.notes]
+kind = "local"
+
+[tools."notes.read"]
+connector = "notes"
+effect_type = "read"
+risk_tier = "T1"
+principals = ["*"]
+data_classes = ["internal"]
+input = '''
+{{"type": "object", "properties": {{"größe": {{"type": "number"}}, "name": {{"type": "string"}}}},
+  "required": ["name"], "additionalProperties": false}}
+'''
+output = '{{"type": "object"}}'
+[[tools."notes.read".requires]]
+id = "short-names"
+cel = "size(args.name) < 40"
+reason = "a note's name is short"
+
+[tools."notes.send"]
+connector = "notes"
+effect_type = "message"
+risk_tier = "T2"
+principals = ["*"]
+data_classes = ["internal"]
+input = '{{"type": "object"}}'
+output = '{{"type": "object"}}'
+approval = {{ required = true }}
+"""
+
+
+@cache
+def policy_of(epoch: int = 1) -> Policy:
+    """Return a small compiled policy."""
+    return load_toml(POLICY.format(epoch=epoch), "tests policy")
+
+
+def key_of(purpose: KeyPurpose, number: int = 1) -> SigningKey:
+    """Return the key for a purpose: always the same one for the same number."""
+    return SigningKey.from_seed(digest(f"{purpose} {number}".encode()), purpose)
+
+
+def addition(signer: SigningKey) -> KeyChange:
+    return KeyChange(
+        kind=EventKind.KEY_ADDED.value,
+        key_id=signer.key_id,
+        public_key=signer.public_key,
+        purpose=signer.purpose.value,
+        reason="genesis",
+    )
+
+
+@attrs.define
+class Log:
+    """A log that grows by one event per method. `entries` is what its journal holds."""
+
+    number: int = 1
+    """Which installation's: logs of two numbers share no key."""
+    graph: Graph = attrs.field(factory=lambda: Graph("0"))
+    chains: SessionChains = attrs.field(factory=SessionChains)
+    memory: Memory = attrs.field(factory=Memory)
+    rows: list[bytes] = attrs.field(factory=list)
+    log_id: str = ""
+    registry: Registry | None = None
+    pen: SigningKey | None = None
+    epoch: int = 0
+    now_ms: int = START_MS
+    call_seq: int = 0
+
+    @property
+    def entries(self) -> list[dict[str, JSONValue]]:
+        """Return every entry, read afresh."""
+        return [reread(row) for row in self.rows]
+
+    def begin(self) -> Log:
+        """Write the genesis and the first start, and put the policy in force."""
+        admin = key_of(KeyPurpose.TRUST_ADMIN, self.number)
+        self.trust(sign_event(addition(admin), FIRST_PLACE, START_MS, admin))
+        for purpose in PURPOSES[1:]:
+            self.add_key(addition(key_of(purpose, self.number)))
+        self.pen = key_of(KeyPurpose.EXECUTION, self.number)
+        self.start()
+        self.activate(policy_of())
+        return self
+
+    def key(self, purpose: KeyPurpose) -> SigningKey:
+        """Return this log's key for a purpose."""
+        return key_of(purpose, self.number)
+
+    def write(self, draft: Draft, beside: Mapping[str, Any] | None = None) -> Node:
+        """Place a node and keep its entry."""
+        node = self.graph.append(draft)
+        self.rows.append(record_bytes({"beside": dict(beside or {}), "node": fragment(node.json)}))
+        return node
+
+    def attest(self, payload: dict[str, JSONValue], session: str = "", principal: str = "") -> Node:
+        """Write an event of the kernel's own."""
+        tenant = TENANT if session else ""
+        written = record_bytes(payload)
+        draft = Draft(
+            kind=NodeKind.ATTESTATION, payload=written, tenant=tenant, session_id=session, principal=principal
+        )
+        return self.write(draft)
+
+    def trust(self, event: TrustEvent) -> None:
+        """Write a trust event."""
+        node = self.write(Draft(kind=NodeKind.TRUST_EVENT, payload=to_payload(event)))
+        if self.registry is None:
+            self.log_id = log_id_of(event)
+            self.registry = Registry.begin(event, self.log_id, node.lamport)
+        else:
+            self.registry.apply(event, node.lamport)
+
+    def add_key(self, change: KeyChange) -> None:
+        """Change the keys that count."""
+        assert self.registry is not None
+        self.trust(sign_event(change, self.registry.place, START_MS, self.key(KeyPurpose.TRUST_ADMIN)))
+
+    def start(self) -> None:
+        """Start a kernel."""
+        self.epoch += 1
+        self.call_seq = 0
+        self.attest(
+            {
+                "fingerprint": FINGERPRINT,
+                "kernel_epoch": self.epoch,
+                "started_at_ms": START_MS,
+                "type": "KERNEL_STARTED",
+            }
+        )
+
+    def activate(self, policy: Policy) -> None:
+        """Put a policy in force."""
+        signed = sign_policy(policy, self.key(KeyPurpose.POLICY))
+        payload = {
+            "activated_at_ms": START_MS,
+            "epoch": policy.epoch,
+            "key_id": signed.key_id,
+            "p0_ceiling_hash": policy.p0_ceiling_hash,
+            "policy_hash": policy.policy_hash,
+            "scope": policy.scope,
+            "signature": signed.signature,
+            "type": "POLICY_ACTIVATED",
+        }
+        draft = Draft(kind=NodeKind.ATTESTATION, payload=record_bytes(payload))
+        self.write(draft, {"bundle": fragment(policy.document)})
+        self.memory.policy = policy
+        self.memory.active = Active(scope=policy.scope, epoch=policy.epoch, policy_hash=policy.policy_hash)
+
+    def freeze(self, action: str = "freeze") -> None:
+        """Freeze everything, or lift it."""
+        key = self.key(KeyPurpose.EMERGENCY)
+        command = FreezeCommand(
+            action=action,
+            issued_at_ms=START_MS,
+            key_id=key.key_id,
+            log_id=self.log_id,
+            reason="a drill",
+            scope="global",
+            sequence=self.memory.freezes.sequence + 1,
+            target="",
+        )
+        self.memory.freezes.apply(command)
+        body, signature = FREEZE_COMMAND.body(command), sign_command(command, key)
+        self.attest({"command": body, "signature": signature, "type": "FREEZE"})
+
+    def judge(self, session: str, tool: str, arguments: bytes | JSONValue, terms: Terms | None = None) -> Judgement:
+        """Judge one call."""
+        self.call_seq += 1
+        self.now_ms += 7
+        caller = Caller(tenant=TENANT, principal="agent-1", session_id=session)
+        call = admit(caller, tool, arguments, terms or Terms())
+        boot = Boot(fingerprint=FINGERPRINT, kernel_epoch=self.epoch, log_id=self.log_id)
+        world = self.memory.world(
+            call,
+            boot,
+            now_ms=self.now_ms,
+            call_seq=self.call_seq,
+            fingerprint=FINGERPRINT,
+            conflict=False,
+        )
+        judgement = CHAIN.evaluate(call, world)
+        self.memory.note_decision(judgement.decision.content)
+        return judgement
+
+    def intend(self, session: str, arguments: JSONValue, tool: str = "notes.read") -> tuple[Judgement, Node]:
+        """Write the intent of an allowed call."""
+        judgement = self.judge(session, tool, arguments)
+        assert judgement.permit is not None, judgement.decision.content.reason
+        beside = {"facts": fragment(judgement.facts)}
+        return judgement, self.write(self.draft(judgement, NodeKind.INTENT, intent_payload(judgement)), beside)
+
+    def end(self, judgement: Judgement, intent: Node, status: Status = Status.SUCCESS) -> SealedReceipt:
+        """Write the outcome of an intent."""
+        code = ReasonCode.NONE if status is Status.SUCCESS else ReasonCode.ERR_INDETERMINATE
+        output_hash = sha256(b"{}") if status is Status.SUCCESS else ""
+        sealed = self.seal(judgement, status, code, intent.node_hash, output_hash)
+        payload = record_bytes(
+            {
+                "intent_node": intent.node_hash,
+                "reason": "",
+                "receipt_hash": sealed.receipt_hash,
+                "type": "EFFECT",
+            }
+        )
+        draft = attrs.evolve(self.draft(judgement, NodeKind.EFFECT, payload), relies_on=(intent.node_hash,))
+        self.write(draft, {"receipt": fragment(sealed.json)})
+        return sealed
+
+    def call(self, session: str, name: str = "monday") -> SealedReceipt:
+        """Write an allowed call and its success."""
+        judgement, intent = self.intend(session, {"name": name})
+        return self.end(judgement, intent)
+
+    def refuse(self, session: str, tool: str = "no.such", arguments: bytes | JSONValue = b"{}") -> SealedReceipt:
+        """Write a refused call."""
+        judgement = self.judge(session, tool, arguments)
+        decision = judgement.decision.content
+        assert decision.verdict != Verdict.ALLOW
+        status = Status.ESCALATED if decision.verdict == Verdict.ESCALATE else Status.DENIED
+        sealed = self.seal(judgement, status, ReasonCode(decision.reason_code), "", "")
+        payload = refusal_payload(judgement, sealed.receipt_hash)
+        beside = {"facts": fragment(judgement.facts), "receipt": fragment(sealed.json)}
+        self.write(self.draft(judgement, NodeKind.ATTESTATION, payload), beside)
+        return sealed
+
+    def draft(self, judgement: Judgement, kind: NodeKind, payload: bytes) -> Draft:
+        """Return the node of a call, without its place."""
+        decision = judgement.decision.content
+        return Draft(
+            kind=kind,
+            payload=payload,
+            tenant=decision.tenant,
+            session_id=decision.session_id,
+            principal=decision.principal,
+        )
+
+    def seal(
+        self, judgement: Judgement, status: Status, code: ReasonCode, intent_node: str, output_hash: str
+    ) -> SealedReceipt:
+        """Sign the receipt of a call, next in its session."""
+        assert self.pen is not None
+        decision = judgement.decision.content
+        latest = self.chains.latest((decision.tenant, decision.session_id))
+        receipt = Receipt(
+            args_hash=decision.args_hash,
+            decision_hash=judgement.decision.hash,
+            decision_id=judgement.decision.id,
+            door=decision.door,
+            effect_id=decision.effect_id,
+            fuel_used=0,
+            idempotency_key=decision.idempotency_key,
+            intent_node=intent_node,
+            issued_at_ms=self.now_ms,
+            key_id=self.pen.key_id,
+            lamport_clock=latest.lamport_clock + 1,
+            lease_id="",
+            log_id=decision.log_id,
+            module_hash="",
+            output_hash=output_hash,
+            policy_epoch=decision.policy_epoch,
+            policy_hash=decision.policy_hash,
+            prev_hash=latest.signature,
+            principal=decision.principal,
+            reason_code=code.value,
+            record_hash=judgement.record.hash,
+            risk_tier=decision.risk_tier,
+            sandbox_grant_hash=decision.sandbox_grant_hash,
+            session_id=decision.session_id,
+            status=status.value,
+            tenant=decision.tenant,
+            tool=decision.tool,
+            transport=decision.transport,
+            verdict=decision.verdict,
+        )
+        sealed = seal(receipt, self.pen)
+        self.chains.extend(receipt, sealed.signature)
+        return sealed
