@@ -14,7 +14,8 @@ from actors.cli.bar import bar
 from actors.cli.failure import REFUSED
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.receipt_source import PAGE, JournalReceipts, Object, ReceiptSource, Wanted
-from actors.cli.server import ServerReceipts, server_option, server_url
+from actors.cli.server import Server, server_option, server_url
+from actors.cli.server_receipts import ServerReceipts
 
 HEADS = ("time (UTC)", "receipt", "tenant", "session", "clock", "principal", "tool", "verdict", "status", "reason")
 DEFAULT_LIMIT = 20
@@ -52,7 +53,8 @@ def receipts() -> None:
 def source_of(data_dir: Path, server: str | None) -> ReceiptSource:
     """Return where receipts come from, and say so on stderr. Raises Invalid."""
     url = server_url(data_dir, server)
-    source: ReceiptSource = ServerReceipts(url) if url else JournalReceipts(open_place(data_dir).journal_path)
+    source: ReceiptSource
+    source = ServerReceipts(Server(url)) if url else JournalReceipts(open_place(data_dir).journal_path)
     show.note(f"reading {source.where}")
     return source
 

@@ -15,7 +15,6 @@ import attrs
 import click
 
 from actors.cli.failure import Failed
-from actors.cli.receipt_source import Object, Wanted
 
 KEY_VARIABLE = "HELM_API_KEY"
 """Where the bearer key comes from: everyone on a machine can read a command line."""
@@ -58,6 +57,15 @@ class Reply:
         except ValueError as problem:
             raise Failed(f"HTTP {self.status} with an answer that is no JSON") from problem
 
+    def check(self) -> None:
+        """Raise Failed for an answer that is a refusal (RFC 9457)."""
+        if self.status < 400:
+            return
+        problem = self.json()
+        hint = f"set {KEY_VARIABLE} to a key that opens this route" if self.status in (401, 403) else ""
+        code = problem.get("reason_code") or f"HTTP_{self.status}"
+        raise Failed(str(problem.get("detail") or problem.get("title") or f"HTTP {self.status}"), hint, code)
+
 
 @attrs.frozen
 class Server:
@@ -69,8 +77,7 @@ class Server:
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
         """Send one request and return the answer, whatever its status. Raises Failed where none comes."""
         with self.exchange(method, path, body, headers) as response:
-            raw = response.read(MAX_ANSWER_BYTES)
-            return Reply(status=response.status, headers={k.lower(): v for k, v in response.getheaders()}, body=raw)
+            return read(response)
 
     def get(self, path: str, query: Mapping[str, str | int]) -> Any:
         """Return the JSON value at `path`, None for 404. Raises Failed for any other refusal."""
@@ -78,13 +85,13 @@ class Server:
         reply = self.ask("GET", f"{path}?{urlencode(given, quote_via=quote)}" if given else path)
         if reply.status == 404:
             return None
-        check(reply)
+        reply.check()
         return reply.json()
 
     def post(self, path: str, body: Any) -> Any:
         """Send a JSON value and return the answer's. Raises Failed for a refusal."""
         reply = self.ask("POST", path, json.dumps(body).encode(), **{"content-type": "application/json"})
-        check(reply)
+        reply.check()
         return reply.json()
 
     @contextmanager
@@ -113,46 +120,7 @@ class Server:
         return kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
 
 
-def check(reply: Reply) -> None:
-    """Raise Failed for an answer that is a refusal (RFC 9457)."""
-    if reply.status < 400:
-        return
-    problem = reply.json()
-    hint = f"set {KEY_VARIABLE} to a key that opens this route" if reply.status in (401, 403) else ""
-    code = problem.get("reason_code") or f"HTTP_{reply.status}"
-    raise Failed(str(problem.get("detail") or problem.get("title") or f"HTTP {reply.status}"), hint, code)
-
-
-@attrs.frozen
-class ServerReceipts:
-    """The receipts that a running kernel shows to the holder of a key."""
-
-    url: str
-    server: Server = attrs.field(init=False)
-
-    @server.default
-    def _server(self) -> Server:
-        return Server(self.url)
-
-    @property
-    def where(self) -> str:
-        """The kernel's URL."""
-        return self.url
-
-    def latest(self, wanted: Wanted, limit: int) -> list[Object]:
-        """Return the last receipts that are wanted, oldest first. Raises Failed."""
-        found: list[Object] = self.server.get(f"{API}/receipts", {**query_of(wanted), "limit": limit})["receipts"]
-        return found
-
-    def find(self, receipt_id: str) -> Object | None:
-        """Return the story of one receipt, None where there is none. Raises Failed."""
-        found: Object | None = self.server.get(f"{API}/receipts/{quote(receipt_id, safe='')}", {})
-        return found
-
-    def follow(self, wanted: Wanted) -> Iterator[Object]:
-        """Yield the wanted receipts as the kernel sends them. Raises Failed."""
-        raise NotImplementedError
-
-
-def query_of(wanted: Wanted) -> dict[str, str]:
-    return {"tenant": wanted.tenant, "session_id": wanted.session, "verdict": wanted.verdict}
+def read(response: HTTPResponse) -> Reply:
+    """Read an answer to its end."""
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Reply(status=response.status, headers=headers, body=response.read(MAX_ANSWER_BYTES))

@@ -1,0 +1,1 @@
+"""The demonstration: a real gateway, attacked over HTTP, with what it proves verified by a stranger."""

@@ -1,0 +1,79 @@
+"""The receipts that a running kernel shows to the holder of a key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import attrs
+
+from actors.cli.receipt_source import RECEIPT_ID, Object, Wanted
+from actors.cli.server import API, Server, read
+
+PAGE = 200
+"""The most that a kernel puts into one answer."""
+
+RECEIPTS = f"{API}/receipts"
+
+
+@attrs.frozen
+class ServerReceipts:
+    """One kernel as a source of receipts. A tenant's key shows its own tenant's, an admin key all."""
+
+    server: Server
+
+    @property
+    def where(self) -> str:
+        """The kernel's URL."""
+        return self.server.url
+
+    def latest(self, wanted: Wanted, limit: int) -> list[Object]:
+        """Return the last receipts that are wanted, oldest first. Raises Failed."""
+        found: list[Object] = []
+        before: int | str | None = ""
+        while before is not None and len(found) < limit:
+            query = {**query_of(wanted), "limit": min(PAGE, limit - len(found)), "before": before}
+            page: Any = self.server.get(RECEIPTS, query)
+            found = page["receipts"] + found
+            before = page["before"]
+        return found
+
+    def find(self, receipt_id: str) -> Object | None:
+        """Return the story of one receipt, named in full, None where there is none. Raises Failed."""
+        name = receipt_id if receipt_id.startswith(RECEIPT_ID) else RECEIPT_ID + receipt_id
+        found: Object | None = self.server.get(f"{RECEIPTS}/{quote(name, safe='')}", {})
+        return found
+
+    def follow(self, wanted: Wanted) -> Iterator[Object]:
+        """Yield the wanted receipts as the kernel sends them; a stream that ends is taken up again. Raises Failed."""
+        last_seen = ""
+        while True:
+            given = {name: value for name, value in query_of(wanted).items() if value}
+            headers = {"Last-Event-ID": last_seen} if last_seen else {}
+            with self.server.exchange("GET", f"{RECEIPTS}/tail?{urlencode(given)}", None, headers) as response:
+                if response.status != 200:
+                    read(response).check()
+                for event_id, data in events(response):
+                    last_seen = event_id
+                    if data:
+                        yield json.loads(data)
+
+
+def events(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    """Yield (id, data) of each server-sent event, as far as HELM sends them: one line of data, or none."""
+    last_id = data = ""
+    for raw in lines:
+        name, _, value = raw.decode().rstrip("\r\n").partition(": ")
+        if name == "id":
+            last_id = value
+        elif name == "data":
+            data = value
+        elif not name and last_id:
+            yield last_id, data
+            data = ""
+
+
+def query_of(wanted: Wanted) -> dict[str, str]:
+    return {"tenant": wanted.tenant, "session_id": wanted.session, "verdict": wanted.verdict}
