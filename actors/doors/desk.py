@@ -60,7 +60,7 @@ def problem_answer(problem: Problem) -> Response:
 
 async def read_object(members: frozenset[str], *, needed: frozenset[str] = frozenset()) -> dict[str, JSONValue]:
     """Return the body, an object of `members` and no others. An empty body is an empty object. Raises Problem."""
-    raw = await request.get_data(as_text=False)
+    raw = await request.get_data(cache=False, as_text=False, parse_form_data=False)
     if raw and request.mimetype != "application/json":
         raise Problem(status=415, detail="the body must be application/json", place="content-type")
     try:

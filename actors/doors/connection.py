@@ -1,0 +1,143 @@
+"""One client's connection: bounded in every wait, and ending alone."""
+
+from __future__ import annotations
+
+import ssl
+from math import inf
+
+import attrs
+import h11
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper, ConnectionState
+from hypercorn.utils import parse_socket_addr
+
+from actors.doors.http1 import Http1, Tasks
+
+IDLE_S = 10.0
+"""How long a connection may stand without a whole heading: a slow one holds a place for nothing (T4)."""
+
+WRITE_S = 20.0
+"""How long a client may take to read what is on its way to it. Without this bound, whoever does not read could
+keep a kernel from ending."""
+
+LINGER_S = 1.0
+LINGER_BYTES = 1024 * 1024
+"""How much of a refused body is still taken, so that the refusal reaches its sender before the connection breaks."""
+
+HANDSHAKE_S = 10.0
+RECEIVE_BYTES = 65_536
+
+FAILURES = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError, h11.ProtocolError)
+"""How a connection breaks: it ends, and nothing else does."""
+
+
+@attrs.frozen(kw_only=True)
+class Service:
+    """What every connection of a door needs."""
+
+    app: AppWrapper
+    config: Config
+    context: WorkerContext
+    tls: ssl.SSLContext | None = None
+
+
+@attrs.define(eq=False)
+class Connection:
+    """Reads what a client sends into Hypercorn's protocol, and writes what comes out of it."""
+
+    service: Service
+    transport: trio.SocketStream
+    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = attrs.field(init=False)
+    is_idle: bool = attrs.field(default=True, init=False)
+    _is_cut: bool = attrs.field(default=False, init=False)
+    """Whether we end it, maybe while the client still sends."""
+    _patience: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    """Around the reading: its deadline is the client's."""
+    _writing: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _is_lost: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.stream = self.transport
+        if self.service.tls is not None:
+            self.stream = trio.SSLStream(self.transport, self.service.tls, server_side=True, https_compatible=True)
+
+    async def run(self) -> None:
+        """Serve the client until either side ends it."""
+        try:
+            if await self._shake_hands():
+                await self._serve()
+                if self._is_cut and not self._is_lost:
+                    await self._linger()
+        except* FAILURES:
+            pass
+
+    def retire(self) -> None:
+        """End the connection unless a request is under way; that one is still answered."""
+        if self.is_idle:
+            self._patience.cancel()
+
+    async def _shake_hands(self) -> bool:
+        if isinstance(self.stream, trio.SSLStream):
+            with trio.move_on_after(HANDSHAKE_S) as scope:
+                await self.stream.do_handshake()
+            return not scope.cancelled_caught
+        return True
+
+    async def _serve(self) -> None:
+        service, socket = self.service, self.transport.socket
+        async with Tasks() as tasks:
+            protocol = Http1(
+                service.app,
+                service.config,
+                service.context,
+                tasks,
+                ConnectionState({}),
+                service.tls is not None,
+                parse_socket_addr(socket.family, socket.getpeername()),
+                parse_socket_addr(socket.family, socket.getsockname()),
+                self._send,
+            )
+            with self._patience:
+                self._patience.deadline = trio.current_time() + IDLE_S
+                await self._read(protocol)
+            await protocol.handle(Closed())
+
+    async def _read(self, protocol: Http1) -> None:
+        while data := await self.stream.receive_some(RECEIVE_BYTES):
+            await protocol.handle(RawData(bytes(data)))
+
+    async def _send(self, event: Event) -> None:
+        match event:
+            case RawData():
+                await self._write(event.data)
+            case Updated():
+                self.is_idle = event.idle
+                self._patience.deadline = trio.current_time() + IDLE_S if event.idle else inf
+            case _:
+                self._is_cut = True
+                self._patience.cancel()
+
+    async def _write(self, data: bytes) -> None:
+        """Write, unless the client is lost; a client that reads too slowly is."""
+        async with self._writing:
+            if self._is_lost:
+                return
+            with trio.move_on_after(WRITE_S) as scope:
+                try:
+                    await self.stream.send_all(data)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    self._is_lost = True
+        if scope.cancelled_caught or self._is_lost:
+            self._is_lost = True
+            self._patience.cancel()
+
+    async def _linger(self) -> None:
+        """Say that nothing more comes, and let the client say what it must: unread bytes would reset the connection."""
+        with trio.move_on_after(LINGER_S):
+            await self.transport.send_eof()
+            left = LINGER_BYTES
+            while left > 0 and (data := await self.transport.receive_some(RECEIVE_BYTES)):
+                left -= len(data)

@@ -1,0 +1,106 @@
+"""Hypercorn's HTTP/1.1, and nothing else that Hypercorn would speak if a client asked for it.
+
+What is changed against Hypercorn 0.18, and why:
+
+1. no upgrade, neither to h2c nor to a WebSocket, and no HTTP/2 by prior knowledge: one protocol, one set of bounds
+2. a refusal to parse is problem+json like every other refusal
+3. head and first body of an answer leave together: one write instead of three
+4. a body that nobody reads any more holds up neither the application nor the connection
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import h11
+import trio
+from hypercorn.config import Config
+from hypercorn.events import RawData
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup, _handle
+from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, H11SendableEvent, Scope
+
+from actors.doors.heading import SECURITY
+from actors.doors.problem import PROBLEM_JSON, Problem
+
+
+class Http1(H11Protocol):
+    """One connection's side of HTTP/1.1."""
+
+    _held = b""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Stay with HTTP/1.1 (1): a server may ignore an Upgrade (RFC 9110 section 7.8)."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        if any(name == b"upgrade" for name, _ in request.headers):
+            headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
+            request = h11.Request(
+                method=request.method, target=request.target, headers=headers, http_version=request.http_version
+            )
+        await super()._create_stream(request)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """Tell the client that what it sends is not HTTP (2); the connection ends with it."""
+        body = Problem(status=status_code, detail="this is not a request of HTTP/1.1").body()
+        headers = [
+            (b"content-type", PROBLEM_JSON.encode()),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+            *SECURITY,
+            *self.config.response_headers("h11"),
+        ]
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state != h11.ERROR:
+                raise
+            return
+        if isinstance(event, h11.Response):  # (3)
+            self._held = data
+            return
+        if self._held:
+            data, self._held = self._held + data, b""
+        if data:
+            await self.send(RawData(data=data))
+
+
+class Tasks(TaskGroup):
+    """The applications of one connection, each with its queue of what the client sends (4).
+
+    Hypercorn's own queue blocks whoever puts into it until the application takes out. An application that answers
+    without reading a long body would wait in its own last step for itself, and keep the connection for ever.
+    """
+
+    async def spawn_app(
+        self, app: AppWrapper, config: Config, scope: Scope, send: Callable[[ASGISendEvent | None], Awaitable[None]]
+    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
+        """Start the application on one request; return where to put what the client sends."""
+        outbox, inbox = trio.open_memory_channel[ASGIReceiveEvent](config.max_app_queue_size)
+
+        async def receive() -> Any:
+            try:
+                return await inbox.receive()
+            except trio.EndOfChannel:
+                return {"type": "http.disconnect"}
+
+        async def run() -> None:
+            with inbox:
+                await _handle(app, config, scope, receive, send, trio.to_thread.run_sync, trio.from_thread.run)
+
+        async def put(event: ASGIReceiveEvent) -> None:
+            if event["type"] == "http.disconnect":
+                outbox.close()
+                return
+            with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
+                await outbox.send(event)
+
+        self.spawn(run)
+        return put

@@ -1,0 +1,139 @@
+"""The HTTP door: one server inside the kernel's nursery, which ends with its kernel and answers what it still can."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import trio
+from hypercorn.config import Config as HypercornConfig
+from hypercorn.trio.worker_context import WorkerContext
+
+from actors.bearer import BearerKeys
+from actors.doors.app import control_plane
+from actors.doors.calls import EVALUATE, EXECUTE, CallsDoor
+from actors.doors.connection import Connection, Service
+from actors.doors.sockets import MAX_CONNECTIONS, Address, Bound, Gate, bind, tls_of
+from actors.kernel import Kernel
+from helm.config import Config
+
+MAX_HEADING_BYTES = 16 * 1024
+"""Longest heading of a request, and longest line of a chunked body's framing (T4)."""
+
+LOG = logging.getLogger("helm.doors")
+
+
+@attrs.frozen(eq=False)
+class Front:
+    """The ASGI application: the data plane's two paths by the short way, every other one to the control plane."""
+
+    calls: CallsDoor
+    control: Callable[..., Any]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any, sync_spawn: Any, call_soon: Any) -> None:
+        """Hand one request to whom it is for."""
+        if scope["path"] in (EXECUTE, EVALUATE):
+            await self.calls(scope, receive, send)
+        else:
+            await self.control(scope, receive, send)
+
+
+@attrs.define(eq=False)
+class Door:
+    """A door that is open: where it is, and how to close it."""
+
+    address: Address
+    service: Service
+    grace_s: float
+    ended: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _places: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(MAX_CONNECTIONS), init=False)
+    _accepting: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _answering: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True), init=False)
+    _connections: set[Connection] = attrs.field(factory=set, init=False)
+    _closed: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def drain(self) -> None:
+        """Take no more connections, answer the requests under way, and return when that is done or its time is over."""
+        self._accepting.cancel()
+        await self.ended.wait()
+
+    async def run(self, listener: trio.SocketListener, opened: Callable[[], None]) -> None:
+        """Serve until `drain`, or until the kernel that this runs in ends."""
+        try:
+            async with trio.open_nursery() as nursery:
+                handlers = await nursery.start(self._answer)
+                try:
+                    with self._accepting:
+                        opened()
+                        gate = Gate(listener, self._places)
+                        await trio.serve_listeners(self._serve, [gate], handler_nursery=handlers)
+                finally:
+                    await self._retire()
+        finally:
+            self.ended.set()
+
+    async def _answer(self, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+        """Hold the connections' tasks: when the kernel ends, requests under way still get an answer, for a while.
+
+        The kernel's last words are those answers; nobody waits longer for them than for the kernel itself.
+        """
+        with self._answering:
+            async with trio.open_nursery() as handlers:
+                task_status.started(handlers)
+                await self._closed.wait()
+
+    async def _retire(self) -> None:
+        """End what waits for nothing, and give the rest the grace."""
+        await self.service.context.terminated.set()
+        self._answering.deadline = trio.current_time() + self.grace_s
+        for connection in list(self._connections):
+            connection.retire()
+        self._closed.set()
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        connection = Connection(self.service, stream)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+            self._places.release()
+
+
+async def serve(
+    kernel: Kernel,
+    config: Config,
+    keys: BearerKeys,
+    *,
+    bound: Bound | None = None,
+    task_status: trio.TaskStatus[Door] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the kernel over HTTP until it ends; report the open door. Start it in the kernel's own nursery.
+
+    Raises Invalid for an address, a certificate or an exposure that must not be used.
+    """
+    place = bound or bind(config, admin_key_issued=keys.has_admin)
+    try:
+        service = Service(
+            app=Front(CallsDoor(kernel, config, keys), control_plane(kernel, keys)),
+            config=hypercorn_config(),
+            context=WorkerContext(None),
+            tls=tls_of(config),
+        )
+        door = Door(place.address, service, config.grace_s)
+        await door.run(place.listener(), lambda: task_status.started(door))
+    finally:
+        if bound is None:
+            place.close()
+
+
+def hypercorn_config() -> HypercornConfig:
+    """Return Hypercorn's settings, as far as one connection looks at them."""
+    config = HypercornConfig()
+    config.accesslog = None
+    config.errorlog = LOG
+    config.h11_max_incomplete_size = MAX_HEADING_BYTES
+    config.include_server_header = False
+    return config
