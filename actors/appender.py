@@ -22,6 +22,8 @@ from helm.proofgraph.node import Draft, Node, NodeKind
 APPEND_BATCH = 64
 """Entries of one commit: measured, 16 cost a fifth of the rate and more than 128 gained nothing."""
 
+INTENT, ATTESTATION, EFFECT = NodeKind.INTENT.value, NodeKind.ATTESTATION.value, NodeKind.EFFECT.value
+
 GATHER_S = 0.002
 """How long a batch waits at most for others to join it: a busy loop must not starve the journal."""
 
@@ -57,13 +59,13 @@ class Appender:
             item.lamport = node.lamport
             return row(node, *item.beside)
         if item.sealed is None:
-            node = self.graph.append(_draft(item, NodeKind.INTENT, intent_payload(item.judged())))
+            node = self.graph.append(_draft(item, INTENT, intent_payload(item.judged())))
             item.intent_node = node.node_hash
             return row(node, b'"facts":' + item.judged().facts)
         if item.intent_node:
             return row(self.graph.append(_effect(item)), *_beside_effect(item))
         payload = refusal_payload(item.judged(), item.sealed.receipt_hash)
-        node = self.graph.append(_draft(item, NodeKind.ATTESTATION, payload))
+        node = self.graph.append(_draft(item, ATTESTATION, payload))
         return row(node, b'"facts":' + item.judged().facts, b'"receipt":' + item.sealed.json)
 
     def _release(self, item: Case | Control, seq: int, executor: trio.MemorySendChannel[Case]) -> None:
@@ -124,16 +126,9 @@ def row(node: Node, *beside: bytes) -> bytes:
     return b'{"beside":{' + b",".join(beside) + b'},"node":' + node.json + b"}"
 
 
-def _draft(case: Case, kind: NodeKind, payload: bytes, relies_on: tuple[str, ...] = ()) -> Draft:
-    decision = case.judged().decision.content
-    return Draft(
-        kind=kind,
-        payload=payload,
-        tenant=decision.tenant,
-        session_id=decision.session_id,
-        principal=decision.principal,
-        relies_on=relies_on,
-    )
+def _draft(case: Case, kind: str, payload: bytes, relies_on: tuple[str, ...] = ()) -> Draft:
+    call = case.call
+    return Draft(kind, payload, call.tenant, call.session_id, call.principal, relies_on)
 
 
 def _effect(case: Case) -> Draft:
@@ -147,7 +142,7 @@ def _effect(case: Case) -> Draft:
             "type": "EFFECT",
         }
     )
-    return _draft(case, NodeKind.EFFECT, payload, (case.intent_node,))
+    return _draft(case, EFFECT, payload, (case.intent_node,))
 
 
 def _beside_effect(case: Case) -> tuple[bytes, ...]:

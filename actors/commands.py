@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import attrs
 import trio
@@ -26,6 +27,9 @@ from helm.trust.event import TrustEvent, to_payload
 class Command(ABC):
     """One change. It either changes the memory and yields the event to write, or is refused and changes nothing."""
 
+    urgent: ClassVar[bool] = False
+    """Whether it may take one of the places that are kept for stops."""
+
     _obeyed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _control: Control | None = attrs.field(default=None, init=False)
     _refusal: Invalid | Refused | None = attrs.field(default=None, init=False)
@@ -44,8 +48,15 @@ class Command(ABC):
         self._obeyed.set()
         return self._control
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of it is on the belt any more: it was refused, changed nothing, or its event is durable."""
+        return self._obeyed.is_set() and (self._control is None or self._control.durable.is_set())
+
     def fail(self) -> None:
         """Tell whoever asked that the kernel ended first."""
+        if self.settled:
+            return
         self._stopped = True
         self._obeyed.set()
         if self._control is not None:
@@ -68,7 +79,7 @@ def attest(
 ) -> Control:
     """Return a control event: an ATTESTATION node with `payload`, in the caller's session where it has one."""
     draft = Draft(
-        kind=NodeKind.ATTESTATION,
+        kind=NodeKind.ATTESTATION.value,
         payload=record_bytes(dict(payload)),
         tenant=caller.tenant if caller else "",
         session_id=caller.session_id if caller else "",
@@ -89,7 +100,7 @@ def started(boot: Boot, now_ms: int) -> dict[str, JSONValue]:
 
 def trust_draft(event: TrustEvent) -> Draft:
     """Return the node of a trust event."""
-    return Draft(kind=NodeKind.TRUST_EVENT, payload=to_payload(event))
+    return Draft(kind=NodeKind.TRUST_EVENT.value, payload=to_payload(event))
 
 
 @attrs.define(eq=False)
@@ -130,6 +141,8 @@ def activation(signed: SignedPolicy, now_ms: int) -> dict[str, JSONValue]:
 @attrs.define(eq=False)
 class Freeze(Command):
     """Obey a signed freeze or unfreeze."""
+
+    urgent: ClassVar[bool] = True
 
     command: FreezeCommand
     signature: str
@@ -177,7 +190,7 @@ class CloseSession(Command):
             raise Invalid("there is no such session of this principal", self.caller.session_id, "open it first")
         if binding.closed:
             return None
-        memory.sessions.close(key)
+        memory.sessions.close(key, self.caller.principal, now_ms)
         return attest({"closed_at_ms": now_ms, "type": "SESSION_CLOSED"}, caller=self.caller)
 
 
@@ -190,16 +203,19 @@ class ResumeConnector(Command):
 
     def change(self, memory: Memory, now_ms: int) -> Control | None:
         """Lift the halt; refuse where there is none."""
-        if self.connector not in memory.halted:
+        halt = memory.halted.get(self.connector)
+        if halt is None:
             raise Invalid("the connector is not halted", self.connector, "nothing to resume")
-        del memory.halted[self.connector]
-        payload = {
-            "connector": self.connector,
-            "reason": self.reason,
-            "resumed_at_ms": now_ms,
-            "type": "CONNECTOR_RESUMED",
-        }
-        return attest(payload)
+        memory.resume(self.connector, halt)
+        return attest(
+            {
+                "connector": self.connector,
+                "lifted": halt,
+                "reason": self.reason,
+                "resumed_at_ms": now_ms,
+                "type": "CONNECTOR_RESUMED",
+            }
+        )
 
 
 @attrs.define(eq=False)

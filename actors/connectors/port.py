@@ -16,7 +16,7 @@ from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Dispatch:
     """One effect, exactly as it was judged.
 

@@ -43,7 +43,7 @@ EMBEDDED = Source(door="embedding", transport="in-process")
 NO_CONTEXT = CallContext()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class ToolCall:
     """A call whose arguments can no longer change: what was hashed is what is judged and what is dispatched.
 

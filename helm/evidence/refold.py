@@ -27,8 +27,8 @@ from helm.evidence.signed import check_signed
 from helm.evidence.story import check_record, check_story
 from helm.evidence.unseal import unseal_decision, unseal_effect, unseal_receipt, unseal_record
 from helm.guardian.memory import Active, Memory
-from helm.proofgraph.graph import NO_SESSION, Fold, Graph
-from helm.proofgraph.node import Node, NodeKind
+from helm.proofgraph.graph import NO_SESSION, Fold, Graph, Placed
+from helm.proofgraph.node import NodeKind
 from helm.receipts.chain import SealedReceipt, SessionChains
 from helm.trust.event import from_payload
 from helm.trust.registry import Registry
@@ -51,7 +51,7 @@ class OpenIntent:
 class Taken:
     """One verified entry: its node, and the receipt it carries, if any."""
 
-    node: Node
+    node: Placed
     receipt: SealedReceipt | None = None
     record_id: str = ""
     idempotency_key: str = ""
@@ -102,14 +102,14 @@ class Refold:
                 raise Invalid(f"a {node.kind} node with a payload of type {payload.get('type')!r}", where)
         return Taken(node=node)
 
-    def _take_trust_event(self, payload: dict[str, Any], node: Node, where: str) -> None:
+    def _take_trust_event(self, payload: dict[str, Any], node: Placed, where: str) -> None:
         event = from_payload(payload, where)
         if self.registry is None:
             self.registry = Registry.begin(event, self.log_id, node.lamport)
         else:
             self.registry.apply(event, node.lamport)
 
-    def _take_intent(self, payload: dict[str, Any], node: Node, where: str) -> Taken:
+    def _take_intent(self, payload: dict[str, Any], node: Placed, where: str) -> Taken:
         decision, record = self._sealed(payload, node, where)
         effect = unseal_effect(payload.get("effect"), decision.content, where)
         if decision.content.verdict != Verdict.ALLOW:
@@ -120,7 +120,7 @@ class Refold:
         self.memory.note_decision(decision.content)
         return Taken(node=node, record_id=record.id)
 
-    def _take_refusal(self, payload: dict[str, Any], beside: dict[str, Any], node: Node, where: str) -> Taken:
+    def _take_refusal(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> Taken:
         decision, record = self._sealed(payload, node, where)
         if decision.content.verdict == Verdict.ALLOW:
             raise Invalid("a refusal whose decision is ALLOW", where)
@@ -129,7 +129,7 @@ class Refold:
         self.memory.note_decision(decision.content)
         return Taken(node=node, receipt=receipt, record_id=record.id)
 
-    def _take_effect(self, payload: dict[str, Any], beside: dict[str, Any], node: Node, where: str) -> Taken:
+    def _take_effect(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> Taken:
         intent = self.open_intents.pop(str(payload.get("intent_node")), None)
         if intent is None:
             raise Invalid("an effect without an open intent: no permission, or a second outcome", where)
@@ -139,7 +139,7 @@ class Refold:
         return Taken(node=node, receipt=receipt, idempotency_key=intent.decision.content.idempotency_key)
 
     def _sealed(
-        self, payload: dict[str, Any], node: Node, where: str
+        self, payload: dict[str, Any], node: Placed, where: str
     ) -> tuple[Sealed[Decision], Sealed[BoundaryRecord]]:
         decision = unseal_decision(payload.get("decision"), where)
         record = unseal_record(payload.get("record"), where)
@@ -151,7 +151,7 @@ class Refold:
         check_record(record.content, decision, where)  # 5
         return decision, record
 
-    def _receipt(self, beside: dict[str, Any], payload: dict[str, Any], node: Node, where: str) -> SealedReceipt:
+    def _receipt(self, beside: dict[str, Any], payload: dict[str, Any], node: Placed, where: str) -> SealedReceipt:
         sealed = unseal_receipt(beside.get("receipt"), where)
         if sealed.receipt_hash != payload.get("receipt_hash"):
             raise Invalid("the receipt is not the one its node binds", where)
@@ -159,7 +159,7 @@ class Refold:
         self.chains.extend(sealed.content, sealed.signature, where)
         return sealed
 
-    def _take_control(self, payload: dict[str, Any], node: Node, where: str) -> None:
+    def _take_control(self, payload: dict[str, Any], node: Placed, where: str) -> None:
         memory, session = self.memory, (node.tenant, node.session_id)
         try:
             match check_event(payload, in_session=session != NO_SESSION, where=where):  # 6
@@ -172,11 +172,11 @@ class Refold:
                 case "SESSION_OPENED":
                     memory.sessions.bind(session, node.principal, payload["opened_at_ms"])
                 case "SESSION_CLOSED":
-                    memory.sessions.close(session)
+                    self._close(session, node.principal, payload["closed_at_ms"], where)
                 case "FREEZE":
                     self.control.freeze(payload, self.registry, node.lamport, where)
                 case "CONNECTOR_RESUMED":
-                    del memory.halted[payload["connector"]]
+                    memory.resume(payload["connector"], payload["lifted"])
                 case "APPROVALS_EXPIRED":
                     for approval_id in payload["approval_ids"]:
                         memory.approvals.expire(approval_id)
@@ -186,3 +186,9 @@ class Refold:
             raise Invalid(
                 f"the {payload['type']} event names something that is not there: {problem}", where
             ) from problem
+
+    def _close(self, session: SessionKey, principal: str, closed_at_ms: int, where: str) -> None:
+        binding = self.memory.sessions.find(session)
+        if binding is not None and binding.principal != principal:
+            raise Invalid(f"{principal} closes a session of {binding.principal}", where)
+        self.memory.sessions.close(session, principal, closed_at_ms)

@@ -91,7 +91,7 @@ def call_body(call: ToolCall) -> dict[str, JSONValue]:
         "texts": context.texts,
         "tool": call.tool,
         "transport": source.transport,
-        "trust": context.trust.value,
+        "trust": context.trust,
     }
 
 

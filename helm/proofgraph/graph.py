@@ -34,11 +34,12 @@ class Graph:
         """Place `draft` on the edge: the next tick, over its session's head, the control head and what it relies on."""
         key = (draft.tenant, draft.session_id)
         parents = self.causes(key, draft.relies_on)
-        node = place(draft, lamport=self.lamport + 1, parents=parents, shard=self.shard)
+        node = place(draft, self.lamport + 1, parents, self.shard)
         self.advance(key, node.node_hash)
         return node
 
     def causes(self, key: SessionKey, relies_on: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what the next node of `key` must stand on, sorted and unique."""
         causes = {self.control_head, *relies_on}
         if key != NO_SESSION:
             causes.add(self.heads.get(key, ""))
@@ -46,11 +47,26 @@ class Graph:
         return tuple(sorted(causes))
 
     def advance(self, key: SessionKey, node_hash: str) -> None:
+        """Move the edge past a node that took the next place."""
         self.lamport += 1
         if key == NO_SESSION:
             self.control_head = node_hash
         else:
             self.heads[key] = node_hash
+
+
+@attrs.frozen(kw_only=True)
+class Placed:
+    """A node that was read back and verified."""
+
+    kind: str
+    lamport: int
+    node_hash: str
+    parents: tuple[str, ...]
+    principal: str
+    session_id: str
+    shard: str
+    tenant: str
 
 
 @attrs.define
@@ -63,7 +79,7 @@ class Fold:
     graph: Graph
     lamport_of: dict[bytes, int] = attrs.field(factory=dict, repr=False)
 
-    def take(self, body: dict[str, Any], where: str) -> Node:
+    def take(self, body: dict[str, Any], where: str) -> Placed:
         """Return the verified node of `body`; raise Invalid naming `where` for a broken, missing or cyclic link."""
         node = self._recomputed(body, where)
         if node.lamport != self.graph.lamport + 1:
@@ -77,23 +93,32 @@ class Fold:
         self.graph.advance((node.tenant, node.session_id), node.node_hash)
         return node
 
-    def _recomputed(self, body: dict[str, Any], where: str) -> Node:
+    def _recomputed(self, body: dict[str, Any], where: str) -> Placed:
         try:
             draft = Draft(
-                kind=NodeKind(body["kind"]),
+                kind=NodeKind(body["kind"]).value,
                 payload=canonical(body["payload"]),
                 tenant=body["tenant"],
                 session_id=body["session_id"],
                 principal=body["principal"],
             )
-            node = place(draft, lamport=body["lamport"], parents=tuple(body["parents"]), shard=body["shard"])
+            node = place(draft, body["lamport"], tuple(body["parents"]), body["shard"])
         except (KeyError, TypeError, ValueError) as problem:
             raise _broken(where, f"is not a node: {type(problem).__name__} {problem}") from problem
         if node.node_hash != body.get("node_hash"):
             raise _broken(where, f"does not hash to its name {body.get('node_hash')!r}: it was edited")
-        return node
+        return Placed(
+            kind=draft.kind,
+            lamport=node.lamport,
+            node_hash=node.node_hash,
+            parents=tuple(body["parents"]),
+            principal=draft.principal,
+            session_id=draft.session_id,
+            shard=body["shard"],
+            tenant=draft.tenant,
+        )
 
-    def _check_parents(self, node: Node, where: str) -> None:
+    def _check_parents(self, node: Placed, where: str) -> None:
         if list(node.parents) != sorted(set(node.parents)):
             raise _broken(where, "its parents are not sorted and unique")
         for parent in node.parents:

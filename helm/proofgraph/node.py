@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-
-import attrs
+from typing import NamedTuple
 
 from helm.crypto.canonical import fragment, insert_member, ordered_bytes
 from helm.crypto.domains import NODE
@@ -22,41 +21,33 @@ class NodeKind(StrEnum):
     MERGE_DECISION = "MERGE_DECISION"
 
 
-@attrs.frozen(kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """A node before the appender gave it its place: what happened, to whom, and what it relied on.
 
     `payload` is a canonical JSON object. `relies_on` are node hashes beyond the session's previous node.
     """
 
-    kind: NodeKind
-    payload: bytes = attrs.field(repr=False)
+    kind: str
+    payload: bytes
     tenant: str = ""
     session_id: str = ""
     principal: str = ""
     relies_on: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class Node:
-    """A placed node. `parents` are sorted node hashes; `lamport` is greater than every parent's."""
+class Node(NamedTuple):
+    """A placed node. `lamport` is greater than every parent's; `json` is the node's object, its hash included."""
 
-    kind: str
     lamport: int
     node_hash: str
-    parents: tuple[str, ...]
-    principal: str
-    session_id: str
-    shard: str
-    tenant: str
-    json: bytes = attrs.field(repr=False)
+    json: bytes
 
 
-def place(draft: Draft, *, lamport: int, parents: tuple[str, ...], shard: str) -> Node:
+def place(draft: Draft, lamport: int, parents: tuple[str, ...], shard: str) -> Node:
     """Return `draft` as a node at `lamport` over `parents` (sorted, unique), hashed under HELM/Node/v1."""
     said = ordered_bytes(
         {
-            "kind": draft.kind.value,
+            "kind": draft.kind,
             "lamport": lamport,
             "parents": parents,
             "payload": fragment(draft.payload),
@@ -67,15 +58,4 @@ def place(draft: Draft, *, lamport: int, parents: tuple[str, ...], shard: str) -
         }
     )
     node_hash = hash_in(NODE, said)
-    member = b'"node_hash":"' + node_hash.encode() + b'"'
-    return Node(
-        kind=draft.kind.value,
-        lamport=lamport,
-        node_hash=node_hash,
-        parents=parents,
-        principal=draft.principal,
-        session_id=draft.session_id,
-        shard=shard,
-        tenant=draft.tenant,
-        json=insert_member(said, member, b"parents"),
-    )
+    return Node(lamport, node_hash, insert_member(said, b',"node_hash":"%b"' % node_hash.encode(), b',"parents":'))

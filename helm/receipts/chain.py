@@ -43,7 +43,7 @@ class SessionChains:
         latest = self.latest(session)
         if receipt.lamport_clock != latest.lamport_clock + 1 or receipt.prev_hash != latest.signature:
             raise Invalid(
-                what=f"receipt {receipt.lamport_clock} of {receipt.session_id!r} does not follow {latest.lamport_clock}",
+                what=f"receipt {receipt.lamport_clock} of {receipt.session_id!r} follows not {latest.lamport_clock}",
                 where=where,
                 hint="a receipt of this session is missing, doubled, moved or taken from another session",
             )
@@ -65,9 +65,9 @@ def seal(receipt: Receipt, signer: Signer) -> SealedReceipt:
     """Name and sign `receipt`: the id is its content's hash, the signature covers every member but itself (T5)."""
     said = ordered_bytes(RECEIPT.body(receipt))
     receipt_id = content_id(RECEIPT_ID, hash_in(domains.RECEIPT_NAME, said))
-    named = insert_member(said, b'"receipt_id":"' + receipt_id.encode() + b'"', b"record_hash")
+    named = insert_member(said, b',"receipt_id":"%b"' % receipt_id.encode(), b',"record_hash":')
     signature = signer.sign(domains.RECEIPT, named)
-    signed = insert_member(named, b'"signature":"' + signature.encode() + b'"', b"status")
+    signed = insert_member(named, b',"signature":"%b"' % signature.encode(), b',"status":')
     return SealedReceipt(receipt, receipt_id, signature, hash_in(domains.RECEIPT_HASH, signed), signed)
 
 

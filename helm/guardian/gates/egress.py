@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
-from helm.guardian.destination import Destination, normalise
+from helm.guardian.destination import check_destination, normalise
 from helm.guardian.inquiry import Inquiry, Office
-from helm.guardian.policy import ToolRule
 
 
 def check(inquiry: Inquiry) -> None:
@@ -28,16 +27,9 @@ def check(inquiry: Inquiry) -> None:
     if type(named) is not str:
         raise Refused(ReasonCode.DATA_EGRESS_BLOCKED, "the destination argument is not a string")
     destination = normalise(named)
-    _check_declared(inquiry, rule, destination)
+    denied = (*inquiry.active_policy().p0.denied_destinations, *rule.deny_destinations)
+    check_destination(destination, allow=rule.allow_destinations, deny=denied)
     inquiry.destination = str(destination)
-
-
-def _check_declared(inquiry: Inquiry, rule: ToolRule, destination: Destination) -> None:
-    p0_denied = inquiry.active_policy().p0.denied_destinations
-    if any(pattern.matches(destination) for pattern in (*p0_denied, *rule.deny_destinations)):
-        raise Refused(ReasonCode.DATA_EGRESS_BLOCKED, f"the destination {destination} is denied")
-    if not any(pattern.matches(destination) for pattern in rule.allow_destinations):
-        raise Refused(ReasonCode.DATA_EGRESS_BLOCKED, f"the destination {destination} is not declared for this tool")
 
 
 GATE = Office("egress", check, ReasonCode.DATA_EGRESS_BLOCKED)

@@ -6,7 +6,7 @@ from typing import Any
 
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
-from helm.guardian.cel import CelError
+from helm.guardian.cel import CelError, converted
 from helm.guardian.inquiry import Inquiry, Office
 
 
@@ -15,10 +15,12 @@ def check(inquiry: Inquiry) -> None:
     requirements = inquiry.declared().requirements
     if not requirements:
         return
-    facts = cel_variables(inquiry)
+    facts = None
     for requirement in requirements:
         try:
-            holds = requirement.program.holds(facts)
+            if facts is None:
+                facts = converted(inquiry.declared().requirement_needs, cel_variables(inquiry))
+            holds = requirement.program.holds_of(facts)
         except CelError as problem:
             raise Refused(ReasonCode.PRG_EVALUATION_ERROR, f"requirement {requirement.id}: {problem}") from problem
         if not holds:
