@@ -91,6 +91,10 @@ class Kernel:
         self._stopped = trio.Event()
         self.broken: BaseException | None = None
         self.last_words = trio.CancelScope(shield=True)
+        self.nursery: trio.Nursery
+        """Where a door is started: it ends with the offices beside it, and they end with it."""
+        self.owed = 0
+        """Intents that ended without an outcome, once the kernel has ended."""
         self._accepting = False
         self._commands: set[Command] = set()
         self._held: Counter[tuple[str, str]] = Counter()
@@ -260,13 +264,17 @@ class Kernel:
         except trio.Cancelled:
             raise
         except BaseException as failure:
-            self.broken = self.broken or failure
+            self.fail(failure)
             raise
         raise Broken(f"the {name} returned")
 
+    def fail(self, failure: BaseException) -> None:
+        """Note what broke the kernel; whoever broke raises it as well, and everything ends."""
+        self.broken = self.broken or failure
+
     @enable_ki_protection
     async def evidence(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Run pen, book and dispatcher under the shield, and close the journal when they are done."""
+        """Run pen, book and dispatcher under the shield; when they are done nobody is answered any more."""
         try:
             with self.last_words:
                 async with trio.open_nursery() as offices:
@@ -275,6 +283,7 @@ class Kernel:
                     offices.start_soon(self._office, self._refuse_late, "executor")
                     task_status.started()
         finally:
+            self.abandon()  # now: a door that waits for these answers would keep the kernel from ending
             with trio.move_on_after(self.parts.limits.grace_s, shield=True):
                 await self.parts.journal.aclose()
                 await self.parts.index.aclose()
@@ -307,6 +316,7 @@ class Kernel:
 
     async def work(self, effects: trio.Nursery) -> None:
         """Start what ends first: sentinel, guardian, timelock, and the executor's hands; doors live beside them."""
+        self.nursery = effects
         await effects.start(self._sentinel)
         effects.start_soon(self._office, self._run_guardian, "guardian")
         effects.start_soon(self._office, self.timelock.run, "timelock")
@@ -326,17 +336,16 @@ class Kernel:
             self._to_signer.send_nowait(case)
             await case.slot.wait()
 
-    def abandon(self) -> int:
-        """Tell every waiting caller that no answer will come; return how many intents have no outcome."""
+    def abandon(self) -> None:
+        """Tell every waiting caller that no answer will come, and count the intents that have no outcome."""
         self._stopped.set()
-        owed = sum(case.stage is not Stage.JUDGE for case in self.cases)
+        self.owed += sum(case.stage is not Stage.JUDGE for case in self.cases)
         for case in list(self.cases):
             self._leave(case)
             self.intake.release(case)
             case.slot.fail(unknown=case.stage is not Stage.JUDGE)
         for command in list(self._commands):
             command.fail()
-        return owed
 
     def check_running(self) -> None:
         """Raise KernelStopped unless the kernel is deciding."""

@@ -152,9 +152,9 @@ async def _running(kernel: Kernel) -> AsyncIterator[None]:
     except BaseExceptionGroup as failure:
         group = failure
     finally:
-        owed = kernel.abandon()
-    if kernel.broken is not None or owed:
-        raise KernelStopped(f"the kernel ended, {owed} intents unsealed", unknown=owed > 0) from (
+        kernel.abandon()
+    if kernel.broken is not None or kernel.owed:
+        raise KernelStopped(f"the kernel ended, {kernel.owed} intents unsealed", unknown=kernel.owed > 0) from (
             kernel.broken or group
         )
     if body is not None and not isinstance(body, trio.Cancelled):
