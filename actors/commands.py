@@ -220,11 +220,13 @@ class ResumeConnector(Command):
 
 @attrs.define(eq=False)
 class ExpireApprovals(Command):
-    """End the wait of every approval whose deadline has passed."""
+    """End the wait of these approvals, as far as their deadlines have passed."""
+
+    approval_ids: list[str]
 
     def change(self, memory: Memory, now_ms: int) -> Control | None:
         """Expire what is due; nothing due changes nothing."""
-        due = [parked.approval_id for parked in memory.approvals.due(now_ms)]
+        due = [name for name in self.approval_ids if memory.approvals.is_due(name, now_ms)]
         if not due:
             return None
         for approval_id in due:

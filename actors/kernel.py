@@ -194,8 +194,8 @@ class Kernel:
                 approval_id=decision.approval_id if case.status is Status.ESCALATED else "",
             )
         )
-        if decision.approval_id:
-            self.timelock.wake()
+        if case.status is Status.ESCALATED:
+            self.timelock.watch(decision.approval_id)
         self._maybe_fall_silent()
 
     def _leave(self, case: Case) -> None:

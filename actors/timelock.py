@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from heapq import heappop, heappush
 from typing import Any, NoReturn
 
 import attrs
@@ -23,20 +24,41 @@ class Timelock:
     memory: Memory
     clock: Clock
     command: Callable[[Command], Awaitable[Any]]
+    _deadlines: list[tuple[int, str]] = attrs.field(factory=list, init=False, repr=False)
+    """A heap of (ms, approval_id): many may wait, and each look must be cheap (T4)."""
     _woken: trio.Event = attrs.field(factory=trio.Event, init=False)
 
-    def wake(self) -> None:
-        """Look again: something was parked."""
-        self._woken.set()
+    def watch(self, approval_id: str) -> None:
+        """Mind the deadline of an approval that may just have been parked; one that waits already is minded."""
+        parked = self.memory.approvals.parked.get(approval_id)
+        if parked is not None and parked.state == "PENDING":
+            self._mind((parked.expires_at_ms, approval_id))
 
     async def run(self) -> NoReturn:
-        """Expire what is due, then sleep until the next deadline or until something is parked."""
+        """Expire what is due, then sleep until the next deadline or until an earlier one is minded."""
+        for parked in self.memory.approvals.pending():
+            self._mind((parked.expires_at_ms, parked.approval_id))
         while True:
             self._woken = trio.Event()
-            deadline_ms = self.memory.approvals.next_deadline_ms()
-            nap_s = LONGEST_NAP_S if deadline_ms is None else (deadline_ms - self.clock.now_ms()) / 1000
-            if nap_s <= 0:
-                await self.command(ExpireApprovals())
+            late = self._late(self.clock.now_ms())
+            if late:
+                await self.command(ExpireApprovals(late))
                 continue
-            with trio.move_on_after(min(nap_s, LONGEST_NAP_S)):
+            with trio.move_on_after(self._nap_s()):
                 await self._woken.wait()
+
+    def _mind(self, deadline: tuple[int, str]) -> None:
+        heappush(self._deadlines, deadline)
+        if self._deadlines[0] is deadline:
+            self._woken.set()
+
+    def _late(self, now_ms: int) -> list[str]:
+        late = []
+        while self._deadlines and self._deadlines[0][0] <= now_ms:
+            late.append(heappop(self._deadlines)[1])
+        return late
+
+    def _nap_s(self) -> float:
+        if not self._deadlines:
+            return LONGEST_NAP_S
+        return min((self._deadlines[0][0] - self.clock.now_ms()) / 1000, LONGEST_NAP_S)

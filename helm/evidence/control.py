@@ -18,7 +18,13 @@ from helm.wire import structure
 OF_LOG: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
     {
         "APPROVALS_EXPIRED": {"approval_ids": list, "expired_at_ms": int, "type": str},
-        "CONNECTOR_RESUMED": {"connector": str, "reason": str, "resumed_at_ms": int, "type": str},
+        "CONNECTOR_RESUMED": {
+            "connector": str,
+            "lifted": str,
+            "reason": str,
+            "resumed_at_ms": int,
+            "type": str,
+        },
         "FREEZE": {"command": dict, "signature": str, "type": str},
         "KERNEL_STARTED": {"fingerprint": str, "kernel_epoch": int, "started_at_ms": int, "type": str},
         "POLICY_ACTIVATED": {

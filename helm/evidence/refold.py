@@ -187,7 +187,7 @@ class Refold:
                 f"the {payload['type']} event names something that is not there: {problem}", where
             ) from problem
 
-    def _close(self, session: SessionKey, principal: str, closed_at_ms: int, where: str) -> None:
+    def _close(self, session: tuple[str, str], principal: str, closed_at_ms: int, where: str) -> None:
         binding = self.memory.sessions.find(session)
         if binding is not None and binding.principal != principal:
             raise Invalid(f"{principal} closes a session of {binding.principal}", where)

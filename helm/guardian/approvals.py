@@ -36,14 +36,20 @@ class Approvals:
             self.parked[parked.approval_id] = parked
 
     def expire(self, approval_id: str) -> None:
-        """End the wait of an intent whose time is over."""
-        self.parked[approval_id] = attrs.evolve(self.parked[approval_id], state="EXPIRED")
+        """End the wait of an intent whose time is over.
 
-    def due(self, now_ms: int) -> list[Parked]:
-        """Return the pending ones whose deadline has passed, earliest first."""
-        late = [p for p in self.parked.values() if p.state == "PENDING" and p.expires_at_ms <= now_ms]
-        return sorted(late, key=lambda parked: (parked.expires_at_ms, parked.approval_id))
+        A refusal reaches the journal after its signing: an event that ends its wait may stand there before it. Then
+        there is nothing to end yet, and the deadline that has passed is noticed again.
+        """
+        waiting = self.parked.get(approval_id)
+        if waiting is not None:
+            self.parked[approval_id] = attrs.evolve(waiting, state="EXPIRED")
 
-    def next_deadline_ms(self) -> int | None:
-        """Return the earliest deadline of a pending one, or None."""
-        return min((p.expires_at_ms for p in self.parked.values() if p.state == "PENDING"), default=None)
+    def is_due(self, approval_id: str, now_ms: int) -> bool:
+        """Say whether the intent still waits although its deadline has passed."""
+        waiting = self.parked.get(approval_id)
+        return waiting is not None and waiting.state == "PENDING" and waiting.expires_at_ms <= now_ms
+
+    def pending(self) -> list[Parked]:
+        """Return every intent that still waits."""
+        return [parked for parked in self.parked.values() if parked.state == "PENDING"]

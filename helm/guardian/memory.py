@@ -104,7 +104,15 @@ class Memory:
         if receipt.status in RELEASING:
             self.ledger.release(decision.budget_reservation)
         if receipt.status == Status.FAILED and receipt.reason_code == ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT:
-            self.halted[connector] = f"its output for {decision.tool} broke the pinned schema"
+            self.halted[connector] = f"{receipt.decision_id}: its output for {decision.tool} broke the pinned schema"
+
+    def resume(self, connector: str, halt: str) -> None:
+        """Lift the very halt that an operator looked at: a drift that became known meanwhile stays in force.
+
+        Raises KeyError where the connector is not halted at all.
+        """
+        if self.halted[connector] == halt:
+            del self.halted[connector]
 
 
 def _parked(decision: Decision) -> Parked:

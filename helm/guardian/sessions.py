@@ -35,9 +35,16 @@ class Sessions:
         return self.bindings.get(session)
 
     def bind(self, session: SessionKey, principal: str, now_ms: int) -> None:
-        """Bind a session to its first principal; later calls change nothing."""
-        if session not in self.bindings:
+        """Bind a session to its first principal; later calls change nothing.
+
+        A refusal reaches the journal after its signing, and what was decided meanwhile stands before it there: so
+        the earliest call of the owner counts as the opening one, in whatever order the calls are noted.
+        """
+        binding = self.bindings.get(session)
+        if binding is None:
             self.bindings[session] = Binding(principal, now_ms)
+        elif now_ms < binding.opened_at_ms and principal == binding.principal:
+            self.bindings[session] = attrs.evolve(binding, opened_at_ms=now_ms)
 
     def taint(self, session: SessionKey, principal: str, labels: tuple[str, ...]) -> None:
         """Add taint labels, which a session carries from then on; only its own principal can taint it."""
@@ -46,6 +53,7 @@ class Sessions:
         if merged != binding.labels and principal == binding.principal:
             self.bindings[session] = attrs.evolve(binding, labels=merged)
 
-    def close(self, session: SessionKey) -> None:
-        """Close a bound session for ever."""
+    def close(self, session: SessionKey, principal: str, now_ms: int) -> None:
+        """Close a session of `principal` for ever, also where the refusal that opened it is yet to be noted."""
+        self.bind(session, principal, now_ms)
         self.bindings[session] = attrs.evolve(self.bindings[session], closed=True)

@@ -34,4 +34,7 @@ class Velocity:
         times = self.times_ms.get(walker)
         if times is None:
             times = self.times_ms[walker] = deque(maxlen=KEPT)
-        times.append(now_ms)
+        if times and now_ms < times[-1]:  # a refusal is noted from the journal after what was allowed meanwhile
+            self.times_ms[walker] = deque(sorted((*times, now_ms)), maxlen=KEPT)
+        else:
+            times.append(now_ms)
