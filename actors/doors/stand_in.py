@@ -1,0 +1,91 @@
+"""Who answers while there is no kernel: every request gets a 503, and nothing is judged."""
+
+from __future__ import annotations
+
+import ssl
+
+import attrs
+import trio
+
+from actors.doors.heading import SECURITY
+from actors.doors.problem import PROBLEM_JSON, stopped
+from actors.doors.sockets import Bound, Gate
+
+HEADING_END = b"\r\n\r\n"
+MAX_HEADING_BYTES = 16 * 1024
+PATIENCE_S = 2.0
+"""How long one client may take, to ask and to take its answer."""
+
+MAX_CLIENTS = 64
+"""Clients that are told at once; the others wait, maybe until there is a kernel again (T4)."""
+
+
+def answer() -> bytes:
+    """Return the whole answer: nothing was dispatched, try again."""
+    problem = stopped(unknown=False)
+    body = problem.body()
+    headers = [
+        (b"content-type", PROBLEM_JSON.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        *SECURITY,
+        *((name.encode(), value.encode()) for name, value in problem.headers),
+    ]
+    lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+    return b"HTTP/1.1 503 Service Unavailable\r\n" + lines + b"\r\n" + body
+
+
+@attrs.define(eq=False)
+class StandIn:
+    """Answers on the door's own socket until it is told to make way."""
+
+    bound: Bound
+    tls: ssl.SSLContext | None
+    _place: trio.CancelScope | None = attrs.field(default=None, init=False)
+    _gone: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _places: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(MAX_CLIENTS), init=False)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Answer whoever comes, until told to make way."""
+        gate = Gate(self.bound.listener(), self._places)
+        self._gone = trio.Event()
+        with trio.CancelScope() as self._place:
+            task_status.started()
+            await trio.serve_listeners(self._serve, [gate])
+        self._place = None
+        self._gone.set()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it answers."""
+        return self._place is not None
+
+    async def make_way(self) -> None:
+        """Stop answering, and return when nobody is accepted here any more."""
+        if self._place is not None:
+            self._place.cancel()
+            await self._gone.wait()
+
+    async def _serve(self, transport: trio.SocketStream) -> None:
+        try:
+            with trio.move_on_after(PATIENCE_S):
+                await self._tell(transport)
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # it left before it was told
+        finally:
+            self._places.release()
+
+    async def _tell(self, transport: trio.SocketStream) -> None:
+        stream: trio.abc.Stream = transport
+        if self.tls is not None:
+            stream = trio.SSLStream(transport, self.tls, server_side=True, https_compatible=True)
+        asked = b""
+        while HEADING_END not in asked and len(asked) < MAX_HEADING_BYTES:
+            piece = await stream.receive_some(4096)
+            if not piece:
+                return
+            asked += piece
+        await stream.send_all(answer())
+        await transport.send_eof()
+        while await transport.receive_some(4096):
+            pass

@@ -1,0 +1,127 @@
+"""`helm serve`: one kernel after another behind the same socket, until it is told to stop.
+
+A kernel is never restarted from within; it ends, and a fresh one reads the journal. Only a kernel that stopped is
+followed by another: a journal, policy or setting that must not be used ends the process, for a person to look at.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+
+import attrs
+import trio
+
+from actors.bearer import BearerKeys
+from actors.doors.serve import Door, serve
+from actors.doors.sockets import Address, bind, tls_of
+from actors.doors.stand_in import StandIn
+from actors.kernel import Kernel
+from actors.mailbox import KernelStopped
+from helm.config import Config
+from helm.contracts.errors import Invalid
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+"""Between two kernels: what broke one breaks the next, most often, and each start reads the journal."""
+
+STEADY_S = 60.0
+"""A kernel that ran so long did not break of what broke the one before it."""
+
+
+def silent(_: str) -> None:
+    """Tell nobody."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Supervisor:
+    """Keeps a kernel behind the door."""
+
+    open_one: Callable[[], AbstractAsyncContextManager[Kernel]]
+    config: Config
+    keys: BearerKeys
+    tell: Callable[[str], None] = silent
+    """Told, in a sentence, of whatever a person at the terminal would want to know."""
+    _stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _is_open: bool = attrs.field(default=False, init=False)
+    _all: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _waiting: trio.TaskStatus[Address] | None = attrs.field(default=None, init=False)
+
+    def stop(self) -> None:
+        """End: requests under way are answered first. Told twice, or before anything is served, end at once."""
+        if self._stopping.is_set() or not self._is_open:
+            self._all.cancel()
+        self._stopping.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until told to stop; report the address once the first kernel decides. Raises Invalid."""
+        bound, tls = bind(self.config, admin_key_issued=self.keys.has_admin), tls_of(self.config)
+        self._waiting = task_status
+        refusal: Invalid | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                try:
+                    with self._all:
+                        await self._lives(StandIn(bound, tls), nursery)
+                except Invalid as problem:
+                    refusal = problem
+                nursery.cancel_scope.cancel()
+        finally:
+            bound.close()
+        if refusal is not None:
+            raise refusal
+
+    async def _lives(self, stand_in: StandIn, nursery: trio.Nursery) -> None:
+        """Run one kernel after another, with a longer pause each time, until one ends because it was told to."""
+        pause_s = FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            if not stand_in.is_there:
+                await nursery.start(stand_in.run)
+            began = trio.current_time()
+            try:
+                await self._life(stand_in)
+            except KernelStopped as end:
+                if trio.current_time() - began > STEADY_S:
+                    pause_s = FIRST_PAUSE_S
+                self.tell(f"{end}: {end.__cause__!r}. A fresh one reads the journal in {pause_s:g} s.")
+                if not stand_in.is_there:
+                    await nursery.start(stand_in.run)
+                with trio.move_on_after(pause_s):
+                    await self._stopping.wait()
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _life(self, stand_in: StandIn) -> None:
+        """Run one kernel with its door until it breaks, or until we are told to stop."""
+        async with self.open_one() as kernel:
+            await stand_in.make_way()
+            door = await kernel.nursery.start(partial(serve, kernel, self.config, self.keys, bound=stand_in.bound))
+            self._announce(door)
+            try:
+                await self._stopping.wait()
+                self.tell("answering the requests under way, then stopping")
+                await door.drain()
+            finally:
+                self._is_open = False
+
+    def _announce(self, door: Door) -> None:
+        self._is_open = True
+        self.tell(f"deciding at {door.address.url}")
+        if self._waiting is not None:
+            self._waiting.started(door.address)
+            self._waiting = None
+
+
+async def serve_until_signalled(supervisor: Supervisor) -> None:
+    """Serve until SIGTERM or SIGINT; a second signal ends without waiting for anyone. Raises Invalid."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_obey, signals, supervisor)
+            await supervisor.run()
+            nursery.cancel_scope.cancel()
+
+
+async def _obey(signals: AsyncIterator[int], supervisor: Supervisor) -> None:
+    async for _ in signals:
+        supervisor.stop()
