@@ -18,9 +18,12 @@ from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Status
 from helm.executor.drift import check_output
-from helm.executor.permit import check_permit
+from helm.executor.permit import Moment, check_permit
 from helm.guardian.memory import Memory
 from helm.guardian.policy import ToolRule
+
+MAX_REASON = 500
+"""Characters of a connector's reason that are kept; the rest is for its own log (T4)."""
 
 
 @attrs.define
@@ -33,6 +36,18 @@ class Executor:
     post: Callable[[Case], None]
     """Hands a case with its outcome to the signer; never waits."""
     stopping: trio.Event
+    _unplugged: list[Connector] = attrs.field(factory=list, init=False)
+    """Connectors that a newer policy replaced: what they had under way may still be."""
+
+    def plug(self, connectors: Mapping[str, Connector]) -> None:
+        """Let these serve from the next order on."""
+        self._unplugged += self.connectors.values()
+        self.connectors = connectors
+
+    async def aclose(self) -> None:
+        """Let every connector go, each once; nothing is under way any more."""
+        for connector in {id(one): one for one in (*self._unplugged, *self.connectors.values())}.values():
+            await connector.aclose()
 
     @enable_ki_protection
     async def work(self, inbox: trio.MemoryReceiveChannel[Case]) -> NoReturn:
@@ -70,11 +85,10 @@ class Executor:
         patience.deadline = trio.current_time() + rule.timeout_ms / 1000
         try:
             output = await self._dispatch(order)
-        except Exception as failure:  # a connector is the world: whatever it raises is an outcome, never our end
-            self._end(case, *outcome_of(failure))
-        except BaseException:
-            self._end(case, Status.INDETERMINATE, *why_unknown(patience, rule))
-            raise
+        except BaseException as failure:  # a connector is the world: its errors are an outcome, never our end
+            self._end(case, *outcome_of(failure, patience, rule))
+            if is_ours(failure):
+                raise
         else:
             self._accept(case, rule, output)
         patience.deadline = math.inf
@@ -95,9 +109,12 @@ class Executor:
             permit,
             judgement.decision,
             case.call.arguments,
-            now_ms=self.clock.now_ms(),
-            policy_hash=policy.policy_hash if policy is not None else "",
-            halted=self.memory.halted.get(rule.connector, ""),
+            Moment(
+                self.clock.now_ms(),
+                policy.policy_hash if policy is not None else "",
+                self.memory.freezes.covering(case.call.tenant, case.call.principal),
+                self.memory.halted.get(rule.connector, ""),
+            ),
         )
         return Dispatch(
             tool=permit.tool,
@@ -135,17 +152,38 @@ class Executor:
         self.post(case)
 
 
-def outcome_of(failure: Exception) -> tuple[Status, ReasonCode, str]:
-    """Return what is known of an effect whose connector raised `failure`: refused, failed, or nothing certain."""
+def outcome_of(failure: BaseException, patience: trio.CancelScope, rule: ToolRule) -> tuple[Status, ReasonCode, str]:
+    """Return what is known of an effect whose connector raised `failure`: refused, failed, or nothing certain.
+
+    What else a connector raises once it was cancelled tells how it took that, and nothing of its effect.
+    """
     match failure:
-        case NotDispatched():
-            return Status.NOT_DISPATCHED, failure.code, failure.reason
+        case NotDispatched() if failure.code:
+            return Status.NOT_DISPATCHED, failure.code, legible(failure.reason)
         case ConnectorUnknown():
-            return Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, failure.reason
+            return Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, legible(failure.reason)
         case ConnectorFailed():
-            return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, failure.reason
-        case _:
+            return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, legible(failure.reason)
+        case Exception() if not patience.cancel_called:
             return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, f"the connector raised {type(failure).__name__}"
+        case _:
+            return Status.INDETERMINATE, *why_unknown(patience, rule)
+
+
+def is_ours(failure: BaseException) -> bool:
+    """Say whether `failure` must go on: it is not the connector's alone, but the end of the kernel or of patience.
+
+    A connector that fails while it is cancelled raises both in one group. Its own part ends here, and the
+    cancellation is told again at the next step.
+    """
+    if isinstance(failure, BaseExceptionGroup):
+        return failure.split((Exception, trio.Cancelled))[1] is not None
+    return not isinstance(failure, Exception)
+
+
+def legible(reason: str) -> str:
+    """Return a connector's words as they may stand in a record: no half characters, and not a page of them (T4)."""
+    return str(reason)[:MAX_REASON].encode("utf-8", "replace").decode()
 
 
 def why_unknown(patience: trio.CancelScope, rule: ToolRule) -> tuple[ReasonCode, str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
+import trio
 
 from actors.library import Library
-from actors.mailbox import Answer, Case, Overloaded
+from actors.mailbox import Answer, Case, KernelStopped, Overloaded
+from actors.stores.index import IndexFailed
+from actors.stores.port import JournalFailed
 from helm.contracts.call import ToolCall
 from helm.executor.idempotency import claim_of, same_call
 
@@ -21,6 +24,8 @@ class Claimed:
 
     case: Case
     waiters: int = 0
+    given_up: bool = False
+    """Its caller left, or found no place, before it was on the belt: whoever waits must ask again."""
 
 
 @attrs.define
@@ -34,21 +39,28 @@ class Intake:
     library: Library
     submit: Callable[[Case], Case]
     in_flight: dict[str, Claimed] = attrs.field(factory=dict, repr=False)
+    _reading: set[trio.CancelScope] = attrs.field(factory=set, init=False, repr=False)
 
     async def claim(self, call: ToolCall) -> Answer:
         """Return the answer of the key's one call."""
         name = claim_of(call)
-        claimed = self.in_flight.get(name)
-        if claimed is None:
-            return await self._first(name, call)
-        if same_call(call, claimed.case.call.tool, claimed.case.call.args_hash):
-            return await self._wait(claimed)
-        return await self.submit(Case(call, conflict=True)).slot.wait()
+        while (claimed := self.in_flight.get(name)) is not None:
+            if not same_call(call, claimed.case.call.tool, claimed.case.call.args_hash):
+                return await self.submit(Case(call, conflict=True)).slot.wait()
+            answer = await self._wait(claimed)
+            if answer is not None:
+                return answer
+        return await self._first(name, call)
+
+    def abandon(self) -> None:
+        """Let nobody wait for a store that does not answer: the kernel has ended."""
+        for scope in self._reading:
+            scope.cancel()
 
     async def _first(self, name: str, call: ToolCall) -> Answer:
         """Hold the key from this very step on, then see whether an earlier call answers for it."""
         case = Case(call, claim=name)
-        self.in_flight[name] = Claimed(case)
+        claimed = self.in_flight[name] = Claimed(case)
         try:
             earlier = await self._earlier(name)
             if earlier is None:
@@ -62,20 +74,35 @@ class Intake:
                 self.submit(case)
         except BaseException:
             self.release(case)
+            claimed.given_up = True
             case.slot.fail(unknown=False)
             raise
         return await case.slot.wait()
 
     async def _earlier(self, name: str) -> Answer | None:
-        seq = await self.library.find(name)
-        return None if seq is None else await self.library.answer(seq)
+        """Return what the journal answers, None where the key is new. Raises KernelStopped where it cannot be asked."""
+        with trio.CancelScope() as scope:
+            self._reading.add(scope)
+            try:
+                seq = await self.library.find(name)
+                return None if seq is None else await self.library.answer(seq)
+            except (IndexFailed, JournalFailed) as problem:
+                raise KernelStopped("the journal cannot be read") from problem
+            finally:
+                self._reading.discard(scope)
+        raise KernelStopped
 
-    async def _wait(self, claimed: Claimed) -> Answer:
+    async def _wait(self, claimed: Claimed) -> Answer | None:
+        """Return the first one's answer, None where it gave up before it was on the belt."""
         if claimed.waiters >= MAX_WAITERS:
             raise Overloaded("too many duplicates of this call are waiting already")
         claimed.waiters += 1
         try:
             return attrs.evolve(await claimed.case.slot.wait(), replayed=True)
+        except KernelStopped:
+            if claimed.given_up:
+                return None
+            raise
         finally:
             claimed.waiters -= 1
 

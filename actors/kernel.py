@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -32,7 +33,7 @@ from actors.mailbox import Answer, Case, Control, KernelStopped, Overloaded, Sta
 from actors.recovery import reopened
 from actors.signed_policy import SignedPolicy, check_signed
 from actors.signer import Signer
-from actors.stores.index import IdIndex
+from actors.stores.index import IdIndex, IndexFailed
 from actors.stores.port import Journal
 from actors.timelock import Timelock
 from helm.contracts.call import ToolCall
@@ -50,6 +51,12 @@ from helm.trust.registry import fold
 
 CONTROL_PLACES = 32
 """Commands under way at once; they travel the same channels as cases, so they have places of their own."""
+
+URGENT_PLACES = 8
+"""More of them, for stops alone: no flood of other commands keeps an operator from freezing the system (T4)."""
+
+OWN_PLACES = 16
+"""For what the kernel itself writes: its start, and the deadlines that pass."""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,10 +102,10 @@ class Kernel:
         """Where a door is started: it ends with the offices beside it, and they end with it."""
         self.owed = 0
         """Intents that ended without an outcome, once the kernel has ended."""
-        self._accepting = False
+        self._opened = trio.Event()
         self._commands: set[Command] = set()
         self._held: Counter[tuple[str, str]] = Counter()
-        capacity = limits.places + CONTROL_PLACES
+        capacity = limits.places + CONTROL_PLACES + URGENT_PLACES + OWN_PLACES
         self._to_guardian, self._at_guardian = trio.open_memory_channel[Case | Command](capacity)
         self._to_signer, self._at_signer = trio.open_memory_channel[Case](capacity)
         self._to_appender, self._at_appender = trio.open_memory_channel[Case | Control](capacity)
@@ -114,7 +121,7 @@ class Kernel:
         self.signer = Signer(parts.pen, state.chains, parts.clock)
         self.appender = Appender(state.graph, parts.journal, parts.index, self.finish)
         self.executor = Executor(parts.connectors, self.memory, parts.clock, self._to_signer.send_nowait, self._stopped)
-        self.timelock = Timelock(self.memory, parts.clock, self.command)
+        self.timelock = Timelock(self.memory, parts.clock, self._pass_on)
         self.intake = Intake(self.library, self.submit)
 
     @property
@@ -155,7 +162,7 @@ class Kernel:
     def submit(self, case: Case) -> Case:
         """Take an in-flight place for `case` and put it on the belt. No await lies between the two."""
         self.check_running()
-        if not self._accepting:
+        if not self._opened.is_set():
             raise KernelStopped("the kernel has not opened its intake yet")
         holder = (case.call.tenant, case.call.principal)
         limits = self.parts.limits
@@ -208,25 +215,28 @@ class Kernel:
     async def command(self, command: Command) -> Control | None:
         """Have the guardian obey `command`; return its event once it is durable, None where nothing changed.
 
-        Raises Invalid where it is refused, Overloaded and KernelStopped like a call.
+        Raises Invalid or Refused where it is refused, Overloaded and KernelStopped like a call. Like a case, a
+        command holds its place until it has left the belt, whether or not anyone still waits for it.
         """
         self.check_running()
-        if len(self._commands) >= CONTROL_PLACES:
+        self._commands = {other for other in self._commands if not other.settled}
+        if len(self._commands) >= CONTROL_PLACES + (URGENT_PLACES if command.urgent else 0):
             raise Overloaded("too many commands under way")
+        return await self._pass_on(command)
+
+    async def _pass_on(self, command: Command) -> Control | None:
         self._commands.add(command)
-        try:
-            self._to_guardian.send_nowait(command)
-            return await command.done()
-        finally:
-            self._commands.discard(command)
+        self._to_guardian.send_nowait(command)
+        return await command.done()
 
     async def activate(self, signed: SignedPolicy, connectors: Mapping[str, Connector]) -> None:
-        """Put a newer policy in force, with its connectors, between two calls. Else keeps the active one."""
-        check_signed(signed, self.parts.state, self.appender.graph.lamport + 1)
-        await self.command(ActivatePolicy(signed, lambda: self._plug(connectors)))
+        """Put a newer policy in force, with its connectors, between two calls; keep the active one where it is refused.
 
-    def _plug(self, connectors: Mapping[str, Connector]) -> None:
-        self.executor.connectors = connectors
+        Raises Refused for a signature that does not vouch for it and for a policy that may not follow the active
+        one, Invalid for a key that does not count.
+        """
+        check_signed(signed, self.parts.state, self.appender.graph.lamport + 1)
+        await self.command(ActivatePolicy(signed, lambda: self.executor.plug(connectors)))
 
     async def write_start(self, genesis: tuple[TrustEvent, ...]) -> None:
         """Write what every start writes: a new log's genesis, then this kernel's epoch, before any call is taken.
@@ -235,20 +245,22 @@ class Kernel:
         """
         parts = self.parts
         if parts.state.registry is None:
-            placed = [await self._write(Control(trust_draft(event))) for event in genesis]
+            # One batch, so that a crash leaves the whole genesis or none of it: half of one could never be mended.
+            placed = [self._post(Control(trust_draft(event))) for event in genesis]
+            for control in placed:
+                await control.durable.wait()
             history = zip(genesis, (control.lamport for control in placed), strict=True)
             parts.state.registry = fold(history, parts.boot.log_id)
         parts.state.registry.require(parts.pen.key_id, KeyPurpose.EXECUTION, self.appender.graph.lamport + 1)
-        await self._write(attest(started(parts.boot, parts.clock.now_ms())))
+        await self._post(attest(started(parts.boot, parts.clock.now_ms()))).durable.wait()
 
-    async def _write(self, control: Control) -> Control:
+    def _post(self, control: Control) -> Control:
         self._to_appender.send_nowait(control)
-        await control.durable.wait()
         return control
 
     def open_intake(self) -> None:
         """Let calls in: everything owed from before is sealed."""
-        self._accepting = True
+        self._opened.set()
 
     # -- supervision ----------------------------------------------------------------------------------------------
 
@@ -286,7 +298,8 @@ class Kernel:
             self.abandon()  # now: a door that waits for these answers would keep the kernel from ending
             with trio.move_on_after(self.parts.limits.grace_s, shield=True):
                 await self.parts.journal.aclose()
-                await self.parts.index.aclose()
+                with suppress(IndexFailed):  # it heals at the next start
+                    await self.parts.index.aclose()
 
     async def _run_signer(self) -> None:
         await self.signer.run(self._at_signer, self._to_appender)
@@ -302,6 +315,10 @@ class Kernel:
 
     async def _run_guardian(self) -> None:
         await self.guardian.run(self._at_guardian)
+
+    async def _run_timelock(self) -> None:
+        await self._opened.wait()  # its first word must not come before the kernel's own
+        await self.timelock.run()
 
     @enable_ki_protection
     async def _sentinel(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -319,7 +336,7 @@ class Kernel:
         self.nursery = effects
         await effects.start(self._sentinel)
         effects.start_soon(self._office, self._run_guardian, "guardian")
-        effects.start_soon(self._office, self.timelock.run, "timelock")
+        effects.start_soon(self._office, self._run_timelock, "timelock")
         for _ in range(self.parts.limits.places):
             effects.start_soon(self._office, self._work, "executor")
         effects.start_soon(self._office, self.parts.index.run, "index")
@@ -339,11 +356,12 @@ class Kernel:
     def abandon(self) -> None:
         """Tell every waiting caller that no answer will come, and count the intents that have no outcome."""
         self._stopped.set()
-        self.owed += sum(case.stage is not Stage.JUDGE for case in self.cases)
+        self.owed += sum(case.may_have_acted for case in self.cases)
         for case in list(self.cases):
             self._leave(case)
             self.intake.release(case)
-            case.slot.fail(unknown=case.stage is not Stage.JUDGE)
+            case.slot.fail(unknown=case.may_have_acted)
+        self.intake.abandon()
         for command in list(self._commands):
             command.fail()
 

@@ -137,6 +137,11 @@ class Case:
             raise Broken("a case left the guardian without a judgement")
         return self.judgement
 
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether its intent may be durable, so that its effect may happen or have happened."""
+        return self.stage is Stage.INTENT or self.intent_node != ""
+
     def refuse(self, decision: Decision) -> None:
         """Fix a refusal's outcome as the guardian decided it."""
         status = Status.ESCALATED if decision.verdict == Verdict.ESCALATE else Status.DENIED

@@ -45,12 +45,18 @@ class Ground:
 
 async def break_ground(place: Installation) -> Ground:
     """Lock and open the stores of a data directory. Raises Invalid where another kernel holds it."""
+    pen = place.key(KeyPurpose.EXECUTION)
     journal = await SqliteJournal.open(place.journal_path, free_space_reserve=place.config.free_space_reserve_bytes)
-    index = await IdIndex.open(place.index_path, place.log_id)
+    try:
+        index = await IdIndex.open(place.index_path, place.log_id)
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            await journal.aclose()
+        raise
     return Ground(
         journal=journal,
         index=index,
-        pen=place.key(KeyPurpose.EXECUTION),
+        pen=pen,
         log_id=place.log_id,
         genesis=place.genesis,
         sensor=Sensor(place.path, place.config_hash),
@@ -153,10 +159,14 @@ async def _running(kernel: Kernel) -> AsyncIterator[None]:
         group = failure
     finally:
         kernel.abandon()
-    if kernel.broken is not None or kernel.owed:
+        with trio.move_on_after(kernel.parts.limits.grace_s, shield=True):
+            await kernel.executor.aclose()
+    if kernel.owed or (kernel.broken is not None and not isinstance(kernel.broken, KeyboardInterrupt)):
         raise KernelStopped(f"the kernel ended, {kernel.owed} intents unsealed", unknown=kernel.owed > 0) from (
             kernel.broken or group
         )
+    if kernel.broken is not None:  # Ctrl-C that came while a connector's code ran
+        raise kernel.broken
     if body is not None and not isinstance(body, trio.Cancelled):
         raise body
     if group is not None:
