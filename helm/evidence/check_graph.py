@@ -19,6 +19,9 @@ from helm.proofgraph.node import NodeKind
 from helm.trust.event import from_payload, log_id_of
 from helm.trust.registry import fold
 
+KINDS = frozenset({NodeKind.ATTESTATION, NodeKind.EFFECT, NodeKind.INTENT, NodeKind.TRUST_EVENT})
+"""The kinds that this verifier can check."""
+
 
 def check_nodes(reading: Reading) -> None:
     """Every node hashes to its name, and stands on what came before it."""
@@ -72,8 +75,9 @@ def check_genesis(reading: Reading) -> None:
         for node in reading.nodes
         if node.kind == NodeKind.TRUST_EVENT
     ]
-    if reading.nodes[0].kind != NodeKind.TRUST_EVENT:
-        raise Invalid("the log does not begin with a trust event", NODES, CHANGED)
+    of_sessions = [node for node in reading.nodes if node.kind == NodeKind.TRUST_EVENT and node.session != NO_SESSION]
+    if reading.nodes[0].kind != NodeKind.TRUST_EVENT or of_sessions:
+        raise Invalid("the log does not begin with a trust event, or one stands in a session", NODES, CHANGED)
     first, root = reading.events[0][0], reading.root
     reading.log_id = log_id_of(first)
     hint = "this is another log's pack, or the pin is another log's"
@@ -100,6 +104,8 @@ def check_signed_manifest(reading: Reading) -> None:
 def check_control(reading: Reading) -> None:
     """Every event says what its kind says, kernels started in order, freezes are signed and in sequence."""
     for node in reading.nodes:
+        if node.kind not in KINDS:
+            raise Invalid(f"a node of unknown kind {node.kind!r}", node.where, "a newer HELM wrote this log")
         if node.kind != NodeKind.ATTESTATION or node.payload.get("type") == REFUSAL:
             continue
         match check_event(node.payload, in_session=node.session != NO_SESSION, where=node.where):

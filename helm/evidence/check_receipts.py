@@ -37,7 +37,7 @@ def bound_receipts(reading: Reading) -> dict[str, int]:
     lamports: dict[str, int] = {}
     for node in (*refusals, *reading.outcomes):
         receipt_hash = node.payload["receipt_hash"]
-        if type(receipt_hash) is not str or receipt_hash in lamports:
+        if receipt_hash in lamports:
             raise Invalid("binds a receipt that another node binds", node.where, CHANGED)
         lamports[receipt_hash] = node.lamport
     return lamports

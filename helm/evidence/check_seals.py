@@ -5,15 +5,13 @@ from __future__ import annotations
 from helm.contracts.errors import Invalid
 from helm.crypto import domains
 from helm.crypto.hashing import hash_in
+from helm.evidence import payloads
 from helm.evidence.layout import REFUSAL, facts_path, record_path
-from helm.evidence.part import Placed
+from helm.evidence.part import PartNode
+from helm.evidence.payloads import check_payload
 from helm.evidence.reading import CHANGED, Reading, Told
 from helm.evidence.unseal import unseal_decision, unseal_effect, unseal_record
 from helm.proofgraph.node import NodeKind
-
-INTENT_MEMBERS = ["decision", "effect", "record", "type"]
-REFUSAL_MEMBERS = ["decision", "receipt_hash", "record", "type"]
-EFFECT_MEMBERS = ["intent_node", "reason", "receipt_hash", "type"]
 
 
 def check_seals(reading: Reading) -> None:
@@ -24,23 +22,17 @@ def check_seals(reading: Reading) -> None:
         while node.lamport >= next_start:
             epoch, (next_start, next_epoch) = next_epoch, next(epochs)
         if node.kind == NodeKind.EFFECT:
-            check_members(node, EFFECT_MEMBERS, "EFFECT")
+            check_payload(node.payload, "EFFECT", payloads.OUTCOME, node.where)
             reading.outcomes.append(node)
         elif node.kind == NodeKind.INTENT:
-            check_members(node, INTENT_MEMBERS, "INTENT")
+            check_payload(node.payload, "INTENT", payloads.INTENT, node.where)
             reading.calls.append(unseal_call(node, epoch, reading.members))
         elif node.payload.get("type") == REFUSAL:
-            check_members(node, REFUSAL_MEMBERS, REFUSAL)
+            check_payload(node.payload, REFUSAL, payloads.REFUSAL, node.where)
             reading.calls.append(unseal_call(node, epoch, reading.members))
 
 
-def check_members(node: Placed, names: list[str], kind: str) -> None:
-    """Raise Invalid unless the payload has exactly the members of its kind."""
-    if [*node.payload] != names or node.payload["type"] != kind:
-        raise Invalid(f"its payload is not that of a {kind}", node.where, CHANGED)
-
-
-def unseal_call(node: Placed, kernel_epoch: int, members: dict[str, bytes]) -> Told:
+def unseal_call(node: PartNode, kernel_epoch: int, members: dict[str, bytes]) -> Told:
     """Return the call of a node. Raises Invalid."""
     payload, where = node.payload, record_path(node.lamport)
     decision = unseal_decision(payload["decision"], where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from helm.contracts.errors import Invalid
 from helm.contracts.verdict import Verdict
 from helm.evidence.layout import record_path
-from helm.evidence.part import Placed
+from helm.evidence.part import PartNode
 from helm.evidence.reading import CHANGED, Reading, Told
 from helm.evidence.story import check_record, check_story
 from helm.proofgraph.node import NodeKind
@@ -37,17 +37,19 @@ def match_outcomes(reading: Reading) -> None:
         if told.node.kind != NodeKind.INTENT:
             give_outcome(told, told.node, reading)
     for node in reading.outcomes:
-        intent = intents.get(str(node.payload["intent_node"]))
+        intent = intents.get(node.payload["intent_node"])
         if intent is None or intent.outcome is not None or intent.node.lamport >= node.lamport:
             what = "an effect without an open intent: no permission, or a second outcome"
             raise Invalid(what, node.where, CHANGED)
+        if (node.session, node.principal) != (intent.node.session, intent.node.principal):
+            raise Invalid("an effect of another session or principal than its intent", node.where, CHANGED)
         give_outcome(intent, node, reading)
 
 
-def give_outcome(told: Told, node: Placed, reading: Reading) -> None:
+def give_outcome(told: Told, node: PartNode, reading: Reading) -> None:
     """Join a call with the node that binds its receipt, and the receipt where it is there."""
     told.outcome = node
-    told.receipt = reading.receipts.get(str(node.payload["receipt_hash"]))
+    told.receipt = reading.receipts.get(node.payload["receipt_hash"])
 
 
 def check_decided(told: Told, log_id: str, where: str) -> None:

@@ -1,53 +1,16 @@
-"""The events of the kernel's own: which there are, what each says, and which of it a reader can check."""
+"""The events of the kernel's own, and what a reader can check of them."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Final
 
 import attrs
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.domains import KeyPurpose
+from helm.evidence.payloads import OF_LOG, OF_SESSION, check_members
 from helm.guardian.freezes import FreezeCommand, Freezes, check_command
 from helm.trust.registry import Registry
 from helm.wire import structure
-
-OF_LOG: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
-    {
-        "APPROVALS_EXPIRED": {"approval_ids": list, "expired_at_ms": int, "type": str},
-        "CONNECTOR_RESUMED": {
-            "connector": str,
-            "lifted": str,
-            "reason": str,
-            "resumed_at_ms": int,
-            "type": str,
-        },
-        "FREEZE": {"command": dict, "signature": str, "type": str},
-        "KERNEL_STARTED": {"fingerprint": str, "kernel_epoch": int, "started_at_ms": int, "type": str},
-        "POLICY_ACTIVATED": {
-            "activated_at_ms": int,
-            "epoch": int,
-            "key_id": str,
-            "p0_ceiling_hash": str,
-            "policy_hash": str,
-            "scope": str,
-            "signature": str,
-            "type": str,
-        },
-    }
-)
-"""Events of the control chain, and the members of each, in canonical order."""
-
-OF_SESSION: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
-    {
-        "SESSION_CLOSED": {"closed_at_ms": int, "type": str},
-        "SESSION_OPENED": {"opened_at_ms": int, "type": str},
-    }
-)
-"""Events of one session."""
 
 
 def check_event(payload: dict[str, JSONValue], *, in_session: bool, where: str) -> str:
@@ -56,10 +19,7 @@ def check_event(payload: dict[str, JSONValue], *, in_session: bool, where: str) 
     members = (OF_SESSION if in_session else OF_LOG).get(kind) if type(kind) is str else None
     if members is None:
         raise Invalid(f"an event of unknown type {kind!r}", where, "a newer HELM wrote this log: use it")
-    if [*payload] != [*members] or [*map(type, payload.values())] != [*members.values()]:
-        raise Invalid(f"does not say what a {kind} event says", where, "it was edited")
-    if not all(type(approval_id) is str for approval_id in payload.get("approval_ids", ())):
-        raise Invalid("an approval_id is not a text", where, "it was edited")
+    check_members(payload, members, where)
     return str(kind)
 
 

@@ -8,7 +8,8 @@ What else a node relied on and is not in the part stands in the frontier, with i
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import attrs
 
@@ -17,18 +18,31 @@ from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import NODE
 from helm.crypto.hashing import hash_in
+from helm.evidence.payloads import Members, check_members
 from helm.proofgraph.graph import NO_SESSION, Graph, SessionKey
 
-NAMES = ["kind", "lamport", "node_hash", "parents", "payload", "principal", "session_id", "shard", "tenant"]
-KINDS = [str, int, str, list, dict, str, str, str, str]
-BARE_NAMES = [name for name in NAMES if name != "payload"]
-BARE_KINDS = [kind for name, kind in zip(NAMES, KINDS, strict=True) if name != "payload"]
+NODE_MEMBERS: Final[Members] = MappingProxyType(
+    {
+        "kind": str,
+        "lamport": int,
+        "node_hash": str,
+        "parents": list,
+        "payload": dict,
+        "principal": str,
+        "session_id": str,
+        "shard": str,
+        "tenant": str,
+    }
+)
+BARE_MEMBERS: Final[Members] = MappingProxyType(
+    {name: kind for name, kind in NODE_MEMBERS.items() if name != "payload"}
+)
 """A node whose payload stands in a file of its own."""
 
 EDITED = "the graph was edited, or the pack is not from one log"
 
 
-class Placed(NamedTuple):
+class PartNode(NamedTuple):
     """A node of the part, at its place."""
 
     kind: str
@@ -47,9 +61,7 @@ def is_bare(line: dict[str, JSONValue]) -> bool:
 
 def check_shape(line: dict[str, JSONValue], where: str) -> None:
     """Raise Invalid unless the line has exactly a node's members, of their types."""
-    names, kinds = (BARE_NAMES, BARE_KINDS) if is_bare(line) else (NAMES, KINDS)
-    if [*line] != names or [*map(type, line.values())] != kinds:
-        raise Invalid("is not a node", where, EDITED)
+    check_members(line, BARE_MEMBERS if is_bare(line) else NODE_MEMBERS, where)
 
 
 @attrs.define
@@ -64,7 +76,7 @@ class Part:
     relied_on: set[str] = attrs.field(factory=set, repr=False)
     """What of the frontier was needed so far."""
 
-    def take(self, line: dict[str, JSONValue], payload: dict[str, JSONValue], where: str) -> Placed:
+    def take(self, line: dict[str, JSONValue], payload: dict[str, JSONValue], where: str) -> PartNode:
         """Return the node of a line of the right shape. Raises Invalid where it does not follow."""
         node_hash = line["node_hash"]
         check_name(line, payload, where)
@@ -78,9 +90,9 @@ class Part:
         self.graph.lamport = line["lamport"] - 1
         self.graph.advance(session, node_hash)
         self.lamport_of[node_hash] = line["lamport"]
-        return Placed(line["kind"], line["lamport"], node_hash, payload, line["principal"], session, where)
+        return PartNode(line["kind"], line["lamport"], node_hash, payload, line["principal"], session, where)
 
-    def check_parents(self, parents: list[JSONValue], session: SessionKey, lamport: int, where: str) -> None:
+    def check_parents(self, parents: list[str], session: SessionKey, lamport: int, where: str) -> None:
         """Raise Invalid unless every parent comes before, and every cause that must be there is a parent."""
         needed = self.graph.causes(session, ())
         if not needed and lamport != 1:
@@ -90,7 +102,7 @@ class Part:
                 raise Invalid(f"does not stand on {cause}: a node between them is missing", where, EDITED)
         if parents == [*needed]:
             return
-        if not all(type(parent) is str for parent in parents) or parents != sorted(set(parents)):
+        if parents != sorted(set(parents)):
             raise Invalid("its parents are not sorted and unique", where, EDITED)
         for parent in parents:
             self.check_parent(parent, lamport, where)

@@ -9,7 +9,7 @@ from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
 from helm.evidence.control import Control
 from helm.evidence.manifest import Manifest
-from helm.evidence.part import Placed
+from helm.evidence.part import PartNode
 from helm.evidence.trust_root import TrustRoot
 from helm.guardian.bundle_signature import PolicySignature
 from helm.receipts.chain import SealedReceipt, SessionKey
@@ -26,11 +26,11 @@ class Told:
     `kernel_epoch` is the last one that had started before the node.
     """
 
-    node: Placed
+    node: PartNode
     decision: Sealed[Decision]
     record: Sealed[BoundaryRecord]
     kernel_epoch: int
-    outcome: Placed | None = None
+    outcome: PartNode | None = None
     """The node that binds the receipt: the call's own for a refusal."""
     receipt: SealedReceipt | None = None
 
@@ -51,7 +51,7 @@ class Reading:
     members: dict[str, bytes] = attrs.field(init=False, repr=False)
     manifest: Manifest = attrs.field(init=False)
     # nodes
-    nodes: list[Placed] = attrs.field(init=False, repr=False)
+    nodes: list[PartNode] = attrs.field(init=False, repr=False)
     # genesis
     events: list[tuple[TrustEvent, int]] = attrs.field(init=False, repr=False)
     log_id: str = attrs.field(init=False)
@@ -61,10 +61,10 @@ class Reading:
     control: Control = attrs.field(factory=Control, init=False)
     epochs: list[tuple[int, int]] = attrs.field(factory=list, init=False)
     """(lamport, kernel epoch) of every start."""
-    activations: list[tuple[Placed, PolicySignature]] = attrs.field(factory=list, init=False, repr=False)
+    activations: list[tuple[PartNode, PolicySignature]] = attrs.field(factory=list, init=False, repr=False)
     # seals
     calls: list[Told] = attrs.field(factory=list, init=False, repr=False)
-    outcomes: list[Placed] = attrs.field(factory=list, init=False, repr=False)
+    outcomes: list[PartNode] = attrs.field(factory=list, init=False, repr=False)
     """EFFECT nodes, in order."""
     # receipts
     receipts: dict[str, SealedReceipt] = attrs.field(factory=dict, init=False, repr=False)

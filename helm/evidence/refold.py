@@ -133,6 +133,7 @@ class Refold:
         intent = self.open_intents.pop(str(payload.get("intent_node")), None)
         if intent is None:
             raise Invalid("an effect without an open intent: no permission, or a second outcome", where)
+        self._check_same_call(intent.decision.content, node, where)
         receipt = self._receipt(beside, payload, node, where)
         check_story(receipt.content, intent.decision, intent.record, intent.node_hash, where)  # 5
         self.memory.note_outcome(intent.decision.content, receipt.content, intent.effect.connector)
@@ -143,13 +144,15 @@ class Refold:
     ) -> tuple[Sealed[Decision], Sealed[BoundaryRecord]]:
         decision = unseal_decision(payload.get("decision"), where)
         record = unseal_record(payload.get("record"), where)
-        said = (decision.content.tenant, decision.content.session_id, decision.content.principal)
-        if said != (node.tenant, node.session_id, node.principal):
-            raise Invalid("node and decision are not about the same call", where)  # 3
-        if decision.content.log_id != self.log_id:
-            raise Invalid(f"the decision belongs to log {decision.content.log_id}", where)
+        self._check_same_call(decision.content, node, where)
         check_record(record.content, decision, where)  # 5
         return decision, record
+
+    def _check_same_call(self, decision: Decision, node: Placed, where: str) -> None:
+        if (decision.tenant, decision.session_id, decision.principal) != (node.tenant, node.session_id, node.principal):
+            raise Invalid("node and decision are not about the same call", where)  # 5
+        if decision.log_id != self.log_id:
+            raise Invalid(f"the decision belongs to log {decision.log_id}", where)
 
     def _receipt(self, beside: dict[str, Any], payload: dict[str, Any], node: Placed, where: str) -> SealedReceipt:
         sealed = unseal_receipt(beside.get("receipt"), where)

@@ -272,7 +272,7 @@ class Log:
                 "type": "EFFECT",
             }
         )
-        draft = attrs.evolve(self.draft(judgement, NodeKind.EFFECT, payload), relies_on=(intent.node_hash,))
+        draft = self.draft(judgement, NodeKind.EFFECT, payload)._replace(relies_on=(intent.node_hash,))
         self.write(draft, {"receipt": fragment(sealed.json)})
         return sealed
 
