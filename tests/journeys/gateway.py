@@ -96,10 +96,7 @@ async def gateway(
     """Serve the house for as long as the body runs."""
     ground = await break_ground(house.place) if ground is None else ground
     limits = limits or Limits(places=16, places_per_principal=16)
-    async with (
-        run_kernel(ground, policy=policy, connectors=connectors, limits=limits, clock=house.clock) as kernel,
-        trio.open_nursery() as doors,
-    ):
-        door = await doors.start(serve, kernel, house.place.config, house.place.bearer_keys())
+    async with run_kernel(ground, policy=policy, connectors=connectors, limits=limits, clock=house.clock) as kernel:
+        door = await kernel.nursery.start(serve, kernel, house.place.config, house.place.bearer_keys())
         yield Gateway(house, kernel, door.address.url)
         await door.drain()

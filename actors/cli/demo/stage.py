@@ -8,7 +8,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import attrs
-import trio
 
 from actors import durable
 from actors.bearer import KeyClass
@@ -79,7 +78,7 @@ def make_place(path: Path, policy: str) -> dict[str, str]:
 @asynccontextmanager
 async def gateway(place: Installation) -> AsyncIterator[str]:
     """Serve an installation; yield the URL, and answer what is under way before it ends."""
-    async with open_kernel(place, policy=read_signed(place.policy_path)) as kernel, trio.open_nursery() as doors:
-        door = await doors.start(serve, kernel, place.config, place.bearer_keys())
+    async with open_kernel(place, policy=read_signed(place.policy_path)) as kernel:
+        door = await kernel.nursery.start(serve, kernel, place.config, place.bearer_keys())
         yield door.address.url
         await door.drain()
