@@ -1,9 +1,16 @@
-"""The replay scripts that HELM has published: no other may stand in a pack that verifies."""
+"""The replay scripts that HELM has published: no other may stand in a pack that verifies.
+
+Whoever unpacks a pack may run the script in it, so it must be one that we wrote.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-KNOWN_SCRIPTS: Final = frozenset({""})
-"""Whoever unpacks a pack may run the script in it, so it must be one that we wrote. A new edition is added
-here; the old ones stay, so that old packs still verify."""
+NEWEST: Final = "sha256:617ea23f7171fe0d3f6291396abc9b19415d42ebdacc4371f31d2c0087bfddd3"
+"""The edition of this program; `python -m conformance.schemas` keeps it."""
+
+EARLIER: Final[frozenset[str]] = frozenset()
+"""Editions in packs of released programs. They stay here, so that those packs still verify."""
+
+KNOWN_SCRIPTS: Final = EARLIER | {NEWEST}

@@ -1,0 +1,143 @@
+"""Writes what is drawn from the contracts: `schemas/`, the replay script's tables, and the script's own hash.
+
+Run `python -m conformance.schemas` after a contract has changed; a gate compares all three with the contracts.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, get_origin
+
+import attrs
+
+from helm.contracts.decision import Decision
+from helm.contracts.effect import Effect
+from helm.contracts.reason import ESCALATING, ReasonCode
+from helm.contracts.receipt import Receipt
+from helm.contracts.record import BoundaryRecord
+from helm.crypto.domains import KeyPurpose
+from helm.crypto.hashing import sha256
+from helm.evidence import payloads
+from helm.evidence.manifest import Cover
+from helm.evidence.part import NODE_MEMBERS
+from helm.evidence.schemas import DOCUMENTS, PUBLISHED
+from helm.guardian.freezes import FreezeCommand
+from helm.trust.event import TrustEvent
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SCHEMAS: Final = ROOT / "schemas"
+SCRIPT: Final = ROOT / "helm" / "evidence" / "standalone.py.txt"
+KNOWN: Final = ROOT / "helm" / "evidence" / "scripts.py"
+
+BEGIN: Final = "# --- Tables, drawn from the contracts by `python -m conformance.schemas` ---\n"
+END: Final = "# --- End of the tables ---\n"
+NEWEST: Final = 'NEWEST: Final = "'
+
+LETTERS: Final = {str: "s", int: "i", bool: "b", list: "l", dict: "d"}
+RECORDS: Final = {
+    "COVER": Cover,
+    "DECISION": Decision,
+    "RECORD": BoundaryRecord,
+    "RECEIPT": Receipt,
+    "EFFECT": Effect,
+    "TRUST_EVENT": TrustEvent,
+    "FREEZE": FreezeCommand,
+}
+SHAPES: Final = {
+    "NODE": NODE_MEMBERS,
+    "INTENT": payloads.INTENT,
+    "REFUSAL": payloads.REFUSAL,
+    "OUTCOME": payloads.OUTCOME,
+}
+
+
+def schema_files() -> dict[Path, str]:
+    """Return every file of `schemas/` as it must be."""
+    named = zip(PUBLISHED, DOCUMENTS, strict=True)
+    return {SCHEMAS / f"{name}.json": json.dumps(one, indent=2) + "\n" for name, one in named}
+
+
+def script() -> str:
+    """Return the replay script with its tables as they must be."""
+    text = SCRIPT.read_text(encoding="utf-8")
+    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
+    return f"{before}{BEGIN}{tables()}{END}{after}"
+
+
+def known(newest: str) -> str:
+    """Return the module of the known scripts with the newest one's hash."""
+    before, _, after = KNOWN.read_text(encoding="utf-8").partition(NEWEST)
+    return "".join((before, NEWEST, sha256(newest.encode()), after[after.index('"') :]))
+
+
+def tables() -> str:
+    """Return every table of the script as Python."""
+    drawn = {name: shape(members_of(record_class)) for name, record_class in RECORDS.items()}
+    drawn |= {name: shape(members) for name, members in SHAPES.items()}
+    codes = sorted(code.value for code in ReasonCode if code)
+    hashes = {name: sha256(raw) for name, raw in sorted(PUBLISHED.items())}
+    return "\n".join(
+        (
+            *(assignment(name, words) for name, words in drawn.items()),
+            table("OF_LOG", {name: shape(members) for name, members in payloads.OF_LOG.items()}),
+            table("OF_SESSION", {name: shape(members) for name, members in payloads.OF_SESSION.items()}),
+            table("SCHEMAS", hashes),
+            assignment("PURPOSES", " ".join(KeyPurpose), "frozenset({}.split())"),
+            assignment("ESCALATING", " ".join(sorted(ESCALATING)), "frozenset({}.split())"),
+            assignment("REASONS", " ".join(codes), "frozenset({}.split())"),
+            "",
+        )
+    )
+
+
+def members_of(record_class: type[Any]) -> dict[str, type]:
+    """Return the members of a record class as JSON has them."""
+    fields = attrs.fields(attrs.resolve_types(record_class))
+    return {field.name: list if get_origin(field.type) is tuple else field.type for field in fields}
+
+
+def shape(members: Mapping[str, type]) -> str:
+    """Return members and their types as the script reads them."""
+    return " ".join(f"{name}:{LETTERS[kind]}" for name, kind in sorted(members.items()))
+
+
+def assignment(name: str, words: str, around: str = "{}") -> str:
+    """Return one name and the text it stands for, in lines that fit."""
+    return f"{name} = {around.format(wrapped(words))}"
+
+
+def wrapped(words: str) -> str:
+    """Return a Python text of these words, which nobody minds being broken into lines."""
+    lines = textwrap.wrap(words, width=96, break_long_words=False, break_on_hyphens=False)
+    return f'"{words}"' if len(words) < 108 else '"""' + "\n ".join(lines) + '"""'
+
+
+def table(name: str, rows: Mapping[str, str]) -> str:
+    """Return one name and the dictionary it stands for."""
+    return "\n".join((f"{name} = {{", *(f'    "{key}": {wrapped(value)},' for key, value in rows.items()), "}"))
+
+
+def written() -> Iterable[tuple[Path, str]]:
+    """Yield every file that is drawn from the contracts, and what it must hold."""
+    newest = script()
+    yield from schema_files().items()
+    yield SCRIPT, newest
+    yield KNOWN, known(newest)
+
+
+def main() -> None:
+    """Write every file that differs, and take away schemas of contracts that are no more."""
+    for path, text in written():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    for path in set(SCHEMAS.glob("*.json")) - schema_files().keys():
+        path.unlink()
+        print(f"removed {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
