@@ -13,13 +13,16 @@ import attrs
 import trio
 
 from actors.bearer import BearerKey, BearerKeys
+from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.credentials import authenticate, check_tenant
 from actors.doors.envelope import Asked, read_envelope, unframed
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem, overloaded, stopped
 from actors.doors.told import Told, tell, tell_problem, tell_verdict
 from actors.kernel import Kernel
-from actors.mailbox import KernelStopped, Overloaded
+from actors.mailbox import Answer, KernelStopped, Overloaded
+from actors.stores.index import IndexFailed
+from actors.stores.port import JournalFailed
 from helm.config import Config
 from helm.contracts.call import CallContext, Source, ToolCall
 from helm.contracts.errors import Invalid
@@ -28,12 +31,10 @@ from helm.guardian.intake import Caller, admit, admit_malformed
 EXECUTE = "/v1/tools/execute"
 EVALUATE = "/api/v1/evaluate"
 
-BODY_S = 20.0
-"""How long a body may take to arrive: whoever is slower holds a connection for nothing (T4)."""
-
 MAX_PIECES = 16_384
 """Pieces a body may arrive in: a megabyte in chunks of one byte is an attack on the loop (T4)."""
 
+BROKEN = Problem(status=500, detail="HELM failed to answer; its log says why")
 HTTP = Source(door="http", transport="http/1.1")
 
 Scope = Mapping[str, Any]
@@ -52,6 +53,7 @@ class CallsDoor:
     kernel: Kernel
     config: Config
     keys: BearerKeys
+    bounds: Bounds = BOUNDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -62,8 +64,10 @@ class CallsDoor:
             told = tell_problem(problem, heading)
         except Gone:
             return
-        await send({"type": "http.response.start", "status": told.status, "headers": told.headers})
-        await send({"type": "http.response.body", "body": told.body})
+        except Exception:
+            await say(tell_problem(BROKEN, heading), send)
+            raise
+        await say(told, send)
 
     async def _answer(self, scope: Scope, heading: Heading, receive: Receive) -> Told:
         if scope["method"] != "POST":
@@ -73,7 +77,7 @@ class CallsDoor:
         check_tenant(key)
         limit = self.config.max_body_bytes
         check_framing(heading, limit)
-        raw = await read_body(receive, limit)
+        raw = await read_body(receive, limit, self.bounds.body_s)
         call = self._admit(key, read_envelope(raw, heading, limit), raw)
         decide_only = scope["path"] == EVALUATE
         answer = await self._govern(call, decide_only=decide_only)
@@ -106,13 +110,21 @@ class CallsDoor:
         span_ms = self.config.session_max_age_s * 1000
         return f"auto-{key.credential_hash[7:23]}-{self.kernel.parts.clock.now_ms() // span_ms}"
 
-    async def _govern(self, call: ToolCall, *, decide_only: bool) -> Any:
+    async def _govern(self, call: ToolCall, *, decide_only: bool) -> Answer:
         try:
             return await self.kernel.govern(call, decide_only=decide_only)
         except Overloaded as problem:
             raise overloaded(str(problem)) from problem
         except KernelStopped as problem:
             raise stopped(unknown=problem.unknown) from problem
+        except (JournalFailed, IndexFailed) as problem:  # while looking for an earlier answer: nothing was judged
+            raise stopped(unknown=False) from problem
+
+
+async def say(told: Told, send: Send) -> None:
+    """Send one answer."""
+    await send({"type": "http.response.start", "status": told.status, "headers": told.headers})
+    await send({"type": "http.response.body", "body": told.body})
 
 
 def check_framing(heading: Heading, limit: int) -> None:
@@ -128,11 +140,11 @@ def check_framing(heading: Heading, limit: int) -> None:
         raise too_large(limit)
 
 
-async def read_body(receive: Receive, limit: int) -> bytes:
+async def read_body(receive: Receive, limit: int, body_s: float) -> bytes:
     """Return the body. Raises Problem for one too long, in too many pieces or too slow, Gone where nobody is left."""
     pieces: list[bytes] = []
     left = limit
-    with trio.move_on_after(BODY_S):
+    with trio.move_on_after(body_s):
         while len(pieces) < MAX_PIECES:
             message = await receive()
             if message["type"] != "http.request":
@@ -145,7 +157,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
             if not message["more_body"]:
                 return b"".join(pieces)
         raise Problem(status=413, detail=f"the body came in more than {MAX_PIECES} pieces")
-    raise Problem(status=408, detail=f"the body took longer than {BODY_S:g} s", headers=(("connection", "close"),))
+    raise Problem(status=408, detail=f"the body took longer than {body_s:g} s", headers=(("connection", "close"),))
 
 
 def too_large(limit: int) -> Problem:

@@ -14,20 +14,12 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from actors.doors.bounds import Bounds
 from actors.doors.http1 import Http1, Tasks
 
-IDLE_S = 10.0
-"""How long a connection may stand without a whole heading: a slow one holds a place for nothing (T4)."""
-
-WRITE_S = 20.0
-"""How long a client may take to read what is on its way to it. Without this bound, whoever does not read could
-keep a kernel from ending."""
-
-LINGER_S = 1.0
 LINGER_BYTES = 1024 * 1024
-"""How much of a refused body is still taken, so that the refusal reaches its sender before the connection breaks."""
+"""How much of a refused body is still taken, so that the refusal reaches its sender (T4)."""
 
-HANDSHAKE_S = 10.0
 RECEIVE_BYTES = 65_536
 
 FAILURES = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError, h11.ProtocolError)
@@ -41,6 +33,7 @@ class Service:
     app: AppWrapper
     config: Config
     context: WorkerContext
+    bounds: Bounds
     tls: ssl.SSLContext | None = None
 
 
@@ -79,9 +72,12 @@ class Connection:
         if self.is_idle:
             self._patience.cancel()
 
+    def _until_idle(self) -> float:
+        return trio.current_time() + self.service.bounds.idle_s
+
     async def _shake_hands(self) -> bool:
         if isinstance(self.stream, trio.SSLStream):
-            with trio.move_on_after(HANDSHAKE_S) as scope:
+            with trio.move_on_after(self.service.bounds.handshake_s) as scope:
                 await self.stream.do_handshake()
             return not scope.cancelled_caught
         return True
@@ -101,7 +97,7 @@ class Connection:
                 self._send,
             )
             with self._patience:
-                self._patience.deadline = trio.current_time() + IDLE_S
+                self._patience.deadline = self._until_idle()
                 await self._read(protocol)
             await protocol.handle(Closed())
 
@@ -115,7 +111,7 @@ class Connection:
                 await self._write(event.data)
             case Updated():
                 self.is_idle = event.idle
-                self._patience.deadline = trio.current_time() + IDLE_S if event.idle else inf
+                self._patience.deadline = self._until_idle() if event.idle else inf
             case _:
                 self._is_cut = True
                 self._patience.cancel()
@@ -125,7 +121,7 @@ class Connection:
         async with self._writing:
             if self._is_lost:
                 return
-            with trio.move_on_after(WRITE_S) as scope:
+            with trio.move_on_after(self.service.bounds.write_s) as scope:
                 try:
                     await self.stream.send_all(data)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -136,7 +132,7 @@ class Connection:
 
     async def _linger(self) -> None:
         """Say that nothing more comes, and let the client say what it must: unread bytes would reset the connection."""
-        with trio.move_on_after(LINGER_S):
+        with trio.move_on_after(self.service.bounds.linger_s):
             await self.transport.send_eof()
             left = LINGER_BYTES
             while left > 0 and (data := await self.transport.receive_some(RECEIVE_BYTES)):

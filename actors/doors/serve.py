@@ -13,9 +13,10 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from actors.bearer import BearerKeys
 from actors.doors.app import control_plane
+from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import EVALUATE, EXECUTE, CallsDoor
 from actors.doors.connection import Connection, Service
-from actors.doors.sockets import MAX_CONNECTIONS, Address, Bound, Gate, bind, tls_of
+from actors.doors.sockets import Address, Bound, Gate, bind, tls_of
 from actors.kernel import Kernel
 from helm.config import Config
 
@@ -48,11 +49,14 @@ class Door:
     service: Service
     grace_s: float
     ended: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _places: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(MAX_CONNECTIONS), init=False)
+    _places: trio.Semaphore = attrs.field(init=False)
     _accepting: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _answering: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True), init=False)
     _connections: set[Connection] = attrs.field(factory=set, init=False)
     _closed: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._places = trio.Semaphore(self.service.bounds.connections)
 
     async def drain(self) -> None:
         """Take no more connections, answer the requests under way, and return when that is done or its time is over."""
@@ -108,6 +112,7 @@ async def serve(
     keys: BearerKeys,
     *,
     bound: Bound | None = None,
+    bounds: Bounds = BOUNDS,
     task_status: trio.TaskStatus[Door] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the kernel over HTTP until it ends; report the open door. Start it in the kernel's own nursery.
@@ -117,9 +122,10 @@ async def serve(
     place = bound or bind(config, admin_key_issued=keys.has_admin)
     try:
         service = Service(
-            app=Front(CallsDoor(kernel, config, keys), control_plane(kernel, keys)),
+            app=Front(CallsDoor(kernel, config, keys, bounds), control_plane(kernel, keys)),
             config=hypercorn_config(),
             context=WorkerContext(None),
+            bounds=bounds,
             tls=tls_of(config),
         )
         door = Door(place.address, service, config.grace_s)

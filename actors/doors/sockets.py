@@ -14,9 +14,6 @@ from helm.contracts.errors import Invalid
 BACKLOG = 512
 """Connections that may wait to be accepted: more than one kernel's restart lets pile up."""
 
-MAX_CONNECTIONS = 512
-"""Connections served at once; the next one waits to be accepted (T4)."""
-
 
 @attrs.frozen
 class Address:
