@@ -17,10 +17,13 @@ from helm.crypto.canonical import record_bytes
 from helm.crypto.ed25519 import PublicKey
 from helm.guardian.bundle_signature import check_succession
 from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, check_command
-from helm.guardian.intake import Caller
+from helm.guardian.intake import Caller, check_name
 from helm.guardian.memory import Active, Boot, Memory
 from helm.proofgraph.node import Draft, NodeKind
 from helm.trust.event import TrustEvent, to_payload
+
+MAX_REASON = 500
+"""Characters of an operator's reason, as in a freeze command (T4)."""
 
 
 @attrs.define(eq=False)
@@ -167,6 +170,12 @@ class OpenSession(Command):
 
     def change(self, memory: Memory, now_ms: int) -> Control | None:
         """Bind the session; refuse one that exists."""
+        for name, where in (
+            (self.caller.tenant, "tenant"),
+            (self.caller.principal, "principal"),
+            (self.caller.session_id, "session_id"),
+        ):
+            check_name(name, where)
         key = (self.caller.tenant, self.caller.session_id)
         if memory.sessions.find(key) is not None:
             raise Invalid(
@@ -202,7 +211,9 @@ class ResumeConnector(Command):
     reason: str
 
     def change(self, memory: Memory, now_ms: int) -> Control | None:
-        """Lift the halt; refuse where there is none."""
+        """Lift the halt; refuse where there is none, and without a reason that a record can hold."""
+        if not 0 < len(self.reason) <= MAX_REASON or not self.reason.isprintable():
+            raise Invalid(f"a reason is one line of 1 to {MAX_REASON} characters", "reason", "say why it may serve")
         halt = memory.halted.get(self.connector)
         if halt is None:
             raise Invalid("the connector is not halted", self.connector, "nothing to resume")

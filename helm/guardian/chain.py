@@ -44,6 +44,10 @@ ROSTER: Final[tuple[Office, ...]] = (
 )
 
 
+MAX_REASON = 1000
+"""Characters of a refusal's reason: it may repeat what the caller wrote, and stands in decision and record (T4)."""
+
+
 @attrs.frozen
 class Chain:
     """A roster and its hash, which stands in every decision it takes."""
@@ -69,7 +73,7 @@ class Chain:
                 passed += 1
         except Refused as refusal:
             verdict = Verdict.ESCALATE if refusal.code in ESCALATING else Verdict.DENY
-            return Finding(verdict, refusal.code, refusal.reason, passed)
+            return Finding(verdict, refusal.code, refusal.reason[:MAX_REASON], passed)
         except Exception as failure:
             office = self.roster[passed]
             reason = f"the {office.name} check could not be made: {type(failure).__name__}"

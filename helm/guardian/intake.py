@@ -10,11 +10,14 @@ import attrs
 from helm.contracts.call import EMBEDDED, NO_CONTEXT, CallContext, Source, ToolCall
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
-from helm.crypto.canonical import canonical, parse_canonical, reread
+from helm.crypto.canonical import MAX_BYTES, canonical, parse_canonical, reread
 from helm.crypto.hashing import digest, sha256
 
 MAX_NAME = 256
 """Longest name of a session, tenant, principal, tool, key or approval: they stand in every record (T4)."""
+
+MAX_SAFE_INTEGER = 2**53 - 1
+"""RFC 8785 section 3.2.2.3: beyond it two readers may see two numbers."""
 
 NAME = re.compile(r"[!-~]{1,256}")
 """A name is visible ASCII: what a person reads in a receipt is what was compared."""
@@ -60,35 +63,39 @@ def admit(caller: Caller, tool: str, arguments: bytes | JSONValue, terms: Terms 
     except Malformed as problem:
         written = arguments if type(arguments) is bytes else repr(type(arguments)).encode()
         return admit_malformed(caller, tool, written, str(problem), terms)
-    return _call(caller, tool, terms, Entered(written, parsed))
+    return _call(caller, tool, terms, Entered(written, parsed, sha256(written)))
 
 
 def admit_malformed(caller: Caller, tool: str, raw: bytes, problem: str, terms: Terms = PLAIN) -> ToolCall:
     """Return the frozen call of a caller whose bytes are known not to be arguments: hashed as they came (T2).
 
-    It is refused with a record and a receipt like any other. Raises Invalid like `admit`.
+    It is refused with a record and a receipt like any other; beyond MAX_BYTES only its hash is kept. Raises Invalid
+    like `admit`.
     """
-    return _call(caller, tool, terms, Entered(raw, None, problem))
+    return _call(caller, tool, terms, Entered(raw[:MAX_BYTES], None, sha256(raw), problem))
 
 
 @attrs.frozen
 class Entered:
-    """Arguments as they entered: their bytes, what those mean, and what is wrong with them."""
+    """Arguments as they entered: their bytes, what those mean, their hash, and what is wrong with them."""
 
     written: bytes = attrs.field(repr=False)
     parsed: JSONValue = attrs.field(repr=False)
+    args_hash: str
     malformed: str = ""
 
 
 def _call(caller: Caller, tool: str, terms: Terms, entered: Entered) -> ToolCall:
     _check_names(caller, tool, terms)
+    if caller.context is not NO_CONTEXT:
+        _check_context(caller.context)
     return ToolCall(
         session_id=caller.session_id,
         tenant=caller.tenant,
         principal=caller.principal,
         tool=tool,
         arguments=entered.written,
-        args_hash=sha256(entered.written),
+        args_hash=entered.args_hash,
         parsed=entered.parsed,
         malformed=entered.malformed,
         idempotency_key=terms.idempotency_key,
@@ -117,6 +124,22 @@ def _check_names(caller: Caller, tool: str, terms: Terms) -> None:
         ):
             if name:
                 check_name(name, where)
+        if type(terms.delegation_sequence) is not int or not 0 <= terms.delegation_sequence <= MAX_SAFE_INTEGER:
+            raise Invalid("a delegation sequence is a whole number, at most 2^53-1", "delegation_sequence")
+
+
+def _check_context(context: CallContext) -> None:
+    """Raise Invalid for what a door saw but no record can hold: too long, or with half characters (T4)."""
+    if context.claimed_principal:
+        check_name(context.claimed_principal, "claimed_principal")
+    for label in context.labels:
+        check_name(label, "labels")
+    try:
+        size = sum(len(text.encode()) for text in context.texts)
+    except UnicodeEncodeError as problem:
+        raise Invalid(f"the text has half a character at {problem.start}", "texts", "send it as UTF-8") from problem
+    if size > MAX_BYTES:
+        raise Invalid(f"{size} bytes of text, more than {MAX_BYTES}", "texts", "send less of it")
 
 
 def check_name(name: JSONValue, where: str) -> None:
@@ -127,4 +150,4 @@ def check_name(name: JSONValue, where: str) -> None:
 
 def _s256(verifier: str) -> str:
     """Return the S256 challenge of a PKCE verifier (RFC 7636 section 4.2)."""
-    return urlsafe_b64encode(digest(verifier.encode())).rstrip(b"=").decode()
+    return urlsafe_b64encode(digest(verifier.encode("utf-8", "replace"))).rstrip(b"=").decode()

@@ -9,6 +9,12 @@ SessionKey = tuple[str, str]
 MAX_AGE_MS = 30 * 24 * 3600 * 1000
 """Age at which a session is closed: a forgotten session is a fixation waiting to happen (T9.4)."""
 
+MAX_LABELS = 256
+"""Labels of one session: they stand beside each of its decisions. One more closes it, none is forgotten (T4)."""
+
+OVERFLOWN = ("more labels than a session may carry",)
+"""What stands for the labels of a session that had too many; no label holds a blank."""
+
 
 @attrs.frozen
 class Binding:
@@ -49,8 +55,12 @@ class Sessions:
     def taint(self, session: SessionKey, principal: str, labels: tuple[str, ...]) -> None:
         """Add taint labels, which a session carries from then on; only its own principal can taint it."""
         binding = self.bindings[session]
+        if principal != binding.principal or binding.labels == OVERFLOWN:
+            return
         merged = tuple(sorted({*binding.labels, *labels}))
-        if merged != binding.labels and principal == binding.principal:
+        if len(merged) > MAX_LABELS:
+            self.bindings[session] = attrs.evolve(binding, labels=OVERFLOWN, closed=True)
+        elif merged != binding.labels:
             self.bindings[session] = attrs.evolve(binding, labels=merged)
 
     def close(self, session: SessionKey, principal: str, now_ms: int) -> None:
