@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -34,8 +34,8 @@ from helm.evidence.lines import write_lines
 from helm.evidence.manifest import Cover, write_manifest
 from helm.evidence.schemas import PUBLISHED
 from helm.evidence.scripts import KNOWN_SCRIPTS
+from helm.evidence.selection import Entry, Selection, session_of
 from helm.evidence.unseal import unseal_receipt
-from helm.proofgraph.graph import NO_SESSION, SessionKey
 from helm.proofgraph.node import NodeKind
 from helm.receipts.chain import SealedReceipt
 from helm.trust.event import from_payload, log_id_of
@@ -44,36 +44,24 @@ from helm.trust.registry import Registry, fold
 MAX_BYTES = 16 * 1024 * 1024
 """Largest facts or bundle that an entry of the journal holds."""
 
-Entry = dict[str, JSONValue]
-"""One entry of the journal: {"node": ..., "beside": ...}."""
-
 
 @attrs.frozen(kw_only=True)
 class PackMaterial:
     """What a pack is made of, verified by nobody yet: whoever makes one verifies it before handing it out.
 
-    `entries` are at least the log's control entries and those of the session, in the log's order. `outside` are the
-    clocks of nodes that they stand on and that are in neither. `script` is the replay script of this edition.
+    `script` is the replay script of this edition.
     """
 
-    tenant: str
-    session_id: str
-    entries: Sequence[Entry] = attrs.field(repr=False)
+    selection: Selection
     script: bytes = attrs.field(repr=False)
-    outside: dict[str, int] = attrs.field(factory=dict)
     redact_facts: bool = False
-
-    @property
-    def session(self) -> SessionKey:
-        """The key of the session."""
-        return (self.tenant, self.session_id)
 
 
 def build(material: PackMaterial, signer: Signer) -> bytes:
     """Return the pack, signed by an evidence key. Same material, same bytes. Raises Invalid, PurposeMismatch."""
     if sha256(material.script) not in KNOWN_SCRIPTS:
         raise Invalid("is not a replay script that verifiers know", SCRIPT, "add its hash to helm.evidence.scripts")
-    entries = needed(material)
+    entries = needed(material.selection)
     registry = keys_of(entries)
     receipts = receipts_of(entries)
     members = dict(members_of(entries, material))
@@ -85,29 +73,26 @@ def build(material: PackMaterial, signer: Signer) -> bytes:
     return write(Member(path, content) for path, content in members.items())
 
 
-def needed(material: PackMaterial) -> list[Entry]:
+def needed(selection: Selection) -> list[Entry]:
     """Return the entries up to the last of the session's and the last trust event. Raises Invalid for none.
 
     What the kernel did for others afterwards says nothing about this session; that a key was revoked does.
     """
-    kept: list[Entry] = []
+    session = (selection.tenant, selection.session_id)
     last, seen = 0, False
-    for entry in material.entries:
-        key = session_of(entry)
-        if key not in (NO_SESSION, material.session):
-            continue
-        kept.append(entry)
-        if key == material.session or entry["node"]["kind"] == NodeKind.TRUST_EVENT:
-            last, seen = len(kept), seen or key == material.session
+    for number, entry in enumerate(selection.entries, 1):
+        is_own = session_of(entry) == session
+        if is_own or entry["node"]["kind"] == NodeKind.TRUST_EVENT:
+            last, seen = number, seen or is_own
     if not seen:
-        where = f"session {material.session_id} of {material.tenant}"
+        where = f"session {selection.session_id} of {selection.tenant}"
         raise Invalid("nothing is known of this session", where, "`helm receipts list` shows the sessions")
-    return kept[:last]
+    return selection.entries[:last]
 
 
-def session_of(entry: Entry) -> SessionKey:
-    """Return the session of an entry, two empty names for a control entry."""
-    return (entry["node"]["tenant"], entry["node"]["session_id"])
+def log_of(material: PackMaterial) -> str:
+    """Return the name of the log that the material is of. Raises Invalid."""
+    return keys_of(material.selection.entries).log_id
 
 
 def keys_of(entries: Iterable[Entry]) -> Registry:
@@ -131,7 +116,7 @@ def receipts_of(entries: Iterable[Entry]) -> list[SealedReceipt]:
 def members_of(entries: list[Entry], material: PackMaterial) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of everything but receipts, keys, tree and manifest."""
     yield NODES, write_lines([record_bytes(line_of(entry["node"])) for entry in entries])
-    yield FRONTIER, record_bytes({"nodes": frontier_of(entries, material.outside)})
+    yield FRONTIER, record_bytes({"nodes": frontier_of(entries, material.selection.outside)})
     yield SCRIPT, material.script
     yield from ((schema_path(name), raw) for name, raw in PUBLISHED.items())
     used = {policy_hash_of(entry) for entry in entries}
@@ -191,9 +176,9 @@ def cover_of(entries: list[Entry], material: PackMaterial, registry: Registry, s
         log_id=registry.log_id,
         open_intents=tuple(sorted(intents - ended)),
         redacted=tuple(facts_path(node["lamport"]) for node in calls) if material.redact_facts else (),
-        session_id=material.session_id,
+        session_id=material.selection.session_id,
         shard=entries[-1]["node"]["shard"],
-        tenant=material.tenant,
+        tenant=material.selection.tenant,
     )
 
 

@@ -1,0 +1,65 @@
+"""Export: reads one session out of the log, and puts its pack, verified, where it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from importlib.resources import files
+from pathlib import Path
+
+import trio
+
+from actors import durable
+from actors.library import Library
+from helm.crypto.ed25519 import Signer as Pen
+from helm.evidence.pack import PackMaterial, build, log_of
+from helm.evidence.report import Subject
+from helm.evidence.selection import Entry, Selection
+from helm.evidence.trust_root import TrustRoot
+from helm.evidence.verify import check_pack, subject
+
+SCRIPT = "standalone.py.txt"
+
+
+async def export_session(
+    library: Library, selection: Selection, pen: Pen, path: Path, *, redact_facts: bool = False
+) -> Subject:
+    """Write the pack of the session that the empty `selection` names to `path`; return what it is about.
+
+    `pen` holds an evidence key. Raises Invalid for a session that nobody knows, and where the log does not verify.
+    """
+    await select(library, selection)
+    material = PackMaterial(selection=selection, script=replay_script(), redact_facts=redact_facts)
+    return await trio.to_thread.run_sync(write_pack, material, pen, path)
+
+
+async def select(library: Library, selection: Selection) -> None:
+    """Read the log as it stands now into `selection`: once, and once more where a node relied on another session's."""
+    head = library.journal.head
+    async for entry in entries(library, head):
+        selection.take(entry)
+    missing = selection.missing()
+    if missing:
+        async for entry in entries(library, head):
+            selection.locate(entry, missing)
+
+
+async def entries(library: Library, head: int) -> AsyncIterator[Entry]:
+    """Yield every entry up to number `head`, in order, a page at a time."""
+    after = 0
+    while page := await library.entries(after, head):
+        for seq, entry in page:
+            after = seq
+            yield entry
+
+
+def write_pack(material: PackMaterial, pen: Pen, path: Path) -> Subject:
+    """Make a pack, verify it as a stranger would, and write it whole or not at all. Raises Invalid. Blocks."""
+    raw = build(material, pen)
+    about = subject(check_pack(raw, TrustRoot(log_id=log_of(material))))
+    durable.replace(path, raw)
+    return about
+
+
+def replay_script() -> bytes:
+    """Return the replay script of this program."""
+    return (files("helm") / "evidence" / SCRIPT).read_bytes()
