@@ -1,17 +1,20 @@
-"""A journal looked at by a process that is not its writer: read-only, page by page, beside a running kernel."""
+"""A look at a journal that cannot write and needs no lock: beside its running kernel, or without one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import apsw
 import attrs
 
-from actors.stores.book import BUSY_MS, check_mark, one
-from actors.stores.reader import SELECT, TUNING
+from actors.stores.book import BUSY_MS, check_mark, one, run
 from helm.contracts.errors import Invalid
+
+SELECT = "SELECT seq, body FROM journal WHERE seq >= ?1 ORDER BY seq LIMIT ?2"
+TUNING = "PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF"
 
 
 @attrs.define(eq=False)
@@ -29,7 +32,7 @@ class Glance:
     def page(self, first: int, limit: int) -> list[tuple[int, bytes]]:
         """Return at most `limit` rows from number `first` on. Raises Invalid."""
         with readable(self._path):
-            return [(seq, body) for seq, body in self._connection.execute(SELECT, (first, limit))]
+            return page(self._connection, first, limit)
 
 
 @contextmanager
@@ -38,16 +41,30 @@ def glance(path: Path) -> Iterator[Glance]:
     if not path.exists():
         raise Invalid("there is no journal yet", str(path), "`helm serve` begins one with its first start")
     with readable(path):
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection = connect_to_read(path)
     try:
-        with readable(path):
-            connection.set_busy_timeout(BUSY_MS)
-            connection.execute(TUNING).fetchall()
-            check_mark(connection, str(path))
         yield Glance(path, connection)
     finally:
-        with suppress(apsw.Error):
-            connection.close()
+        connection.close(force=True)
+
+
+def connect_to_read(path: Path, vfs: str = "") -> apsw.Connection:
+    """Open a connection that sees committed rows and can write none. Raises apsw.Error, Invalid."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs or None)
+    try:
+        connection.set_busy_timeout(BUSY_MS)
+        run(connection, TUNING)
+        check_mark(connection, str(path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def page(connection: apsw.Connection, first: int, limit: int) -> list[tuple[int, bytes]]:
+    """Return at most `limit` rows from number `first` on, ascending. Raises apsw.Error."""
+    rows = connection.execute(SELECT, (first, limit)).fetchall()
+    return cast(list[tuple[int, bytes]], rows)  # the table is STRICT
 
 
 def sqlite_version() -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -16,7 +17,7 @@ from actors.stores.index_file import IndexFile, open_index
 T = TypeVar("T")
 
 DUE = 16_384
-"""Keys in memory after which they are written down: a few megabytes, a transaction of a tenth of a second."""
+"""Keys in memory after which they are written down: a few megabytes, a transaction of some milliseconds."""
 
 POLL_S = 0.25
 FLUSH_EVERY_S = 5.0
@@ -60,7 +61,7 @@ class IdIndex:
         for overlay in (self._fresh, self._leaving):
             if key in overlay:
                 return overlay[key]
-        return await self._read(partial(self._file.find, key))
+        return await self._in_thread(partial(self._file.find, key), self._readers_turn)
 
     async def range(self, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
         """Return at most `limit` keys that begin with `prefix` and sort behind `after`, in order."""
@@ -70,17 +71,19 @@ class IdIndex:
             for key, seq in overlay.items()
             if key.startswith(prefix) and key > after
         }
-        disk = await self._read(partial(self._file.range, prefix, after, limit))
+        page = partial(self._file.page, prefix, after, limit)
+        disk = await self._in_thread(page, self._readers_turn)
         return sorted((disk | memory).items())[:limit]
 
     async def flush(self, upto_seq: int) -> None:
         """Write down what memory holds: every key of the rows above the watermark up to `upto_seq`."""
-        self._leaving, self._fresh = self._leaving | self._fresh, {}
-        leaving = self._leaving
-        await self._write(leaving, upto_seq)
-        if self._leaving is leaving:
+        leaving = self._leaving | self._fresh if self._leaving else self._fresh
+        self._leaving, self._fresh = leaving, {}
+        await self._in_thread(partial(self._file.write, leaving, upto_seq), self._writers_turn)
+        if self._leaving is leaving:  # else a later flush took it along
             self._leaving = {}
         self.watermark = max(self.watermark, upto_seq)
+        await self._in_thread(self._file.merge, self._writers_turn)
 
     async def run(self) -> NoReturn:
         """Flush whenever enough has come together, or some seconds have passed."""
@@ -94,22 +97,17 @@ class IdIndex:
 
     async def aclose(self) -> None:
         """Write down the rest and close. An index that could not be closed heals at the next start."""
-        if self._fresh or self._leaving:
-            await self.flush(self._last_noted())
-        await trio.to_thread.run_sync(self._file.close, abandon_on_cancel=True, limiter=self._readers_turn)
+        with suppress(IndexFailed):
+            if self._fresh or self._leaving:
+                await self.flush(self._last_noted())
+        async with self._writers_turn:
+            await self._in_thread(self._file.close, self._readers_turn)
 
     def _last_noted(self) -> int:
         return max(next(reversed(overlay.values()), 0) for overlay in (self._fresh, self._leaving))
 
-    async def _write(self, keys: Mapping[str, int], watermark: int) -> None:
-        write = partial(self._file.write, keys, watermark)
+    async def _in_thread(self, work: Callable[[], T], turn: trio.CapacityLimiter) -> T:
         try:
-            await trio.to_thread.run_sync(write, abandon_on_cancel=True, limiter=self._writers_turn)
+            return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=turn)
         except apsw.Error as error:
-            raise IndexFailed(f"{type(error).__name__}: {error}") from error
-
-    async def _read(self, read: partial[T]) -> T:
-        try:
-            return await trio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=self._readers_turn)
-        except apsw.Error as error:
-            raise IndexFailed(f"{type(error).__name__}: {error}") from error
+            raise IndexFailed(self._file.explain(error)) from error

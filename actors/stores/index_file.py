@@ -1,8 +1,8 @@
-"""The id index on disk: a table of keys that may be deleted at any time; the journal makes it again."""
+"""The id index on disk, which may be deleted at any time: the journal makes it again."""
 
 from __future__ import annotations
 
-from array import array
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,35 +11,35 @@ from typing import Any
 import apsw
 import attrs
 
+from actors.stores import runs
+from helm.contracts.errors import Invalid
+
 APPLICATION_ID = 0x48454C49  # "HELI"
 FORMAT = 1
 
 SCHEMA = """
-    CREATE TABLE keys(key BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+    CREATE TABLE runs(id INTEGER PRIMARY KEY, keys INTEGER NOT NULL) STRICT;
     CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY NOT NULL) WITHOUT ROWID, STRICT;
 """
-"""Keys are blobs: they may hold NUL, at which SQLite's text functions stop; and blobs sort as UTF-8 does."""
 
-TUNING = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON"
-"""NORMAL: a power cut may take the last transactions, which the watermark tells, but tears nothing."""
-
-INSERT = """
-    WITH seqs AS MATERIALIZED (SELECT rowid AS place, value AS seq FROM carray(?2))
-    INSERT OR REPLACE INTO keys(key, seq)
-    SELECT keys.value, seqs.seq FROM carray(?1) AS keys JOIN seqs ON seqs.place = keys.rowid ORDER BY 1
+TUNING = """
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;  -- a power cut may take the last flushes, which the watermark tells; it tears nothing
+    PRAGMA journal_size_limit = 16777216;
+    PRAGMA cell_size_check = ON;
+    PRAGMA trusted_schema = OFF;
 """
-"""One step for all keys: each step hands the interpreter's lock over and fights to get it back."""
 
-FIND = "SELECT seq FROM keys WHERE key = ?1"
-RANGE = "SELECT key, seq FROM keys WHERE key >= ?1 AND key > ?2 AND key < ?3 ORDER BY key LIMIT ?4"
-AFTER_UTF8 = b"\xff"
-"""No UTF-8 holds this byte: a prefix with it behind sorts after every key that begins with the prefix."""
+BUSY_MS = 10_000
+"""A kernel that was given up on may still be at its last flush when the next one begins; and a look-up may come
+just when the log is reset."""
 
 
 @attrs.define(eq=False)
 class IndexFile:
     """One connection for writing, one for reading, so that no look-up waits for a flush."""
 
+    _path: Path
     _writing: apsw.Connection
     _reading: apsw.Connection
     watermark: int
@@ -48,44 +48,59 @@ class IndexFile:
         """Put the keys in, and the watermark with them. Raises apsw.Error."""
         with self._writing:
             if keys:
-                names, seqs = tuple(map(str.encode, keys)), array("q", keys.values())
-                self._writing.execute(INSERT, (apsw.carray(names), apsw.carray(seqs)))
-            self._writing.execute("UPDATE meta SET value = ?1 WHERE name = 'watermark'", (watermark,))
-        self.watermark = watermark
+                runs.add(self._writing, keys)
+            self._writing.execute("UPDATE meta SET value = max(value, ?1) WHERE name = 'watermark'", (watermark,))
+        self.watermark = max(self.watermark, watermark)
+
+    def merge(self) -> None:
+        """Merge what is due. Raises apsw.Error."""
+        runs.merge(self._writing)
 
     def find(self, key: str) -> int | None:
-        """Return the number that the key stands for. Raises apsw.Error."""
-        found: int | None = self._reading.execute(FIND, (key.encode(),)).get
-        return found
+        """Return the row that the key stands for. Raises apsw.Error."""
+        return runs.find(self._reading, key)
 
-    def range(self, prefix: str, after: str, limit: int) -> dict[str, int]:
+    def page(self, prefix: str, after: str, limit: int) -> dict[str, int]:
         """Return the first keys that begin with `prefix` and sort behind `after`. Raises apsw.Error."""
-        start = prefix.encode()
-        bounds = (start, after.encode(), start + AFTER_UTF8, limit)
-        rows: list[tuple[Any, ...]] = self._reading.execute(RANGE, bounds).fetchall()
-        return {key.decode(): seq for key, seq in rows}
+        return runs.page(self._reading, prefix, after, limit)
+
+    def explain(self, error: apsw.Error) -> str:
+        """Say what went wrong; where the file itself is at fault, see to it that the next start makes another."""
+        if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+            discard(self._path)
+        return f"{type(error).__name__}: {error}"
 
     def close(self) -> None:
+        """Idempotent."""
         self._reading.close()
         self._writing.close()
 
 
+UNFIT = (apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.SQLError, LookupError)
+"""What another index helps against. A disk that is full or fails is none of these."""
+
+
 def open_index(path: Path, log_id: str) -> IndexFile:
-    """Open the index that follows the journal `log_id`; begin an empty one where none is fit for use."""
+    """Open the index that follows the journal `log_id`; begin an empty one where none is fit for use.
+
+    Raises Invalid where none can be had.
+    """
     try:
+        try:
+            return connect(path, log_id)
+        except UNFIT:
+            discard(path)
+            create(path, log_id)
         return connect(path, log_id)
-    except (apsw.Error, LookupError):
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-            with suppress(FileNotFoundError):
-                path.with_name(name).unlink()
-        create(path, log_id)
-    return connect(path, log_id)
+    except (apsw.Error, OSError) as error:
+        raise Invalid(f"the index of ids cannot be opened: {error}", str(path)) from error
 
 
 def connect(path: Path, log_id: str) -> IndexFile:
-    """Raises LookupError for an index of something else, apsw.Error for none at all."""
+    """Raises LookupError for the index of something else, apsw.Error for what is none."""
     writing = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
+        writing.set_busy_timeout(BUSY_MS)
         marks = (writing.execute("PRAGMA application_id").get, writing.execute("PRAGMA user_version").get)
         if marks != (APPLICATION_ID, FORMAT):
             raise LookupError("not an index of this format")
@@ -95,14 +110,24 @@ def connect(path: Path, log_id: str) -> IndexFile:
             raise LookupError("the index of another journal")
         writing.execute(TUNING).fetchall()
         reading = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        return IndexFile(writing, reading, meta["watermark"])
+        reading.set_busy_timeout(BUSY_MS)
+        return IndexFile(path, writing, reading, meta["watermark"])
     except BaseException:
         writing.close()
         raise
 
 
+def discard(path: Path) -> None:
+    """Take the files away. Who has them open reads on; the next start begins an empty index."""
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(name).unlink()
+
+
 def create(path: Path, log_id: str) -> None:
-    connection = apsw.Connection(str(path))
+    # Made here, not by SQLite: the names of tenants and sessions are for the eyes of their owner.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     with connection:
         connection.execute(SCHEMA)
         connection.execute("INSERT INTO meta VALUES('log_id', ?1), ('watermark', 0)", (log_id,))

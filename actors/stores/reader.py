@@ -1,20 +1,13 @@
-"""Pages of committed rows, read in a worker thread by a connection that cannot write.
-
-It needs no lock: whoever only looks at a journal, while its kernel runs or does not, reads through this too.
-"""
+"""Pages of committed rows, read in a worker thread beside the writer."""
 
 from __future__ import annotations
-
-from typing import cast
 
 import apsw
 import attrs
 import trio
 
-from actors.stores.book import BUSY_MS, Place, check_mark, run
-
-SELECT = "SELECT seq, body FROM journal WHERE seq >= ?1 ORDER BY seq LIMIT ?2"
-TUNING = "PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF"
+from actors.stores.book import Place
+from actors.stores.glance import connect_to_read, page
 
 
 @attrs.define(eq=False)
@@ -27,7 +20,7 @@ class Reader:
     _turn: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
 
     async def read(self, first: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return at most `limit` rows from `first` on. Raises apsw.Error; Invalid for what is no journal."""
+        """Return at most `limit` rows from number `first` on. Raises apsw.Error."""
         return await trio.to_thread.run_sync(self._read, first, limit, abandon_on_cancel=True, limiter=self._turn)
 
     async def aclose(self) -> None:
@@ -38,21 +31,8 @@ class Reader:
         if self._closed:
             raise apsw.ConnectionClosedError("the journal is closed")
         if self._connection is None:
-            self._connection = self._open()
-        rows = self._connection.execute(SELECT, (first, limit)).fetchall()
-        return cast(list[tuple[int, bytes]], rows)  # the table is STRICT
-
-    def _open(self) -> apsw.Connection:
-        flags = apsw.SQLITE_OPEN_READONLY
-        connection = apsw.Connection(str(self.place.path), flags=flags, vfs=self.place.vfs or None)
-        connection.set_busy_timeout(BUSY_MS)
-        try:
-            run(connection, TUNING)
-            check_mark(connection, str(self.place.path))
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            self._connection = connect_to_read(self.place.path, self.place.vfs)
+        return page(self._connection, first, limit)
 
     def _close(self) -> None:
         self._closed = True
