@@ -86,8 +86,9 @@ def program() -> None:
 def main() -> NoReturn:
     """Run the command line and exit."""
     sys.excepthook = last_words
+    colours = False if os.environ.get("NO_COLOR") else None
     try:
-        code = program.main(standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
+        code = program.main(prog_name="helm", standalone_mode=False, color=colours)
     except click.exceptions.Abort:
         sys.exit(INTERRUPTED)
     except click.ClickException as problem:
