@@ -1,0 +1,77 @@
+"""Facts read back: the call and the world that a decision was made by, ready to be judged again.
+
+Whatever is read here must write the very bytes it was read from: then nothing was lost, added or read another way.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+
+from helm.contracts.call import CallContext, Source, ToolCall, Trust
+from helm.contracts.errors import Invalid, Malformed
+from helm.contracts.form import JSONValue
+from helm.crypto.canonical import canonical, ordered_bytes, parse
+from helm.crypto.hashing import sha256
+from helm.guardian.judgement import call_body
+from helm.guardian.policy import Policy
+from helm.guardian.world import World, world_body
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Largest facts that are read: arguments and texts at their limits, malformed ones in base64 (T4)."""
+
+MAX_DEPTH = 96
+"""Deepest facts that are read: arguments of depth 64, and a little around them (T4)."""
+
+HINT = "they were edited, or a HELM of another version wrote them"
+
+
+def read_facts(facts: bytes, policy: Policy | None, where: str) -> tuple[ToolCall, World]:
+    """Return the call and the world of canonical facts, under the policy they name. Raises Invalid."""
+    try:
+        body = parse(facts, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+        call, world = read_call(body["call"]), read_world(body["world"], policy)
+    except (Malformed, KeyError, TypeError, ValueError) as problem:
+        raise Invalid(f"the facts cannot be read: {type(problem).__name__} {problem}", where, HINT) from problem
+    if ordered_bytes({"call": call_body(call), "world": world_body(world)}) != facts:
+        raise Invalid("the facts do not say what a call and its world say, under this policy", where, HINT)
+    if sha256(call.arguments) != call.args_hash:
+        raise Invalid("the arguments do not hash to the args_hash of their call", where, HINT)
+    return call, world
+
+
+def read_call(body: dict[str, JSONValue]) -> ToolCall:
+    """Return the call of an object. Raises KeyError, TypeError, ValueError or Malformed for anything else."""
+    given = body["arguments"]
+    malformed = body["malformed"]
+    return ToolCall(
+        session_id=body["session_id"],
+        tenant=body["tenant"],
+        principal=body["principal"],
+        tool=body["tool"],
+        arguments=b64decode(given, validate=True) if malformed else canonical(given),
+        args_hash=body["args_hash"],
+        parsed=None if malformed else given,
+        malformed=malformed,
+        idempotency_key=body["idempotency_key"],
+        delegation_id=body["delegation_id"],
+        delegation_proof=body["delegation_proof"],
+        delegation_sequence=body["delegation_sequence"],
+        approval_id=body["approval_id"],
+        source=Source(door=body["door"], transport=body["transport"]),
+        context=CallContext(
+            credential_hash=body["credential_hash"],
+            claimed_principal=body["claimed_principal"],
+            trust=Trust(body["trust"]),
+            texts=tuple(body["texts"]),
+            labels=tuple(body["labels"]),
+        ),
+    )
+
+
+def read_world(body: dict[str, JSONValue], policy: Policy | None) -> World:
+    """Return the world of an object, with `policy` in the place of its hash. Raises KeyError or TypeError."""
+    said = dict(body)
+    said["policy"] = policy
+    said["budgets"] = tuple(tuple(usage) for usage in body["budgets"])
+    said["session_labels"] = tuple(body["session_labels"])
+    return World(**said)
