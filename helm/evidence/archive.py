@@ -75,10 +75,10 @@ def write(members: Iterable[Member]) -> bytes:
     return b"".join((*blocks, END))
 
 
-def read(raw: bytes) -> dict[str, bytes]:
+def read(raw: bytes, *, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBERS) -> dict[str, bytes]:
     """Return the members of an archive, path to content, in order. Raises Invalid for any other form."""
-    if len(raw) > MAX_BYTES:
-        raise Invalid(f"{len(raw)} bytes, more than {MAX_BYTES}", "archive", "export a smaller part of the log")
+    if len(raw) > max_bytes:
+        raise Invalid(f"{len(raw)} bytes, more than {max_bytes}", "archive", "export a smaller part of the log")
     members: dict[str, bytes] = {}
     offset, before = 0, ""
     while raw[offset : offset + BLOCK] != END[:BLOCK]:
@@ -89,8 +89,8 @@ def read(raw: bytes) -> dict[str, bytes]:
             raise Invalid(f"{path} is cut off, or something stands behind it", f"byte {start + size}", FETCH)
         members[path] = raw[start : start + size]
         before = path
-        if len(members) > MAX_MEMBERS:
-            raise Invalid(f"more than {MAX_MEMBERS} members", "archive", HINT)
+        if len(members) > max_members:
+            raise Invalid(f"more than {max_members} members", "archive", HINT)
     if raw[offset:] != END:
         raise Invalid(f"{NOT_ONE_FORM}: it ends early, or goes on behind its end", f"byte {offset}", HINT)
     return members

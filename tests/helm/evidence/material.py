@@ -185,6 +185,16 @@ class Log:
         assert self.registry is not None
         self.trust(sign_event(change, self.registry.place, START_MS, self.key(KeyPurpose.TRUST_ADMIN)))
 
+    def rotate(self, purpose: KeyPurpose, number: int) -> None:
+        """Replace the key for a purpose, and sign receipts with the new one from here on."""
+        new = key_of(purpose, self.number + 100 * number)
+        rotation = attrs.evolve(
+            addition(new), kind=EventKind.KEY_ROTATED.value, replaces=self.key(purpose).key_id, reason="its time came"
+        )
+        self.add_key(rotation)
+        if purpose is KeyPurpose.EXECUTION:
+            self.pen = new
+
     def start(self) -> None:
         """Start a kernel."""
         self.epoch += 1
@@ -252,12 +262,13 @@ class Log:
         self.memory.note_decision(judgement.decision.content)
         return judgement
 
-    def intend(self, session: str, arguments: JSONValue, tool: str = "notes.read") -> tuple[Judgement, Node]:
+    def intend(self, session: str, arguments: JSONValue, relies_on: tuple[str, ...] = ()) -> tuple[Judgement, Node]:
         """Write the intent of an allowed call."""
-        judgement = self.judge(session, tool, arguments)
+        judgement = self.judge(session, "notes.read", arguments)
         assert judgement.permit is not None, judgement.decision.content.reason
         beside = {"facts": fragment(judgement.facts)}
-        return judgement, self.write(self.draft(judgement, NodeKind.INTENT, intent_payload(judgement)), beside)
+        draft = self.draft(judgement, NodeKind.INTENT, intent_payload(judgement))._replace(relies_on=relies_on)
+        return judgement, self.write(draft, beside)
 
     def end(self, judgement: Judgement, intent: Node, status: Status = Status.SUCCESS) -> SealedReceipt:
         """Write the outcome of an intent."""
@@ -276,9 +287,9 @@ class Log:
         self.write(draft, {"receipt": fragment(sealed.json)})
         return sealed
 
-    def call(self, session: str, name: str = "monday") -> SealedReceipt:
+    def call(self, session: str, name: str = "monday", relies_on: tuple[str, ...] = ()) -> SealedReceipt:
         """Write an allowed call and its success."""
-        judgement, intent = self.intend(session, {"name": name})
+        judgement, intent = self.intend(session, {"name": name}, relies_on)
         return self.end(judgement, intent)
 
     def refuse(self, session: str, tool: str = "no.such", arguments: bytes | JSONValue = b"{}") -> SealedReceipt:

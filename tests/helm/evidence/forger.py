@@ -1,0 +1,148 @@
+"""What somebody with a pack in hand, and perhaps a key, can make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, Final
+
+import attrs
+
+import helm
+from helm.contracts.form import JSONValue
+from helm.crypto.canonical import record_bytes, reread
+from helm.crypto.domains import KeyPurpose
+from helm.evidence import archive
+from helm.evidence.layout import MANIFEST
+from helm.evidence.manifest import COVERS, Cover, write_manifest
+from helm.evidence.pack import PackMaterial, build
+from helm.evidence.selection import Selection
+from helm.evidence.trust_root import TrustRoot
+from helm.evidence.verify import verify_pack
+from tests.helm.evidence.material import TENANT, Log, key_of
+
+SCRIPT: Final = Path(helm.__file__).parent / "evidence" / "standalone.py.txt"
+Members = dict[str, bytes]
+
+
+def pack_of(log: Log, session: str = "s1", *, redact_facts: bool = False) -> bytes:
+    """Return the pack of one session of a log."""
+    selection = Selection(TENANT, session)
+    for entry in log.entries:
+        selection.take(entry)
+    for entry in log.entries:
+        selection.locate(entry, selection.missing())
+    material = PackMaterial(selection=selection, script=SCRIPT.read_bytes(), redact_facts=redact_facts)
+    return build(material, log.key(KeyPurpose.EVIDENCE))
+
+
+@cache
+def a_log() -> Log:
+    """Return a log of two sessions with one of everything. Nobody changes it."""
+    log = Log().begin()
+    log.call("s1", "monday")
+    log.call("s2", "monday")
+    log.refuse("s1")
+    log.freeze()
+    log.refuse("s2")
+    log.freeze("unfreeze")
+    log.refuse("s1", "notes.send", {"to": "x"})
+    log.intend("s1", {"name": "open", "größe": 1.5})
+    log.call("s1", "tuesday")
+    log.call("s2", "tuesday")
+    return log
+
+
+@cache
+def a_pack(session: str = "s1") -> bytes:
+    """Return the pack of one session of that log."""
+    return pack_of(a_log(), session)
+
+
+def unpacked(raw: bytes) -> Members:
+    """Return the files of a pack."""
+    return archive.read(raw)
+
+
+def packed(members: Mapping[str, bytes]) -> bytes:
+    """Return an archive of these files, whatever is in them: what anybody can do."""
+    return archive.write(archive.Member(path, content) for path, content in members.items())
+
+
+def resealed(
+    members: Mapping[str, bytes], change: Callable[[Cover], Cover] = lambda cover: cover, number: int = 1
+) -> bytes:
+    """Return a pack with a true manifest over these files: what an insider with the evidence key can do."""
+    body = reread(members[MANIFEST])
+    for seal in ("entries", "manifest_hash", "signature"):
+        del body[seal]
+    signer = key_of(KeyPurpose.EVIDENCE, number)
+    cover = change(attrs.evolve(COVERS.read(body, "forged manifest"), key_id=signer.key_id))
+    others = {path: content for path, content in members.items() if path != MANIFEST}
+    return packed(others | {MANIFEST: write_manifest(cover, others, signer)})
+
+
+def edited(raw: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
+    """Return canonical JSON after a change to its value."""
+    body = reread(raw)
+    change(body)
+    return record_bytes(body)
+
+
+def flipped(content: bytes) -> bytes:
+    """Return the content with one bit of its middle byte flipped."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def root_of(log: Log) -> TrustRoot:
+    """Return the pin of a log."""
+    return TrustRoot(log_id=log.log_id)
+
+
+def refusing_check(raw: bytes, root: TrustRoot | None = None) -> str:
+    """Return the name of the check that refuses a pack, "" where none does."""
+    failed = verify_pack(raw, root or root_of(a_log())).failed
+    return failed.name if failed is not None else ""
+
+
+@cache
+def standalone() -> ModuleType:
+    """Return the replay script as a module of this process."""
+    loader = SourceFileLoader("standalone", str(SCRIPT))
+    spec = spec_from_loader("standalone", loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def refusing_check_of_script(raw: bytes, root: TrustRoot | None = None) -> str:
+    """Return the name of the check of the replay script that refuses a pack, "" where none does."""
+    root = root or root_of(a_log())
+    pins = SimpleNamespace(
+        log_id=root.log_id or None, genesis_key=root.genesis_key or None, execution_key=root.execution_key or None
+    )
+    script = standalone()
+    state = script.State(raw, pins)
+    for name, check in script.CHECKS:
+        try:
+            check(state)
+        except script.Refused:
+            return str(name)
+    return ""
+
+
+def check_refused(raw: bytes, *checks: str, root: TrustRoot | None = None) -> None:
+    """Assert that HELM and the replay script both refuse a pack, by the same one of these checks."""
+    assert refusing_check(raw, root) in checks
+    assert refusing_check_of_script(raw, root) == refusing_check(raw, root)
+
+
+def lines_of(raw: bytes) -> list[dict[str, JSONValue]]:
+    """Return the objects of lines of JSON."""
+    return [reread(line) for line in raw.splitlines()]
