@@ -42,6 +42,7 @@ Route = Callable[..., Awaitable[Response]]
 def control_plane(kernel: Kernel, keys: BearerKeys) -> QuartTrio:
     """Return the application. It starts no task of its own: whatever runs longer than a request lives in the kernel."""
     app = QuartTrio("helm", static_folder=None, template_folder=None)
+    app.url_map.merge_slashes = False  # one path, one spelling
     app.config.update(MAX_CONTENT_LENGTH=desk.MAX_BODY_BYTES, BODY_TIMEOUT=desk.BODY_S, PROPAGATE_EXCEPTIONS=False)
     app.after_request(dressed)
     tell_refusals(app)

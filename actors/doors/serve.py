@@ -58,6 +58,11 @@ class Door:
     def __attrs_post_init__(self) -> None:
         self._places = trio.Semaphore(self.service.bounds.connections)
 
+    @property
+    def clients(self) -> int:
+        """How many connections are served at this moment."""
+        return len(self._connections)
+
     async def drain(self) -> None:
         """Take no more connections, answer the requests under way, and return when that is done or its time is over."""
         self._accepting.cancel()

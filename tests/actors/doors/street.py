@@ -63,7 +63,7 @@ class Client:
 
     async def send(self, method: str, path: str, body: bytes, fields: Mapping[str, str]) -> None:
         """Send one request; a door that answers early need not have read all of it."""
-        headers = [(name, value.encode("latin-1")) for name, value in fields.items()]
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]
         events: list[Any] = [h11.Request(method=method, target=path, headers=headers)]
         events += [h11.Data(data=body)] if body else []
         with trio.fail_after(SOON_S):
@@ -108,9 +108,7 @@ class Street:
     def address(self) -> Address:
         return self.door.address
 
-    async def ask(
-        self, method: str, path: str, body: Any = None, *, key: str | None = None, **headers: str
-    ) -> Reply:
+    async def ask(self, method: str, path: str, body: Any = None, *, key: str | None = None, **headers: str) -> Reply:
         """Send one request on a connection of its own, by default with the key of acme's agent."""
         raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         key = self.agent if key is None else key

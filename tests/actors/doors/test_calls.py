@@ -292,12 +292,12 @@ async def test_a_request_id_that_is_no_id_is_replaced(street: Street) -> None:
 async def test_a_call_without_a_place_is_told_to_come_back(house: House) -> None:
     hold = Hold()
     puppet = Puppet(hold)
-    async with open_street(house, puppet, limits=Limits(places=1, places_per_principal=1)) as street:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(street.call, READ)
-            await puppet.began.wait()
-            reply = await street.call(READ, key=street.rival)
-            hold.let_go()
+    one = Limits(places=1, places_per_principal=1)
+    async with open_street(house, puppet, limits=one) as street, trio.open_nursery() as nursery:
+        nursery.start_soon(street.call, READ)
+        await puppet.began.wait()
+        reply = await street.call(READ, key=street.rival)
+        hold.let_go()
     assert (reply.status, reply.json()["reason_code"], reply.headers["retry-after"]) == (503, "OVERLOADED", "1")
     assert "receipt" not in reply.json()
 
