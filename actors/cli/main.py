@@ -23,7 +23,7 @@ INTERRUPTED = 130
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "init": ("actors.cli.init", "Make a data directory: keys, genesis, settings, a starter policy."),
-        "demo": ("actors.cli.demo", "Run a real gateway, attack it, verify what it proves."),
+        "demo": ("actors.cli.demo.command", "Run a real gateway, attack it, verify what it proves."),
         "serve": ("actors.cli.serve", "Serve governed tool calls over HTTP."),
         "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
+from collections.abc import Sequence
+
 import click
 
 from actors.cli import show
@@ -47,26 +51,45 @@ def line(result: Result) -> None:
         click.echo(click.style(f"    not expected: {result.complaint}", fg="red"))
 
 
-def proof(found: Proof) -> None:
-    """Write what the world saw, and what a stranger makes of the evidence."""
+def closing(results: Sequence[Result], proof: Proof, seconds: float) -> None:
+    """Write what the world saw, what a stranger makes of the evidence, and the whole in one line."""
+    good = sum(not result.complaint for result in results)
     click.echo()
-    saw = ", ".join(found.seen) or "nothing"
-    point("the service saw", saw, good=found.seen_as_expected)
-    point("evidence pack", f"{found.receipts} receipts, {found.pack_bytes / 1024:.0f} KiB: {found.pack}", good=True)
-    point("verified by", f"a second process that refuses itself every socket: {found.verified}", good=found.authentic)
-    point("one byte flipped", found.flipped, good=found.flip_refused)
+    point("the service saw", ", ".join(proof.seen) or "nothing", good=proof.seen_as_expected)
+    point("evidence pack", f"{proof.receipts} receipts, {proof.pack_bytes:,} bytes", good=proof.authentic)
+    point("a second process", verified(proof), good=proof.authentic)
+    point("one byte changed", refused(proof), good=proof.flip_refused)
+    click.echo()
+    whole = f"{good} of {len(results)} answers as expected"
+    as_expected = proof.holds and good == len(results)
+    whole += ", every proof holds" if proof.holds else ", a proof does not hold"
+    click.echo(f"{click.style(whole, fg='green' if as_expected else 'red', bold=True)} ({seconds:.1f} s)")
 
 
-def closing(*, good: int, of: int, seconds: float) -> None:
-    """Write the whole in one line."""
-    whole = f"{good} of {of} answers and every proof as expected" if good == of else f"{good} of {of} as expected"
-    colour = "green" if good == of else "red"
-    click.echo()
-    click.echo(click.style(whole, fg=colour, bold=True) + f", in {seconds:.1f} s.")
+def verified(proof: Proof) -> str:
+    """Say what the process without network made of the pack."""
+    checks, failed = proof.believed.report["checks"], proof.believed.failed
+    if failed is not None:
+        return f"refuses it by check {failed['number']}, {failed['name']}: {failed['detail']}"
+    names = " ".join(check["name"] for check in checks)
+    return f"with every socket refused, made {len(checks)} checks: {names}"
+
+
+def refused(proof: Proof) -> str:
+    """Say which check found the changed byte."""
+    failed = proof.refused.failed
+    if failed is None:
+        return "and nobody noticed"
+    return f"refused by check {failed['number']}, {failed['name']}: {failed['detail']}"
 
 
 def point(label: str, text: str, *, good: bool) -> None:
-    click.echo(f"{mark('', good=good)} {click.style(label.ljust(LABEL), dim=True)}{text}")
+    """Write one proof: its mark, what it is about, and what was found, on as many lines as that takes."""
+    room = max(40, shutil.get_terminal_size().columns - LABEL - 4)
+    first, *rest = textwrap.wrap(text, room) or [""]
+    click.echo(f"{mark('', good=good)} {click.style(label.ljust(LABEL), dim=True)}  {first}")
+    for line in rest:
+        click.echo(" " * (LABEL + 4) + line)
 
 
 def mark(text: str, *, good: bool) -> str:
