@@ -1,0 +1,125 @@
+"""helm evidence export, helm verify: a pack that a stranger believes because of what the stranger brought."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.opening import open_kernel
+from helm.evidence.verify import CHECKS
+from tests.actors.cli.conftest import Made
+from tests.actors.cli.shell import helm
+
+EXPORT = ("evidence", "export", "--session", "s1")
+
+
+@pytest.fixture
+def pack(used: Made, tmp_path: Path) -> Path:
+    """Return the pack of the session that was used."""
+    path = tmp_path / "s1.tar"
+    assert helm(*EXPORT, "-o", str(path), *used.option).code == 0
+    return path
+
+
+def test_a_session_is_exported_with_every_receipt(used: Made, tmp_path: Path) -> None:
+    path = tmp_path / "s1.tar"
+    ended = helm(*EXPORT, "-o", str(path), "--json", *used.option)
+    assert ended.code == 0
+    assert ended.json()["receipts"] == 3
+    assert ended.json()["bytes"] == path.stat().st_size
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert f"--log-id {used.log_id}" in ended.err
+
+
+async def test_a_session_is_exported_while_a_kernel_runs(used: Made, tmp_path: Path) -> None:
+    async with open_kernel(used.path, policy=None):
+        ended = helm(*EXPORT, "-o", str(tmp_path / "s1.tar"), *used.option)
+    assert ended.code == 0
+
+
+def test_a_file_that_is_there_is_kept_unless_told_otherwise(used: Made, tmp_path: Path) -> None:
+    path = tmp_path / "thesis.tar"
+    path.write_text("years of work")
+    ended = helm(*EXPORT, "-o", str(path), "--json", *used.option)
+    assert ended.code == 1
+    assert ended.failure()["code"] == "EXISTS"
+    assert path.read_text() == "years of work"
+    assert helm(*EXPORT, "-o", str(path), "--force", *used.option).code == 0
+
+
+def test_a_session_nobody_knows_is_refused(used: Made, tmp_path: Path) -> None:
+    path = tmp_path / "none.tar"
+    for words in (("--session", "s2"), ("--session", "s1", "--tenant", "other")):
+        ended = helm("evidence", "export", *words, "-o", str(path), *used.option)
+        assert ended.code == 1
+        assert not path.exists()
+
+
+def test_arguments_may_be_left_out_and_the_rest_still_verifies(used: Made, tmp_path: Path) -> None:
+    path = tmp_path / "redacted.tar"
+    assert helm(*EXPORT, "-o", str(path), "--redact-facts", *used.option).code == 0
+    assert b"salaries" not in path.read_bytes()
+    assert helm("verify", str(path), "--log-id", used.log_id).code == 0
+
+
+def test_a_pack_is_believed_by_whoever_knows_the_log(used: Made, pack: Path) -> None:
+    ended = helm("verify", str(pack), "--log-id", used.log_id)
+    assert ended.code == 0
+    assert all(f" {name} " in ended.out for name, _ in CHECKS)
+    assert "AUTHENTICATED" in ended.out
+    assert "3 receipts of session s1 of default" in ended.out
+
+
+def test_ones_own_log_is_trusted_only_when_that_is_said(used: Made, pack: Path) -> None:
+    ended = helm("verify", str(pack), *used.option)
+    assert ended.code == 0
+    assert f"trusting the genesis of {used.path}" in ended.err
+    assert helm("verify", str(pack), HELM_DATA_DIR=str(used.path)).code == 2
+
+
+def test_a_key_is_a_trust_root_too(used: Made, pack: Path) -> None:
+    assert helm("verify", str(pack), "--execution-key", used.place().execution_key().public_key).code == 0
+    assert helm("verify", str(pack), "--genesis-key", used.place().trust_admin_key().public_key).code == 0
+    assert helm("verify", str(pack), "--execution-key", used.place().policy_key().public_key).code == 1
+
+
+def test_a_pack_cannot_vouch_for_itself(pack: Path) -> None:
+    ended = helm("verify", str(pack), "--json")
+    assert ended.code == 2
+    assert "cannot vouch for itself" in ended.failure()["message"]
+
+
+def test_two_logs_cannot_both_be_the_trusted_one(used: Made, pack: Path) -> None:
+    assert helm("verify", str(pack), "--log-id", "sha256:" + "0" * 64, *used.option).code == 2
+
+
+@pytest.mark.parametrize("log_id", ["sha256:" + "0" * 64, "sha256:short"])
+def test_a_pack_of_another_log_is_not_believed(pack: Path, log_id: str) -> None:
+    assert helm("verify", str(pack), "--log-id", log_id).code == 1
+
+
+def test_a_changed_pack_is_refused_by_a_check_with_a_name(used: Made, pack: Path) -> None:
+    pack.write_bytes(pack.read_bytes().replace(b'"verdict":"DENY"', b'"verdict":"DENX"', 1))
+    ended = helm("verify", str(pack), "--log-id", used.log_id, "--json")
+    assert ended.code == 1
+    failed = next(check for check in ended.json()["checks"] if not check["ok"])
+    assert (failed["number"], failed["name"]) == (2, "manifest")
+    people = helm("verify", str(pack), "--log-id", used.log_id)
+    assert "NOT AUTHENTICATED by check 2, manifest" in people.out
+
+
+def test_a_pack_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    ended = helm("verify", str(tmp_path / "none.tar"), "--log-id", "sha256:" + "0" * 64, "--json")
+    assert ended.code == 1
+    assert ended.failure()["code"] == "INVALID"
+
+
+def test_the_report_is_one_object_for_programs(used: Made, pack: Path) -> None:
+    told: dict[str, Any] = json.loads(helm("verify", str(pack), "--log-id", used.log_id, "--json").out)
+    assert told["authenticated"] is True
+    assert [check["name"] for check in told["checks"]] == [name for name, _ in CHECKS]
+    assert told["subject"]["log_id"] == used.log_id
