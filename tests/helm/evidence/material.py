@@ -208,9 +208,9 @@ class Log:
             }
         )
 
-    def activate(self, policy: Policy) -> None:
+    def activate(self, policy: Policy, signer: SigningKey | None = None) -> None:
         """Put a policy in force."""
-        signed = sign_policy(policy, self.key(KeyPurpose.POLICY))
+        signed = sign_policy(policy, signer or self.key(KeyPurpose.POLICY))
         payload = {
             "activated_at_ms": START_MS,
             "epoch": policy.epoch,
@@ -266,15 +266,16 @@ class Log:
         """Write the intent of an allowed call."""
         judgement = self.judge(session, "notes.read", arguments)
         assert judgement.permit is not None, judgement.decision.content.reason
-        beside = {"facts": fragment(judgement.facts)}
-        draft = self.draft(judgement, NodeKind.INTENT, intent_payload(judgement))._replace(relies_on=relies_on)
-        return judgement, self.write(draft, beside)
+        return judgement, self.write_intent(judgement, relies_on)
 
-    def end(self, judgement: Judgement, intent: Node, status: Status = Status.SUCCESS) -> SealedReceipt:
-        """Write the outcome of an intent."""
-        code = ReasonCode.NONE if status is Status.SUCCESS else ReasonCode.ERR_INDETERMINATE
-        output_hash = sha256(b"{}") if status is Status.SUCCESS else ""
-        sealed = self.seal(judgement, status, code, intent.node_hash, output_hash)
+    def write_intent(self, judgement: Judgement, relies_on: tuple[str, ...] = ()) -> Node:
+        """Write the intent of a call that was judged."""
+        draft = self.draft(judgement, NodeKind.INTENT, intent_payload(judgement))._replace(relies_on=relies_on)
+        return self.write(draft, {"facts": fragment(judgement.facts)})
+
+    def end(self, judgement: Judgement, intent: Node, *, written_into: str = "") -> SealedReceipt:
+        """Write the success of an intent, into its own session unless another is given."""
+        sealed = self.seal(judgement, Status.SUCCESS, ReasonCode.NONE, intent.node_hash, sha256(b"{}"))
         payload = record_bytes(
             {
                 "intent_node": intent.node_hash,
@@ -283,7 +284,8 @@ class Log:
                 "type": "EFFECT",
             }
         )
-        draft = self.draft(judgement, NodeKind.EFFECT, payload)._replace(relies_on=(intent.node_hash,))
+        draft = self.draft(judgement, NodeKind.EFFECT, payload)
+        draft = draft._replace(relies_on=(intent.node_hash,), session_id=written_into or draft.session_id)
         self.write(draft, {"receipt": fragment(sealed.json)})
         return sealed
 
