@@ -8,8 +8,8 @@ from contextlib import suppress
 import attrs
 import trio
 
-PATIENCE_S = 0.001
-"""How long the task blocks the whole loop for its answer. A commit on a healthy disk is done within it, and
+PATIENCE_S = 0.002
+"""How long the task blocks the whole loop for its answer. The largest batch is on a healthy disk within it, and
 the thread runs without a fight for the interpreter's lock; a hung disk costs the loop no more than this."""
 
 

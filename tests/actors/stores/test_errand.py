@@ -21,7 +21,7 @@ async def test_every_task_hears_the_bell() -> None:
     errand = Errand()
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
-            for patience_s in (0, 0.001, 0):
+            for patience_s in (0, 0.002, 0):
                 nursery.start_soon(errand.wait, patience_s)
             await trio.testing.wait_all_tasks_blocked()
             threading.Thread(target=errand.finish).start()
