@@ -39,6 +39,7 @@ class Intake:
     library: Library
     submit: Callable[[Case], Case]
     in_flight: dict[str, Claimed] = attrs.field(factory=dict, repr=False)
+    _ended: bool = attrs.field(default=False, init=False)
     _reading: set[trio.CancelScope] = attrs.field(factory=set, init=False, repr=False)
 
     async def claim(self, call: ToolCall) -> Answer:
@@ -54,6 +55,7 @@ class Intake:
 
     def abandon(self) -> None:
         """Let nobody wait for a store that does not answer: the kernel has ended."""
+        self._ended = True
         for scope in self._reading:
             scope.cancel()
 
@@ -81,6 +83,8 @@ class Intake:
 
     async def _earlier(self, name: str) -> Answer | None:
         """Return what the journal answers, None where the key is new. Raises KernelStopped where it cannot be asked."""
+        if self._ended:
+            raise KernelStopped
         with trio.CancelScope() as scope:
             self._reading.add(scope)
             try:
