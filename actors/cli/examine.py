@@ -86,6 +86,7 @@ def examine_place(path: Path, opened: Callable[[], Installation], *, deep: bool)
         ("disk sync", disk_sync),
         ("key files", key_files),
         ("bearer keys", bearer_keys),
+        ("exposure", exposure),
         ("policy", policy),
         ("lock", lock),
     ):
@@ -142,6 +143,15 @@ def bearer_keys(place: Installation) -> Finding:
     keys = place.bearer_keys()
     admin = "an admin key among them" if keys.has_admin else "no admin key"
     return Finding("bearer keys", "ok" if keys.has_admin else "warn", f"{len(keys.issued)} issued, {admin}")
+
+
+def exposure(place: Installation) -> Finding:
+    """Say who can reach the port, and whether that may be. Raises Invalid."""
+    config = place.config
+    config.check_exposure(admin_key_issued=place.bearer_keys().has_admin)
+    who = "other machines" if config.is_exposed else "this machine only"
+    how = "TLS" if config.tls_cert else "no TLS"
+    return Finding("exposure", "warn" if config.is_exposed and not config.tls_cert else "ok", f"{who}, {how}")
 
 
 def policy(place: Installation) -> Finding:

@@ -55,9 +55,9 @@ def say(told: Told, what: str) -> None:
     if "--json" in sys.argv:
         sys.stderr.write(json.dumps({"op": operation(), **told._asdict()}, indent=2) + "\n")
         return
-    show.note(click.style(f"{what}: ", fg="red", bold=True) + told.message)
+    show.note(click.style(f"{what}: ", fg="red", bold=True) + show.plain(told.message))
     if told.hint:
-        show.note(f"  {told.hint}")
+        show.note(f"  {show.plain(told.hint)}")
 
 
 def innermost(problem: BaseException) -> BaseException:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from actors.cli.bar import bar
 from actors.stores.glance import Glance, glance
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import reread
@@ -109,11 +110,13 @@ class JournalReceipts:
 
 def backwards(journal: Glance) -> Iterator[tuple[int, bytes]]:
     """Yield every row, the last one first. Raises Invalid."""
-    end = journal.head()
-    while end > 0:
-        first = max(1, end - PAGE + 1)
-        yield from reversed(journal.page(first, end - first + 1))
-        end = first - 1
+    end = head = journal.head()
+    with bar("reading the journal") as shown:
+        while end > 0:
+            first = max(1, end - PAGE + 1)
+            yield from reversed(journal.page(first, end - first + 1))
+            end = first - 1
+            shown.move(head - end, head)
 
 
 def holding(journal: Glance, text: str) -> Iterator[tuple[int, Object]]:

@@ -102,10 +102,9 @@ def show_receipt(receipt_id: str, data_dir: Path, server: str | None, as_json: b
         show.as_object(found)
         return 0
     receipt = found["receipt"]
-    told = {**receipt, "verdict": show.verdict(receipt["verdict"])}
-    show.fields([("time", time_of(receipt)), *((name, str(told[member]) or "-") for name, member in SHOWN)])
+    show.fields([("time", time_of(receipt)), *((name, value_of(receipt, member)) for name, member in SHOWN)])
     if found.get("reason"):
-        show.fields([("because", found["reason"])])
+        show.fields([("because", show.plain(found["reason"]))])
     return 0
 
 
@@ -178,15 +177,17 @@ def row(receipt: Object) -> tuple[str, ...]:
     return (
         time_of(receipt),
         show.short(receipt["receipt_id"]),
-        receipt["tenant"],
-        receipt["session_id"],
-        str(receipt["lamport_clock"]),
-        receipt["principal"],
-        receipt["tool"],
+        *(value_of(receipt, member) for member in ("tenant", "session_id", "lamport_clock", "principal", "tool")),
         show.verdict(receipt["verdict"]),
         receipt["status"],
         receipt["reason_code"] or "-",
     )
+
+
+def value_of(receipt: Object, member: str) -> str:
+    """Return a member of a receipt for people."""
+    value = receipt[member]
+    return show.verdict(value) if member == "verdict" else show.plain(str(value)) or "-"
 
 
 def time_of(receipt: Object) -> str:

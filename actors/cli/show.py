@@ -73,6 +73,13 @@ def note(line: str) -> None:
     click.echo(line, err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
+def plain(text: str) -> str:
+    """Return a text of unknown origin with everything that is not seen written out: no pack paints our terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def short(identifier: str) -> str:
     """Return the first eight digits of an id: enough to recognise, never enough to trust."""
     return identifier.partition("_")[2][:8] or identifier[:8]

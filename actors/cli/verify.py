@@ -79,4 +79,4 @@ def tell(report: Report) -> None:
 def line(outcome: Outcome, state: str) -> str:
     """Return one check as a line: what it makes sure of, or why it does not hold."""
     mark = show.marked(state.ljust(4) if state != "note" else "-   ", *show.STATES[state])
-    return f"{outcome.number:2d} {mark}  {outcome.name:<10} {outcome.detail or outcome.promise}"
+    return f"{outcome.number:2d} {mark}  {outcome.name:<10} {show.plain(outcome.detail or outcome.promise)}"

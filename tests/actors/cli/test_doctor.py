@@ -80,3 +80,9 @@ def test_a_lock_is_read_from_the_table_of_locks(tmp_path: Path) -> None:
         import os
 
         os.close(descriptor)
+
+
+def test_a_port_that_others_could_reach_in_the_clear_is_found(made: Made) -> None:
+    assert findings(made)["exposure"]["state"] == "ok"
+    (made.path / "helm.toml").write_text('bind = "0.0.0.0"', encoding="utf-8")
+    assert findings(made)["exposure"]["state"] == "fail"

@@ -50,3 +50,8 @@ def test_no_bar_is_drawn_into_a_pipe() -> None:
     bar.move(1, 2)
     bar.clear()
     assert pipe.getvalue() == ""
+
+
+def test_what_somebody_else_wrote_does_not_paint_the_terminal() -> None:
+    assert show.plain("a\x1b[2Jb\u202ec\nd") == "a\\x1b[2Jb\\u202ec\\nd"
+    assert show.plain("plain text ●") == "plain text ●"
