@@ -63,13 +63,12 @@ class Door:
         """How many connections are served at this moment."""
         return len(self._connections)
 
-    async def drain(self) -> None:
-        """Take no more connections, answer the requests under way, and return when that is done or its time is over."""
+    def close(self) -> None:
+        """Accept nobody any more; requests under way are answered, within the grace, and then `ended` is set."""
         self._accepting.cancel()
-        await self.ended.wait()
 
     async def run(self, listener: trio.SocketListener, opened: Callable[[], None]) -> None:
-        """Serve until `drain`, or until the kernel that this runs in ends."""
+        """Serve until `close`, or until the kernel that this runs in ends."""
         try:
             async with trio.open_nursery() as nursery:
                 handlers = await nursery.start(self._answer)
@@ -124,20 +123,23 @@ async def serve(
 
     Raises Invalid for an address, a certificate or an exposure that must not be used.
     """
+    service = Service(
+        app=Front(CallsDoor(kernel, config, keys, bounds), control_plane(kernel, keys)),
+        config=hypercorn_config(),
+        context=WorkerContext(None),
+        bounds=bounds,
+        tls=tls_of(config),
+    )
     place = bound or bind(config, admin_key_issued=keys.has_admin)
+    listener = place.listener()
+    if bound is None:
+        place.close()  # the listener has a copy: nobody is let in once the door is closed
+    door = Door(place.address, service, config.grace_s)
     try:
-        service = Service(
-            app=Front(CallsDoor(kernel, config, keys, bounds), control_plane(kernel, keys)),
-            config=hypercorn_config(),
-            context=WorkerContext(None),
-            bounds=bounds,
-            tls=tls_of(config),
-        )
-        door = Door(place.address, service, config.grace_s)
-        await door.run(place.listener(), lambda: task_status.started(door))
-    finally:
-        if bound is None:
-            place.close()
+        await door.run(listener, lambda: task_status.started(door))
+    except Exception as failure:
+        kernel.fail(failure)  # a door that broke is a kernel that broke: a fresh one gets a fresh door
+        raise
 
 
 def hypercorn_config() -> HypercornConfig:

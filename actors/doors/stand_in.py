@@ -49,11 +49,12 @@ class StandIn:
         """Answer whoever comes, until told to make way."""
         gate = Gate(self.bound.listener(), self._places)
         self._gone = trio.Event()
-        with trio.CancelScope() as self._place:
-            task_status.started()
-            await trio.serve_listeners(self._serve, [gate])
-        self._place = None
-        self._gone.set()
+        async with trio.open_nursery() as clients:
+            with trio.CancelScope() as self._place:
+                task_status.started()
+                await trio.serve_listeners(self._serve, [gate], handler_nursery=clients)
+            self._place = None
+            self._gone.set()
 
     @property
     def is_there(self) -> bool:
@@ -61,7 +62,7 @@ class StandIn:
         return self._place is not None
 
     async def make_way(self) -> None:
-        """Stop answering, and return when nobody is accepted here any more."""
+        """Accept nobody any more, and return when that is so; who came before is still told."""
         if self._place is not None:
             self._place.cancel()
             await self._gone.wait()

@@ -57,7 +57,8 @@ class Supervisor:
 
     async def run(self, *, task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until told to stop; report the address once the first kernel decides. Raises Invalid."""
-        bound, tls = bind(self.config, admin_key_issued=self.keys.has_admin), tls_of(self.config)
+        tls = tls_of(self.config)
+        bound = bind(self.config, admin_key_issued=self.keys.has_admin)
         self._waiting = task_status
         refusal: Invalid | None = None
         try:
@@ -81,7 +82,7 @@ class Supervisor:
                 await nursery.start(stand_in.run)
             began = trio.current_time()
             try:
-                await self._life(stand_in)
+                await self._life(stand_in, nursery)
             except KernelStopped as end:
                 if trio.current_time() - began > STEADY_S:
                     pause_s = FIRST_PAUSE_S
@@ -92,7 +93,7 @@ class Supervisor:
                     await self._stopping.wait()
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _life(self, stand_in: StandIn) -> None:
+    async def _life(self, stand_in: StandIn, nursery: trio.Nursery) -> None:
         """Run one kernel with its door until it breaks, or until we are told to stop."""
         async with self.open_one() as kernel:
             await stand_in.make_way()
@@ -100,10 +101,12 @@ class Supervisor:
             self._announce(door)
             try:
                 await self._stopping.wait()
-                self.tell("answering the requests under way, then stopping")
-                await door.drain()
             finally:
                 self._is_open = False
+            self.tell("answering the requests under way, then stopping")
+            door.close()
+            await nursery.start(stand_in.run)
+            await door.ended.wait()
 
     def _announce(self, door: Door) -> None:
         self._is_open = True

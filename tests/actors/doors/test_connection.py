@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from random import Random
 
 import pytest
 import trio
@@ -184,6 +185,27 @@ async def test_a_client_that_resets_in_the_middle_of_everything_ends_alone(hasty
                 reset = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # linger for no time: the next close is a reset
                 client.stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, reset)
                 await client.stream.send_all(whole[:cut] or b"P")
+
+
+async def test_no_bytes_that_anyone_sends_end_more_than_their_own_connection(hasty: Street) -> None:
+    dice = Random(20251009)
+    models = [
+        raw_request(hasty.agent, READ),
+        raw_request("nobody", READ, path="/api/v1/evaluate"),
+        b"GET /api/v1/receipts?limit=5 HTTP/1.1\r\nhost: h\r\n\r\n" * 3,
+        b"POST /v1/tools/execute HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n5;x\r\nabcde\r\n0\r\n\r\n",
+    ]
+    async with still_served(hasty):
+        for _ in range(300):
+            raw = bytearray(dice.choice(models))
+            for _ in range(dice.randint(1, 8)):
+                at, kind = dice.randrange(len(raw)), dice.randrange(3)
+                raw[at : at + (kind != 0)] = bytes(dice.choices(b'\r\n\0:{}" /a5\xff', k=dice.randint(0, 3)))
+            async with hasty.connected() as client:
+                await client.stream.send_all(bytes(raw) or b"x")
+                if dice.random() < 0.3:
+                    with trio.move_on_after(0.01):
+                        await client.stream.receive_some()
 
 
 async def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(street: Street) -> None:

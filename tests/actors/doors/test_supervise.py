@@ -1,0 +1,187 @@
+"""`helm serve`: one kernel after another behind one socket, and an answer at every moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+import trio
+
+from actors.bearer import BearerKeys
+from actors.doors.calls import EXECUTE
+from actors.doors.sockets import Address
+from actors.doors.supervise import Supervisor, serve_until_signalled
+from actors.kernel import Kernel
+from helm.config import Config
+from helm.contracts.errors import Invalid
+from tests.actors.doors.street import JSON, SOON_S, Client, Reply, issue_keys
+from tests.actors.kit import House
+from tests.actors.puppet import Hold, Puppet
+
+READ = json.dumps({"tool": "read", "arguments": {"path": "a"}, "session_id": "s"}).encode()
+
+
+@attrs.define(eq=False)
+class Site:
+    """A supervised house, with a gate before each kernel that a test can close."""
+
+    house: House
+    puppet: Puppet
+    keys: BearerKeys
+    key: str
+    told: list[str] = attrs.field(factory=list)
+    gate: trio.Event = attrs.field(factory=trio.Event)
+    kernels: list[Kernel] = attrs.field(factory=list)
+
+    @asynccontextmanager
+    async def open_one(self) -> AsyncIterator[Kernel]:
+        await self.gate.wait()
+        async with self.house.kernel(self.puppet) as kernel:
+            self.kernels.append(kernel)
+            yield kernel
+
+    def supervisor(self) -> Supervisor:
+        config = Config(port=0, grace_s=2.0)
+        return Supervisor(open_one=self.open_one, config=config, keys=self.keys, tell=self.told.append)
+
+    async def ask(self, address: Address, method: str, path: str, body: bytes = b"") -> Reply:
+        stream = await trio.open_tcp_stream(address.host, address.port)
+        try:
+            headers = {**JSON, "authorization": f"Bearer {self.key}"}
+            return await Client(stream).ask(method, path, body, headers)
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def until_ready(self, address: Address) -> None:
+        """Wait until a kernel decides. Every answer before that is a 503."""
+        with trio.fail_after(SOON_S):
+            while (reply := await self.ask(address, "GET", "/readyz")).status != 200:
+                assert (reply.status, reply.json()["reason_code"]) == (503, "KERNEL_STOPPED")
+
+
+@pytest.fixture
+def site(house: House) -> Site:
+    keys, (key, _, _) = issue_keys(house.path)
+    site = Site(house, Puppet(), keys, key)
+    site.gate.set()
+    return site
+
+
+async def test_a_broken_kernel_is_followed_by_a_fresh_one_and_someone_answers_meanwhile(site: Site) -> None:
+    supervisor = site.supervisor()
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(supervisor.run)
+        before = await site.ask(address, "POST", EXECUTE, READ)
+        site.gate = trio.Event()
+        site.house.disk.fail_at(len(site.house.disk.batches) + 1)
+        broken = await site.ask(address, "POST", EXECUTE, READ)
+        meanwhile = [await site.ask(address, "POST", EXECUTE, READ) for _ in range(5)]
+        site.gate.set()
+        await site.until_ready(address)
+        after = await site.ask(address, "POST", EXECUTE, READ)
+        supervisor.stop()
+    assert [broken.status, *(reply.status for reply in meanwhile)] == [503] * 6
+    assert {reply.json()["reason_code"] for reply in (broken, *meanwhile)} == {"KERNEL_STOPPED"}
+    assert all("retry-after" in reply.headers for reply in meanwhile)
+    assert (before.status, after.status) == (200, 200)
+    assert after.receipt["prev_hash"] == before.receipt["signature"]
+    assert len(site.kernels) == 2
+    assert "a fresh one reads the journal" in " ".join(site.told).lower()
+
+
+async def test_whoever_asks_before_the_first_kernel_decides_is_answered(site: Site) -> None:
+    site.gate = trio.Event()
+    supervisor = site.supervisor()
+    supervisor.config = Config(port=free_port(), grace_s=2.0)
+    address = Address("127.0.0.1", supervisor.config.port)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervisor.run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await site.ask(address, "GET", "/healthz")).status == 503
+        site.gate.set()
+        await site.until_ready(address)
+        supervisor.stop()
+
+
+async def test_told_to_stop_it_answers_what_is_under_way(site: Site) -> None:
+    hold, replies = Hold(), list[Reply]()
+    site.puppet.deed = hold
+    supervisor = site.supervisor()
+
+    async def call() -> None:
+        replies.append(await site.ask(address, "POST", EXECUTE, READ))
+
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(supervisor.run)
+        nursery.start_soon(call)
+        await site.puppet.began.wait()
+        supervisor.stop()
+        late = await site.ask(address, "POST", EXECUTE, READ)
+        hold.let_go()
+    assert [reply.status for reply in replies] == [200]
+    assert (late.status, late.json()["reason_code"]) == (503, "KERNEL_STOPPED")
+    assert len(site.puppet.orders) == 1
+
+
+async def test_told_twice_it_waits_for_nobody_and_seals_what_was_under_way(site: Site) -> None:
+    site.puppet.deed = Hold()
+    supervisor = site.supervisor()
+    replies = list[Reply]()
+
+    async def call() -> None:
+        replies.append(await site.ask(address, "POST", EXECUTE, READ))
+
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(supervisor.run)
+        nursery.start_soon(call)
+        await site.puppet.began.wait()
+        supervisor.stop()
+        supervisor.stop()
+    assert [(reply.status, reply.json()["outcome"]) for reply in replies] == [(504, "INDETERMINATE")]
+
+
+async def test_a_signal_is_such_a_word(site: Site) -> None:
+    supervisor = site.supervisor()
+    with trio.fail_after(SOON_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve_until_signalled, supervisor)
+            while not any("deciding at" in line for line in site.told):  # noqa: ASYNC110 - rings no bell
+                await trio.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def test_told_to_stop_before_anything_is_served_it_stops(site: Site) -> None:
+    site.gate = trio.Event()
+    supervisor = site.supervisor()
+    with trio.fail_after(SOON_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervisor.run)
+            await trio.testing.wait_all_tasks_blocked()
+            supervisor.stop()
+
+
+async def test_what_must_not_be_used_ends_it_at_once(site: Site) -> None:
+    @asynccontextmanager
+    async def refuse() -> AsyncIterator[Kernel]:
+        if not site.kernels:
+            raise Invalid("the journal was edited", "journal entry 7")
+        yield site.kernels[0]
+
+    supervisor = site.supervisor()
+    supervisor.open_one = refuse
+    with pytest.raises(Invalid, match="edited"):
+        await supervisor.run()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on, most likely not for a while either."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
