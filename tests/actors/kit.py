@@ -153,6 +153,11 @@ class House:
         return state, Log.of(rows)
 
 
+async def settle() -> None:
+    """Let happen whatever happens within a tenth of a simulated second."""
+    await trio.sleep(0.1)
+
+
 def new_sensor(place: Installation) -> Any:
     from actors.fingerprint import Sensor
 

@@ -12,22 +12,33 @@ import trio.testing
 from actors.intake import MAX_WAITERS
 from actors.kernel import Kernel, Limits
 from actors.mailbox import Answer, KernelStopped
+from actors.opening import Ground
 from actors.stores.index_file import open_index
 from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Status
 from helm.guardian.intake import Caller, Terms, admit
-from tests.actors.kit import LIMITS, House, InlineIndex, Told
+from tests.actors.kit import LIMITS, House, InlineIndex, Told, settle
 from tests.actors.puppet import Hold, Puppet, raising
 
 KEY = Terms(idempotency_key="order-1")
 
 
-class HungIndex(InlineIndex):
-    """An id index on a disk that does not answer."""
+class SlowIndex(InlineIndex):
+    """An id index on a disk that does not answer until `answering` is set."""
+
+    answering: trio.Event
 
     async def find(self, key: str) -> int | None:
-        """Never return."""
-        await trio.sleep_forever()
+        """Wait, then look."""
+        await self.answering.wait()
+        return await super().find(key)
+
+
+async def slow_ground(house: House) -> tuple[Ground, SlowIndex]:
+    """Return the simulated ground, with a slow index."""
+    index = SlowIndex(open_index(house.path / "slow.sqlite", house.place.log_id), 0)
+    index.answering = trio.Event()
+    return attrs.evolve(await house.simulated_ground(), index=index), index
 
 
 async def ask(kernel: Kernel, arguments: object = None, tool: str = "write", **whom: str) -> Answer:
@@ -44,7 +55,7 @@ async def test_a_duplicate_in_flight_waits_and_gets_the_same_receipt(
         for _ in range(5):
             nursery.start_soon(told.ask, partial(ask, kernel))
         await puppet.began.wait()
-        await trio.testing.wait_all_tasks_blocked()
+        await settle()
         hold.let_go()
     assert len(puppet.orders) == 1
     assert len({answer.receipt.receipt_id for answer in told.answers}) == 1
@@ -177,24 +188,31 @@ async def test_a_caller_that_leaves_does_not_take_its_duplicates_along(
             await puppet.began.wait()
             first.cancel()
         nursery.start_soon(told.ask, partial(ask, kernel))
-        await trio.testing.wait_all_tasks_blocked()
+        await settle()
         hold.let_go()
     assert (len(told.answers), len(puppet.orders)) == (2, 1)
 
 
-async def test_a_caller_that_leaves_during_the_look_up_leaves_the_key_to_its_duplicate(
+async def test_a_caller_that_leaves_during_the_look_up_leaves_the_key_to_its_duplicates(
     house: House, autojump_clock: trio.testing.MockClock
 ) -> None:
     puppet, told = Puppet(), Told()
-    async with house.kernel(puppet) as kernel, trio.open_nursery() as nursery:
-        with trio.CancelScope() as first:
-            async with trio.open_nursery() as leaving:
-                leaving.start_soon(ask, kernel)
-                await trio.lowlevel.checkpoint()  # it has claimed the key, and looks it up
-                assert kernel.intake.in_flight
-                nursery.start_soon(told.ask, partial(ask, kernel))
-                first.cancel()
-    assert [answer.status for answer in told.answers] == [Status.SUCCESS]
+    ground, index = await slow_ground(house)
+    async with house.kernel(puppet, ground=ground) as kernel, trio.open_nursery() as nursery:
+        first = trio.CancelScope()
+
+        async def leave() -> None:
+            with first:
+                await ask(kernel)
+
+        nursery.start_soon(leave)
+        await settle()
+        for _ in range(3):
+            nursery.start_soon(told.ask, partial(ask, kernel))
+        await settle()
+        first.cancel()
+        index.answering.set()
+    assert [answer.status for answer in told.answers] == [Status.SUCCESS] * 3
     assert (told.stopped, len(puppet.orders)) == ([], 1)
 
 
@@ -209,7 +227,7 @@ async def test_a_duplicate_of_a_call_that_found_no_place_hears_of_the_overload(
         await puppet.began.wait()
         for _ in range(3):
             nursery.start_soon(told.ask, partial(ask, kernel))
-        await trio.testing.wait_all_tasks_blocked()
+        await settle()
         hold.let_go()
     assert (told.overloaded, told.stopped, told.answers) == (3, [], [])
 
@@ -222,7 +240,7 @@ async def test_duplicates_that_wait_are_bounded(house: House, autojump_clock: tr
         await puppet.began.wait()
         for _ in range(MAX_WAITERS + 3):
             nursery.start_soon(told.ask, partial(ask, kernel))
-        await trio.testing.wait_all_tasks_blocked()
+        await settle()
         hold.let_go()
     assert (len(told.answers), told.overloaded) == (MAX_WAITERS, 3)
 
@@ -230,14 +248,13 @@ async def test_duplicates_that_wait_are_bounded(house: House, autojump_clock: tr
 async def test_a_look_up_that_never_ends_ends_with_the_kernel(
     house: House, autojump_clock: trio.testing.MockClock
 ) -> None:
-    ground = await house.simulated_ground()
-    hung = HungIndex(open_index(house.path / "hung.sqlite", house.place.log_id), 0)
+    ground, _ = await slow_ground(house)
     told = Told()
-    async with trio.open_nursery() as outside, house.kernel(ground=attrs.evolve(ground, index=hung)) as kernel:
+    async with trio.open_nursery() as outside, house.kernel(ground=ground) as kernel:
         for _ in range(3):
             outside.start_soon(told.ask, partial(ask, kernel))
-        await trio.testing.wait_all_tasks_blocked()
-    assert (len(told.stopped), [problem.unknown for problem in told.stopped]) == (3, [False] * 3)
+        await settle()
+    assert [problem.unknown for problem in told.stopped] == [False] * 3
 
 
 async def test_a_store_that_cannot_be_read_is_a_refusal(house: House, autojump_clock: trio.testing.MockClock) -> None:
