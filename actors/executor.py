@@ -111,7 +111,7 @@ class Executor:
             case.call.arguments,
             Moment(
                 self.clock.now_ms(),
-                policy.policy_hash if policy is not None else "",
+                policy.policy_hash,
                 self.memory.freezes.covering(case.call.tenant, case.call.principal),
                 self.memory.halted.get(rule.connector, ""),
             ),

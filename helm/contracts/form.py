@@ -32,6 +32,10 @@ class Form(Generic[T]):
             raise TypeError(f"{record_class.__name__} has slots: declare it with slots=False")
         self.names = names
 
+    def members(self, record: T) -> dict[str, JSONValue]:
+        """Return the record's own members, in canonical order: to be read, never to be changed or kept."""
+        return vars(record)
+
     def body(self, record: T) -> dict[str, JSONValue]:
         """Return a fresh dict of every field, members in canonical order."""
         return vars(record).copy()

@@ -77,9 +77,7 @@ def parse(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH)
     return decode(STRICT, raw)
 
 
-def parse_canonical(
-    raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
-) -> tuple[JSONValue, bytes]:
+def parse_canonical(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> tuple[JSONValue, bytes]:
     """Return the value of one JSON document and its canonical bytes. Raises Malformed."""
     check_bounds(raw, max_bytes, max_depth)
     try:
@@ -130,13 +128,15 @@ def ordered_bytes(body: dict[str, JSONValue]) -> bytes:
 
 
 def insert_member(record: bytes, member: bytes, before: bytes) -> bytes:
-    """Return canonical `record` with `member` put in before the member whose name is `before`, both at its top level.
+    """Return canonical `record` with `member`, `,"name":value`, put in before the member that begins with `before`.
 
-    A quote inside a string is escaped, so the name, quoted and after a comma, is found nowhere but where it is a name;
-    the caller sees to it that no earlier member holds an object with such a name. Raises ValueError where it is not.
+    `before` is `,"name":`. A quote inside a string is escaped, so it is found nowhere but where it is a name; the
+    caller sees to it that no earlier member holds an object with such a name. Raises ValueError where it is not found.
     """
-    place = record.index(b',"' + before + b'":')
-    return record[:place] + b"," + member + record[place:]
+    inserted = record.replace(before, member + before, 1)
+    if len(inserted) == len(record):
+        raise ValueError(f"the record has no member {before!r}")
+    return inserted
 
 
 def check_bounds(raw: bytes, max_bytes: int, max_depth: int) -> None:

@@ -12,11 +12,11 @@ from helm.crypto.hashing import content_id, hash_in
 
 def seal_decision(content: Decision) -> Sealed[Decision]:
     """Name a decision by the hash of its content, HELM/Decision/v1."""
-    said = ordered_bytes(DECISION.body(content))
+    said = ordered_bytes(DECISION.members(content))
     full_hash = hash_in(domains.DECISION, said)
     decision_id = decision_name(full_hash)
-    member = b'"decision_id":"' + decision_id.encode() + b'"'
-    return Sealed(content, decision_id, full_hash, insert_member(said, member, b"delegation_id"), said)
+    member = b',"decision_id":"%b"' % decision_id.encode()
+    return Sealed(content, decision_id, full_hash, insert_member(said, member, b',"delegation_id":'), said)
 
 
 def decision_name(full_hash: str) -> str:
@@ -27,8 +27,8 @@ def decision_name(full_hash: str) -> str:
 def seal_record(content: BoundaryRecord) -> Sealed[BoundaryRecord]:
     """Name a record after the decision it records; its record_hash, HELM/Record/v1, covers every other member."""
     record_id = "rec_" + content.decision_id.removeprefix("dec_")
-    member = b'"record_id":"' + record_id.encode() + b'"'
-    said = insert_member(ordered_bytes(RECORD.body(content)), member, b"sandbox_grant_hash")
+    member = b',"record_id":"%b"' % record_id.encode()
+    said = insert_member(ordered_bytes(RECORD.members(content)), member, b',"sandbox_grant_hash":')
     record_hash = hash_in(domains.RECORD, said)
-    seal = b'"record_hash":"' + record_hash.encode() + b'"'
-    return Sealed(content, record_id, record_hash, insert_member(said, seal, b"record_id"), said)
+    seal = b',"record_hash":"%b"' % record_hash.encode()
+    return Sealed(content, record_id, record_hash, insert_member(said, seal, b',"record_id":'), said)

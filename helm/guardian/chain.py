@@ -61,8 +61,7 @@ class Chain:
 
     def evaluate(self, call: ToolCall, world: World) -> Judgement:
         """Judge `call` in `world`. Deterministic and total: every call gets exactly one verdict."""
-        rule = world.policy.tool(call.tool) if world.policy is not None else None
-        inquiry = Inquiry(call, world, rule)
+        inquiry = Inquiry(call, world, world.policy.rule(call.tool))
         return judge(inquiry, self._find(inquiry), self.roster_hash)
 
     def _find(self, inquiry: Inquiry) -> Finding:

@@ -134,9 +134,7 @@ class Pattern:
         return destination.host == self.host
 
 
-def check_destination(
-    destination: Destination, *, allow: tuple[Pattern, ...], deny: tuple[Pattern, ...]
-) -> None:
+def check_destination(destination: Destination, *, allow: tuple[Pattern, ...], deny: tuple[Pattern, ...]) -> None:
     """Refuse what any deny pattern touches or no allow pattern matches: nothing declared, nothing reached."""
     if any(pattern.touches(destination) for pattern in deny):
         raise _refused(str(destination), "is denied by the policy")

@@ -9,7 +9,7 @@ import attrs
 from helm.contracts.call import ToolCall
 from helm.contracts.effect import Effect
 from helm.contracts.reason import ReasonCode
-from helm.guardian.policy import Policy, ToolRule
+from helm.guardian.policy import ToolRule
 from helm.guardian.world import Usage, World
 
 
@@ -19,25 +19,13 @@ class Inquiry:
 
     call: ToolCall
     world: World
-    rule: ToolRule | None
-    """What the active policy says about the tool; None for an undeclared one."""
+    rule: ToolRule
+    """What the active policy says about the tool; UNDECLARED where it says nothing."""
     destination: str = ""
     effect: Effect | None = None
     effect_id: str = ""
     intent_hash: str = ""
     reservation: tuple[Usage, ...] = ()
-
-    def active_policy(self) -> Policy:
-        """Return the policy; a world without one was refused by the effect office."""
-        if self.world.policy is None:
-            raise LookupError("no policy is active")
-        return self.world.policy
-
-    def declared(self) -> ToolRule:
-        """Return the tool's rule; an undeclared tool was refused by the effect office."""
-        if self.rule is None:
-            raise LookupError(f"tool {self.call.tool!r} is not declared")
-        return self.rule
 
 
 @attrs.frozen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64encode
+from typing import NoReturn
 
 import attrs
 
@@ -18,6 +19,9 @@ MAX_NAME = 256
 
 MAX_SAFE_INTEGER = 2**53 - 1
 """RFC 8785 section 3.2.2.3: beyond it two readers may see two numbers."""
+
+NAMES = re.compile(" ".join([r"[!-~]{1,256}"] * 4))
+"""Four names, a blank between each: no name holds one."""
 
 NAME = re.compile(r"[!-~]{1,256}")
 """A name is visible ASCII: what a person reads in a receipt is what was compared."""
@@ -109,13 +113,11 @@ def _call(caller: Caller, tool: str, terms: Terms, entered: Entered) -> ToolCall
 
 
 def _check_names(caller: Caller, tool: str, terms: Terms) -> None:
-    for where, name in (
-        ("tool", tool),
-        ("session_id", caller.session_id),
-        ("principal", caller.principal),
-        ("tenant", caller.tenant),
+    if (
+        type(tool) is not str
+        or NAMES.fullmatch(f"{tool} {caller.session_id} {caller.principal} {caller.tenant}") is None
     ):
-        check_name(name, where)
+        _refuse_name(caller, tool)
     if terms is not PLAIN:
         for where, name in (
             ("idempotency_key", terms.idempotency_key),
@@ -140,6 +142,14 @@ def _check_context(context: CallContext) -> None:
         raise Invalid(f"the text has half a character at {problem.start}", "texts", "send it as UTF-8") from problem
     if size > MAX_BYTES:
         raise Invalid(f"{size} bytes of text, more than {MAX_BYTES}", "texts", "send less of it")
+
+
+def _refuse_name(caller: Caller, tool: str) -> NoReturn:
+    check_name(tool, "tool")
+    check_name(caller.session_id, "session_id")
+    check_name(caller.principal, "principal")
+    check_name(caller.tenant, "tenant")
+    raise Invalid("the names of this call cannot be told apart", "call", "choose plain names")
 
 
 def check_name(name: JSONValue, where: str) -> None:

@@ -113,31 +113,31 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         delegation_id=call.delegation_id,
         door=call.source.door,
         effect_id=inquiry.effect_id,
-        effect_type=rule.effect_type if rule else "",
+        effect_type=rule.effect_type,
         facts_hash=facts_hash,
         gate_results=passes if finding.verdict is Verdict.ALLOW else (*passes, finding.verdict.value),
         gate_roster_hash=roster_hash,
         idempotency_key=call.idempotency_key,
-        input_schema_hash=rule.input_schema_hash if rule else "",
+        input_schema_hash=rule.input_schema_hash,
         intent_hash=inquiry.intent_hash,
         kernel_epoch=world.kernel_epoch,
         labels=call.context.labels,
         log_id=world.log_id,
-        output_schema_hash=rule.output_schema_hash if rule else "",
-        p0_ceiling_hash=policy.p0_ceiling_hash if policy else "",
-        policy_epoch=policy.epoch if policy else 0,
-        policy_hash=policy.policy_hash if policy else "",
+        output_schema_hash=rule.output_schema_hash,
+        p0_ceiling_hash=policy.p0_ceiling_hash,
+        policy_epoch=policy.epoch,
+        policy_hash=policy.policy_hash,
         principal=call.principal,
         reason=finding.reason,
         reason_code=finding.code.value,
-        requirement_set_hash=rule.requirement_set_hash if rule else "",
-        risk_tier=rule.risk_tier if rule else "",
+        requirement_set_hash=rule.requirement_set_hash,
+        risk_tier=rule.risk_tier,
         sandbox_grant_hash="",
         session_id=call.session_id,
         tenant=call.tenant,
         tool=call.tool,
         transport=call.source.transport,
-        velocity_window_s=rule.velocity.window_s if rule and rule.velocity else 0,
+        velocity_window_s=rule.velocity.window_s if rule.velocity else 0,
         verdict=finding.verdict.value,
     )
     return seal_decision(content)
@@ -153,7 +153,7 @@ def _approval_id(inquiry: Inquiry, finding: Finding) -> str:
 def _approval_deadline(inquiry: Inquiry, finding: Finding) -> int:
     if finding.verdict is not Verdict.ESCALATE:
         return 0
-    rule = inquiry.declared()
+    rule = inquiry.rule
     expires_s = rule.approval.expires_s if rule.approval is not None else INTERVENTION_EXPIRES_S
     return inquiry.world.now_ms + expires_s * 1000
 
@@ -167,7 +167,7 @@ def _record(inquiry: Inquiry, decision: Sealed[Decision]) -> Sealed[BoundaryReco
             args_malformed=inquiry.call.malformed != "",
             authz_snapshot_hash=decided.authz_snapshot_hash,
             created_at_ms=decided.decided_at_ms,
-            credential_ref=rule.credential if rule else "",
+            credential_ref=rule.credential,
             decision_id=decision.id,
             destination=inquiry.destination,
             direct_dispatch_seen=False,
@@ -193,7 +193,7 @@ def _record(inquiry: Inquiry, decision: Sealed[Decision]) -> Sealed[BoundaryReco
 
 
 def _permit(inquiry: Inquiry, decision: Sealed[Decision]) -> Permit:
-    decided, rule = decision.content, inquiry.declared()
+    decided, rule = decision.content, inquiry.rule
     return Permit(
         decision_id=decision.id,
         decision_hash=decision.hash,
@@ -213,7 +213,7 @@ def intent_payload(judgement: Judgement) -> bytes:
     """Return the payload of an ALLOWed call's INTENT node: the decision, the record and the effect to come."""
     if judgement.effect is None:
         raise ValueError("an intent without an effect")
-    effect = ordered_bytes(EFFECT.body(judgement.effect))
+    effect = ordered_bytes(EFFECT.members(judgement.effect))
     parts = (
         b'{"decision":',
         judgement.decision.json,

@@ -17,10 +17,8 @@ class Ledger:
 
     accounts: dict[str, Usage] = attrs.field(factory=dict, repr=False)
 
-    def standing(self, policy: Policy | None, call: ToolCall, now_ms: int) -> tuple[Usage, ...]:
+    def standing(self, policy: Policy, call: ToolCall, now_ms: int) -> tuple[Usage, ...]:
         """Return what stands at `now_ms` against every budget that binds `call`."""
-        if policy is None:
-            return ()
         return tuple(
             self._current(account, now_ms - now_ms % (budget.window_s * 1000))
             for account, budget in policy.budgets_for(call.tenant, call.principal, call.tool)

@@ -16,7 +16,7 @@ from helm.contracts.verdict import Status, Verdict
 from helm.guardian.approvals import Approvals, Parked
 from helm.guardian.freezes import Freezes
 from helm.guardian.ledger import Ledger
-from helm.guardian.policy import Policy
+from helm.guardian.policy import NO_POLICY, Policy
 from helm.guardian.sessions import Sessions
 from helm.guardian.velocity import Velocity
 from helm.guardian.world import World
@@ -47,7 +47,7 @@ class Active:
 class Memory:
     """What the guardian remembers."""
 
-    policy: Policy | None = None
+    policy: Policy = NO_POLICY
     active: Active | None = None
     """Known from the journal also before any policy is compiled again."""
     sessions: Sessions = attrs.field(factory=Sessions)
@@ -63,14 +63,14 @@ class Memory:
     ) -> World:
         """Return what a gate may look at for `call` at `now_ms`."""
         policy = self.policy
-        rule = policy.tool(call.tool) if policy is not None else None
+        rule = policy.rule(call.tool)
         binding = self.sessions.find(call.session)
-        watched = rule.velocity if rule is not None else None
+        watched = rule.velocity
         return World(
             budgets=self.ledger.standing(policy, call, now_ms),
             call_seq=call_seq,
             claim_conflict=conflict,
-            connector_halted=self.halted.get(rule.connector, "") if rule is not None else "",
+            connector_halted=self.halted.get(rule.connector, ""),
             fingerprint=fingerprint,
             fingerprint_at_boot=boot.fingerprint,
             frozen=self.freezes.covering(call.tenant, call.principal),

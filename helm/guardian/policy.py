@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 import attrs
 
 from helm.contracts.schema import Schema
 from helm.guardian.cel import Program
-from helm.guardian.cel_grammar import Needs
+from helm.guardian.cel_grammar import Needs, together
 from helm.guardian.connection import Connection
 from helm.guardian.destination import Pattern
 from helm.guardian.glob import Names
@@ -208,8 +209,12 @@ class Policy:
     document: bytes = attrs.field(repr=False)
 
     def tool(self, name: str) -> ToolRule | None:
-        """Return the rule of a tool, None for one that is not declared: default deny (T1)."""
+        """Return the rule of a tool, None for one that is not declared."""
         return self.tools.get(name)
+
+    def rule(self, name: str) -> ToolRule:
+        """Return the rule of a tool, UNDECLARED for one that is not declared: default deny (T1)."""
+        return self.tools.get(name, UNDECLARED)
 
     def budgets_for(self, tenant: str, principal: str, tool: str) -> Iterator[tuple[str, Budget]]:
         """Yield (account, budget) of every ceiling that binds such a call."""
@@ -217,3 +222,56 @@ class Policy:
             account = budget.account(tenant, principal, tool)
             if account:
                 yield account, budget
+
+
+NOBODY = Names(exact=frozenset(), globs=())
+
+UNDECLARED = ToolRule(
+    name="",
+    connector="",
+    operation="",
+    effect_type="",
+    risk_tier="",
+    irreversible=False,
+    timeout_ms=1,
+    spend_cents=0,
+    principals=NOBODY,
+    input_schema=Schema.compile({"not": {}}, "undeclared tool"),
+    input_schema_hash="",
+    output_schema=Schema.compile({"not": {}}, "undeclared tool"),
+    output_schema_hash="",
+    destination=None,
+    allow_destinations=(),
+    deny_destinations=(),
+    data_classes=frozenset(),
+    jurisdiction="",
+    retention_days=0,
+    credential="",
+    windows=(),
+    velocity=None,
+    requirements=(),
+    requirement_needs=together(()),
+    requirement_set_hash="",
+    approval=None,
+    free_text=frozenset(),
+    accepts_tainted=False,
+)
+"""The rule of a tool that no policy declares: it admits nobody and nothing (T1). The effect office refuses it."""
+
+NO_POLICY = Policy(
+    policy_hash="",
+    scope="",
+    epoch=0,
+    not_before_ms=0,
+    max_age_s=0,
+    p0=P0Ceilings(max_risk_tier="", denied_tools=NOBODY, denied_effect_types=frozenset(), denied_destinations=()),
+    p0_ceiling_hash="",
+    compliance=Compliance(allowed_data_classes=frozenset(), allowed_jurisdictions=frozenset(), min_retention_days=0),
+    principals=MappingProxyType({}),
+    budgets=(),
+    budgets_by_id=MappingProxyType({}),
+    connectors=MappingProxyType({}),
+    tools=MappingProxyType({}),
+    document=b"",
+)
+"""What is in force before any policy is: it declares nothing. The effect office refuses every call under it."""

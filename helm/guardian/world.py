@@ -37,7 +37,8 @@ class World:
     kernel_epoch: int
     log_id: str
     now_ms: int
-    policy: Policy | None
+    policy: Policy
+    """NO_POLICY where none is in force."""
     session_closed: bool
     session_labels: tuple[str, ...]
     session_owner: str
@@ -52,5 +53,5 @@ _WORLD = Form(World)
 def world_body(world: World) -> dict[str, JSONValue]:
     """Return the World as a JSON object; the policy stands there by its hash."""
     body = _WORLD.body(world)
-    body["policy"] = "" if world.policy is None else world.policy.policy_hash
+    body["policy"] = world.policy.policy_hash
     return body

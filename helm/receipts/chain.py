@@ -63,7 +63,7 @@ class SealedReceipt:
 
 def seal(receipt: Receipt, signer: Signer) -> SealedReceipt:
     """Name and sign `receipt`: the id is its content's hash, the signature covers every member but itself (T5)."""
-    said = ordered_bytes(RECEIPT.body(receipt))
+    said = ordered_bytes(RECEIPT.members(receipt))
     receipt_id = content_id(RECEIPT_ID, hash_in(domains.RECEIPT_NAME, said))
     named = insert_member(said, b',"receipt_id":"%b"' % receipt_id.encode(), b',"record_hash":')
     signature = signer.sign(domains.RECEIPT, named)

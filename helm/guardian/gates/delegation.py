@@ -14,8 +14,7 @@ def check(inquiry: Inquiry) -> None:
     """
     if inquiry.call.delegation_id:
         raise Refused(ReasonCode.DELEGATION_INVALID, "no such delegation session is bound here")
-    policy = inquiry.world.policy
-    principal = policy.principals.get(inquiry.call.principal) if policy else None
+    principal = inquiry.world.policy.principals.get(inquiry.call.principal)
     if principal is not None and principal.delegation_required:
         raise Refused(
             ReasonCode.DELEGATION_INVALID, "this principal acts only under a delegation session and names none"

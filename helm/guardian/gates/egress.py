@@ -15,7 +15,7 @@ def check(inquiry: Inquiry) -> None:
     for arguments that did not parse or are no object (refused by the PEP).
     """
     rule = inquiry.rule
-    if rule is None or rule.destination is None:
+    if rule.destination is None:
         return
     if rule.destination.fixed:
         named = rule.destination.fixed
@@ -27,7 +27,7 @@ def check(inquiry: Inquiry) -> None:
     if type(named) is not str:
         raise Refused(ReasonCode.DATA_EGRESS_BLOCKED, "the destination argument is not a string")
     destination = normalise(named)
-    denied = (*inquiry.active_policy().p0.denied_destinations, *rule.deny_destinations)
+    denied = (*inquiry.world.policy.p0.denied_destinations, *rule.deny_destinations)
     check_destination(destination, allow=rule.allow_destinations, deny=denied)
     inquiry.destination = str(destination)
 

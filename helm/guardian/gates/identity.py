@@ -19,12 +19,12 @@ def check(inquiry: Inquiry) -> None:
         _refuse("the session belongs to another principal")
     if world.session_closed:
         _refuse("the session is closed and never reopens")
-    if inquiry.rule is not None and inquiry.rule.credential:
+    if inquiry.rule.credential:
         _check_tool_credential(inquiry, inquiry.rule.credential)
 
 
 def _check_tool_credential(inquiry: Inquiry, credential_ref: str) -> None:
-    rule = inquiry.active_policy().principals.get(inquiry.call.principal)
+    rule = inquiry.world.policy.principals.get(inquiry.call.principal)
     if rule is None or credential_ref not in rule.credentials:
         _refuse(f"the tool needs the credential {credential_ref!r}, which this principal does not hold")
 

@@ -19,8 +19,8 @@ def check(inquiry: Inquiry) -> None:
     for text in call.context.texts:
         scan_text(text)
     if not call.malformed:
-        scan_arguments(call.arguments, call.parsed, rule.free_text if rule else frozenset())
-    if rule is not None and (call.context.labels or inquiry.world.session_labels) and not rule.accepts_tainted:
+        scan_arguments(call.arguments, call.parsed, rule.free_text)
+    if (call.context.labels or inquiry.world.session_labels) and not rule.accepts_tainted:
         _check_tainted(rule)
 
 

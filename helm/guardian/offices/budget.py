@@ -11,8 +11,8 @@ from helm.guardian.world import Usage
 
 def check(inquiry: Inquiry) -> None:
     """Refuse when any binding budget has no room left; else put down what this call reserves of each."""
-    budgets = inquiry.active_policy().budgets_by_id
-    rule = inquiry.declared()
+    budgets = inquiry.world.policy.budgets_by_id
+    rule = inquiry.rule
     cents, writes = rule.spend_cents, int(rule.effect_type in WRITING)
     reserved: list[Usage] = []
     for budget_id, window_start_ms, used_calls, used_cents, used_writes in inquiry.world.budgets:

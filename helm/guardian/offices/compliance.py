@@ -9,8 +9,8 @@ from helm.guardian.inquiry import Inquiry, Office
 
 def check(inquiry: Inquiry) -> None:
     """Refuse a tool whose data the bundle does not let this principal touch, there, or for so short a retention."""
-    rule = inquiry.declared()
-    policy = inquiry.active_policy()
+    rule = inquiry.rule
+    policy = inquiry.world.policy
     compliance = policy.compliance
     if rule.data_classes:
         principal = policy.principals.get(inquiry.call.principal)

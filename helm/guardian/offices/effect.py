@@ -9,19 +9,20 @@ from helm.crypto import domains
 from helm.crypto.canonical import ordered_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.guardian.inquiry import Inquiry, Office
+from helm.guardian.policy import NO_POLICY, UNDECLARED
 
 
 def check(inquiry: Inquiry) -> None:
     """Refuse without an active, current policy or for a tool it does not declare; else name effect and intent."""
     call, world, rule = inquiry.call, inquiry.world, inquiry.rule
     policy = world.policy
-    if policy is None:
+    if policy is NO_POLICY:
         raise Refused(ReasonCode.NO_POLICY_DEFINED, "no policy is active")
     if world.now_ms < policy.not_before_ms:
         raise Refused(ReasonCode.POLICY_NOT_READY, "the policy is not in force yet")
     if policy.max_age_s and world.now_ms >= policy.not_before_ms + policy.max_age_s * 1000:
         raise Refused(ReasonCode.PDP_ERROR, "the policy is stale: activate a newer epoch")
-    if rule is None:
+    if rule is UNDECLARED:
         raise Refused(ReasonCode.NO_POLICY_DEFINED, f"the policy declares no tool {call.tool!r}")
     inquiry.effect = effect = Effect(
         args_hash=call.args_hash,
@@ -33,8 +34,8 @@ def check(inquiry: Inquiry) -> None:
         risk_tier=rule.risk_tier,
         tool=call.tool,
     )
-    inquiry.effect_id = content_id("eff_", hash_in(domains.EFFECT, ordered_bytes(EFFECT.body(effect))))
-    inquiry.intent_hash = hash_in(domains.INTENT, ordered_bytes(INTENT.body(_intent(inquiry))))
+    inquiry.effect_id = content_id("eff_", hash_in(domains.EFFECT, ordered_bytes(EFFECT.members(effect))))
+    inquiry.intent_hash = hash_in(domains.INTENT, ordered_bytes(INTENT.members(_intent(inquiry))))
 
 
 def _intent(inquiry: Inquiry) -> Intent:

@@ -12,7 +12,7 @@ from helm.guardian.policy import ApprovalRule
 
 def check(inquiry: Inquiry) -> None:
     """Refuse what a P0 ceiling forbids and whom the tool does not name; escalate what needs an approval."""
-    rule, policy, call = inquiry.declared(), inquiry.active_policy(), inquiry.call
+    rule, policy, call = inquiry.rule, inquiry.world.policy, inquiry.call
     ceiling = policy.p0.forbids(rule)
     if ceiling:
         raise Refused(ReasonCode.PDP_DENY, f"a P0 ceiling forbids it: {ceiling}")

@@ -19,7 +19,7 @@ def check(inquiry: Inquiry) -> None:
     if inquiry.world.claim_conflict:
         raise Refused(ReasonCode.IDEMPOTENCY_KEY_REUSED, "the idempotency key was used before with another call")
     try:
-        inquiry.declared().input_schema.check(call.parsed)
+        inquiry.rule.input_schema.check(call.parsed)
     except SchemaViolation as violation:
         raise Refused(ReasonCode.SCHEMA_VIOLATION, f"the arguments break the schema: {violation}") from violation
 

@@ -12,14 +12,14 @@ from helm.guardian.inquiry import Inquiry, Office
 
 def check(inquiry: Inquiry) -> None:
     """Refuse at the first requirement that does not hold, or that cannot be evaluated."""
-    requirements = inquiry.declared().requirements
+    requirements = inquiry.rule.requirements
     if not requirements:
         return
     facts = None
     for requirement in requirements:
         try:
             if facts is None:
-                facts = converted(inquiry.declared().requirement_needs, cel_variables(inquiry))
+                facts = converted(inquiry.rule.requirement_needs, cel_variables(inquiry))
             holds = requirement.program.holds_of(facts)
         except CelError as problem:
             raise Refused(ReasonCode.PRG_EVALUATION_ERROR, f"requirement {requirement.id}: {problem}") from problem
@@ -29,7 +29,7 @@ def check(inquiry: Inquiry) -> None:
 
 def cel_variables(inquiry: Inquiry) -> dict[str, Any]:
     """Return what an expression may speak of, by name."""
-    call, rule = inquiry.call, inquiry.declared()
+    call, rule = inquiry.call, inquiry.rule
     return {
         "args": call.parsed,
         "tool": call.tool,

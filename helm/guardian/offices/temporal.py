@@ -14,7 +14,7 @@ EPOCH_WEEKDAY = 3
 
 def check(inquiry: Inquiry) -> None:
     """Refuse a call that comes too fast, and escalate one outside its windows or fast enough to need a human."""
-    rule, world = inquiry.declared(), inquiry.world
+    rule, world = inquiry.rule, inquiry.world
     velocity = rule.velocity
     if velocity is not None:
         if velocity.interrupt_above and world.velocity >= velocity.interrupt_above:
