@@ -22,9 +22,9 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.hashing import sha256
 from helm.evidence import payloads
 from helm.evidence.manifest import Cover
-from helm.evidence.part import NODE_MEMBERS
 from helm.evidence.schemas import DOCUMENTS, PUBLISHED
 from helm.guardian.freezes import FreezeCommand
+from helm.proofgraph.graph import MEMBERS
 from helm.trust.event import TrustEvent
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -47,7 +47,7 @@ RECORDS: Final = {
     "FREEZE": FreezeCommand,
 }
 SHAPES: Final = {
-    "NODE": NODE_MEMBERS,
+    "NODE": MEMBERS,
     "INTENT": payloads.INTENT,
     "REFUSAL": payloads.REFUSAL,
     "OUTCOME": payloads.OUTCOME,

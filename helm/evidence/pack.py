@@ -8,10 +8,11 @@ import attrs
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
-from helm.crypto.canonical import DEEPEST, canonical, record_bytes
+from helm.crypto.canonical import record_bytes
 from helm.crypto.ed25519 import Signer
 from helm.crypto.hashing import sha256
 from helm.evidence.archive import Member, write
+from helm.evidence.beside import written
 from helm.evidence.check_graph import stands_apart
 from helm.evidence.inclusion import inclusion
 from helm.evidence.layout import (
@@ -40,9 +41,6 @@ from helm.proofgraph.node import NodeKind
 from helm.receipts.chain import SealedReceipt
 from helm.trust.event import from_payload, log_id_of
 from helm.trust.registry import Registry, fold
-
-MAX_BYTES = 16 * 1024 * 1024
-"""Largest facts or bundle that an entry of the journal holds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -125,14 +123,9 @@ def members_of(entries: list[Entry], material: PackMaterial) -> Iterator[tuple[s
         if stands_apart(node["kind"], node["payload"]):
             yield payload_path(node), record_bytes(node["payload"])
         if "facts" in beside and not material.redact_facts:
-            yield facts_path(node["lamport"]), whole(beside["facts"])
+            yield facts_path(node["lamport"]), written(beside["facts"], node["node_hash"])
         if node["payload"].get("type") == "POLICY_ACTIVATED" and node["payload"]["policy_hash"] in used:
-            yield policy_path(node["payload"]["policy_hash"]), whole(beside["bundle"])
-
-
-def whole(value: JSONValue) -> bytes:
-    """Return the canonical bytes of what callers and policies wrote, fractions and all."""
-    return canonical(value, max_bytes=MAX_BYTES, max_depth=DEEPEST)
+            yield policy_path(node["payload"]["policy_hash"]), written(beside["bundle"], node["node_hash"])
 
 
 def line_of(node: JSONValue) -> dict[str, JSONValue]:

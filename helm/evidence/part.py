@@ -19,24 +19,9 @@ from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import NODE
 from helm.crypto.hashing import hash_in
 from helm.evidence.payloads import Members, check_members
-from helm.proofgraph.graph import NO_SESSION, Graph, SessionKey
+from helm.proofgraph.graph import MEMBERS, NO_SESSION, Graph, SessionKey
 
-NODE_MEMBERS: Final[Members] = MappingProxyType(
-    {
-        "kind": str,
-        "lamport": int,
-        "node_hash": str,
-        "parents": list,
-        "payload": dict,
-        "principal": str,
-        "session_id": str,
-        "shard": str,
-        "tenant": str,
-    }
-)
-BARE_MEMBERS: Final[Members] = MappingProxyType(
-    {name: kind for name, kind in NODE_MEMBERS.items() if name != "payload"}
-)
+BARE_MEMBERS: Final[Members] = MappingProxyType({name: kind for name, kind in MEMBERS.items() if name != "payload"})
 """A node whose payload stands in a file of its own."""
 
 EDITED = "the graph was edited, or the pack is not from one log"
@@ -61,7 +46,7 @@ def is_bare(line: dict[str, JSONValue]) -> bool:
 
 def check_shape(line: dict[str, JSONValue], where: str) -> None:
     """Raise Invalid unless the line has exactly a node's members, of their types."""
-    check_members(line, BARE_MEMBERS if is_bare(line) else NODE_MEMBERS, where)
+    check_members(line, BARE_MEMBERS if is_bare(line) else MEMBERS, where)
 
 
 @attrs.define

@@ -4,7 +4,7 @@ What the numbers in `Refold.take` mean:
 
 1. the node hashes to its name, takes the next tick and stands on what came before (ProofGraph)
 2. trust events are signed by who may sign them, from the pinned genesis on (T8)
-3. decisions, records and effects hash to their names
+3. decisions, records and effects hash to their names, and what stands beside a node to what the node says of it
 4. a receipt is signed by a key that counted then, and follows the one before it in its session (T5, T6)
 5. node, decision, record and receipt tell one story; an intent has one outcome at most
 6. control events follow: kernel epochs rise by one, freeze commands are signed and in sequence
@@ -22,6 +22,7 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
+from helm.evidence.beside import check_bundle, check_facts, check_names, check_output
 from helm.evidence.control import Control, check_event
 from helm.evidence.signed import check_signed
 from helm.evidence.story import check_record, check_story
@@ -91,7 +92,7 @@ class Refold:
             case (NodeKind.TRUST_EVENT, "TRUST_EVENT"):
                 self._take_trust_event(payload, node, where)  # 2
             case (NodeKind.INTENT, "INTENT"):
-                return self._take_intent(payload, node, where)
+                return self._take_intent(payload, beside, node, where)
             case (NodeKind.ATTESTATION, "REFUSAL"):
                 return self._take_refusal(payload, beside, node, where)
             case (NodeKind.EFFECT, "EFFECT"):
@@ -100,7 +101,15 @@ class Refold:
                 self._take_control(payload, node, where)
             case _:
                 raise Invalid(f"a {node.kind} node with a payload of type {payload.get('type')!r}", where)
+        self._check_bundle(payload, beside, where)
         return Taken(node=node)
+
+    def _check_bundle(self, payload: dict[str, Any], beside: dict[str, Any], where: str) -> None:
+        if payload["type"] == "POLICY_ACTIVATED":
+            check_names(beside, {"bundle"}, where)
+            check_bundle(beside, payload["policy_hash"], where)
+        else:
+            check_names(beside, set(), where)
 
     def _take_trust_event(self, payload: dict[str, Any], node: Placed, where: str) -> None:
         event = from_payload(payload, where)
@@ -109,8 +118,9 @@ class Refold:
         else:
             self.registry.apply(event, node.lamport)
 
-    def _take_intent(self, payload: dict[str, Any], node: Placed, where: str) -> Taken:
-        decision, record = self._sealed(payload, node, where)
+    def _take_intent(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> Taken:
+        check_names(beside, {"facts"}, where)
+        decision, record = self._sealed(payload, beside, node, where)
         effect = unseal_effect(payload.get("effect"), decision.content, where)
         if decision.content.verdict != Verdict.ALLOW:
             raise Invalid("an intent whose decision is not ALLOW", where)
@@ -121,7 +131,8 @@ class Refold:
         return Taken(node=node, record_id=record.id)
 
     def _take_refusal(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> Taken:
-        decision, record = self._sealed(payload, node, where)
+        check_names(beside, {"facts", "receipt"}, where)
+        decision, record = self._sealed(payload, beside, node, where)
         if decision.content.verdict == Verdict.ALLOW:
             raise Invalid("a refusal whose decision is ALLOW", where)
         receipt = self._receipt(beside, payload, node, where)
@@ -134,18 +145,21 @@ class Refold:
         if intent is None:
             raise Invalid("an effect without an open intent: no permission, or a second outcome", where)
         self._check_same_call(intent.decision.content, node, where)
+        check_names(beside, {"output", "receipt"}, where)
         receipt = self._receipt(beside, payload, node, where)
+        check_output(beside, receipt.content.output_hash, where)
         check_story(receipt.content, intent.decision, intent.record, intent.node_hash, where)  # 5
         self.memory.note_outcome(intent.decision.content, receipt.content, intent.effect.connector)
         return Taken(node=node, receipt=receipt, idempotency_key=intent.decision.content.idempotency_key)
 
     def _sealed(
-        self, payload: dict[str, Any], node: Placed, where: str
+        self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str
     ) -> tuple[Sealed[Decision], Sealed[BoundaryRecord]]:
         decision = unseal_decision(payload.get("decision"), where)
         record = unseal_record(payload.get("record"), where)
         self._check_same_call(decision.content, node, where)
         check_record(record.content, decision, where)  # 5
+        check_facts(beside, decision.content.facts_hash, where)
         return decision, record
 
     def _check_same_call(self, decision: Decision, node: Placed, where: str) -> None:

@@ -5,16 +5,36 @@ One shard has one writer, so its Lamport clock is dense: a missing, doubled or r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 
 from helm.contracts.errors import Invalid
-from helm.crypto.canonical import canonical
+from helm.crypto.canonical import record_bytes
+from helm.crypto.hashing import PREFIX
 from helm.proofgraph.node import Draft, Node, NodeKind, place
 
 SessionKey = tuple[str, str]
 NO_SESSION: SessionKey = ("", "")
+
+MEMBERS: Mapping[str, type] = MappingProxyType(
+    {
+        "kind": str,
+        "lamport": int,
+        "node_hash": str,
+        "parents": list,
+        "payload": dict,
+        "principal": str,
+        "session_id": str,
+        "shard": str,
+        "tenant": str,
+    }
+)
+"""The members of a node's object, in canonical order."""
+
+KINDS = frozenset(map(str, NodeKind))
 
 
 @attrs.define
@@ -89,24 +109,22 @@ class Fold:
         if node.shard != self.graph.shard:
             raise _broken(where, f"belongs to shard {node.shard!r}, this log is {self.graph.shard!r}")
         self._check_parents(node, where)
-        self.lamport_of[bytes.fromhex(node.node_hash[7:])] = node.lamport
+        self.lamport_of[_key(node.node_hash)] = node.lamport
         self.graph.advance((node.tenant, node.session_id), node.node_hash)
         return node
 
     def _recomputed(self, body: dict[str, Any], where: str) -> Placed:
-        try:
-            draft = Draft(
-                kind=NodeKind(body["kind"]).value,
-                payload=canonical(body["payload"]),
-                tenant=body["tenant"],
-                session_id=body["session_id"],
-                principal=body["principal"],
-            )
-            node = place(draft, body["lamport"], tuple(body["parents"]), body["shard"])
-        except (KeyError, TypeError, ValueError) as problem:
-            raise _broken(where, f"is not a node: {type(problem).__name__} {problem}") from problem
-        if node.node_hash != body.get("node_hash"):
-            raise _broken(where, f"does not hash to its name {body.get('node_hash')!r}: it was edited")
+        _check_members(body, where)
+        draft = Draft(
+            kind=body["kind"],
+            payload=record_bytes(body["payload"]),
+            tenant=body["tenant"],
+            session_id=body["session_id"],
+            principal=body["principal"],
+        )
+        node = place(draft, body["lamport"], tuple(body["parents"]), body["shard"])
+        if node.node_hash != body["node_hash"]:
+            raise _broken(where, f"does not hash to its name {body['node_hash']!r}: it was edited")
         return Placed(
             kind=draft.kind,
             lamport=node.lamport,
@@ -122,11 +140,31 @@ class Fold:
         if list(node.parents) != sorted(set(node.parents)):
             raise _broken(where, "its parents are not sorted and unique")
         for parent in node.parents:
-            if bytes.fromhex(parent[7:]) not in self.lamport_of:
+            if _key(parent) not in self.lamport_of:
                 raise _broken(where, f"stands on {parent}, which does not come before it")
         for cause in self.graph.causes((node.tenant, node.session_id), ()):
             if cause not in node.parents:
                 raise _broken(where, f"forks the graph: it does not stand on {cause}")
+
+
+def _check_members(body: object, where: str) -> None:
+    """Raise Invalid unless `body` has exactly the members of a node, each of its type."""
+    if type(body) is not dict or body.keys() != MEMBERS.keys():
+        raise _broken(where, f"is not an object of {', '.join(MEMBERS)}")
+    for name, kind in MEMBERS.items():
+        if type(body[name]) is not kind:
+            raise _broken(where, f"has a {name} that is {type(body[name]).__name__}")
+    if body["kind"] not in KINDS or not all(type(parent) is str for parent in body["parents"]):
+        raise _broken(where, f"is of kind {body['kind']!r}, or its parents are not texts")
+
+
+def _key(node_hash: str) -> bytes:
+    """Return a written hash in half its size, b"" for a text that is none."""
+    try:
+        raw = bytes.fromhex(node_hash[len(PREFIX) :])
+    except ValueError:
+        return b""
+    return raw if PREFIX + raw.hex() == node_hash else b""
 
 
 def _broken(where: str, problem: str) -> Invalid:
