@@ -99,4 +99,5 @@ async def gateway(
     async with run_kernel(ground, policy=policy, connectors=connectors, limits=limits, clock=house.clock) as kernel:
         door = await kernel.nursery.start(serve, kernel, house.place.config, house.place.bearer_keys())
         yield Gateway(house, kernel, door.address.url)
-        await door.drain()
+        door.close()
+        await door.ended.wait()

@@ -81,4 +81,5 @@ async def gateway(place: Installation) -> AsyncIterator[str]:
     async with open_kernel(place, policy=read_signed(place.policy_path)) as kernel:
         door = await kernel.nursery.start(serve, kernel, place.config, place.bearer_keys())
         yield door.address.url
-        await door.drain()
+        door.close()
+        await door.ended.wait()

@@ -77,7 +77,8 @@ async def test_a_running_kernel_obeys_the_emergency_key_and_an_admin_opens_the_d
         obeyed = await trio.to_thread.run_sync(partial(stop, HELM_API_KEY=made.admin_key))
         assert obeyed.json()["in_force"] == [{"scope": "global", "target": ""}]
         assert kernel.memory.freezes.in_force == {("global", "")}
-        await door.drain()
+        door.close()
+        await door.ended.wait()
 
 
 async def test_a_directory_that_a_kernel_holds_is_left_to_it(made: Made) -> None:
@@ -101,5 +102,6 @@ async def test_a_kernel_of_another_log_is_not_sent_our_command(
         admin = keys.issue(KeyClass.ADMIN, "", "another", at_ms=0)
         stop = partial(helm, "freeze", "--reason", "r", "--server", door.address.url, *made.option, HELM_API_KEY=admin)
         ended = await trio.to_thread.run_sync(stop)
-        await door.drain()
+        door.close()
+        await door.ended.wait()
     assert ended.code == 1

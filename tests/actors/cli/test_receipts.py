@@ -127,7 +127,8 @@ async def served(made: Made, *words: str, key: str = "") -> Ended:
         door = await kernel.nursery.start(serve, kernel, place.config, place.bearer_keys())
         run = partial(helm, *words, "--server", door.address.url, *made.option, HELM_API_KEY=key or made.tenant_key)
         ended = await trio.to_thread.run_sync(run)
-        await door.drain()
+        door.close()
+        await door.ended.wait()
     return ended
 
 
@@ -208,7 +209,8 @@ async def test_a_running_kernel_streams_what_it_seals(made: Made) -> None:
             while not found:
                 await kernel.call("shell.run", {}, tenant="default", principal="agent")
         await trio.to_thread.run_sync(following.close)  # type: ignore[attr-defined]
-        await door.drain()
+        door.close()
+        await door.ended.wait()
     assert found == ["shell.run", "shell.run"]
 
 
