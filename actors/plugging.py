@@ -9,8 +9,9 @@ from actors.connectors.files import FilesConnector
 from actors.connectors.http import HttpConnector
 from actors.connectors.local import Function, LocalConnector
 from actors.connectors.port import Connector
+from actors.connectors.wasm import WasmConnector
 from helm.contracts.errors import Invalid
-from helm.guardian.connection import FilesConnection, HttpConnection, LocalConnection
+from helm.guardian.connection import FilesConnection, HttpConnection, LocalConnection, WasmConnection
 from helm.guardian.policy import Policy
 
 Given = Connector | Mapping[str, Function]
@@ -35,6 +36,8 @@ def plug(policy: Policy | None, given: Mapping[str, Given], base: Path) -> dict[
                 plugged[name] = _given(given, name)
             case HttpConnection():
                 plugged[name] = HttpConnector(connection)
+            case WasmConnection():
+                plugged[name] = WasmConnector(connection)
             case FilesConnection():
                 plugged[name] = FilesConnector(base / connection.root, max_bytes=connection.max_bytes)
     return plugged

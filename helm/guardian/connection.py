@@ -15,6 +15,7 @@ class ConnectorKind(StrEnum):
     LOCAL = "local"
     HTTP = "http"
     FILES = "files"
+    WASM = "wasm"
 
 
 class FileOperation(StrEnum):
@@ -80,4 +81,17 @@ class FilesConnection:
         return operation in FILE_OPERATIONS
 
 
-Connection = LocalConnection | HttpConnection | FilesConnection
+@attrs.frozen(kw_only=True)
+class WasmConnection:
+    """A WASI module, pinned by the hash of its bytes."""
+
+    kind: ConnectorKind = attrs.field(default=ConnectorKind.WASM, init=False)
+    name: str
+    module_hash: str
+
+    def has(self, operation: str) -> bool:
+        """Tell whether the operation is there: a module has one entry, so any name means it."""
+        return True
+
+
+Connection = LocalConnection | HttpConnection | FilesConnection | WasmConnection
