@@ -29,6 +29,9 @@ from tests.actors.kit import LIMITS, House, Log, Told, settle
 from tests.actors.puppet import Deed, Hold, Puppet, done, raising
 
 
+MIB = 1024 * 1024
+
+
 class Bang(Exception):
     """What goes wrong in the program that embeds the kernel."""
 
@@ -267,7 +270,7 @@ class TestTheDiskFails:
         for _ in range(2):
             ground = await break_ground(house.place)
             await ground.journal.aclose()
-            journal = await SqliteJournal.open(house.place.journal_path, free_space_reserve=0, max_bytes=1024 * 1024)
+            journal = await SqliteJournal.open(house.place.journal_path, free_space_reserve=0, max_bytes=MIB)
             with pytest.raises(KernelStopped):
                 async with house.kernel(puppet, ground=attrs.evolve(ground, journal=journal)) as kernel:
                     while True:
@@ -284,9 +287,7 @@ class TestTheDiskFails:
     async def test_a_disk_below_its_reserve_refuses_before_anything_is_written(self, house: House) -> None:
         ground = await break_ground(house.place)
         await ground.journal.aclose()
-        journal = await SqliteJournal.open(
-            house.place.journal_path, free_space_reserve=512 * 1024, max_bytes=1024 * 1024
-        )
+        journal = await SqliteJournal.open(house.place.journal_path, free_space_reserve=12 * MIB, max_bytes=14 * MIB)
         puppet, told = Puppet(), Told()
         async with house.kernel(puppet, ground=attrs.evolve(ground, journal=journal)) as kernel:
             while not told.overloaded:
