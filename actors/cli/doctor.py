@@ -1,4 +1,4 @@
-"""helm doctor: examine this machine and a data directory, and say what to do about what is wrong."""
+"""helm doctor: examine the ground that a kernel would stand on."""
 
 from __future__ import annotations
 

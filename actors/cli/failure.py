@@ -1,4 +1,4 @@
-"""How a command that failed says so: what was refused, where, and what to do; as an object where --json was given."""
+"""How a command that failed says so: in words for people, as an object where --json was given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""helm freeze, helm unfreeze: stop everything, a tenant or an agent, by a command that the emergency key signs."""
+"""helm freeze, helm unfreeze: stops by a command that the emergency key signs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program `helm`: finds the command, and turns every way it can end into an exit code.
+"""The program `helm`: from what was typed to an exit code.
 
 0 is ok or ALLOW; 1 is DENY, ESCALATE, not found, drift or a failed verification; 2 is a usage error.
 """

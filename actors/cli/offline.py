@@ -1,4 +1,4 @@
-"""The program `helm` in a process that refuses itself every socket, and every child that could open one.
+"""The program `helm` in a process that cannot reach the network: every socket, every child is refused.
 
 A verification that needs nobody but itself runs here as everywhere: python -m actors.cli.offline verify PACK ...
 """

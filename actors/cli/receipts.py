@@ -1,4 +1,4 @@
-"""helm receipts: what became of calls, newest last; and the proof that nothing was changed behind them."""
+"""helm receipts: what became of calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""helm verify: believe an evidence pack, or say which check refuses it. It opens no socket and asks no kernel."""
+"""helm verify: believe an evidence pack, or name the check that refuses it. It opens no socket, it asks no kernel."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 from actors.cli.demo.answer import ALLOWED, ASKS_A_HUMAN, UNKNOWN_CALLER, Answer, Expected, refused
 from actors.cli.demo.command import Ending, untold
 from actors.cli.demo.play import Result, about_receipt, play
-from actors.cli.demo.proof import Proof, Verdict, verified_by_another, with_one_byte_changed
+from actors.cli.demo.proof import Proof, Verification, verified_by_another, with_one_byte_changed
 from actors.cli.demo.stage import demo_policy, set_stage
 from actors.cli.demo.steps import SEEN_BY_THE_WORLD, STEPS
 from tests.actors.cli.shell import helm
@@ -191,7 +191,7 @@ def test_a_byte_anywhere_is_noticed(proof: Any, share: float, tmp_path: Path) ->
     assert helm("verify", str(tmp_path / "pack.tar"), "--log-id", proof["log_id"]).code == 1
 
 
-NOTICED: Final = Verdict(code=1, report={"authenticated": False, "checks": [{"ok": False}]})
+NOTICED: Final = Verification(code=1, report={"authenticated": False, "checks": [{"ok": False}]})
 
 
 def proven(proof: Any) -> Proof:
@@ -201,7 +201,7 @@ def proven(proof: Any) -> Proof:
         pack=Path("pack"),
         pack_bytes=1,
         receipts=proof["pack"]["receipts"],
-        believed=Verdict(code=0, report=proof["pack"]["report"]),
+        believed=Verification(code=0, report=proof["pack"]["report"]),
         refused=NOTICED,
     )
 

@@ -1,4 +1,4 @@
-"""What came back for one step, and what should have."""
+"""One answer of the gateway against the expected one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""helm demo: one honest or dishonest call of every kind, over HTTP, and the proof of what became of each."""
+"""helm demo: the demonstration from curtain to curtain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends the steps one after another, and compares each answer with what must come back."""
+"""Plays the steps: each answer is compared with what must come back."""
 
 from __future__ import annotations
 

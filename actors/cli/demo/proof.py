@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import actors
 from actors.cli.demo.play import Result
 from actors.cli.demo.steps import SEEN_BY_THE_WORLD, SESSION
 from actors.cli.evidence import export_pack
+from actors.cli.failure import Failed
 from actors.installation import TENANT, Installation
 from helm.evidence.selection import Selection
 
@@ -28,7 +30,7 @@ TIMEOUT_S = 60.0
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
+class Verification:
     """What the second process said of a pack."""
 
     code: int
@@ -49,8 +51,8 @@ class Proof:
     pack_bytes: int
     receipts: int
     """Receipts that were handed out: the pack must hold exactly as many."""
-    believed: Verdict
-    refused: Verdict
+    believed: Verification
+    refused: Verification
 
     @property
     def seen_as_expected(self) -> bool:
@@ -111,9 +113,12 @@ def with_one_byte_changed(raw: bytes) -> bytes:
     return raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
 
 
-def verified_by_another(pack: Path, log_id: str) -> Verdict:
+def verified_by_another(pack: Path, log_id: str) -> Verification:
     """Have a second process verify a pack: its own interpreter, no settings of ours, every socket refused."""
     line = [sys.executable, "-m", "actors.cli.offline", "verify", str(pack), "--log-id", log_id, "--json"]
-    environment = {"PYTHONPATH": str(SOURCE)}
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("HELM_", "PYTHON"))}
+    environment = {**others, "PYTHONPATH": str(SOURCE)}
     ended = subprocess.run(line, env=environment, capture_output=True, timeout=TIMEOUT_S, check=False)  # noqa: S603
-    return Verdict(code=ended.returncode, report=json.loads(ended.stdout))
+    if not ended.stdout:
+        raise Failed("the second process found no words", ended.stderr.decode(errors="replace")[-500:], "NO_REPORT")
+    return Verification(code=ended.returncode, report=json.loads(ended.stdout))

@@ -1,4 +1,4 @@
-"""Where the demonstration plays: a fresh installation, a real gateway on a loopback port, and a world behind it."""
+"""The stage of the demonstration: a real gateway before a small world."""
 
 from __future__ import annotations
 

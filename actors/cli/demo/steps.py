@@ -1,4 +1,4 @@
-"""What is sent to the gateway, in order, and what must come back: the honest calls, the mistakes and the attacks."""
+"""The script of the demonstration: honest calls, mistakes, attacks, each with its expected answer."""
 
 from __future__ import annotations
 
