@@ -20,7 +20,7 @@ from helm.evidence.reading import Reading, Told
 from helm.guardian.bundle import compile_written
 from helm.guardian.chain import CHAIN
 from helm.guardian.facts import read_facts
-from helm.guardian.policy import Policy
+from helm.guardian.policy import NO_POLICY, Policy
 
 FIRST = ("verdict", "reason_code", "reason")
 """What a person asks first where two decisions differ."""
@@ -42,7 +42,7 @@ def replay_pack(reading: Reading) -> Replayed:
         where = facts_path(told.node.lamport)
         facts = reading.members.get(where)
         if facts is not None:
-            replay(told, facts, policies.get(told.decision.content.policy_hash), where)
+            replay(told, facts, policies[told.decision.content.policy_hash], where)
             judged += 1
     return Replayed(judged=judged, redacted=reading.manifest.cover.redacted)
 
@@ -50,10 +50,12 @@ def replay_pack(reading: Reading) -> Replayed:
 def compiled(reading: Reading) -> Mapping[str, Policy]:
     """Return every policy that a call of the pack was decided under, compiled. Raises Invalid."""
     used = {told.decision.content.policy_hash for told in reading.calls} - {""}
-    return {policy_hash: compile_written(reading.members[policy_path(policy_hash)]) for policy_hash in used}
+    return {"": NO_POLICY} | {
+        policy_hash: compile_written(reading.members[policy_path(policy_hash)]) for policy_hash in used
+    }
 
 
-def replay(told: Told, facts: bytes, policy: Policy | None, where: str) -> None:
+def replay(told: Told, facts: bytes, policy: Policy, where: str) -> None:
     """Judge one call again, by its facts. Raises Invalid naming what comes out otherwise."""
     decision = told.decision.content
     if hash_in(domains.FACTS, facts) != decision.facts_hash:

@@ -6,6 +6,8 @@ Whatever is read here must write the very bytes it was read from: then nothing w
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from helm.contracts.call import CallContext, Source, ToolCall, Trust
 from helm.contracts.errors import Invalid, Malformed
@@ -25,10 +27,60 @@ MAX_DEPTH = 96
 HINT = "they were edited, or a HELM of another version wrote them"
 
 
-def read_facts(facts: bytes, policy: Policy | None, where: str) -> tuple[ToolCall, World]:
+CALL: Mapping[str, type] = MappingProxyType(
+    {
+        "approval_id": str,
+        "args_hash": str,
+        "claimed_principal": str,
+        "credential_hash": str,
+        "delegation_id": str,
+        "delegation_proof": str,
+        "delegation_sequence": int,
+        "door": str,
+        "idempotency_key": str,
+        "labels": list,
+        "malformed": str,
+        "principal": str,
+        "session_id": str,
+        "tenant": str,
+        "texts": list,
+        "tool": str,
+        "transport": str,
+        "trust": str,
+    }
+)
+"""The members of a call but for its arguments, which are any JSON."""
+
+WORLD: Mapping[str, type] = MappingProxyType(
+    {
+        "budgets": list,
+        "call_seq": int,
+        "claim_conflict": bool,
+        "connector_halted": str,
+        "fingerprint": str,
+        "fingerprint_at_boot": str,
+        "frozen": str,
+        "kernel_epoch": int,
+        "log_id": str,
+        "now_ms": int,
+        "policy": str,
+        "session_closed": bool,
+        "session_labels": list,
+        "session_owner": str,
+        "velocity": int,
+    }
+)
+"""The members of a world."""
+
+USAGE = [str, int, int, int, int]
+
+
+def read_facts(facts: bytes, policy: Policy, where: str) -> tuple[ToolCall, World]:
     """Return the call and the world of canonical facts, under the policy they name. Raises Invalid."""
     try:
         body = parse(facts, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+        check_types(body["call"], CALL)
+        check_types(body["world"], WORLD)
         call, world = read_call(body["call"]), read_world(body["world"], policy)
     except (Malformed, KeyError, TypeError, ValueError) as problem:
         raise Invalid(f"the facts cannot be read: {type(problem).__name__} {problem}", where, HINT) from problem
@@ -37,6 +89,18 @@ def read_facts(facts: bytes, policy: Policy | None, where: str) -> tuple[ToolCal
     if sha256(call.arguments) != call.args_hash:
         raise Invalid("the arguments do not hash to the args_hash of their call", where, HINT)
     return call, world
+
+
+def check_types(body: dict[str, JSONValue], members: Mapping[str, type]) -> None:
+    """Raise TypeError unless each of these members is of its type: lists hold texts, budgets their five."""
+    for name, kind in members.items():
+        if type(body[name]) is not kind:
+            raise TypeError(f"{name} is {type(body[name]).__name__}")
+        if name == "budgets":
+            if not all(type(usage) is list and [*map(type, usage)] == USAGE for usage in body[name]):
+                raise TypeError("a budget's usage is not a name and four numbers")
+        elif kind is list and not all(type(text) is str for text in body[name]):
+            raise TypeError(f"{name} are not texts")
 
 
 def read_call(body: dict[str, JSONValue]) -> ToolCall:
@@ -68,7 +132,7 @@ def read_call(body: dict[str, JSONValue]) -> ToolCall:
     )
 
 
-def read_world(body: dict[str, JSONValue], policy: Policy | None) -> World:
+def read_world(body: dict[str, JSONValue], policy: Policy) -> World:
     """Return the world of an object, with `policy` in the place of its hash. Raises KeyError or TypeError."""
     said = dict(body)
     said["policy"] = policy

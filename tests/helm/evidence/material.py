@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from helm.contracts.call import NO_CONTEXT, CallContext
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import Receipt
@@ -135,6 +136,8 @@ class Log:
     epoch: int = 0
     now_ms: int = START_MS
     call_seq: int = 0
+    context: CallContext = NO_CONTEXT
+    """What the door knows of the calls to come."""
 
     @property
     def entries(self) -> list[dict[str, JSONValue]]:
@@ -247,7 +250,7 @@ class Log:
         """Judge one call."""
         self.call_seq += 1
         self.now_ms += 7
-        caller = Caller(tenant=TENANT, principal="agent-1", session_id=session)
+        caller = Caller(tenant=TENANT, principal="agent-1", session_id=session, context=self.context)
         call = admit(caller, tool, arguments, terms or Terms())
         boot = Boot(fingerprint=FINGERPRINT, kernel_epoch=self.epoch, log_id=self.log_id)
         world = self.memory.world(
