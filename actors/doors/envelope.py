@@ -12,7 +12,7 @@ from actors.doors.torn import names_in
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.crypto import canonical
-from helm.guardian.intake import PLAIN, Terms, check_name
+from helm.guardian.intake import NAME, PLAIN, Terms, check_name
 
 ENVELOPE_DEPTH = canonical.MAX_DEPTH + 2
 """Arguments as deep as they may be, inside the object that carries them, and one more to see that they are not."""
@@ -55,7 +55,7 @@ def read_envelope(raw: bytes, heading: Heading, max_bytes: int) -> Asked:
         return torn(raw, named, problem)
     if type(body) is not dict:
         return torn(raw, named, Malformed("the body is not an object", "/"))
-    check_members(body, MEMBERS, "")
+    check_members(body)
     tool = text(body, "tool") or named
     if named and tool != named:
         raise disagreement("tool", "x-helm-tool", "/tool")
@@ -68,7 +68,7 @@ def read_envelope(raw: bytes, heading: Heading, max_bytes: int) -> Asked:
         arguments=arguments,
         malformed=malformed,
         terms=terms_of(body, heading),
-        claimed_principal=text(body, "principal"),
+        claimed_principal=plain_name(body["principal"], "/principal") if "principal" in body else "",
         labels=labels_of(body["taint"]) if "taint" in body else (),
     )
 
@@ -84,7 +84,8 @@ def torn(raw: bytes, named: str, problem: Malformed) -> Asked:
     if not tool:
         detail = f"not acceptable JSON, and no tool is named: {problem}"
         raise Problem(status=400, detail=detail, place=problem.place)
-    return Asked(tool=tool, session_id=found.session_id, malformed=str(problem))
+    session_id = found.session_id if NAME.fullmatch(found.session_id) else ""
+    return Asked(tool=tool, session_id=session_id, malformed=str(problem))
 
 
 def arguments_of(body: Mapping[str, JSONValue]) -> tuple[JSONValue, str]:
@@ -132,11 +133,17 @@ def labels_of(taint: JSONValue) -> tuple[str, ...]:
     if type(taint) is not list or len(taint) > MAX_LABELS:
         raise Problem(status=400, detail=f"expected an array of at most {MAX_LABELS} labels", place="/taint")
     for number, label in enumerate(taint):
-        try:
-            check_name(label, f"/taint/{number}")
-        except Invalid as problem:
-            raise unframed(problem) from problem
+        plain_name(label, f"/taint/{number}")
     return tuple(sorted(set(taint)))
+
+
+def plain_name(value: JSONValue, place: str) -> str:
+    """Return a value that can stand in a record. Raises Problem for any other."""
+    try:
+        check_name(value, place)
+    except Invalid as problem:
+        raise unframed(problem) from problem
+    return str(value)
 
 
 def text(body: Mapping[str, JSONValue], name: str, above: str = "") -> str:
@@ -149,17 +156,13 @@ def text(body: Mapping[str, JSONValue], name: str, above: str = "") -> str:
     return value
 
 
-def check_members(body: Mapping[str, JSONValue], known: frozenset[str], above: str) -> None:
+def check_members(body: Mapping[str, JSONValue]) -> None:
     """Raise Problem for a member that means nothing here: its sender believes that it does."""
-    if body.keys() <= known:
+    if body.keys() <= MEMBERS:
         return
-    name = min(body.keys() - known)
-    pointer = name[:64].replace("~", "~0").replace("/", "~1")
-    raise Problem(
-        status=400,
-        detail=f"unknown member; there are {', '.join(sorted(known))}",
-        place=f"{above}/{pointer}",
-    )
+    unknown = min(body.keys() - MEMBERS)
+    pointer = unknown[:64].replace("~", "~0").replace("/", "~1")
+    raise Problem(status=400, detail=f"unknown member; there are {', '.join(sorted(MEMBERS))}", place=f"/{pointer}")
 
 
 def disagreement(member: str, header: str, place: str) -> Problem:

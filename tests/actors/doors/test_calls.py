@@ -212,6 +212,8 @@ UNFRAMED: dict[str, tuple[Any, str]] = {
     "a session nobody can read": ({**READ, "session_id": "a\nb"}, "session_id"),
     "a session that is no string": ({**READ, "session_id": ["s"]}, "/session_id"),
     "a key that is too long": ({**READ, "idempotency_key": "k" * 257}, "idempotency_key"),
+    "a principal without end": ({**READ, "principal": "p" * 257}, "/principal"),
+    "a principal that is no name": ({**READ, "principal": {"id": "boss"}}, "/principal"),
     "taint that is no array": ({**READ, "taint": "web"}, "/taint"),
     "taint that is no name": ({**READ, "taint": ["web", 5]}, "/taint/1"),
     "taint without end": ({**READ, "taint": [f"t{n}" for n in range(33)]}, "/taint"),

@@ -102,6 +102,12 @@ async def test_a_torn_body_keeps_to_its_session(street: Street) -> None:
     assert torn.receipt["prev_hash"] == first.receipt["signature"]
 
 
+async def test_a_torn_body_that_names_no_possible_session_has_the_callers_own(street: Street) -> None:
+    own = await street.call({"tool": "read", "arguments": {}})
+    torn = await street.call(b'{"session_id":"a b","tool":"read","arguments":NaN}')
+    assert torn.receipt["session_id"] == own.receipt["session_id"]
+
+
 async def test_an_evaluation_of_what_is_none_says_so_and_leaves_a_receipt(street: Street) -> None:
     reply = await street.evaluate(b'{"tool":"read","arguments":NaN}')
     assert (reply.status, reply.json()["verdict"]) == (200, "DENY")

@@ -1,0 +1,94 @@
+"""What a door says when something behind it fails: as much as a caller must know, and no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from actors.bearer import BearerKeys, KeyClass
+from actors.doors.calls import EXECUTE, CallsDoor
+from actors.kernel import Kernel
+from actors.mailbox import KernelStopped
+from actors.stores.index import IndexFailed
+from actors.stores.port import JournalFailed
+from helm.config import Config
+from tests.actors.doors.street import open_street
+from tests.actors.kit import House
+
+READ = json.dumps({"tool": "read", "arguments": {}, "session_id": "s"}).encode()
+
+
+class FailingKernel:
+    """The kernel's port, as far as the data plane uses it; it fails as it is told to."""
+
+    def __init__(self, failure: Exception) -> None:
+        self.failure = failure
+
+    async def govern(self, call: object, *, decide_only: bool = False) -> None:
+        raise self.failure
+
+
+async def said(tmp_path: Path, failure: Exception, messages: list[dict[str, Any]]) -> list[MutableMapping[str, Any]]:
+    """Return what the data plane sends when the kernel behind it fails."""
+    keys = BearerKeys(tmp_path / "keys.json", ())
+    bearer = keys.issue(KeyClass.TENANT, "acme", "agent", at_ms=0).encode()
+    door = CallsDoor(cast(Kernel, FailingKernel(failure)), Config(), keys)
+    headers = [(b"authorization", b"Bearer " + bearer), (b"content-type", b"application/json")]
+    sent: list[MutableMapping[str, Any]] = []
+    incoming = iter(messages)
+
+    async def receive() -> dict[str, Any]:
+        return next(incoming)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": EXECUTE, "headers": headers}
+    try:
+        await door(scope, receive, send)
+    except ZeroDivisionError:
+        assert isinstance(failure, ZeroDivisionError)
+    return sent
+
+
+WHOLE = [{"type": "http.request", "body": READ, "more_body": False}]
+
+
+async def test_a_bug_of_ours_is_a_500_that_tells_nothing_and_goes_on_to_the_log(tmp_path: Path) -> None:
+    start, body = await said(tmp_path, ZeroDivisionError("the secret is 1234"), WHOLE)
+    assert start["status"] == 500
+    assert b"secret" not in body["body"]
+    assert json.loads(body["body"])["title"] == "Internal Server Error"
+
+
+@pytest.mark.parametrize("failure", [JournalFailed("EIO"), IndexFailed("EIO")])
+async def test_a_store_that_fails_before_the_judgement_dispatched_nothing(tmp_path: Path, failure: Exception) -> None:
+    start, body = await said(tmp_path, failure, WHOLE)
+    problem = json.loads(body["body"])
+    assert (start["status"], problem["reason_code"], problem["outcome_unknown"]) == (503, "KERNEL_STOPPED", False)
+
+
+async def test_nothing_is_said_to_a_client_that_left_before_it_had_asked(tmp_path: Path) -> None:
+    piece = {"type": "http.request", "body": b"{", "more_body": True}
+    assert await said(tmp_path, ValueError(), [piece, {"type": "http.disconnect"}]) == []
+
+
+async def test_reads_from_a_journal_that_failed_are_refused(house: House) -> None:
+    async with open_street(house) as street:
+        house.disk.closed = True
+        reply = await street.ask("GET", "/api/v1/receipts")
+        house.disk.closed = False
+    assert (reply.status, reply.json()["reason_code"]) == (503, "KERNEL_STOPPED")
+
+
+async def test_a_kernel_that_broke_is_not_ready(house: House) -> None:
+    with pytest.raises(KernelStopped):
+        async with open_street(house) as street:
+            street.kernel.fail(ValueError("found by the test"))
+            ready = await street.ask("GET", "/readyz", key="")
+            command = await street.ask("POST", "/api/v1/sessions")
+    assert [(reply.status, reply.json()["reason_code"]) for reply in (ready, command)] == [(503, "KERNEL_STOPPED")] * 2
