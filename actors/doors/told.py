@@ -32,7 +32,6 @@ OTHERWISE: Final[Mapping[ReasonCode, int]] = MappingProxyType(
     {
         ReasonCode.IDEMPOTENCY_KEY_REUSED: 409,
         ReasonCode.TEMPORAL_THROTTLE: 429,
-        ReasonCode.ERR_APPROVAL_RATE_LIMIT_EXCEEDED: 429,
     }
 )
 """Refusals for which HTTP has a word of its own."""

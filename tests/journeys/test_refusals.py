@@ -14,7 +14,8 @@ import trio
 
 from actors.cli.freeze import Stop, sign
 from actors.cli.server import Reply
-from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch
+from actors.connectors.port import Connector, ConnectorFailed, ConnectorUnknown, Dispatch
+from actors.connectors.wasm import WasmConnector
 from actors.fingerprint import Sensor
 from actors.kernel import Kernel, Limits
 from actors.mailbox import Case, KernelStopped, Stage
@@ -23,44 +24,13 @@ from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ESCALATING, ReasonCode
+from helm.guardian.connection import WasmConnection
 from helm.guardian.intake import Caller, admit
 from tests.actors.policies import POLICY, with_epoch
 from tests.actors.puppet import Hold, Puppet, raising
 from tests.journeys.gateway import EVALUATE, FREEZE, Gateway, House, build, gateway
 
 PRINCIPALS: Final = ("delegate", "cleared", "intruder")
-
-NOT_YET: Final = frozenset(
-    {
-        "APPROVAL_TIMEOUT",
-        "DELEGATION_PRINCIPAL_MISMATCH",
-        "DELEGATION_SCOPE_VIOLATION",
-        "ENVELOPE_INVALID",
-        "ERR_APPROVAL_RATE_LIMIT_EXCEEDED",
-        "ERR_APPROVAL_TIMELOCK_ACTIVE",
-        "ERR_COMPUTE_GAS_EXHAUSTED",
-        "ERR_COMPUTE_MEMORY_EXHAUSTED",
-        "ERR_COMPUTE_OUTPUT_EXHAUSTED",
-        "ERR_COMPUTE_TIME_EXHAUSTED",
-        "ERR_COMPUTE_TRAP",
-        "ERR_HOST_DESTINATION_MISMATCH",
-        "ERR_HOST_EGRESS_AFTER_DENY",
-        "ERR_HOST_EGRESS_WITHOUT_INTENT",
-        "ERR_HOST_RECEIPT_MISSING",
-        "ERR_HOST_VOLUME_EXCEEDED",
-        "ERR_INTERRUPTED",
-        "ERR_ISLAND_MODE_RESTRICTED",
-        "ERR_ISOLATION_TIER_UNAVAILABLE",
-        "ERR_PACK_HASH_MISMATCH",
-        "PROXY_ITERATION_LIMIT",
-        "PROXY_WALLCLOCK_LIMIT",
-        "SANDBOX_VIOLATION",
-        "TENANT_ISOLATION",
-        "TRANSPORT_UNSUPPORTED",
-        "VERIFICATION_FAILURE",
-    }
-)
-"""Codes of rooms that are not built yet: the sandbox, host evidence, the proxy, delegation and the full ceremony."""
 
 Attack = Callable[[Gateway], Awaitable[Reply]]
 
@@ -148,8 +118,22 @@ def with_header(line: str) -> str:
     return POLICY.replace('scope = "test"', f'scope = "test"\n{line}', 1)
 
 
+MODULE: Final = "sha256:" + "a" * 64
 IMPATIENT: Final = POLICY.replace("timeout_ms = 2000", "timeout_ms = 50")
 YOUNG: Final = with_header("not_before = 2000-01-01T00:00:00Z\nmax_age_s = 60")
+WITH_A_GUEST: Final = f"""{POLICY}
+[connectors.guests]
+kind = "wasm"
+module_hash = "{MODULE}"
+
+[tools.guest]
+connector = "guests"
+effect_type = "execute"
+risk_tier = "T2"
+principals = ["*"]
+input = {{}}
+output = {{}}
+"""
 TO_COME: Final = with_header("not_before = 2199-01-01T00:00:00Z")
 
 DRIFTING: Final = Refusal(
@@ -198,6 +182,7 @@ THROUGH_HTTP: Final[Mapping[ReasonCode, Refusal]] = MappingProxyType(
         ReasonCode.ERR_INDETERMINATE: Refusal(
             attack=calls("read"), puppet=lambda: Puppet(deed=raising(ConnectorUnknown("it hung up"))), dispatched=1
         ),
+        ReasonCode.SANDBOX_VIOLATION: Refusal(attack=calls("guest"), policy=WITH_A_GUEST),
         ReasonCode.EVALUATED_ONLY: Refusal(attack=calls("read", path=EVALUATE)),
     }
 )
@@ -221,8 +206,10 @@ async def test_every_refusal_has_its_code_and_its_receipt(code: ReasonCode, tmp_
     assert len(puppet.orders) == refusal.dispatched
 
 
-def both(puppet: Puppet) -> dict[str, Puppet]:
-    return {"local": puppet, "other": puppet}
+def both(puppet: Puppet) -> dict[str, Connector]:
+    """Return what stands behind the names of the policy: one puppet, and a sandbox that runs nothing."""
+    guests = WasmConnector(WasmConnection(name="guests", module_hash=MODULE))
+    return {"local": puppet, "other": puppet, "guests": guests}
 
 
 # -- What no caller can bring about: the operator, the machine, or somebody inside the process does. ---------------
@@ -358,6 +345,4 @@ OTHERWISE: Final = frozenset(
 def test_no_code_is_without_the_attack_that_produces_it() -> None:
     produced = {*THROUGH_HTTP, *ACTIVATIONS, *OTHERWISE}
     assert len(produced) == len(THROUGH_HTTP) + len(ACTIVATIONS) + len(OTHERWISE)
-    missing = {code.name for code in ReasonCode if code is not ReasonCode.NONE} - {code.name for code in produced}
-    assert missing <= NOT_YET
-    assert not NOT_YET & {code.name for code in produced}
+    assert produced == set(ReasonCode) - {ReasonCode.NONE}
