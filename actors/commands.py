@@ -14,13 +14,14 @@ from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes
-from helm.crypto.ed25519 import PublicKey
+from helm.crypto.domains import KeyPurpose
 from helm.guardian.bundle_signature import check_succession
 from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, check_command
 from helm.guardian.intake import Caller, check_name
 from helm.guardian.memory import Active, Boot, Memory
 from helm.proofgraph.node import Draft, NodeKind
 from helm.trust.event import TrustEvent, to_payload
+from helm.trust.registry import Registry
 
 MAX_REASON = 500
 """Characters of an operator's reason, as in a freeze command (T4)."""
@@ -149,14 +150,14 @@ class Freeze(Command):
 
     command: FreezeCommand
     signature: str
-    key: PublicKey
-    log_id: str
+    registry: Registry | None
 
     def change(self, memory: Memory, now_ms: int) -> Control | None:
-        """Check signature, log and sequence, and take the stop into or out of force."""
-        if self.command.log_id != self.log_id or self.command.key_id != self.key.key_id:
-            raise Invalid("the command is for another log or key", "freeze command", "sign it for this log")
-        check_command(self.command, self.signature, self.key)
+        """Check key, signature, log and sequence, as every later start will, and put the stop in or out of force."""
+        if self.registry is None or self.command.log_id != self.registry.log_id:
+            raise Invalid("the command is for another log", "freeze command", "sign it for this log")
+        key = self.registry.require(self.command.key_id, KeyPurpose.EMERGENCY, self.registry.lamport + 1)
+        check_command(self.command, self.signature, key)
         memory.freezes.apply(self.command)
         body = FREEZE_COMMAND.body(self.command)
         return attest({"command": body, "signature": self.signature, "type": "FREEZE"})

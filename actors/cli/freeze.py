@@ -13,7 +13,6 @@ from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
 from actors.clock import SystemClock
 from actors.installation import Installation
-from helm.crypto.ed25519 import PublicKey
 from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, Freezes, sign_command
 
 FREEZE = f"{API}/freeze"
@@ -130,8 +129,7 @@ async def write_stop(stop: Stop, place: Installation) -> dict[str, Any]:
     async with open_kernel(place, policy=None) as kernel:
         freezes = kernel.memory.freezes
         signed = sign(stop, place, freezes.sequence)
-        key = PublicKey.from_hex(place.emergency_key().public_key)
-        await kernel.command(Freeze(signed.command, signed.signature, key, place.log_id))
+        await kernel.command(Freeze(signed.command, signed.signature, kernel.parts.state.registry))
         return told_of(freezes, place.log_id)
 
 

@@ -13,7 +13,6 @@ from actors.kernel import Kernel
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.domains import KeyPurpose
-from helm.crypto.ed25519 import PublicKey
 from helm.guardian.freezes import FreezeCommand
 from helm.wire import structure
 
@@ -35,10 +34,10 @@ class OperatorRoutes:
         command, signature = command_of(body["command"]), body["signature"]
         if type(signature) is not str:
             raise Problem(status=400, detail="expected 128 hex digits", place="/signature")
-        key = self._emergency_key(command)
+        self._check_key(command)
         self._check_sequence(command)
         try:
-            await self.kernel.command(Freeze(command, signature, key, self.kernel.parts.boot.log_id))
+            await self.kernel.command(Freeze(command, signature, self.kernel.parts.state.registry))
         except Invalid as problem:
             self._check_sequence(command)  # another command may have come in between: a lost race is a conflict
             raise Problem(status=403, detail=str(problem), place="/signature") from problem
@@ -74,12 +73,12 @@ class OperatorRoutes:
             raise Problem(status=409, detail=problem.what) from problem
         return answer({"halted": "", "name": name})
 
-    def _emergency_key(self, command: FreezeCommand) -> PublicKey:
+    def _check_key(self, command: FreezeCommand) -> None:
         registry, lamport = self.kernel.parts.state.registry, self.kernel.appender.graph.lamport + 1
         if registry is None:
             raise Problem(status=403, detail="no key is known yet", place="/command/key_id")
         try:
-            return registry.require(command.key_id, KeyPurpose.EMERGENCY, lamport)
+            registry.require(command.key_id, KeyPurpose.EMERGENCY, lamport)
         except Invalid as problem:
             raise Problem(status=403, detail=str(problem), place="/command/key_id") from problem
 
