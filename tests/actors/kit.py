@@ -200,6 +200,8 @@ class Log:
     outcomes: dict[str, list[str]]
     """node hash of each INTENT to the statuses of its EFFECT nodes"""
     receipts: dict[str, dict[str, Any]]
+    events: list[str]
+    """what kind of thing each row tells"""
 
     @classmethod
     def of(cls, rows: list[bytes]) -> Log:
@@ -207,16 +209,18 @@ class Log:
         intents: dict[str, str] = {}
         outcomes: dict[str, list[str]] = {}
         receipts: dict[str, dict[str, Any]] = {}
+        events = []
         for row in rows:
             entry = reread(row)
             node, receipt = entry["node"], entry["beside"].get("receipt")
+            events.append(node["payload"]["type"])
             if node["kind"] == "INTENT":
                 intents[node["node_hash"]] = node["payload"]["decision"]["decision_id"]
             if receipt is not None:
                 receipts[receipt["receipt_id"]] = receipt
             if node["kind"] == "EFFECT":
                 outcomes.setdefault(node["payload"]["intent_node"], []).append(receipt["status"])
-        return cls(intents, outcomes, receipts)
+        return cls(intents, outcomes, receipts, events)
 
     def check(self, *, shown: Set[str] = frozenset(), dispatched: Set[str] = frozenset()) -> None:
         """Assert what holds of every log: shown receipts and dispatched decisions are in it, outcomes are single."""

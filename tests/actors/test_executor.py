@@ -1,0 +1,202 @@
+"""Whatever way an effect ends, its receipt says what is known of it, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
+from actors.executor import MAX_REASON
+from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
+from helm.contracts.verdict import Status
+from tests.actors.kit import House, Told, settle
+from tests.actors.puppet import Hold, Puppet, raising
+
+
+@attrs.frozen
+class Case:
+    """What a connector raises, and what its receipt must say."""
+
+    problem: Exception
+    status: Status
+    code: ReasonCode
+    said: str
+
+
+CASES: Mapping[str, Case] = {
+    "refused before its first byte": Case(
+        NotDispatched(ReasonCode.DATA_EGRESS_BLOCKED, "a private address"),
+        Status.NOT_DISPATCHED,
+        ReasonCode.DATA_EGRESS_BLOCKED,
+        "a private address",
+    ),
+    "refused without a reason": Case(
+        NotDispatched(ReasonCode.NONE, ""),
+        Status.FAILED,
+        ReasonCode.ERR_CONNECTOR_ERROR,
+        "the connector raised NotDispatched",
+    ),
+    "failed": Case(ConnectorFailed("404"), Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, "404"),
+    "unknown": Case(ConnectorUnknown("no answer"), Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, "no answer"),
+    "any other error": Case(
+        ValueError("with a secret"),
+        Status.FAILED,
+        ReasonCode.ERR_CONNECTOR_ERROR,
+        "the connector raised ValueError",
+    ),
+    "a group of errors": Case(
+        ExceptionGroup("", [OSError(), ValueError()]),
+        Status.FAILED,
+        ReasonCode.ERR_CONNECTOR_ERROR,
+        "the connector raised ExceptionGroup",
+    ),
+    "words that are no text": Case(
+        ConnectorFailed("half a \ud800 character"),
+        Status.FAILED,
+        ReasonCode.ERR_CONNECTOR_ERROR,
+        "half a ? character",
+    ),
+    "endless words": Case(
+        ConnectorUnknown("x" * 20_000_000),
+        Status.INDETERMINATE,
+        ReasonCode.ERR_INDETERMINATE,
+        "x" * MAX_REASON,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_what_a_connector_raises_is_an_outcome(
+    house: House, case: Case, autojump_clock: trio.testing.MockClock
+) -> None:
+    puppet = Puppet(raising(case.problem))
+    async with house.kernel(puppet) as kernel:
+        answer = await kernel.call("read", {})
+        puppet.deed = lambda order: {}
+        assert (await kernel.call("read", {})).allowed
+    assert (answer.status, answer.reason_code, answer.reason) == (case.status, case.code, case.said)
+    assert (answer.output, answer.receipt.content.output_hash) == (None, "")
+    await house.read_simulated()
+
+
+DRIFTS: Mapping[str, Any] = {
+    "another type": {"n": "1"},
+    "something missing": {},
+    "something more": {"n": 1, "m": 1},
+    "no object": [1],
+    "nothing": None,
+    "not JSON": {"n": object()},
+    "bytes": b'{"n":1}',
+    "NaN": {"n": float("nan")},
+    "a number beyond 2^53": {"n": 2**53},
+    "half a character": {"n": 1, "\ud800": 1},
+    "too deep": {"n": [[[[]]] * 3] * 3},
+    "too much": "x" * 1_100_000,
+    "a name that is none": {1: 1},
+}
+
+
+def endless() -> list[Any]:
+    holder: list[Any] = []
+    holder.append(holder)
+    return holder
+
+
+@pytest.mark.parametrize("output", [*DRIFTS.values(), endless()], ids=[*DRIFTS, "a list that holds itself"])
+async def test_an_answer_that_breaks_the_pinned_schema_is_drift_and_halts_its_connector(
+    house: House, output: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with house.kernel(Puppet(lambda order: output)) as kernel:
+        answer = await kernel.call("strict", {"n": 1})
+        assert (answer.status, answer.reason_code) == (Status.FAILED, ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT)
+        assert answer.output is None
+        again = await kernel.call("strict", {"n": 1})
+        assert (again.status, again.reason_code) == (Status.DENIED, ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT)
+    await house.read_simulated()
+
+
+async def test_a_connector_that_is_not_plugged_in_is_not_reached(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with house.kernel({"other": Puppet()}) as kernel:
+        answer = await kernel.call("limited", {})
+        assert (answer.status, answer.reason_code) == (Status.NOT_DISPATCHED, ReasonCode.POLICY_NOT_READY)
+        assert kernel.memory.ledger.accounts["few"][2] == 0
+
+
+async def test_an_order_holds_what_was_judged_and_nothing_else(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    puppet = Puppet()
+    async with house.kernel(puppet) as kernel:
+        answer = await kernel.call("send", {"to": "HTTPS://A.Example.com:443/path"}, principal="p")
+    (order,) = puppet.orders
+    receipt = answer.receipt.content
+    assert (order.tool, order.connector, order.timeout_ms) == ("send", "local", 30_000)
+    assert order.destination == "https://a.example.com:443"
+    assert (order.args_hash, order.decision_id, order.effect_id) == (
+        receipt.args_hash,
+        receipt.decision_id,
+        receipt.effect_id,
+    )
+
+
+async def test_a_connector_may_change_its_copy_of_the_arguments_and_nobody_elses(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    def greedy(order: Dispatch) -> JSONValue:
+        order.parsed["amount"] = 1_000_000
+        return {}
+
+    async with house.kernel(Puppet(greedy)) as kernel:
+        answer = await kernel.call("read", {"amount": 1})
+        assert (await kernel.library.find(answer.record_id)) is not None
+    await house.read_simulated()  # what the journal holds still hashes to its names
+
+
+async def test_connectors_are_closed_once_and_last(house: House, autojump_clock: trio.testing.MockClock) -> None:
+    closed_while: list[int] = []
+
+    class Watching(Puppet):
+        async def aclose(self) -> None:
+            closed_while.append(len(kernel.cases))
+            await super().aclose()
+
+    puppet = Watching(Hold())
+    async with trio.open_nursery() as callers, house.kernel(puppet) as kernel:
+        callers.start_soon(partial(kernel.call, "read", {}))
+        await puppet.began.wait()
+    assert closed_while == [0]  # it stands behind two names
+
+
+async def test_a_connector_that_cannot_be_closed_does_not_keep_the_kernel_from_ending(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    class Sticky(Puppet):
+        async def aclose(self) -> None:
+            await trio.sleep_forever()
+
+    with trio.fail_after(10):
+        async with house.kernel(Sticky()) as kernel:
+            assert (await kernel.call("read", {})).allowed
+
+
+async def test_an_effect_does_not_begin_before_its_intent_is_durable(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    puppet, told = Puppet(), Told()
+    async with house.kernel(puppet) as kernel, trio.open_nursery() as callers:
+        house.disk.hang()
+        for tool in ("read", "nope"):
+            callers.start_soon(told.ask, partial(kernel.call, tool, {}, session=tool))
+        await settle()
+        assert (puppet.orders, told.answers) == ([], [])  # and no refusal is told before it is durable
+        house.disk.resume()
+    assert (len(puppet.orders), len(told.answers)) == (1, 2)
