@@ -66,12 +66,22 @@ async def read_note(arguments: Any) -> dict[str, object]:
 
 @asynccontextmanager
 async def kernel_to_measure(limits: Limits | None = None) -> AsyncIterator[Kernel]:
-    """Run a kernel on a fresh data directory beside the working directory's disk."""
+    """Run a kernel on a fresh data directory."""
     with TemporaryDirectory(prefix="helm-bench-") as directory:
-        path = Path(directory) / "data"
-        Installation.create(path, clock=SystemClock())
-        place = Installation.open(path)
-        policy = sign_text(POLICY, "bench policy", place.policy_key())
-        connectors = {"notes": {"notes.read": read_note}}
-        async with open_kernel(place, policy=policy, connectors=connectors, limits=limits) as kernel:
+        async with kernel_at(place_at(Path(directory) / "data"), limits) as kernel:
             yield kernel
+
+
+def place_at(path: Path) -> Installation:
+    """Return a fresh installation in a directory that is not there yet."""
+    Installation.create(path, clock=SystemClock())
+    return Installation.open(path)
+
+
+@asynccontextmanager
+async def kernel_at(place: Installation, limits: Limits | None = None) -> AsyncIterator[Kernel]:
+    """Run a kernel under the bench policy on an installation."""
+    policy = sign_text(POLICY, "bench policy", place.policy_key())
+    connectors = {"notes": {"notes.read": read_note}}
+    async with open_kernel(place, policy=policy, connectors=connectors, limits=limits) as kernel:
+        yield kernel
