@@ -53,10 +53,6 @@ class IndexNotes:
 async def refold(journal: Journal, index: IdIndex, log_id: str, progress: Progress | None = None) -> Refold:
     """Return the verified state of the whole journal; raise Invalid naming the first entry that does not follow."""
     state, notes = Refold(log_id), IndexNotes(index)
-    if index.watermark > journal.head:
-        raise Invalid(
-            "the index is ahead of the journal", "index.db", "the journal lost rows: restore it from a backup"
-        )
     done = 0
     while done < journal.head:
         for seq, body in await journal.read(done + 1, PAGE):
@@ -65,6 +61,9 @@ async def refold(journal: Journal, index: IdIndex, log_id: str, progress: Progre
         if progress is not None:
             progress(done, journal.head)
         await trio.lowlevel.checkpoint()
+    if index.watermark > journal.head:  # asked last: a row that does not follow is named before rows that are gone
+        what = f"the index is ahead of the journal: it knows of entry {index.watermark}, the last is {journal.head}"
+        raise Invalid(what, "index.db", "the journal lost rows: restore it from a backup")
     return state
 
 

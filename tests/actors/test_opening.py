@@ -1,0 +1,284 @@
+"""What a kernel refuses to start on, and what every start writes before it takes a call."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from actors.connectors.local import LocalConnector
+from actors.kernel import Kernel
+from actors.mailbox import KernelStopped
+from actors.opening import break_ground, open_kernel
+from actors.plugging import Given
+from helm.contracts.errors import Invalid, Refused
+from helm.contracts.reason import ReasonCode
+from helm.crypto.canonical import record_bytes, reread
+from tests.actors.kit import House
+from tests.actors.policies import with_epoch
+from tests.actors.puppet import Puppet
+
+FUNCTIONS = {"local": Puppet(), "other": Puppet()}
+
+
+async def fill(house: House) -> None:
+    """Leave a journal of some calls on the real disk."""
+    async with house.kernel(ground=await house.real_ground()) as kernel:
+        for tool in ("read", "nope", "asking", "read"):
+            await kernel.call(tool, {"n": 1}, session="s")
+
+
+async def check_refused(house: House, said: str) -> None:
+    """Assert that no kernel starts, that the lock is given back, and what is said."""
+    for _ in range(2):
+        with pytest.raises(Invalid, match=said):
+            async with open_kernel(house.place, policy=house.sign(), connectors=FUNCTIONS):
+                raise AssertionError("it started")
+
+
+def edit(house: House, *statements: tuple[str, tuple[object, ...]]) -> None:
+    """Change the journal behind HELM's back."""
+    with closing(sqlite3.connect(house.place.journal_path)) as connection, connection:
+        for sql, values in statements:
+            connection.execute(sql, values)
+
+
+def row(house: House, seq: int) -> bytes:
+    with closing(sqlite3.connect(house.place.journal_path)) as connection:
+        body: bytes = connection.execute("SELECT body FROM journal WHERE seq = ?", (seq,)).fetchone()[0]
+    return body
+
+
+def replace(old: bytes, new: bytes) -> Callable[[House, int], None]:
+    """Return what changes a row, which must hold `old`."""
+
+    def change(house: House, seq: int) -> None:
+        body = row(house, seq)
+        assert old in body
+        edit(house, ("UPDATE journal SET body = ? WHERE seq = ?", (body.replace(old, new, 1), seq)))
+
+    return change
+
+
+def take_out(house: House, seq: int) -> None:
+    edit(
+        house,
+        ("DELETE FROM journal WHERE seq = ?", (seq,)),
+        ("UPDATE journal SET seq = -(seq - 1) WHERE seq > ?", (seq,)),
+        ("UPDATE journal SET seq = -seq WHERE seq < 0", ()),
+    )
+
+
+def leave_a_gap(house: House, seq: int) -> None:
+    edit(house, ("DELETE FROM journal WHERE seq = ?", (seq,)))
+
+
+def repeat(house: House, seq: int) -> None:
+    edit(house, ("INSERT INTO journal SELECT max(seq) + 1, ? FROM journal", (row(house, seq),)))
+
+
+def swap(house: House, seq: int) -> None:
+    one, two = row(house, seq), row(house, seq + 1)
+    edit(
+        house,
+        ("UPDATE journal SET body = ? WHERE seq = ?", (two, seq)),
+        ("UPDATE journal SET body = ? WHERE seq = ?", (one, seq + 1)),
+    )
+
+
+def forget_the_receipt(house: House, seq: int) -> None:
+    entry = reread(row(house, seq))
+    del entry["beside"]["receipt"]
+    edit(house, ("UPDATE journal SET body = ? WHERE seq = ?", (record_bytes(entry), seq)))
+
+
+def rewrite(house: House, seq: int) -> None:
+    edit(house, ("UPDATE journal SET body = ? WHERE seq = ?", (row(house, seq) + b" ", seq)))
+
+
+ATTACKS: Mapping[str, tuple[Callable[[House, int], None], int, str]] = {
+    "an edited principal": (replace(b'"principal":"local"', b'"principal":"other"'), 9, "journal entry 9"),
+    "an edited verdict": (replace(b'"DENY"', b'"ALLOW"'), 10, "journal entry 10"),
+    "an edited receipt": (replace(b'"status":"SUCCESS"', b'"status":"FAILED"'), 9, "journal entry 9"),
+    "another signature": (replace(b'"signature":"', b'"signature":"00'), 9, "journal entry 9"),
+    "another key": (replace(b'"public_key":"', b'"public_key":"00'), 2, "."),
+    "a missing node": (take_out, 9, "journal entry 9"),
+    "a gap": (leave_a_gap, 9, "journal entry 10|journal"),
+    "a node twice": (repeat, 9, "journal entry 14"),
+    "two nodes in each other's place": (swap, 8, "journal entry 8"),
+    "a receipt that is gone": (forget_the_receipt, 9, "journal entry 9"),
+    "bytes that are not canonical": (rewrite, 9, "journal entry 9"),
+    "no JSON": (replace(b"{", b"["), 9, "journal entry 9"),
+}
+
+
+@pytest.mark.parametrize(("attack", "seq", "said"), ATTACKS.values(), ids=ATTACKS)
+async def test_a_journal_that_does_not_fold_starts_no_kernel_and_the_node_is_named(
+    house: House, attack: Callable[[House, int], None], seq: int, said: str
+) -> None:
+    await fill(house)
+    attack(house, seq)
+    await check_refused(house, said)
+
+
+async def test_a_journal_that_lost_its_last_rows_is_not_taken_for_a_shorter_one(house: House) -> None:
+    await fill(house)
+    edit(house, ("DELETE FROM journal WHERE seq > 11", ()))
+    await check_refused(house, "ahead of the journal")
+
+
+async def test_a_journal_of_another_installation_is_refused(house: House) -> None:
+    await fill(house)
+    other = House.build(house.path / "other")
+    await fill(other)
+    other.place.journal_path.replace(house.place.journal_path)
+    house.place.index_path.unlink()
+    await check_refused(house, "genesis")
+
+
+async def test_a_second_kernel_on_the_same_directory_does_not_start(house: House) -> None:
+    async with house.kernel(ground=await house.real_ground()) as kernel:
+        await check_refused(house, "another kernel writes this journal")
+        assert (await kernel.call("read", {})).allowed
+    async with open_kernel(house.place, policy=house.sign(), connectors=FUNCTIONS) as kernel:
+        assert (await kernel.call("read", {}, session="later")).allowed
+
+
+async def test_a_key_that_may_not_sign_receipts_starts_no_kernel(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    ground = await house.simulated_ground()
+    stranger = attrs.evolve(ground, pen=house.place.evidence_key())
+    with pytest.raises(Invalid, match="for evidence"):
+        async with house.kernel(ground=stranger):
+            raise AssertionError("it started")
+
+
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("commit", [1, 2, 3])
+async def test_a_first_start_that_was_cut_short_is_mended_by_the_next(
+    house: House, commit: int, written: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    ground = await house.simulated_ground()
+    house.disk.fail_at(commit, written=written)
+    with pytest.raises(KernelStopped):
+        async with house.kernel(ground=ground):
+            raise AssertionError("it started")
+    for _ in range(2):
+        async with house.kernel() as kernel:
+            assert (await kernel.call("read", {})).allowed
+    state, _ = await house.read_simulated()
+    assert state.registry is not None and state.registry.height == len(house.place.genesis)
+
+
+async def test_every_start_is_a_new_epoch_and_comes_before_everything_else(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    for epoch in (1, 2, 3):
+        async with house.kernel() as kernel:
+            answer = await kernel.call("nope", {})
+            assert kernel.parts.boot.kernel_epoch == epoch
+            assert answer.receipt.content.lamport_clock == epoch
+    state, log = await house.read_simulated()
+    assert state.kernel_epoch == 3
+    genesis = ["TRUST_EVENT"] * len(house.place.genesis)
+    again = ["KERNEL_STARTED", "REFUSAL"]
+    assert log.events == [*genesis, "KERNEL_STARTED", "POLICY_ACTIVATED", "REFUSAL", *again, *again]
+
+
+async def test_an_older_policy_starts_no_kernel(house: House) -> None:
+    async with open_kernel(house.place, policy=house.sign(with_epoch(8)), connectors=FUNCTIONS):
+        pass
+    with pytest.raises(Refused) as refused:
+        async with open_kernel(house.place, policy=house.sign(with_epoch(7)), connectors=FUNCTIONS):
+            raise AssertionError("it started")
+    assert refused.value.code == ReasonCode.POLICY_EPOCH_CHANGED
+
+
+async def test_a_policy_with_anothers_signature_starts_no_kernel(house: House) -> None:
+    borrowed = attrs.evolve(house.sign(with_epoch(8)), signature=house.sign().signature)
+    with pytest.raises(Refused) as refused:
+        async with open_kernel(house.place, policy=borrowed, connectors=FUNCTIONS):
+            raise AssertionError("it started")
+    assert refused.value.code == ReasonCode.POLICY_HASH_MISMATCH
+    forged = attrs.evolve(house.sign(), signature=attrs.evolve(house.sign().signature, signature="0" * 128))
+    with pytest.raises(Refused) as refused:
+        async with open_kernel(house.place, policy=forged, connectors=FUNCTIONS):
+            raise AssertionError("it started")
+    assert refused.value.code == ReasonCode.POLICY_SIGNATURE_INVALID
+
+
+async def test_a_local_connector_that_nobody_gave_starts_no_kernel(house: House) -> None:
+    with pytest.raises(Invalid, match="nobody gave"):
+        async with open_kernel(house.place, policy=house.sign(), connectors={"local": {}}):
+            raise AssertionError("it started")
+
+
+async def test_the_embedding_program_gives_plain_functions(house: House) -> None:
+    async def read(arguments: dict[str, int]) -> dict[str, int]:
+        return {"doubled": arguments["n"] * 2}
+
+    def write(arguments: dict[str, int]) -> dict[str, int]:
+        return {"halved": arguments["n"] // 2}
+
+    functions: dict[str, Given] = {"local": {"read": read, "write": write}, "other": LocalConnector({})}
+    async with open_kernel(str(house.place.path), policy=house.sign(), connectors=functions) as kernel:
+        assert (await kernel.call("read", {"n": 21})).output == {"doubled": 42}
+        assert (await kernel.call("write", b'{"n": 84}')).output == {"halved": 42}
+
+
+async def test_a_start_that_fails_gives_back_lock_and_files(house: House) -> None:
+    house.place.index_path.mkdir()  # no index can be made here
+    for _ in range(2):
+        with pytest.raises(Invalid, match="index"):
+            await break_ground(house.place)
+    house.place.index_path.rmdir()
+    async with house.kernel(ground=await break_ground(house.place)) as kernel:
+        assert (await kernel.call("read", {})).allowed
+
+
+async def test_a_directory_that_is_no_installation_is_refused(house: House) -> None:
+    with pytest.raises(Invalid):
+        async with open_kernel(house.path / "nowhere", policy=None):
+            raise AssertionError("it started")
+
+
+async def test_an_index_that_was_deleted_or_damaged_heals(house: House) -> None:
+    await fill(house)
+    house.place.index_path.write_bytes(b"no index at all")
+    async with house.kernel(ground=await house.real_ground()) as kernel:
+        answer = await kernel.call("read", {})
+        seq = await kernel.library.find(answer.record_id)
+        assert seq is not None
+        entry = await kernel.library.entry(seq)
+        assert entry["node"]["payload"]["type"] == "INTENT"
+
+
+async def test_no_call_is_taken_before_the_start_is_written(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    ground = await house.simulated_ground()
+    house.disk.hang()
+    opened = trio.Event()
+
+    async def start() -> None:
+        async with house.kernel(ground=ground):
+            opened.set()
+
+    with trio.move_on_after(5):
+        await start()
+    assert not opened.is_set()
+
+
+async def test_progress_is_told_while_a_long_journal_is_read(house: House) -> None:
+    await fill(house)
+    told: list[tuple[int, int]] = []
+    progress: Callable[[int, int], None] = lambda done, there: told.append((done, there))  # noqa: E731
+    async with open_kernel(house.place, policy=None, progress=progress) as kernel:
+        assert isinstance(kernel, Kernel)
+    assert told[-1][0] == told[-1][1] > 0
