@@ -48,9 +48,9 @@ RECORDS: Final = {
 }
 SHAPES: Final = {
     "NODE": MEMBERS,
-    "INTENT": payloads.INTENT,
-    "REFUSAL": payloads.REFUSAL,
-    "OUTCOME": payloads.OUTCOME,
+    "INTENT": payloads.INTENT.members,
+    "REFUSAL": payloads.REFUSAL.members,
+    "OUTCOME": payloads.OUTCOME.members,
 }
 
 
@@ -82,8 +82,8 @@ def tables() -> str:
     return "\n".join(
         (
             *(assignment(name, words) for name, words in drawn.items()),
-            table("OF_LOG", {name: shape(members) for name, members in payloads.OF_LOG.items()}),
-            table("OF_SESSION", {name: shape(members) for name, members in payloads.OF_SESSION.items()}),
+            table("OF_LOG", {name: shape(members) for name, members in payloads.EVENTS_OF_LOG.items()}),
+            table("OF_SESSION", {name: shape(members) for name, members in payloads.EVENTS_OF_SESSION.items()}),
             table("SCHEMAS", hashes),
             assignment("PURPOSES", " ".join(KeyPurpose), "frozenset({}.split())"),
             assignment("ESCALATING", " ".join(sorted(ESCALATING)), "frozenset({}.split())"),

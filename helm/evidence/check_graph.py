@@ -10,7 +10,7 @@ from helm.evidence import manifest
 from helm.evidence.control import check_event
 from helm.evidence.layout import FRONTIER, MANIFEST, NODES, REFUSAL, SNAPSHOT, record_path, trust_path
 from helm.evidence.lines import read_json, read_lines
-from helm.evidence.part import Part, check_shape, is_bare
+from helm.evidence.part import Part, Payload, check_shape, is_bare
 from helm.evidence.policies import activation, stated_by
 from helm.evidence.reading import CHANGED, Reading
 from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession
@@ -49,15 +49,16 @@ def read_frontier(members: dict[str, bytes]) -> dict[str, int]:
     return nodes
 
 
-def payload_of(line: dict[str, JSONValue], members: dict[str, bytes], where: str) -> dict[str, JSONValue]:
+def payload_of(line: dict[str, JSONValue], members: dict[str, bytes], where: str) -> Payload:
     """Return the payload of a line's node, from the file that it must stand in. Raises Invalid."""
     if is_bare(line):
         is_event = line["kind"] == NodeKind.TRUST_EVENT
         path = trust_path(line["lamport"]) if is_event else record_path(line["lamport"])
-        payload = read_json(members.get(path, b""), path)
+        raw = members.get(path, b"")
+        payload = Payload(read_json(raw, path), raw)
     else:
-        payload = line["payload"]
-    if is_bare(line) != stands_apart(line["kind"], payload):
+        payload = Payload(line["payload"], record_bytes(line["payload"]))
+    if is_bare(line) != stands_apart(line["kind"], payload.body):
         raise Invalid("its payload does not stand where a payload of its kind stands", where, CHANGED)
     return payload
 

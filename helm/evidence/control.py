@@ -7,7 +7,7 @@ import attrs
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.domains import KeyPurpose
-from helm.evidence.payloads import OF_LOG, OF_SESSION, check_members
+from helm.evidence.payloads import OF_LOG, OF_SESSION
 from helm.guardian.freezes import FreezeCommand, Freezes, check_command
 from helm.trust.registry import Registry
 from helm.wire import structure
@@ -16,10 +16,10 @@ from helm.wire import structure
 def check_event(payload: dict[str, JSONValue], *, in_session: bool, where: str) -> str:
     """Return the type of an event that says exactly what its type says. Raises Invalid."""
     kind = payload.get("type")
-    members = (OF_SESSION if in_session else OF_LOG).get(kind) if type(kind) is str else None
-    if members is None:
+    shape = (OF_SESSION if in_session else OF_LOG).get(kind) if type(kind) is str else None
+    if shape is None:
         raise Invalid(f"an event of unknown type {kind!r}", where, "a newer HELM wrote this log: use it")
-    check_members(payload, members, where)
+    shape.check(payload, where)
     return str(kind)
 
 

@@ -8,23 +8,30 @@ What else a node relied on and is not in the part stands in the frontier, with i
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import attrs
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
-from helm.crypto.canonical import record_bytes
+from helm.crypto.canonical import fragment, record_bytes
 from helm.crypto.domains import NODE
 from helm.crypto.hashing import hash_in
-from helm.evidence.payloads import Members, check_members
+from helm.evidence.payloads import Shape
 from helm.proofgraph.graph import MEMBERS, NO_SESSION, Graph, SessionKey
 
-BARE_MEMBERS: Final[Members] = MappingProxyType({name: kind for name, kind in MEMBERS.items() if name != "payload"})
+WHOLE: Final = Shape(MEMBERS)
+BARE: Final = Shape({name: kind for name, kind in MEMBERS.items() if name != "payload"})
 """A node whose payload stands in a file of its own."""
 
 EDITED = "the graph was edited, or the pack is not from one log"
+
+
+class Payload(NamedTuple):
+    """What a node says, as it is read and as it is hashed."""
+
+    body: dict[str, JSONValue]
+    raw: bytes
 
 
 class PartNode(NamedTuple):
@@ -46,7 +53,7 @@ def is_bare(line: dict[str, JSONValue]) -> bool:
 
 def check_shape(line: dict[str, JSONValue], where: str) -> None:
     """Raise Invalid unless the line has exactly a node's members, of their types."""
-    check_members(line, BARE_MEMBERS if is_bare(line) else MEMBERS, where)
+    (BARE if is_bare(line) else WHOLE).check(line, where)
 
 
 @attrs.define
@@ -61,10 +68,10 @@ class Part:
     relied_on: set[str] = attrs.field(factory=set, repr=False)
     """What of the frontier was needed so far."""
 
-    def take(self, line: dict[str, JSONValue], payload: dict[str, JSONValue], where: str) -> PartNode:
+    def take(self, line: dict[str, JSONValue], payload: Payload, where: str) -> PartNode:
         """Return the node of a line of the right shape. Raises Invalid where it does not follow."""
         node_hash = line["node_hash"]
-        check_name(line, payload, where)
+        check_name(line, payload.raw, where)
         session = (line["tenant"], line["session_id"])
         if line["shard"] != self.graph.shard or session not in (NO_SESSION, self.session):
             raise Invalid(f"belongs to another shard or session: {session}", where, EDITED)
@@ -75,7 +82,7 @@ class Part:
         self.graph.lamport = line["lamport"] - 1
         self.graph.advance(session, node_hash)
         self.lamport_of[node_hash] = line["lamport"]
-        return PartNode(line["kind"], line["lamport"], node_hash, payload, line["principal"], session, where)
+        return PartNode(line["kind"], line["lamport"], node_hash, payload.body, line["principal"], session, where)
 
     def check_parents(self, parents: list[str], session: SessionKey, lamport: int, where: str) -> None:
         """Raise Invalid unless every parent comes before, and every cause that must be there is a parent."""
@@ -101,10 +108,10 @@ class Part:
         self.relied_on.add(parent)
 
 
-def check_name(line: dict[str, JSONValue], payload: dict[str, JSONValue], where: str) -> None:
-    """Raise Invalid unless the node, with its payload, hashes to its node_hash."""
+def check_name(line: dict[str, JSONValue], payload: bytes, where: str) -> None:
+    """Raise Invalid unless the node, with its canonical payload, hashes to its node_hash."""
     named = line.copy()
     node_hash = named.pop("node_hash")
-    named["payload"] = payload
+    named["payload"] = fragment(payload)
     if hash_in(NODE, record_bytes(named)) != node_hash:
         raise Invalid(f"does not hash to its name {node_hash}", where, EDITED)

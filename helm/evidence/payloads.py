@@ -6,16 +6,49 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+import attrs
+
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 
-Members = Mapping[str, type]
 
-INTENT: Final[Members] = MappingProxyType({"decision": dict, "effect": dict, "record": dict, "type": str})
-REFUSAL: Final[Members] = MappingProxyType({"decision": dict, "receipt_hash": str, "record": dict, "type": str})
-OUTCOME: Final[Members] = MappingProxyType({"intent_node": str, "reason": str, "receipt_hash": str, "type": str})
+@attrs.frozen
+class Shape:
+    """The members of an object, in canonical order, and the type of each. A list in it is one of texts."""
 
-OF_LOG: Final[Mapping[str, Members]] = MappingProxyType(
+    members: Mapping[str, type]
+    _names: list[str] = attrs.field(init=False, repr=False)
+    _kinds: list[type] = attrs.field(init=False, repr=False)
+    _lists: tuple[str, ...] = attrs.field(init=False, repr=False)
+
+    @_names.default
+    def _listed_names(self) -> list[str]:
+        return [*self.members]
+
+    @_kinds.default
+    def _listed_kinds(self) -> list[type]:
+        return [*self.members.values()]
+
+    @_lists.default
+    def _named_lists(self) -> tuple[str, ...]:
+        return tuple(name for name, kind in self.members.items() if kind is list)
+
+    def check(self, body: object, where: str) -> None:
+        """Raise Invalid unless `body` has exactly this shape."""
+        if type(body) is not dict or [*body] != self._names or [*map(type, body.values())] != self._kinds:
+            raise Invalid("has other members than what it is said to be", where, EDITED)
+        for name in self._lists:
+            if not all(type(item) is str for item in body[name]):
+                raise Invalid(f"its {name} are not texts", where, EDITED)
+
+
+EDITED = "it was edited"
+
+INTENT: Final = Shape({"decision": dict, "effect": dict, "record": dict, "type": str})
+REFUSAL: Final = Shape({"decision": dict, "receipt_hash": str, "record": dict, "type": str})
+OUTCOME: Final = Shape({"intent_node": str, "reason": str, "receipt_hash": str, "type": str})
+
+EVENTS_OF_LOG: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
     {
         "APPROVALS_EXPIRED": {"approval_ids": list, "expired_at_ms": int, "type": str},
         "CONNECTOR_RESUMED": {
@@ -41,7 +74,7 @@ OF_LOG: Final[Mapping[str, Members]] = MappingProxyType(
 )
 """Events of the control chain by their type."""
 
-OF_SESSION: Final[Mapping[str, Members]] = MappingProxyType(
+EVENTS_OF_SESSION: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
     {
         "SESSION_CLOSED": {"closed_at_ms": int, "type": str},
         "SESSION_OPENED": {"opened_at_ms": int, "type": str},
@@ -49,18 +82,12 @@ OF_SESSION: Final[Mapping[str, Members]] = MappingProxyType(
 )
 """Events of one session by their type."""
 
-
-def check_members(body: object, members: Members, where: str) -> None:
-    """Raise Invalid unless `body` is an object with exactly these members; every list in it is one of texts."""
-    if type(body) is not dict or [*body] != [*members] or [*map(type, body.values())] != [*members.values()]:
-        raise Invalid("has other members than what it is said to be", where, "it was edited")
-    for name, kind in members.items():
-        if kind is list and not all(type(item) is str for item in body[name]):
-            raise Invalid(f"its {name} are not texts", where, "it was edited")
+OF_LOG: Final = MappingProxyType({kind: Shape(members) for kind, members in EVENTS_OF_LOG.items()})
+OF_SESSION: Final = MappingProxyType({kind: Shape(members) for kind, members in EVENTS_OF_SESSION.items()})
 
 
-def check_payload(payload: JSONValue, kind: str, members: Members, where: str) -> None:
+def check_payload(payload: JSONValue, kind: str, shape: Shape, where: str) -> None:
     """Raise Invalid unless a payload is of this type, and says what this type says."""
-    check_members(payload, members, where)
+    shape.check(payload, where)
     if payload["type"] != kind:
-        raise Invalid(f"its payload is of type {payload['type']!r}, not {kind}", where, "it was edited")
+        raise Invalid(f"its payload is of type {payload['type']!r}, not {kind}", where, EDITED)

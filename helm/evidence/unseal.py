@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from helm.contracts.decision import Decision
-from helm.contracts.effect import INTENT, Effect, Intent
+from helm.contracts.decision import DECISION, Decision
+from helm.contracts.effect import INTENT, Effect
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue, Sealed
 from helm.contracts.receipt import Receipt
@@ -61,16 +61,8 @@ def intent_hash(decision: Decision) -> str:
     """Return the hash of what an approver of this call would approve, "" where it came to no effect."""
     if decision.effect_id == "":
         return ""
-    intent = Intent(
-        args_hash=decision.args_hash,
-        delegation_id=decision.delegation_id,
-        effect_id=decision.effect_id,
-        principal=decision.principal,
-        session_id=decision.session_id,
-        tenant=decision.tenant,
-        tool=decision.tool,
-    )
-    return hash_in(domains.INTENT, record_bytes(INTENT.body(intent)))
+    said = DECISION.body(decision)
+    return hash_in(domains.INTENT, record_bytes({name: said[name] for name in INTENT.names}))
 
 
 def unseal_receipt(body: object, where: str) -> SealedReceipt:
