@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from math import inf
 
 import attrs
@@ -118,16 +119,25 @@ class Connection:
 
     async def _write(self, data: bytes) -> None:
         """Write, unless the client is lost; a client that reads too slowly is."""
-        async with self._writing:
-            if self._is_lost:
-                return
-            with trio.move_on_after(self.service.bounds.write_s) as scope:
-                try:
-                    await self.stream.send_all(data)
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    self._is_lost = True
-        if scope.cancelled_caught or self._is_lost:
-            self._is_lost = True
+        try:
+            self._writing.acquire_nowait()  # the rule: only an early refusal and a 100 ever meet here
+        except trio.WouldBlock:
+            await self._writing.acquire()
+        try:
+            if not self._is_lost:
+                await self._write_alone(data)
+        finally:
+            self._writing.release()
+
+    async def _write_alone(self, data: bytes) -> None:
+        self._is_lost = True
+        with (
+            trio.move_on_after(self.service.bounds.write_s),
+            suppress(trio.BrokenResourceError, trio.ClosedResourceError),
+        ):
+            await self.stream.send_all(data)
+            self._is_lost = False
+        if self._is_lost:
             self._patience.cancel()
 
     async def _linger(self) -> None:

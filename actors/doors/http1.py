@@ -6,10 +6,13 @@ What is changed against Hypercorn 0.18, and why:
 2. a refusal to parse is problem+json like every other refusal
 3. head and first body of an answer leave together: one write instead of three
 4. a body that nobody reads any more holds up neither the application nor the connection
+5. what is there already, and what there is room for, is taken and put without a turn of the loop
+6. the heading of an answer is checked in one step where it is plain, which ours always is
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -18,6 +21,7 @@ import h11
 import trio
 from hypercorn.config import Config
 from hypercorn.events import RawData
+from hypercorn.protocol.events import Event, Response
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup, _handle
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, H11SendableEvent, Scope
@@ -25,11 +29,27 @@ from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, H11Sen
 from actors.doors.heading import SECURITY
 from actors.doors.problem import PROBLEM_JSON, Problem
 
+NAMES = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+VALUES = re.compile(rb"[ -~]*")
+"""What names and values of a heading are made of where no line hides in one (RFC 9110 section 5.1 and 5.5)."""
+
 
 class Http1(H11Protocol):
     """One connection's side of HTTP/1.1."""
 
     _held = b""
+
+    async def stream_send(self, event: Event) -> None:
+        """Send what an application answers; the heading of an answer is looked through once, not field by field (6)."""
+        if not isinstance(event, Response) or event.status_code < 200:
+            await super().stream_send(event)
+            return
+        headers = [*event.headers, *self.config.response_headers("h11")]
+        if self.keep_alive_requests >= self.config.keep_alive_max_requests:
+            headers.append((b"connection", b"close"))
+        names, values = zip(*headers, strict=True)
+        is_plain = NAMES.fullmatch(b"".join(names)) is not None and VALUES.fullmatch(b"".join(values)) is not None
+        await self._send_h11_event(h11.Response(headers=headers, status_code=event.status_code, _parsed=is_plain))
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Stay with HTTP/1.1 (1): a server may ignore an Upgrade (RFC 9110 section 7.8)."""
@@ -73,7 +93,7 @@ class Http1(H11Protocol):
 
 
 class Tasks(TaskGroup):
-    """The applications of one connection, each with its queue of what the client sends (4).
+    """The applications of one connection, each with its queue of what the client sends (4, 5).
 
     Hypercorn's own queue blocks whoever puts into it until the application takes out. An application that answers
     without reading a long body would wait in its own last step for itself, and keep the connection for ever.
@@ -87,7 +107,10 @@ class Tasks(TaskGroup):
 
         async def receive() -> Any:
             try:
-                return await inbox.receive()
+                try:
+                    return inbox.receive_nowait()
+                except trio.WouldBlock:
+                    return await inbox.receive()
             except trio.EndOfChannel:
                 return {"type": "http.disconnect"}
 
@@ -100,7 +123,10 @@ class Tasks(TaskGroup):
                 outbox.close()
                 return
             with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
-                await outbox.send(event)
+                try:
+                    outbox.send_nowait(event)
+                except trio.WouldBlock:
+                    await outbox.send(event)
 
         self.spawn(run)
         return put

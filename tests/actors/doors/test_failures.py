@@ -7,10 +7,15 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, cast
 
+import h11
 import pytest
+from hypercorn.protocol.events import Response
+from hypercorn.trio.worker_context import WorkerContext
 
 from actors.bearer import BearerKeys, KeyClass
 from actors.doors.calls import EXECUTE, CallsDoor
+from actors.doors.http1 import Http1
+from actors.doors.serve import hypercorn_config
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped
 from actors.stores.index import IndexFailed
@@ -92,3 +97,23 @@ async def test_a_kernel_that_broke_is_not_ready(house: House) -> None:
             ready = await street.ask("GET", "/readyz", key="")
             command = await street.ask("POST", "/api/v1/sessions")
     assert [(reply.status, reply.json()["reason_code"]) for reply in (ready, command)] == [(503, "KERNEL_STOPPED")] * 2
+
+
+@pytest.mark.parametrize(
+    "header",
+    [(b"x-name", b"a\r\nset-cookie: b"), (b"x-name", b"a\nb"), (b"x name", b"a"), (b"x:name", b"a"), (b"x\r\ny", b"a")],
+)
+async def test_no_answer_of_ours_can_be_made_to_hold_a_line_that_is_not_its_own(header: tuple[bytes, bytes]) -> None:
+    sent: list[bytes] = []
+
+    async def send(event: Any) -> None:
+        sent.append(event.data)
+
+    context = WorkerContext(None)
+    nobody = cast(Any, None)
+    protocol = Http1(nobody, hypercorn_config(), context, nobody, nobody, False, None, None, send)
+    protocol.connection.receive_data(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+    protocol.connection.next_event()
+    with pytest.raises(h11.LocalProtocolError):
+        await protocol.stream_send(Response(stream_id=1, headers=[header, (b"content-length", b"0")], status_code=200))
+    assert sent == []
