@@ -142,7 +142,7 @@ async def _parts(
 async def _running(kernel: Kernel) -> AsyncIterator[None]:
     """The supervision tree: evidence outside and last, work inside and first. Whatever ends, nobody is left waiting."""
     body: BaseException | None = None
-    group: BaseException | None = None
+    group: BaseExceptionGroup[BaseException] | None = None
     try:
         async with trio.open_nursery() as tree:
             await tree.start(kernel.evidence)
@@ -167,10 +167,24 @@ async def _running(kernel: Kernel) -> AsyncIterator[None]:
         )
     if kernel.broken is not None:  # Ctrl-C that came while a connector's code ran
         raise kernel.broken
+    if isinstance(body, BaseExceptionGroup):  # its cancellations were meant for what has ended by now
+        body = body.split(trio.Cancelled)[1]
     if body is not None and not isinstance(body, trio.Cancelled):
         raise body
     if group is not None:
-        raise group
+        raise bare(group)
+
+
+def bare(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what ended the nursery beside the body: Ctrl-C, a door that failed, or a cancellation as it came."""
+    if group.subgroup(KeyboardInterrupt) is not None:
+        return KeyboardInterrupt()
+    failures = group.split(trio.Cancelled)[1]
+    if failures is None:
+        return group
+    stopped = KernelStopped("a door failed, and the kernel with it")
+    stopped.__cause__ = failures
+    return stopped
 
 
 async def _start(kernel: Kernel, ground: Ground, policy: SignedPolicy | None) -> None:
