@@ -59,6 +59,15 @@ def build(material: PackMaterial, signer: Signer) -> bytes:
     """Return the pack, signed by an evidence key. Same material, same bytes. Raises Invalid, PurposeMismatch."""
     if sha256(material.script) not in KNOWN_SCRIPTS:
         raise Invalid("is not a replay script that verifiers know", SCRIPT, "add its hash to helm.evidence.scripts")
+    try:
+        return built(material, signer)
+    except (AttributeError, KeyError, TypeError) as problem:
+        what = f"an entry is not what a kernel writes: {type(problem).__name__} {problem}"
+        raise Invalid(what, "journal", "`helm receipts verify` names the entry") from problem
+
+
+def built(material: PackMaterial, signer: Signer) -> bytes:
+    """Return the pack of entries that are whatever they are. Raises AttributeError, KeyError and TypeError besides."""
     entries = needed(material.selection)
     registry = keys_of(entries)
     receipts = receipts_of(entries)

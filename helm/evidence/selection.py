@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.proofgraph.graph import NO_SESSION, SessionKey
 
@@ -12,8 +13,11 @@ Entry = dict[str, JSONValue]
 
 
 def session_of(entry: Entry) -> SessionKey:
-    """Return the session of an entry, two empty names for a control entry."""
-    return (entry["node"]["tenant"], entry["node"]["session_id"])
+    """Return the session of an entry, two empty names for a control entry. Raises Invalid where it has none."""
+    try:
+        return (entry["node"]["tenant"], entry["node"]["session_id"])
+    except (KeyError, TypeError) as problem:
+        raise Invalid("an entry is without a node", "journal", "`helm receipts verify` names the entry") from problem
 
 
 @attrs.define

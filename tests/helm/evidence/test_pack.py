@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,3 +153,29 @@ def test_a_node_that_relied_on_another_session_names_it_in_the_frontier() -> Non
     assert grant[(TENANT, "s2")].encode() in unpacked(raw)[FRONTIER]
     assert refusing_check(raw, root_of(log)) == ""
     assert forger.refusing_check_of_script(raw, root_of(log)) == ""
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda entry: entry.pop("node"),
+        lambda entry: entry.update(node=[]),
+        lambda entry: entry["node"].pop("session_id"),
+        lambda entry: entry["node"].pop("kind"),
+        lambda entry: entry["node"].update(payload=[]),
+        lambda entry: entry["node"]["payload"].update(decision="yes"),
+        lambda entry: entry["node"]["payload"].pop("decision"),
+        lambda entry: entry.update(beside={"receipt": 1}),
+    ],
+)
+def test_entries_that_no_kernel_wrote_make_no_pack(damage: Callable[[dict[str, Any]], object]) -> None:
+    selection, entries = Selection(TENANT, "s1"), a_log().entries
+    damage(entries[7])
+    with pytest.raises(Invalid):
+        for entry in entries:
+            selection.take(entry)
+        raw = build(
+            PackMaterial(selection=selection, script=forger.SCRIPT.read_bytes()), a_log().key(KeyPurpose.EVIDENCE)
+        )
+        assert refusing_check(raw) != ""
+        raise Invalid("made, and refused", "pack")
