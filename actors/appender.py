@@ -9,7 +9,7 @@ import attrs
 import trio
 import trio.testing
 
-from actors.mailbox import Case, Control, Stage, receive_batch
+from actors.mailbox import Case, Control, Inbox, Stage
 from actors.stores.index import IdIndex
 from actors.stores.port import Journal
 from helm.contracts.errors import Broken
@@ -41,16 +41,14 @@ class Appender:
     index: IdIndex
     finish: Callable[[Case], None]
 
-    async def run(
-        self, inbox: trio.MemoryReceiveChannel[Case | Control], executor: trio.MemorySendChannel[Case]
-    ) -> NoReturn:
+    async def run(self, inbox: Inbox[Case | Control], dispatch: Callable[[Case], None]) -> NoReturn:
         """Append whatever arrives, for ever."""
         while True:
             items = await gather(inbox)
             rows = [self.enter(item) for item in items]
             first = await self.journal.append(rows)
             for seq, item in enumerate(items, first):
-                self._release(item, seq, executor)
+                self._release(item, seq, dispatch)
 
     def enter(self, item: Case | Control) -> bytes:
         """Return the journal row of `item`, placed on the graph's edge."""
@@ -68,13 +66,13 @@ class Appender:
         node = self.graph.append(_draft(item, ATTESTATION, payload))
         return row(node, b'"facts":' + item.judged().facts, b'"receipt":' + item.sealed.json)
 
-    def _release(self, item: Case | Control, seq: int, executor: trio.MemorySendChannel[Case]) -> None:
+    def _release(self, item: Case | Control, seq: int, dispatch: Callable[[Case], None]) -> None:
         if isinstance(item, Control):
             item.durable.set()
         elif item.sealed is None:
             self.index.note(item.judged().record.id, seq)
             item.stage = Stage.RUNNING
-            executor.send_nowait(item)
+            dispatch(item)
         else:
             note_receipt(
                 self.index,
@@ -91,19 +89,16 @@ class Appender:
             self.finish(item)
 
 
-async def gather(inbox: trio.MemoryReceiveChannel[Case | Control]) -> list[Case | Control]:
+async def gather(inbox: Inbox[Case | Control]) -> list[Case | Control]:
     """Return the next batch: what waits, and what is still on its way here as long as anything else can run.
 
     A commit costs nearly the same for one row as for sixty-four, so it waits until the loop has nothing better to do.
     """
-    items = await receive_batch(inbox, APPEND_BATCH)
-    with trio.move_on_after(GATHER_S):
-        await trio.testing.wait_all_tasks_blocked()
-    while len(items) < APPEND_BATCH:
-        try:
-            items.append(inbox.receive_nowait())
-        except trio.WouldBlock:
-            break
+    items = await inbox.batch(APPEND_BATCH)
+    if len(items) < APPEND_BATCH:
+        with trio.move_on_after(GATHER_S):
+            await trio.testing.wait_all_tasks_blocked()
+        items += inbox.take(APPEND_BATCH - len(items))
     return items
 
 

@@ -12,6 +12,7 @@ from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from actors.clock import Clock
 from actors.connectors.port import Connector, ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
+from actors.hands import Hand, Hands
 from actors.mailbox import Case
 from helm.contracts.errors import Broken, Refused
 from helm.contracts.form import JSONValue
@@ -21,6 +22,8 @@ from helm.executor.drift import check_output
 from helm.executor.permit import Moment, check_permit
 from helm.guardian.memory import Memory
 from helm.guardian.policy import ToolRule
+
+LATE_BATCH = 64
 
 MAX_REASON = 500
 """Characters of a connector's reason that are kept; the rest is for its own log (T4)."""
@@ -36,6 +39,7 @@ class Executor:
     post: Callable[[Case], None]
     """Hands a case with its outcome to the signer; never waits."""
     stopping: trio.Event
+    hands: Hands = attrs.field(factory=Hands, init=False)
     _unplugged: list[Connector] = attrs.field(factory=list, init=False)
     """Connectors that a newer policy replaced: what they had under way may still be."""
 
@@ -50,26 +54,27 @@ class Executor:
             await connector.aclose()
 
     @enable_ki_protection
-    async def work(self, inbox: trio.MemoryReceiveChannel[Case]) -> NoReturn:
+    async def work(self) -> NoReturn:
         """Run one effect after another, for ever. There are as many such hands as there are places.
 
-        One scope serves many effects: its deadline is set for each and lifted after it; only a deadline that fires
-        costs a scope.
+        One scope serves many effects; only a deadline that fires costs a scope.
         """
+        hand = Hand()
         while True:
-            with trio.CancelScope() as patience:
+            with trio.CancelScope() as hand.patience:
                 while True:
-                    await self.effect(await inbox.receive(), patience)
+                    await self.effect(await self.hands.next_case(hand), hand)
 
     @enable_ki_protection
-    async def refuse_late(self, inbox: trio.MemoryReceiveChannel[Case]) -> NoReturn:
+    async def refuse_late(self) -> NoReturn:
         """Once the kernel is stopping and its hands are gone, say of each durable intent that it was not dispatched."""
         await self.stopping.wait()
         while True:
-            self._not_started(await inbox.receive())
+            for case in await self.hands.unserved.batch(LATE_BATCH):
+                self._not_started(case)
 
     @enable_ki_protection
-    async def effect(self, case: Case, patience: trio.CancelScope) -> None:
+    async def effect(self, case: Case, hand: Hand) -> None:
         """Let one effect happen, or refuse at the last lock, and post what became of it."""
         rule = case.judged().rule
         if rule is None:
@@ -82,16 +87,17 @@ class Executor:
         except Refused as refusal:
             self._end(case, Status.NOT_DISPATCHED, refusal.code, refusal.reason)
             return
-        patience.deadline = trio.current_time() + rule.timeout_ms / 1000
+        self.hands.be_patient(hand, rule.timeout_ms)
         try:
             output = await self._dispatch(order)
         except BaseException as failure:  # a connector is the world: its errors are an outcome, never our end
-            self._end(case, *outcome_of(failure, patience, rule))
+            self._end(case, *outcome_of(failure, hand.patience, rule))
             if is_ours(failure):
                 raise
         else:
             self._accept(case, rule, output)
-        patience.deadline = math.inf
+        finally:
+            hand.until = math.inf
 
     def _not_started(self, case: Case) -> None:
         if case.decide_only:

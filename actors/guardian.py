@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import attrs
-import trio
 
 from actors.clock import Clock
 from actors.commands import Command
 from actors.fingerprint import Sensor
-from actors.mailbox import Case, Control, Stage, receive_batch
+from actors.mailbox import Case, Control, Inbox, Stage
 from helm.guardian.chain import CHAIN
 from helm.guardian.memory import Boot, Memory
 
@@ -30,10 +29,10 @@ class Guardian:
     post_refusal: Callable[[Case], None]
     call_seq: int = 0
 
-    async def run(self, inbox: trio.MemoryReceiveChannel[Case | Command]) -> NoReturn:
+    async def run(self, inbox: Inbox[Case | Command]) -> NoReturn:
         """Judge whatever arrives, for ever."""
         while True:
-            for item in await receive_batch(inbox, JUDGE_BATCH):
+            for item in await inbox.batch(JUDGE_BATCH):
                 if isinstance(item, Case):
                     self.judge(item)
                 else:

@@ -29,7 +29,7 @@ from actors.fingerprint import Sensor
 from actors.guardian import Guardian
 from actors.intake import Intake
 from actors.library import Library
-from actors.mailbox import Answer, Case, Control, KernelStopped, Overloaded, Stage
+from actors.mailbox import Answer, Case, Control, Inbox, KernelStopped, Overloaded, Stage
 from actors.recovery import reopened
 from actors.signed_policy import SignedPolicy, check_signed
 from actors.signer import Signer
@@ -106,21 +106,20 @@ class Kernel:
         self._commands: set[Command] = set()
         self._held: Counter[tuple[str, str]] = Counter()
         capacity = limits.places + CONTROL_PLACES + URGENT_PLACES + OWN_PLACES
-        self._to_guardian, self._at_guardian = trio.open_memory_channel[Case | Command](capacity)
-        self._to_signer, self._at_signer = trio.open_memory_channel[Case](capacity)
-        self._to_appender, self._at_appender = trio.open_memory_channel[Case | Control](capacity)
-        self._to_executor, self._at_executor = trio.open_memory_channel[Case](capacity)
+        self._at_guardian = Inbox[Case | Command](capacity)
+        self._at_signer = Inbox[Case](capacity)
+        self._at_appender = Inbox[Case | Control](capacity)
         self.guardian = Guardian(
             self.memory,
             parts.boot,
             parts.clock,
             parts.sensor,
-            self._to_appender.send_nowait,
-            self._to_signer.send_nowait,
+            self._at_appender.post,
+            self._at_signer.post,
         )
         self.signer = Signer(parts.pen, state.chains, parts.clock)
         self.appender = Appender(state.graph, parts.journal, parts.index, self.finish)
-        self.executor = Executor(parts.connectors, self.memory, parts.clock, self._to_signer.send_nowait, self._stopped)
+        self.executor = Executor(parts.connectors, self.memory, parts.clock, self._at_signer.post, self._stopped)
         self.timelock = Timelock(self.memory, parts.clock, self._pass_on)
         self.intake = Intake(self.library, self.submit)
 
@@ -172,7 +171,7 @@ class Kernel:
             raise Overloaded("the journal's disk is nearly full: nothing was judged, free some space")
         self.cases.add(case)
         self._held[holder] += 1
-        self._to_guardian.send_nowait(case)
+        self._at_guardian.post(case)
         return case
 
     def finish(self, case: Case) -> None:
@@ -226,7 +225,7 @@ class Kernel:
 
     async def _pass_on(self, command: Command) -> Control | None:
         self._commands.add(command)
-        self._to_guardian.send_nowait(command)
+        self._at_guardian.post(command)
         return await command.done()
 
     async def activate(self, signed: SignedPolicy, connectors: Mapping[str, Connector]) -> None:
@@ -255,7 +254,7 @@ class Kernel:
         await self._post(attest(started(parts.boot, parts.clock.now_ms()))).durable.wait()
 
     def _post(self, control: Control) -> Control:
-        self._to_appender.send_nowait(control)
+        self._at_appender.post(control)
         return control
 
     def open_intake(self) -> None:
@@ -302,16 +301,16 @@ class Kernel:
                     await self.parts.index.aclose()
 
     async def _run_signer(self) -> None:
-        await self.signer.run(self._at_signer, self._to_appender)
+        await self.signer.run(self._at_signer, self._at_appender.post)
 
     async def _run_appender(self) -> None:
-        await self.appender.run(self._at_appender, self._to_executor)
+        await self.appender.run(self._at_appender, self.executor.hands.give)
 
     async def _refuse_late(self) -> None:
-        await self.executor.refuse_late(self._at_executor)
+        await self.executor.refuse_late()
 
     async def _work(self) -> None:
-        await self.executor.work(self._at_executor)
+        await self.executor.work()
 
     async def _run_guardian(self) -> None:
         await self.guardian.run(self._at_guardian)
@@ -339,6 +338,7 @@ class Kernel:
         effects.start_soon(self._office, self._run_timelock, "timelock")
         for _ in range(self.parts.limits.places):
             effects.start_soon(self._office, self._work, "executor")
+        effects.start_soon(self._office, self.executor.hands.watch, "executor's watch")
         effects.start_soon(self._office, self.parts.index.run, "index")
 
     async def recover(self) -> None:
@@ -350,7 +350,7 @@ class Kernel:
             )
             self.cases.add(case)
             self._held[(case.call.tenant, case.call.principal)] += 1
-            self._to_signer.send_nowait(case)
+            self._at_signer.post(case)
             await case.slot.wait()
 
     def abandon(self) -> None:

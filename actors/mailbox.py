@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import attrs
 import trio
@@ -164,12 +164,38 @@ class Control:
     lamport: int = 0
 
 
-async def receive_batch(inbox: trio.MemoryReceiveChannel[T], at_most: int) -> list[T]:
-    """Return everything waiting at the door, oldest first, at least one and at most `at_most`."""
-    batch = [await inbox.receive()]
-    while len(batch) < at_most:
-        try:
-            batch.append(inbox.receive_nowait())
-        except trio.WouldBlock:
-            break
-    return batch
+class Inbox(Generic[T]):
+    """The door of one office. Posting never waits: the kernel's places bound what is on the belt, and nothing else.
+
+    A post is a list's append and not a task's wake-up: an office is woken once for all that waits at its door.
+    """
+
+    __slots__ = ("_bell", "_capacity", "_items")
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._items: list[T] = []
+        self._bell = trio.Event()
+
+    def post(self, item: T) -> None:
+        """Put `item` down behind the others. Raises Broken where more is on the belt than there are places."""
+        if len(self._items) >= self._capacity:
+            raise Broken("more on the belt than there are places")
+        self._items.append(item)
+        if len(self._items) == 1:
+            self._bell.set()
+
+    async def batch(self, at_most: int) -> list[T]:
+        """Return everything waiting at the door, oldest first, at least one and at most `at_most`."""
+        if self._items:
+            await trio.lowlevel.checkpoint()
+        while not self._items:
+            self._bell = trio.Event()
+            await self._bell.wait()
+        return self.take(at_most)
+
+    def take(self, at_most: int) -> list[T]:
+        """Return at most `at_most` of what waits now, oldest first; none where nothing does."""
+        taken = self._items[:at_most]
+        del self._items[:at_most]
+        return taken

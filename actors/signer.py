@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 import attrs
-import trio
 
 from actors.clock import Clock
-from actors.mailbox import Case, Control, receive_batch
+from actors.mailbox import Case, Inbox
 from helm.contracts.errors import Broken
 from helm.contracts.receipt import Receipt
 from helm.crypto.ed25519 import Signer as Pen
@@ -27,16 +27,14 @@ class Signer:
     chains: SessionChains
     clock: Clock
 
-    async def run(
-        self, inbox: trio.MemoryReceiveChannel[Case], appender: trio.MemorySendChannel[Case | Control]
-    ) -> NoReturn:
+    async def run(self, inbox: Inbox[Case], post: Callable[[Case], None]) -> NoReturn:
         """Seal whatever arrives, for ever."""
         while True:
-            batch = await receive_batch(inbox, SIGN_BATCH)
+            batch = await inbox.batch(SIGN_BATCH)
             now_ms = self.clock.now_ms()
             for case in batch:
                 self.seal(case, now_ms)
-                appender.send_nowait(case)
+                post(case)
 
     def seal(self, case: Case, now_ms: int) -> None:
         """Give `case` its receipt. Pure but for the chain it extends."""

@@ -1,0 +1,88 @@
+"""The executor's hands: tasks that wait for an effect each, and one watch over the deadlines of all of them.
+
+A deadline of Trio's own costs more than the rest of a short effect: nearly every effect ends long before its deadline,
+and the watch looks only when the earliest one that it knew of has come.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NoReturn
+
+import attrs
+import trio
+from trio.lowlevel import Abort, RaiseCancelT
+
+from actors.mailbox import Case, Inbox
+from helm.contracts.errors import Broken
+
+UNSERVED = 4096
+"""Cases that may wait while there are no hands: more than there can be places."""
+
+
+@attrs.define(eq=False)
+class Hand:
+    """One task that runs effects: what it holds, and until when it may take."""
+
+    patience: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    until: float = math.inf
+    """Trio time at which its effect is over at the latest; inf while it has none."""
+    case: Case | None = None
+    task: trio.lowlevel.Task | None = None
+
+
+@attrs.define(eq=False)
+class Hands:
+    """Gives each case to an idle hand, the one that was busy last first: what it needs is still in the caches."""
+
+    unserved: Inbox[Case] = attrs.field(factory=lambda: Inbox[Case](UNSERVED), init=False)
+    """Cases that found no hand: each place has one, until the kernel is stopping and all are gone."""
+    _all: list[Hand] = attrs.field(factory=list, init=False, repr=False)
+    _idle: list[Hand] = attrs.field(factory=list, init=False, repr=False)
+    _look_at: float = attrs.field(default=math.inf, init=False)
+    _nap: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+
+    def give(self, case: Case) -> None:
+        """Let a hand run the effect of `case`; never waits."""
+        if not self._idle:
+            self.unserved.post(case)
+            return
+        hand = self._idle.pop()
+        hand.case = case
+        if hand.task is not None:
+            trio.lowlevel.reschedule(hand.task)
+
+    async def next_case(self, hand: Hand) -> Case:
+        """Wait, in `hand`'s own task, until it is given a case."""
+        if hand.task is None:
+            hand.task = trio.lowlevel.current_task()
+            self._all.append(hand)
+        self._idle.append(hand)
+
+        def leave(_: RaiseCancelT) -> Abort:
+            self._idle.remove(hand)
+            return Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(leave)
+        case, hand.case = hand.case, None
+        if case is None:
+            raise Broken("a hand was woken for nothing")
+        return case
+
+    def be_patient(self, hand: Hand, timeout_ms: int) -> None:
+        """Cancel what `hand` does once it has taken so long."""
+        hand.until = until = trio.current_time() + timeout_ms / 1000
+        if until < self._look_at:
+            self._look_at = self._nap.deadline = until
+
+    async def watch(self) -> NoReturn:
+        """Cancel each effect whose time is over, for ever."""
+        while True:
+            with trio.CancelScope(deadline=self._look_at) as self._nap:
+                await trio.sleep_forever()
+            now = trio.current_time()
+            for hand in self._all:
+                if hand.until <= now:
+                    hand.until = math.inf
+                    hand.patience.cancel()
+            self._look_at = min((hand.until for hand in self._all), default=math.inf)
