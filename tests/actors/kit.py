@@ -132,25 +132,43 @@ class House:
 
     async def read_real(self) -> tuple[Refold, Log]:
         """Return the verified state of the journal on disk, and what it says."""
+        async with self.real_journal() as journal:
+            return await self.fold(journal), await read(journal)
+
+    async def glance_real(self) -> Log:
+        """Return what the journal on disk says, believing it."""
+        async with self.real_journal() as journal:
+            return await read(journal)
+
+    @asynccontextmanager
+    async def real_journal(self) -> AsyncIterator[SqliteJournal]:
+        """Open the journal on disk as its only writer."""
         journal = await SqliteJournal.open(self.place.journal_path, free_space_reserve=0)
         try:
-            return await self.read(journal)
+            yield journal
         finally:
             await journal.aclose()
 
     async def read_simulated(self) -> tuple[Refold, Log]:
         """Return the verified state of the simulated journal, and what it says."""
-        return await self.read(SimulatedJournal(rows=list(self.disk.rows)))
+        journal = SimulatedJournal(rows=list(self.disk.rows))
+        return await self.fold(journal), await read(journal)
 
-    async def read(self, journal: Journal) -> tuple[Refold, Log]:
-        """Return the verified state of a journal that nobody writes, and what it says."""
-        index = InlineIndex(open_index(self.path / "audit-index.sqlite", self.place.log_id), 0)
-        state = await refold(journal, index, self.place.log_id)
-        rows: list[bytes] = []
-        while len(rows) < journal.head:
-            rows += [row for _, row in await journal.read(len(rows) + 1, 512)]
-        index._file.close()
-        return state, Log.of(rows)
+    async def fold(self, journal: Journal) -> Refold:
+        """Return the verified state of a journal that nobody writes."""
+        file = open_index(self.path / "audit-index.sqlite", self.place.log_id)
+        try:
+            return await refold(journal, InlineIndex(file, 0), self.place.log_id)
+        finally:
+            file.close()
+
+
+async def read(journal: Journal) -> Log:
+    """Return what the rows of a journal say."""
+    rows: list[bytes] = []
+    while len(rows) < journal.head:
+        rows += [row for _, row in await journal.read(len(rows) + 1, 512)]
+    return Log.of(rows)
 
 
 async def settle() -> None:
