@@ -31,6 +31,12 @@ BOM = b"\xef\xbb\xbf"
 SHOWN = 40
 """Characters of an offending name that are repeated to the sender: they find it and do not fill a log."""
 
+MAX_PLACE = 400
+"""Characters of a pointer: it goes into records, and the names in it are the sender's (T4)."""
+
+MAX_STEPS = 100_000
+"""Steps taken through a value to find what is wrong with it: some 50 ms, in which nobody else is judged (T4)."""
+
 
 def of_depth(raw: bytes, max_depth: int) -> Malformed:
     """Name the bracket that went deeper than `max_depth`."""
@@ -118,16 +124,34 @@ def of_string(token: str, names: set[str]) -> str:
 
 
 def of_value(value: JSONValue, max_bytes: int, max_depth: int) -> Malformed:
-    """Name what is wrong with a value of this process, and the JSON pointer (RFC 6901) to it."""
-    budget, waiting = max_bytes, [("", 0, value)]
-    while waiting and budget >= 0:
-        pointer, depth, item = waiting.pop()
-        problem = of_item(item, depth, max_depth)
-        if problem:
-            return Malformed(problem, pointer or "the document")
-        budget -= 1 + (len(item) if type(item) is str else 0)
-        waiting.extend((f"{pointer}/{step}", depth + 1, child) for step, child in children(item))
-    return Malformed(f"more than the {max_bytes} bytes allowed", "the document")
+    """Name what is wrong with a value of this process, and the JSON pointer (RFC 6901) to it.
+
+    Only the way to one item is held at a time, and only the first items are looked at: the sender chooses how many
+    there are, how long their names are, and that a name stands above a million of them (T4).
+    """
+    budget, steps, levels = max_bytes, [""], [iter([("", value)])]
+    for _ in range(MAX_STEPS):
+        step, item = next(levels[-1], (None, None))
+        if step is None:
+            levels.pop()
+            steps.pop()
+        else:
+            steps[-1] = step
+            problem = of_item(item, len(levels) - 1, max_depth)
+            if problem:
+                return Malformed(problem, pointer_of(steps[1:]) or "the document")
+            budget -= 1 + (len(item) if type(item) is str else 0)
+            levels.append(children(item))
+            steps.append("")
+        if not levels or budget < 0:
+            return Malformed(f"more than the {max_bytes} bytes allowed", "the document")
+    return Malformed(f"more than the {max_bytes} bytes allowed, or no JSON value further on", "the document")
+
+
+def pointer_of(steps: list[str]) -> str:
+    """Return the JSON pointer of these steps, as much of it as a record may repeat."""
+    cut = (step[:MAX_PLACE].replace("~", "~0").replace("/", "~1") for step in steps)
+    return "".join(f"/{step}" for step in cut)[:MAX_PLACE]
 
 
 def of_item(item: JSONValue, depth: int, max_depth: int) -> str:
@@ -170,12 +194,10 @@ def is_unpaired(text: str) -> bool:
     return False
 
 
-def children(item: JSONValue) -> list[tuple[str, JSONValue]]:
-    """Return the children of a container, last first, each with its step of the pointer."""
+def children(item: JSONValue) -> Iterator[tuple[str, JSONValue]]:
+    """Yield the children of a container, each with its step of the pointer."""
     if type(item) is dict:
-        steps = [(name.replace("~", "~0").replace("/", "~1"), child) for name, child in item.items()]
+        yield from item.items()
     elif type(item) is list:
-        steps = [(str(index), child) for index, child in enumerate(item)]
-    else:
-        return []
-    return steps[::-1]
+        for index, child in enumerate(item):
+            yield str(index), child
