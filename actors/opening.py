@@ -12,6 +12,7 @@ import trio
 from trio.lowlevel import enable_ki_protection
 
 from actors.clock import Clock, SystemClock
+from actors.collector import SPARING
 from actors.connectors.port import Connector
 from actors.fingerprint import Sensor
 from actors.installation import Installation
@@ -112,7 +113,8 @@ async def run_kernel(
         raise
     async with _running(kernel):
         await _start(kernel, ground, policy)
-        yield kernel
+        with SPARING.kernel():
+            yield kernel
 
 
 async def _parts(
