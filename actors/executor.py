@@ -28,6 +28,9 @@ LATE_BATCH = 64
 MAX_REASON = 500
 """Characters of a connector's reason that are kept; the rest is for its own log (T4)."""
 
+ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What ends a program, and therefore a kernel, whoever raised it."""
+
 
 @attrs.define
 class Executor:
@@ -149,7 +152,10 @@ class Executor:
         try:
             case.output_json, case.output_hash = check_output(output, rule.output_schema)
         except Refused as drift:
-            self._end(case, Status.FAILED, drift.code, drift.reason)
+            self._end(case, Status.FAILED, drift.code, legible(drift.reason))
+        except Exception as failure:  # a thread of the tool's may still be changing what is checked here
+            reason = f"the output could not be checked: {type(failure).__name__}"
+            self._end(case, Status.FAILED, ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT, reason)
         else:
             self._end(case, Status.SUCCESS, ReasonCode.NONE, "")
 
@@ -170,7 +176,7 @@ def outcome_of(failure: BaseException, patience: trio.CancelScope, rule: ToolRul
             return Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, legible(failure.reason)
         case ConnectorFailed():
             return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, legible(failure.reason)
-        case Exception() if not patience.cancel_called:
+        case _ if not (patience.cancel_called or is_of_the_end(failure)):
             return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, f"the connector raised {type(failure).__name__}"
         case _:
             return Status.INDETERMINATE, *why_unknown(patience, rule)
@@ -180,11 +186,19 @@ def is_ours(failure: BaseException) -> bool:
     """Say whether `failure` must go on: it is not the connector's alone, but the end of the kernel or of patience.
 
     A connector that fails while it is cancelled raises both in one group. Its own part ends here, and the
-    cancellation is told again at the next step.
+    cancellation is told again at the next step. Not every BaseException is an end: asyncio's cancellation and a
+    panic in a tool's extension module are such, and end no kernel.
     """
     if isinstance(failure, BaseExceptionGroup):
-        return failure.split((Exception, trio.Cancelled))[1] is not None
-    return not isinstance(failure, Exception)
+        return failure.subgroup(ENDS) is not None
+    return isinstance(failure, (trio.Cancelled, *ENDS))
+
+
+def is_of_the_end(failure: BaseException) -> bool:
+    """Say whether any part of `failure` tells of an end, so that it tells nothing of the effect."""
+    if isinstance(failure, BaseExceptionGroup):
+        return failure.subgroup((trio.Cancelled, *ENDS)) is not None
+    return is_ours(failure)
 
 
 def legible(reason: str) -> str:

@@ -113,9 +113,11 @@ def _call(caller: Caller, tool: str, terms: Terms, entered: Entered) -> ToolCall
 
 
 def _check_names(caller: Caller, tool: str, terms: Terms) -> None:
+    session_id, principal, tenant = caller.session_id, caller.principal, caller.tenant
     if (
-        type(tool) is not str
-        or NAMES.fullmatch(f"{tool} {caller.session_id} {caller.principal} {caller.tenant}") is None
+        # What only looks like a name when it is written would stand in the journal as what it is.
+        not type(tool) is type(session_id) is type(principal) is type(tenant) is str
+        or NAMES.fullmatch(f"{tool} {session_id} {principal} {tenant}") is None
     ):
         _refuse_name(caller, tool)
     if terms is not PLAIN:
@@ -124,7 +126,7 @@ def _check_names(caller: Caller, tool: str, terms: Terms) -> None:
             ("approval_id", terms.approval_id),
             ("delegation_id", terms.delegation_id),
         ):
-            if name:
+            if name != "":
                 check_name(name, where)
         if type(terms.delegation_sequence) is not int or not 0 <= terms.delegation_sequence <= MAX_SAFE_INTEGER:
             raise Invalid("a delegation sequence is a whole number, at most 2^53-1", "delegation_sequence")
@@ -132,7 +134,7 @@ def _check_names(caller: Caller, tool: str, terms: Terms) -> None:
 
 def _check_context(context: CallContext) -> None:
     """Raise Invalid for what a door saw but no record can hold: too long, or with half characters (T4)."""
-    if context.claimed_principal:
+    if context.claimed_principal != "":
         check_name(context.claimed_principal, "claimed_principal")
     for label in context.labels:
         check_name(label, "labels")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -20,11 +23,15 @@ from tests.actors.kit import House, Told, settle
 from tests.actors.puppet import Hold, Puppet, raising
 
 
+class Panic(BaseException):
+    """What PyO3 raises where Rust code of a tool's extension module panics."""
+
+
 @attrs.frozen
 class Case:
     """What a connector raises, and what its receipt must say."""
 
-    problem: Exception
+    problem: BaseException
     status: Status
     code: ReasonCode
     said: str
@@ -56,6 +63,24 @@ CASES: Mapping[str, Case] = {
         Status.FAILED,
         ReasonCode.ERR_CONNECTOR_ERROR,
         "the connector raised ExceptionGroup",
+    ),
+    "a cancellation of another loop's": Case(
+        asyncio.CancelledError(),
+        Status.FAILED,
+        ReasonCode.ERR_CONNECTOR_ERROR,
+        "the connector raised CancelledError",
+    ),
+    "a panic, which is no Exception": Case(
+        Panic(),
+        Status.FAILED,
+        ReasonCode.ERR_CONNECTOR_ERROR,
+        "the connector raised Panic",
+    ),
+    "a group of panics": Case(
+        BaseExceptionGroup("", [Panic(), OSError()]),
+        Status.FAILED,
+        ReasonCode.ERR_CONNECTOR_ERROR,
+        "the connector raised BaseExceptionGroup",
     ),
     "words that are no text": Case(
         ConnectorFailed("half a \ud800 character"),
@@ -100,6 +125,7 @@ DRIFTS: Mapping[str, Any] = {
     "too deep": {"n": [[[[]]] * 3] * 3},
     "too much": "x" * 1_100_000,
     "a name that is none": {1: 1},
+    "a type that is none, below a name of many pages": {"x" * 20_000_000: object()},
 }
 
 
@@ -119,6 +145,34 @@ async def test_an_answer_that_breaks_the_pinned_schema_is_drift_and_halts_its_co
         assert answer.output is None
         again = await kernel.call("strict", {"n": 1})
         assert (again.status, again.reason_code) == (Status.DENIED, ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT)
+    await house.read_simulated()
+
+
+async def test_a_tool_that_changes_its_answer_while_it_is_checked_ends_no_kernel(house: House) -> None:
+    answer: dict[str, int] = {f"{n:x}": n for n in range(20_000)}
+    over = threading.Event()
+
+    def change() -> None:
+        while not over.is_set():
+            answer["more"] = 1
+            over.wait(1e-6)
+            del answer["more"]
+            over.wait(1e-6)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        async with house.kernel({"local": Puppet(lambda order: answer), "other": Puppet()}) as kernel:
+            for _ in range(5):
+                await kernel.call("read", {})
+            over.set()
+            assert (await kernel.call("neighbour", {})).allowed
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(before)
     await house.read_simulated()
 
 

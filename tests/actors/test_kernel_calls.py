@@ -20,7 +20,7 @@ from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Status, Verdict
 from helm.crypto.hashing import sha256
-from helm.guardian.intake import Terms
+from helm.guardian.intake import PLAIN, Terms
 from tests.actors.kit import LIMITS, House, Told, settle
 from tests.actors.puppet import Hold, Puppet
 
@@ -279,6 +279,35 @@ async def test_a_name_that_cannot_stand_in_a_record_is_no_call(
         with pytest.raises(Invalid):
             await kernel.call(name, {})
         assert len(house.disk.rows) == rows
+
+
+class Looks:
+    """Something that is written like a name, and is none."""
+
+    def __str__(self) -> str:
+        return "agent"
+
+
+@pytest.mark.parametrize("other", [5, None, 0, True, Looks(), b"agent", ("agent",)], ids=ascii)
+@pytest.mark.parametrize("where", ["session", "principal", "tenant", "idempotency_key", "approval_id", "delegation_id"])
+async def test_what_only_looks_like_a_name_cannot_make_a_journal_that_nobody_reads_back(
+    house: House, where: str, other: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    given: dict[str, Any] = {where: other} if where in ("session", "principal", "tenant") else {}
+    terms = PLAIN if given else Terms(**{where: other})
+    async with house.kernel() as kernel:
+        with pytest.raises(Invalid):
+            await kernel.call("read", {}, terms=terms, **given)
+    await house.read_simulated()
+
+
+async def test_arguments_whose_names_fill_a_book_leave_a_journal_that_is_read_back(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with house.kernel() as kernel:
+        answer = await kernel.call("read", {"a" * 20_000_000: object()})
+        assert answer.reason_code is ReasonCode.SCHEMA_VIOLATION
+    await house.read_simulated()
 
 
 @pytest.mark.parametrize("sequence", [-1, 2**53, 10**30, 1.0, True])
