@@ -186,12 +186,16 @@ class Inbox(Generic[T]):
             self._bell.set()
 
     async def batch(self, at_most: int) -> list[T]:
-        """Return everything waiting at the door, oldest first, at least one and at most `at_most`."""
+        """Return everything waiting at the door, oldest first, at least one and at most `at_most`.
+
+        An office that is told to end in the moment in which something came takes none of it.
+        """
         if self._items:
             await trio.lowlevel.checkpoint()
         while not self._items:
             self._bell = trio.Event()
             await self._bell.wait()
+        await trio.lowlevel.checkpoint_if_cancelled()
         return self.take(at_most)
 
     def take(self, at_most: int) -> list[T]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import attrs
 import trio
+import trio.testing
 
 PATIENCE_S = 0.002
 """How long the task blocks the whole loop for its answer. The largest batch is on a healthy disk within it, and
@@ -24,6 +25,8 @@ class Errand:
     """One thing to be done by a thread, for tasks of one loop."""
 
     _unfinished: threading.Lock = attrs.field(factory=_held_lock, init=False)
+    _unbegun: threading.Lock = attrs.field(factory=_held_lock, init=False)
+    _is_begun: bool = attrs.field(default=False, init=False)
     _is_done: bool = attrs.field(default=False, init=False)
     _bells: list[tuple[trio.lowlevel.TrioToken, trio.Event]] = attrs.field(factory=list, init=False)
 
@@ -32,10 +35,28 @@ class Errand:
         if self._is_done:
             return
         self._is_done = True
+        self.begin()
         self._unfinished.release()
         for token, event in self._bells:
             with suppress(trio.RunFinishedError):
                 token.run_sync_soon(event.set)
+
+    def begin(self) -> None:
+        """Say that the thread is about to leave the interpreter's lock to others for a while. Idempotent."""
+        if not self._is_begun:
+            self._is_begun = True
+            self._unbegun.release()
+
+    async def wait_beside(self) -> None:
+        """Return when it is done; until nothing else is left to do, everything else goes on meanwhile.
+
+        Where the thread could not begin, it would wait for the interpreter's lock as long as the loop is busy: so the
+        loop stands still until it has.
+        """
+        if self._unbegun.acquire(timeout=PATIENCE_S):
+            with trio.move_on_after(PATIENCE_S):
+                await trio.testing.wait_all_tasks_blocked()
+        await self.wait()
 
     async def wait(self, patience_s: float = PATIENCE_S) -> None:
         """Return when it is done. A task that is cancelled here leaves the thread at its work."""

@@ -59,7 +59,7 @@ class SqliteJournal:
         batch = Batch(rows=tuple(rows))
         self._writer.append(batch)
         if not self._writer.failure:  # else the thread may have ended before it could see the batch
-            await batch.wait()
+            await batch.wait_beside()
         if not batch.first:
             raise JournalFailed(self._writer.failure)
         return batch.first

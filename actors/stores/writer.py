@@ -80,6 +80,7 @@ class Writer:
     def _commit(self, book: Book, batch: Batch) -> None:
         if not self.failure:
             try:
+                batch.begin()
                 batch.first = book.append(batch.rows)
                 self.head = book.head
             except (apsw.Error, OSError, MemoryError) as error:
