@@ -41,6 +41,8 @@ class Appender:
     journal: Journal
     index: IdIndex
     finish: Callable[[Case], None]
+    settle: Callable[[], None]
+    """Told when an event of the kernel's own is durable."""
 
     async def run(self, inbox: Inbox[Case | Control], dispatch: Callable[[Case], None]) -> NoReturn:
         """Append whatever arrives, for ever."""
@@ -70,6 +72,7 @@ class Appender:
     def _release(self, item: Case | Control, seq: int, dispatch: Callable[[Case], None]) -> None:
         if isinstance(item, Control):
             item.durable.set()
+            self.settle()
         elif item.sealed is None:
             self.index.note(item.judged().record.id, seq)
             item.stage = Stage.RUNNING

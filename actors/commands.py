@@ -57,6 +57,11 @@ class Command(ABC):
         """Whether nothing of it is on the belt any more: it was refused, changed nothing, or its event is durable."""
         return self._obeyed.is_set() and (self._control is None or self._control.durable.is_set())
 
+    @property
+    def owes(self) -> bool:
+        """Whether it was obeyed and its event is not durable yet."""
+        return self._control is not None and not self._control.durable.is_set()
+
     def fail(self) -> None:
         """Tell whoever asked that the kernel ended first."""
         if self.settled:

@@ -118,7 +118,7 @@ class Kernel:
             self._at_signer.post,
         )
         self.signer = Signer(parts.pen, state.chains, parts.clock)
-        self.appender = Appender(state.graph, parts.journal, parts.index, self.finish)
+        self.appender = Appender(state.graph, parts.journal, parts.index, self.finish, self._maybe_fall_silent)
         self.executor = Executor(parts.connectors, self.memory, parts.clock, self._at_signer.post, self._stopped)
         self.timelock = Timelock(self.memory, parts.clock, self._pass_on)
         self.intake = Intake(self.library, self.submit)
@@ -264,8 +264,10 @@ class Kernel:
     # -- supervision ----------------------------------------------------------------------------------------------
 
     def _maybe_fall_silent(self) -> None:
-        """End the last words once nothing is owed: a case still being judged has no intent."""
-        if self.stopping and all(case.stage is Stage.JUDGE for case in self.cases):
+        """End the last words once nothing is owed: what the guardian never came to was neither judged nor obeyed."""
+        if not self.stopping or any(command.owes for command in self._commands):
+            return
+        if all(case.stage is Stage.JUDGE for case in self.cases):
             self.last_words.cancel()
 
     @enable_ki_protection
