@@ -8,11 +8,11 @@ alternatives: seventeen levels of a small recursive schema took seconds, and the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, count
 
 import attrs
 
-from helm.contracts.dialect import Outline, shown, step
+from helm.contracts.dialect import Outline, held, shown, step
 from helm.contracts.form import JSONValue
 
 Check = Callable[[JSONValue], bool]
@@ -20,6 +20,14 @@ Check = Callable[[JSONValue], bool]
 
 PLACE_CHARS = 200
 """How much of a pointer is repeated: the names in it are the caller's, and go into a sealed record (T4)."""
+
+MAX_PARTS = 100_000
+"""Parts of a value that are asked about one by one: some 0.1 s. The caller chooses how many there are, and where
+among them the broken one stands; further on, the rule is named without the item that breaks it (T4)."""
+
+SMALL = 5_000
+MAX_LEVELS = 32
+"""Steps down to the broken part in a value of more than SMALL values: each asks about all that is below it (T4)."""
 
 SELF_CONTAINED = (
     "type",
@@ -85,8 +93,13 @@ class Finder:
 
     def violation(self, value: JSONValue) -> SchemaViolation:
         """Return what is wrong with a value that the engine refused as a whole."""
-        part = Part(schema="", value=value, place="")
-        while (broken := next(filter(self.is_broken, self.conditions(part)), None)) is not None:
+        part, looks = Part(schema="", value=value, place=""), iter(range(MAX_PARTS))
+        levels = count() if is_small(value) else range(MAX_LEVELS)
+        for _ in levels:
+            parts = (below for below, _ in zip(self.conditions(part), looks, strict=False))
+            broken = next(filter(self.is_broken, parts), None)
+            if broken is None:
+                break
             part = broken
         place = part.place if part.place.isprintable() else ascii(part.place)
         return SchemaViolation(place[:PLACE_CHARS], self.problem(part))
@@ -136,21 +149,35 @@ def said(keyword: str, rule: JSONValue, value: JSONValue) -> str:
     return f"breaks {keyword} {shown(rule)}"
 
 
+def is_small(value: JSONValue) -> bool:
+    """Tell whether a value holds so few others that it may be asked about on every level."""
+    values, level = 1, [value]
+    while level and values <= SMALL:
+        level = [child for above in level for child in held(above)]
+        values += len(level)
+    return values <= SMALL
+
+
+def below_place(part: Part, name: str) -> str:
+    """Return the pointer of what stands under `name`, no longer than is repeated: names may be as long as a call."""
+    return f"{part.place}/{step(name[:PLACE_CHARS])}"[: PLACE_CHARS + 1]
+
+
 def of_members(part: Part, schema: dict[str, JSONValue], value: dict[str, JSONValue]) -> Iterator[Part]:
     """Yield the members of an object that have a schema of their own."""
     properties = schema.get("properties", {})
     for name in properties:
         if name in value:
             below = f"{part.schema}/properties/{step(name)}"
-            yield Part(schema=below, value=value[name], place=f"{part.place}/{step(name)}")
+            yield Part(schema=below, value=value[name], place=below_place(part, name))
     if "additionalProperties" in schema and "patternProperties" not in schema:
         below = f"{part.schema}/additionalProperties"
         for name, member in value.items():
             if name not in properties:
-                yield Part(schema=below, value=member, place=f"{part.place}/{step(name)}")
+                yield Part(schema=below, value=member, place=below_place(part, name))
     if "propertyNames" in schema:
         for name in value:
-            yield Part(schema=f"{part.schema}/propertyNames", value=name, place=f"{part.place}/{step(name)}")
+            yield Part(schema=f"{part.schema}/propertyNames", value=name, place=below_place(part, name))
 
 
 def of_items(part: Part, schema: dict[str, JSONValue], value: list[JSONValue]) -> Iterator[Part]:
@@ -163,4 +190,4 @@ def of_items(part: Part, schema: dict[str, JSONValue], value: list[JSONValue]) -
             below = f"{part.schema}/items"
         else:
             return
-        yield Part(schema=below, value=item, place=f"{part.place}/{index}")
+        yield Part(schema=below, value=item, place=below_place(part, str(index)))

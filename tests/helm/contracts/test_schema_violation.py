@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from helm.contracts.schema import Schema, SchemaViolation
+from helm.contracts.violation import MAX_LEVELS, MAX_PARTS, PLACE_CHARS, Check
 
 ORDER = {
     "type": "object",
@@ -157,3 +159,48 @@ def test_what_satisfies_its_schema_says_nothing() -> None:
     schema = Schema.compile(ORDER, "schema")
     good = {"path": "a/b", "cents": 5, "lines": [{"sku": "a", "count": 2}], "pair": ["x", 1], "either": 3}
     assert schema.check(good) is None  # type: ignore[func-returns-value]
+
+
+LAST_IS_WRONG = [1] * 300_000 + ["x"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        pytest.param({"items": {"type": "integer"}}, LAST_IS_WRONG, id="many items, the last one wrong"),
+        pytest.param(
+            {"additionalProperties": {"items": {"type": "integer"}}},
+            {"a" * 500_000: LAST_IS_WRONG},
+            id="a long name above many items",
+        ),
+    ],
+)
+def test_a_caller_cannot_make_us_look_for_the_broken_item_at_length(schema: Any, value: Any) -> None:
+    asked = 0
+
+    def count(is_valid: Check) -> Check:
+        def counted(part: Any) -> bool:
+            nonlocal asked
+            asked += 1
+            return is_valid(part)
+
+        return counted
+
+    finder = Schema.compile(schema, "tool x")._finder
+    checks = {pointer: count(check) for pointer, check in finder.checks.items()}
+    violation = attrs.evolve(finder, checks=checks).violation(value)
+    assert asked <= MAX_PARTS
+    assert len(str(violation)) < 2 * PLACE_CHARS
+
+
+def test_a_value_as_deep_as_it_may_be_is_not_asked_about_on_every_level() -> None:
+    value: Any = LAST_IS_WRONG
+    for _ in range(60):
+        value = {"a": value}
+    schema = {
+        "$defs": {"n": {"properties": {"a": {"$ref": "#/$defs/n"}}, "items": {"type": "integer"}}},
+        "$ref": "#/$defs/n",
+    }
+    with pytest.raises(SchemaViolation) as caught:
+        Schema.compile(schema, "tool x").check(value)
+    assert caught.value.place.count("/a") <= MAX_LEVELS
