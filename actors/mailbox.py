@@ -165,41 +165,53 @@ class Control:
 
 
 class Inbox(Generic[T]):
-    """The door of one office. Posting never waits: the kernel's places bound what is on the belt, and nothing else.
+    """The door of one office: a memory channel that carries what waits there, list by list.
 
-    A post is a list's append and not a task's wake-up: an office is woken once for all that waits at its door.
+    Posting never waits: the kernel's places bound what is on the belt, and nothing else. A list goes through the
+    channel with its first item and grows until it is taken, so an office is woken once for all that waits at its door.
     """
 
-    __slots__ = ("_bell", "_capacity", "_items")
+    __slots__ = ("_capacity", "_growing", "_receiver", "_sender", "_taken")
 
     def __init__(self, capacity: int) -> None:
+        self._sender, self._receiver = trio.open_memory_channel[list[T]](1)
         self._capacity = capacity
-        self._items: list[T] = []
-        self._bell = trio.Event()
+        self._growing: list[T] | None = None
+        """The list in the channel, None while there is none."""
+        self._taken: list[T] = []
+        """What was received and is left over."""
+
+    def __len__(self) -> int:
+        return len(self._taken) + (0 if self._growing is None else len(self._growing))
 
     def post(self, item: T) -> None:
         """Put `item` down behind the others. Raises Broken where more is on the belt than there are places."""
-        if len(self._items) >= self._capacity:
+        if self._growing is None:
+            self._growing = [item]
+            self._sender.send_nowait(self._growing)
+            return
+        if len(self) >= self._capacity:
             raise Broken("more on the belt than there are places")
-        self._items.append(item)
-        if len(self._items) == 1:
-            self._bell.set()
+        self._growing.append(item)
 
     async def batch(self, at_most: int) -> list[T]:
         """Return everything waiting at the door, oldest first, at least one and at most `at_most`.
 
         An office that is told to end in the moment in which something came takes none of it.
         """
-        if self._items:
+        if self._taken:
             await trio.lowlevel.checkpoint()
-        while not self._items:
-            self._bell = trio.Event()
-            await self._bell.wait()
+        else:
+            self._taken = await self._receiver.receive()
+            self._growing = None
         await trio.lowlevel.checkpoint_if_cancelled()
         return self.take(at_most)
 
     def take(self, at_most: int) -> list[T]:
         """Return at most `at_most` of what waits now, oldest first; none where nothing does."""
-        taken = self._items[:at_most]
-        del self._items[:at_most]
+        if self._growing is not None:
+            self._taken += self._receiver.receive_nowait()
+            self._growing = None
+        taken = self._taken[:at_most]
+        del self._taken[:at_most]
         return taken
