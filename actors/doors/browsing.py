@@ -13,6 +13,9 @@ from helm.crypto.canonical import reread
 MAX_SCAN = 20_000
 """Entries that one request may make us look at: a filter that admits nothing must not read a year (T4)."""
 
+MAX_SCAN_BYTES = 64 * 1024 * 1024
+"""Of entries that one request may make us read: callers choose how long theirs are (T4)."""
+
 CARRIES_RECEIPT = b'"receipt":{'
 """In every row that carries one. Arguments may hold the same text: it only saves the reading of the others."""
 
@@ -61,10 +64,11 @@ class Page:
 async def receipts_after(journal: Journal, wanted: Wanted, after: int, limit: int) -> Page:
     """Return the first `limit` receipts behind entry `after` that are wanted."""
     found: list[tuple[int, Receipt]] = []
-    last, end = after, min(journal.head, after + MAX_SCAN)
-    while last < end and len(found) < limit:
+    last, end, room = after, min(journal.head, after + MAX_SCAN), MAX_SCAN_BYTES
+    while last < end and len(found) < limit and room > 0:
         for seq, body in await journal.read(last + 1, min(PAGE, end - last)):
             last = seq
+            room -= len(body)
             receipt = wanted.pick(body)
             if receipt is not None:
                 found.append((seq, receipt))
@@ -76,10 +80,16 @@ async def receipts_after(journal: Journal, wanted: Wanted, after: int, limit: in
 async def receipts_before(journal: Journal, wanted: Wanted, before: int, limit: int) -> Page:
     """Return the last `limit` receipts ahead of entry `before` that are wanted."""
     found: list[tuple[int, Receipt]] = []
-    first, end = before, max(1, before - MAX_SCAN)
-    while first > end and len(found) < limit:
-        start = max(end, first - PAGE)
-        for seq, body in reversed(await journal.read(start, first - start)):
+    first, end, room, step = before, max(1, before - MAX_SCAN), MAX_SCAN_BYTES, PAGE
+    while first > end and len(found) < limit and room > 0:
+        start = max(end, first - step)
+        rows = await journal.read(start, first - start)
+        room -= sum(len(body) for _, body in rows)
+        if step > 1 and rows[-1][0] != first - 1:  # long rows: it ended before it came to where we are
+            step = max(1, len(rows) // 2)
+            continue
+        step = min(2 * step, PAGE)
+        for seq, body in reversed(rows):
             first = seq
             receipt = wanted.pick(body)
             if receipt is not None:

@@ -16,6 +16,10 @@ from helm.contracts.errors import Invalid
 SELECT = "SELECT seq, body FROM journal WHERE seq >= ?1 ORDER BY seq LIMIT ?2"
 TUNING = "PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF"
 
+MAX_PAGE_BYTES = 8 * 1024 * 1024
+"""Most of a page that a kernel reads at once, but for its last row: callers choose how long their rows are, and
+256 of the longest would be half a gigabyte (T4)."""
+
 
 @attrs.define(eq=False)
 class Glance:
@@ -65,6 +69,22 @@ def page(connection: apsw.Connection, first: int, limit: int) -> list[tuple[int,
     """Return at most `limit` rows from number `first` on, ascending. Raises apsw.Error."""
     rows = connection.execute(SELECT, (first, limit)).fetchall()
     return cast(list[tuple[int, bytes]], rows)  # the table is STRICT
+
+
+def short_page(connection: apsw.Connection, first: int, limit: int) -> list[tuple[int, bytes]]:
+    """Return like `page`, but stop behind the row that makes it more than MAX_PAGE_BYTES. Raises apsw.Error."""
+    rows: list[tuple[int, bytes]] = []
+    room = MAX_PAGE_BYTES
+    cursor = connection.cursor()
+    try:
+        for seq, body in cursor.execute(SELECT, (first, limit)):
+            rows.append((seq, body))
+            room -= len(body)
+            if room < 0:
+                break
+    finally:
+        cursor.close(force=True)
+    return rows
 
 
 def sqlite_version() -> str:

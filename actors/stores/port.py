@@ -34,7 +34,10 @@ class Journal(Protocol):
         """
 
     async def read(self, first: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return at most `limit` durable rows from number `first` on, ascending. Raises JournalFailed."""
+        """Return at most `limit` durable rows from number `first` on, ascending. Raises JournalFailed.
+
+        Where rows are long there may be fewer, but never none where there is one.
+        """
 
     async def aclose(self) -> None:
         """Wait until the writer has ended; only then may another open the same journal. Idempotent."""

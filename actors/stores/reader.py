@@ -7,7 +7,7 @@ import attrs
 import trio
 
 from actors.stores.book import Place
-from actors.stores.glance import connect_to_read, page
+from actors.stores.glance import connect_to_read, short_page
 
 
 @attrs.define(eq=False)
@@ -20,7 +20,7 @@ class Reader:
     _turn: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
 
     async def read(self, first: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return at most `limit` rows from number `first` on. Raises apsw.Error."""
+        """Return at most `limit` rows from number `first` on, fewer of long ones. Raises apsw.Error."""
         return await trio.to_thread.run_sync(self._read, first, limit, abandon_on_cancel=True, limiter=self._turn)
 
     async def aclose(self) -> None:
@@ -32,7 +32,7 @@ class Reader:
             raise apsw.ConnectionClosedError("the journal is closed")
         if self._connection is None:
             self._connection = connect_to_read(self.place.path, self.place.vfs)
-        return page(self._connection, first, limit)
+        return short_page(self._connection, first, limit)
 
     def _close(self) -> None:
         self._closed = True

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from actors.stores.book import CHECKPOINT_PAGES, PAGE_BYTES, Place
+from actors.stores.glance import MAX_PAGE_BYTES
 from actors.stores.port import Journal, JournalFailed
 from actors.stores.reader import Reader
 from actors.stores.sqlite import SqliteJournal
@@ -140,3 +141,13 @@ async def _open_when_free(path: Path) -> None:
                 return
         except Invalid:
             await trio.lowlevel.checkpoint()
+
+
+async def test_long_rows_are_not_read_all_at_once(path: Path) -> None:
+    row = b"x" * (1024 * 1024)
+    async with journal_at(path) as journal:
+        for _ in range(12):
+            await journal.append([row])
+        page = await journal.read(1, 256)
+        assert [seq for seq, _ in page] == list(range(1, MAX_PAGE_BYTES // len(row) + 2))
+        assert [seq for seq, _ in await journal.read(len(page) + 1, 256)] == list(range(len(page) + 1, 13))
