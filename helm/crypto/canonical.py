@@ -122,7 +122,7 @@ fragment = orjson.Fragment
 """Canonical bytes that stand as they are, as one value inside a record of ours."""
 
 
-def ordered_bytes(body: dict[str, JSONValue]) -> bytes:
+def ordered_bytes(body: dict[str, JSONValue] | tuple[str, ...]) -> bytes:
     """Return the canonical bytes of a record whose members stand in canonical order already, as a Form gives them."""
     return orjson.dumps(body, option=orjson.OPT_STRICT_INTEGER)
 
@@ -133,10 +133,10 @@ def insert_member(record: bytes, member: bytes, before: bytes) -> bytes:
     `before` is `,"name":`. A quote inside a string is escaped, so it is found nowhere but where it is a name; the
     caller sees to it that no earlier member holds an object with such a name. Raises ValueError where it is not found.
     """
-    inserted = record.replace(before, member + before, 1)
-    if len(inserted) == len(record):
+    head, name, tail = record.partition(before)
+    if not name:
         raise ValueError(f"the record has no member {before!r}")
-    return inserted
+    return b"".join((head, member, name, tail))
 
 
 def check_bounds(raw: bytes, max_bytes: int, max_depth: int) -> None:

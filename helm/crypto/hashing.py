@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256 as sha2
 
 PREFIX = "sha256:"
 
 ID_DIGITS = 32
 """Hex digits of a hash that stand in an id. 128 bits name a thing; only the full hash is ever trusted."""
 
+ID = slice(len(PREFIX), len(PREFIX) + ID_DIGITS)
+
 
 def digest(data: bytes) -> bytes:
     """Return the 32 raw bytes of the hash, for what is hashed again before anyone reads it."""
-    return hashlib.sha256(data).digest()
+    return sha2(data).digest()
 
 
 def sha256(data: bytes) -> str:
     """Return the written hash of `data`."""
-    return PREFIX + hashlib.sha256(data).hexdigest()
+    return PREFIX + sha2(data).hexdigest()
 
 
 def hash_in(domain: bytes, data: bytes) -> str:
     """Return the written hash of `data` under its context line: no hash of one kind is one of another."""
-    return PREFIX + hashlib.sha256(domain + data).hexdigest()
+    return PREFIX + sha2(domain + data).hexdigest()
 
 
 def content_id(prefix: str, digest: str) -> str:
     """Return the id, such as `dec_` and 32 hex digits, of the content whose written hash is `digest`."""
-    return prefix + digest[len(PREFIX) : len(PREFIX) + ID_DIGITS]
+    return prefix + digest[ID]

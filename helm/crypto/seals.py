@@ -27,8 +27,8 @@ def decision_name(full_hash: str) -> str:
 def seal_record(content: BoundaryRecord) -> Sealed[BoundaryRecord]:
     """Name a record after the decision it records; its record_hash, HELM/Record/v1, covers every other member."""
     record_id = "rec_" + content.decision_id.removeprefix("dec_")
-    member = b',"record_id":"%b"' % record_id.encode()
-    said = insert_member(ordered_bytes(RECORD.members(content)), member, b',"sandbox_grant_hash":')
+    head, name, tail = ordered_bytes(RECORD.members(content)).partition(b',"sandbox_grant_hash":')
+    rest = b',"record_id":"%b"%b%b' % (record_id.encode(), name, tail)
+    said = head + rest
     record_hash = hash_in(domains.RECORD, said)
-    seal = b',"record_hash":"%b"' % record_hash.encode()
-    return Sealed(content, record_id, record_hash, insert_member(said, seal, b',"record_id":'), said)
+    return Sealed(content, record_id, record_hash, b'%b,"record_hash":"%b"%b' % (head, record_hash.encode(), rest), said)

@@ -129,7 +129,7 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         policy_hash=policy.policy_hash,
         principal=call.principal,
         reason=finding.reason,
-        reason_code=finding.code.value,
+        reason_code=str(finding.code),
         requirement_set_hash=rule.requirement_set_hash,
         risk_tier=rule.risk_tier,
         sandbox_grant_hash="",
@@ -138,7 +138,7 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         tool=call.tool,
         transport=call.source.transport,
         velocity_window_s=rule.velocity.window_s if rule.velocity else 0,
-        verdict=finding.verdict.value,
+        verdict=str(finding.verdict),
     )
     return seal_decision(content)
 

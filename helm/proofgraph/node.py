@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from helm.crypto.canonical import fragment, insert_member, ordered_bytes
+from helm.crypto.canonical import ordered_bytes
 from helm.crypto.domains import NODE
 from helm.crypto.hashing import hash_in
 
@@ -45,17 +45,8 @@ class Node(NamedTuple):
 
 def place(draft: Draft, lamport: int, parents: tuple[str, ...], shard: str) -> Node:
     """Return `draft` as a node at `lamport` over `parents` (sorted, unique), hashed under HELM/Node/v1."""
-    said = ordered_bytes(
-        {
-            "kind": draft.kind,
-            "lamport": lamport,
-            "parents": parents,
-            "payload": fragment(draft.payload),
-            "principal": draft.principal,
-            "session_id": draft.session_id,
-            "shard": shard,
-            "tenant": draft.tenant,
-        }
-    )
-    node_hash = hash_in(NODE, said)
-    return Node(lamport, node_hash, insert_member(said, b',"node_hash":"%b"' % node_hash.encode(), b',"parents":'))
+    whose = {"principal": draft.principal, "session_id": draft.session_id, "shard": shard, "tenant": draft.tenant}
+    head = ordered_bytes({"kind": draft.kind, "lamport": lamport})[:-1]
+    tail = b',"parents":%b,"payload":%b,%b' % (ordered_bytes(parents), draft.payload, ordered_bytes(whose)[1:])
+    node_hash = hash_in(NODE, head + tail)
+    return Node(lamport, node_hash, b'%b,"node_hash":"%b"%b' % (head, node_hash.encode(), tail))

@@ -32,7 +32,7 @@ def _asks(approval: ApprovalRule, inquiry: Inquiry) -> bool:
     if approval.when is None:
         return False
     try:
-        return approval.when.holds(cel_variables(inquiry))
+        return approval.when.holds(cel_variables(inquiry, approval.when.needs))
     except CelError as problem:
         raise Refused(ReasonCode.PDP_ERROR, f"the approval rule cannot be evaluated: {problem}") from problem
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.guardian.cel import CelError, converted
+from helm.guardian.cel_grammar import Needs
 from helm.guardian.inquiry import Inquiry, Office
 
 
@@ -15,11 +18,11 @@ def check(inquiry: Inquiry) -> None:
     requirements = inquiry.rule.requirements
     if not requirements:
         return
-    facts = None
+    facts, needs = None, inquiry.rule.requirement_needs
     for requirement in requirements:
         try:
             if facts is None:
-                facts = converted(inquiry.rule.requirement_needs, cel_variables(inquiry))
+                facts = converted(needs, cel_variables(inquiry, needs))
             holds = requirement.program.holds_of(facts)
         except CelError as problem:
             raise Refused(ReasonCode.PRG_EVALUATION_ERROR, f"requirement {requirement.id}: {problem}") from problem
@@ -27,21 +30,26 @@ def check(inquiry: Inquiry) -> None:
             raise Refused(ReasonCode.MISSING_REQUIREMENT, f"requirement {requirement.id}: {requirement.reason}")
 
 
-def cel_variables(inquiry: Inquiry) -> dict[str, Any]:
-    """Return what an expression may speak of, by name."""
-    call, rule = inquiry.call, inquiry.rule
-    return {
-        "args": call.parsed,
-        "tool": call.tool,
-        "principal": call.principal,
-        "tenant": call.tenant,
-        "session": call.session_id,
-        "now_ms": inquiry.world.now_ms,
-        "destination": inquiry.destination,
-        "labels": [*call.context.labels, *inquiry.world.session_labels],
-        "effect_type": rule.effect_type,
-        "risk_tier": rule.risk_tier,
+VARIABLES: Final[Mapping[str, Callable[[Inquiry], Any]]] = MappingProxyType(
+    {
+        "args": lambda inquiry: inquiry.call.parsed,
+        "tool": lambda inquiry: inquiry.call.tool,
+        "principal": lambda inquiry: inquiry.call.principal,
+        "tenant": lambda inquiry: inquiry.call.tenant,
+        "session": lambda inquiry: inquiry.call.session_id,
+        "now_ms": lambda inquiry: inquiry.world.now_ms,
+        "destination": lambda inquiry: inquiry.destination,
+        "labels": lambda inquiry: [*inquiry.call.context.labels, *inquiry.world.session_labels],
+        "effect_type": lambda inquiry: inquiry.rule.effect_type,
+        "risk_tier": lambda inquiry: inquiry.rule.risk_tier,
     }
+)
+"""What an expression may speak of, by name."""
+
+
+def cel_variables(inquiry: Inquiry, needs: Needs) -> dict[str, Any]:
+    """Return what the expressions speak of, by name: the rest is not even looked up."""
+    return {name: VARIABLES[name](inquiry) for name in needs.variables}
 
 
 OFFICE = Office("prg", check, ReasonCode.PRG_EVALUATION_ERROR)
