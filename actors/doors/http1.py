@@ -8,6 +8,8 @@ What is changed against Hypercorn 0.18, and why:
 4. a body that nobody reads any more holds up neither the application nor the connection
 5. what is there already, and what there is room for, is taken and put without a turn of the loop
 6. the heading of an answer is checked in one step where it is plain, which ours always is
+7. a body that is framed twice, or in chunks by HTTP/1.0, is refused and ends the connection: what stands behind it
+   may be a request to us and a body to the proxy before us (RFC 9112 section 6.1 and 11.2)
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any
 import h11
 import trio
 from hypercorn.config import Config
-from hypercorn.events import RawData
+from hypercorn.events import Closed, RawData
 from hypercorn.protocol.events import Event, Response
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup, _handle
@@ -55,6 +57,11 @@ class Http1(H11Protocol):
         """Stay with HTTP/1.1 (1): a server may ignore an Upgrade (RFC 9110 section 7.8)."""
 
     async def _create_stream(self, request: h11.Request) -> None:
+        if is_ambiguous(request):
+            self.stream = None
+            await self._send_error_response(400)
+            await self.send(Closed())
+            return
         if any(name == b"upgrade" for name, _ in request.headers):
             headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
             request = h11.Request(
@@ -90,6 +97,12 @@ class Http1(H11Protocol):
             data, self._held = self._held + data, b""
         if data:
             await self.send(RawData(data=data))
+
+
+def is_ambiguous(request: h11.Request) -> bool:
+    """Tell whether a proxy before us may see another end of this request (7)."""
+    names = {name for name, _ in request.headers}
+    return b"transfer-encoding" in names and (b"content-length" in names or request.http_version != b"1.1")
 
 
 class Tasks(TaskGroup):

@@ -14,9 +14,12 @@ from hypercorn.trio.worker_context import WorkerContext
 from actors.bearer import BearerKeys
 from actors.doors.app import control_plane
 from actors.doors.bounds import BOUNDS, Bounds
-from actors.doors.calls import EVALUATE, EXECUTE, CallsDoor
+from actors.doors.calls import EVALUATE, EXECUTE, CallsDoor, say
 from actors.doors.connection import Connection, Service
+from actors.doors.heading import heading_of
+from actors.doors.problem import Problem
 from actors.doors.sockets import Address, Bound, Gate, bind, tls_of
+from actors.doors.told import tell_problem
 from actors.kernel import Kernel
 from helm.config import Config
 
@@ -37,6 +40,8 @@ class Front:
         """Hand one request to whom it is for."""
         if scope["path"] in (EXECUTE, EVALUATE):
             await self.calls(scope, receive, send)
+        elif not scope["path"].startswith("/"):  # a whole URL, as proxies get it: the framework stumbles over some
+            await say(tell_problem(Problem(status=404, detail="nothing is here"), heading_of(scope["headers"])), send)
         else:
             await self.control(scope, receive, send)
 

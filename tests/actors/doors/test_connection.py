@@ -157,6 +157,30 @@ async def test_what_is_no_http_is_told_so_and_nothing_else_ends(hasty: Street, r
         assert b"application/problem+json" in said
 
 
+@pytest.mark.parametrize(
+    ("version", "length"), [(b"1.1", b"content-length: 4\r\n"), (b"1.0", b"")], ids=["two framings", "chunks of 1.0"]
+)
+async def test_a_request_cannot_be_smuggled_past_a_proxy(hasty: Street, version: bytes, length: bytes) -> None:
+    inner = raw_request(hasty.agent, b'{"tool":"read","arguments":{},"session_id":"smuggled"}')
+    outer = raw_request(hasty.agent, b"").replace(b"HTTP/1.1", b"HTTP/" + version)
+    outer = outer.replace(b"content-length: 0\r\n", length + b"transfer-encoding: chunked\r\n")
+    async with still_served(hasty):
+        said = await hasty.shout(outer + b"2\r\n{}\r\n0\r\n\r\n" + inner)
+        assert said.count(b"HTTP/1.1 ") == 1 and said.startswith(b"HTTP/1.1 400 ") and b"problem+json" in said
+        found = await hasty.ask("GET", "/api/v1/receipts?session_id=smuggled")
+        assert found.json()["receipts"] == []
+
+
+@pytest.mark.parametrize("target", [b"http://[::1/x", b"http://[", b"http://helm/healthz", b"*"])
+async def test_a_target_that_is_no_path_leads_nowhere_and_fills_no_log(
+    hasty: Street, target: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with still_served(hasty):
+        said = await hasty.shout(b"GET " + target + b" HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
+        assert said.startswith(b"HTTP/1.1 404 ") and b"problem+json" in said
+    assert not caplog.records
+
+
 async def test_an_upgrade_is_not_taken(hasty: Street) -> None:
     h2c = (
         b"GET /healthz HTTP/1.1\r\nhost: h\r\nconnection: upgrade, http2-settings\r\n"
