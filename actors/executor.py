@@ -13,7 +13,7 @@ from trio.lowlevel import disable_ki_protection, enable_ki_protection
 from actors.clock import Clock
 from actors.connectors.port import Connector, ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
 from actors.hands import Hand, Hands
-from actors.mailbox import Case
+from actors.mailbox import Case, Inbox
 from helm.contracts.errors import Broken, Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
@@ -23,7 +23,7 @@ from helm.executor.permit import Moment, check_permit
 from helm.guardian.memory import Memory
 from helm.guardian.policy import ToolRule
 
-LATE_BATCH = 64
+DISPATCH_BATCH = 64
 
 MAX_REASON = 500
 """Characters of a connector's reason that are kept; the rest is for its own log (T4)."""
@@ -69,12 +69,15 @@ class Executor:
                     await self.effect(await self.hands.next_case(hand), hand)
 
     @enable_ki_protection
-    async def refuse_late(self) -> NoReturn:
-        """Once the kernel is stopping and its hands are gone, say of each durable intent that it was not dispatched."""
-        await self.stopping.wait()
+    async def run(self, inbox: Inbox[Case]) -> NoReturn:
+        """Give each durable intent to a hand, for ever; once the hands are gone, say of it that it was not dispatched.
+
+        There are as many hands as places, so none is missing before the kernel is stopping.
+        """
         while True:
-            for case in await self.hands.unserved.batch(LATE_BATCH):
-                self._not_started(case)
+            for case in await inbox.batch(DISPATCH_BATCH):
+                if not self.hands.give(case):
+                    self._not_started(case)
 
     @enable_ki_protection
     async def effect(self, case: Case, hand: Hand) -> None:

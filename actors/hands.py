@@ -13,11 +13,8 @@ import attrs
 import trio
 from trio.lowlevel import Abort, RaiseCancelT
 
-from actors.mailbox import Case, Inbox
+from actors.mailbox import Case
 from helm.contracts.errors import Broken
-
-UNSERVED = 4096
-"""Cases that may wait while there are no hands: more than there can be places."""
 
 
 @attrs.define(eq=False)
@@ -35,22 +32,21 @@ class Hand:
 class Hands:
     """Gives each case to an idle hand, the one that was busy last first: what it needs is still in the caches."""
 
-    unserved: Inbox[Case] = attrs.field(factory=lambda: Inbox[Case](UNSERVED), init=False)
-    """Cases that found no hand: each place has one, until the kernel is stopping and all are gone."""
     _all: list[Hand] = attrs.field(factory=list, init=False, repr=False)
     _idle: list[Hand] = attrs.field(factory=list, init=False, repr=False)
     _look_at: float = attrs.field(default=math.inf, init=False)
     _nap: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
-    def give(self, case: Case) -> None:
-        """Let a hand run the effect of `case`; never waits."""
+    def give(self, case: Case) -> bool:
+        """Let an idle hand run the effect of `case`; say False where there is none. Never waits."""
         if not self._idle:
-            self.unserved.post(case)
-            return
+            return False
         hand = self._idle.pop()
         hand.case = case
-        if hand.task is not None:
-            trio.lowlevel.reschedule(hand.task)
+        if hand.task is None:
+            raise Broken("an idle hand without a task")
+        trio.lowlevel.reschedule(hand.task)
+        return True
 
     async def next_case(self, hand: Hand) -> Case:
         """Wait, in `hand`'s own task, until it is given a case."""

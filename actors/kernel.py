@@ -109,6 +109,7 @@ class Kernel:
         self._at_guardian = Inbox[Case | Command](capacity)
         self._at_signer = Inbox[Case](capacity)
         self._at_appender = Inbox[Case | Control](capacity)
+        self._at_executor = Inbox[Case](capacity)
         self.guardian = Guardian(
             self.memory,
             parts.boot,
@@ -293,7 +294,7 @@ class Kernel:
                 async with trio.open_nursery() as offices:
                     offices.start_soon(self._office, self._run_signer, "signer")
                     offices.start_soon(self._office, self._run_appender, "appender")
-                    offices.start_soon(self._office, self._refuse_late, "executor")
+                    offices.start_soon(self._office, self._run_executor, "executor")
                     task_status.started()
         finally:
             self.abandon()  # now: a door that waits for these answers would keep the kernel from ending
@@ -306,10 +307,10 @@ class Kernel:
         await self.signer.run(self._at_signer, self._at_appender.post)
 
     async def _run_appender(self) -> None:
-        await self.appender.run(self._at_appender, self.executor.hands.give)
+        await self.appender.run(self._at_appender, self._at_executor.post)
 
-    async def _refuse_late(self) -> None:
-        await self.executor.refuse_late()
+    async def _run_executor(self) -> None:
+        await self.executor.run(self._at_executor)
 
     async def _work(self) -> None:
         await self.executor.work()

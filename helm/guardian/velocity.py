@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right, insort
 
 import attrs
 
@@ -15,26 +15,25 @@ KEPT = 4096
 
 @attrs.define
 class Velocity:
-    """The recent call times of each principal and tool that a velocity rule watches."""
+    """The recent call times of each principal and tool that a velocity rule watches, in order.
 
-    times_ms: dict[Walker, deque[int]] = attrs.field(factory=dict, repr=False)
+    Calls are noted in the order in which they were decided, and again, after a restart, in the order in which the
+    journal has them: the same times must come of both.
+    """
+
+    times_ms: dict[Walker, list[int]] = attrs.field(factory=dict, repr=False)
 
     def count(self, walker: Walker, now_ms: int, window_s: int) -> int:
-        """Return how many calls of `walker` lie within the last `window_s` seconds, forgetting older ones."""
-        times = self.times_ms.get(walker)
-        if times is None:
-            return 0
-        oldest = now_ms - window_s * 1000
-        while times and times[0] <= oldest:
-            times.popleft()
-        return len(times)
+        """Return how many calls of `walker` lie within the last `window_s` seconds, or after `now_ms`.
 
-    def note(self, walker: Walker, now_ms: int) -> None:
+        Nothing is forgotten here: a clock that was set back asks again about what a later time had passed over.
+        """
+        times = self.times_ms.get(walker, [])
+        return len(times) - bisect_right(times, now_ms - window_s * 1000)
+
+    def note(self, walker: Walker, at_ms: int) -> None:
         """Count one call, whatever became of it."""
-        times = self.times_ms.get(walker)
-        if times is None:
-            times = self.times_ms[walker] = deque(maxlen=KEPT)
-        if times and now_ms < times[-1]:  # a refusal is noted from the journal after what was allowed meanwhile
-            self.times_ms[walker] = deque(sorted((*times, now_ms)), maxlen=KEPT)
-        else:
-            times.append(now_ms)
+        times = self.times_ms.setdefault(walker, [])
+        insort(times, at_ms)
+        if len(times) > KEPT:
+            del times[0]
