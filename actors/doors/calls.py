@@ -14,7 +14,7 @@ import trio
 
 from actors.bearer import BearerKey, BearerKeys
 from actors.doors.bounds import BOUNDS, Bounds
-from actors.doors.credentials import authenticate, check_tenant
+from actors.doors.credentials import authenticate, check_opening, check_tenant, session_of
 from actors.doors.envelope import Asked, read_envelope, unframed
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem, overloaded, stopped
@@ -88,6 +88,8 @@ class CallsDoor:
         context = CallContext(
             credential_hash=key.credential_hash, claimed_principal=asked.claimed_principal, labels=asked.labels
         )
+        if asked.session_id and self.kernel.memory.sessions.find((key.tenant, asked.session_id)) is None:
+            check_opening(key, asked.session_id)
         caller = Caller(
             tenant=key.tenant,
             principal=key.principal,
@@ -106,9 +108,9 @@ class CallsDoor:
         return call
 
     def _session_of(self, key: BearerKey) -> str:
-        """Name the session of a caller who names none: its credential's own, a new one before the old one ages."""
+        """Name the session of a caller who names none, a new one before the old one ages."""
         span_ms = self.config.session_max_age_s * 1000
-        return f"auto-{key.credential_hash[7:23]}-{self.kernel.parts.clock.now_ms() // span_ms}"
+        return session_of(key, self.kernel.parts.clock.now_ms() // span_ms)
 
     async def _govern(self, call: ToolCall, *, decide_only: bool) -> Answer:
         try:

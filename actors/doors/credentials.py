@@ -5,6 +5,9 @@ from __future__ import annotations
 from actors.bearer import BearerKey, BearerKeys, KeyClass
 from actors.doors.problem import Problem
 
+KEPT = "auto-"
+"""How the sessions begin that callers get who name none."""
+
 CHALLENGE = (("www-authenticate", 'Bearer realm="helm"'),)
 
 
@@ -32,3 +35,19 @@ def check_admin(key: BearerKey) -> None:
 def tenant_of(key: BearerKey) -> str | None:
     """Return the tenant whose records the key may read, None for all of them."""
     return key.tenant if key.key_class == KeyClass.TENANT else None
+
+
+def session_of(key: BearerKey, span: int) -> str:
+    """Name the session of a caller who names none: its credential's own, a new one in every span of time."""
+    return f"{KEPT}{key.credential_hash[7:23]}-{span}"
+
+
+def check_opening(key: BearerKey, session_id: str) -> None:
+    """Raise Problem where a caller would open the session that is kept for another credential (T9.4).
+
+    Receipts show these names to the whole tenant, and they can be counted on: whoever opens the next one first would
+    shut its credential out.
+    """
+    if session_id.startswith(KEPT) and not session_id.startswith(session_of(key, 0)[:-1]):
+        detail = "this name is kept for a caller who names no session: choose another"
+        raise Problem(status=403, detail=detail, place="/session_id")

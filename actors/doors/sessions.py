@@ -8,7 +8,7 @@ from quart import Response
 
 from actors.bearer import BearerKey, KeyClass
 from actors.commands import CloseSession, OpenSession
-from actors.doors.credentials import check_tenant
+from actors.doors.credentials import check_opening, check_tenant
 from actors.doors.desk import Desk, answer, query, read_object
 from actors.doors.envelope import unframed
 from actors.doors.problem import Problem
@@ -33,6 +33,7 @@ class SessionRoutes:
         check_tenant(key)
         body = await read_object(frozenset({"session_id"}))
         caller = caller_of(key, body.get("session_id", "ses_" + secrets.token_hex(16)))
+        check_opening(key, caller.session_id)
         try:
             await self.kernel.command(OpenSession(caller))
         except Invalid as problem:

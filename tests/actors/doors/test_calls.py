@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from actors.bearer import KeyClass
 from actors.doors.calls import EVALUATE, EXECUTE
 from actors.kernel import Limits
 from helm.crypto.canonical import canonical, reread
@@ -322,3 +323,24 @@ async def test_a_caller_that_leaves_still_leaves_a_receipt(house: House) -> None
 
 def raw(key: str, body: Any, extra: bytes) -> bytes:
     return raw_request(key, json.dumps(body).encode(), extra=extra)
+
+
+async def test_nobody_opens_the_session_that_a_neighbour_will_be_given(house: House) -> None:
+    """Names of these sessions stand in receipts and can be counted on: whoever opens the next one owns it for ever."""
+    async with open_street(house) as street:
+        app: Any = street.door.service.app
+        mallory = app.calls.keys.issue(KeyClass.TENANT, "acme", "mallory", at_ms=0)
+        given = (await street.call(READ)).receipt["session_id"]
+        before, _, span = given.rpartition("-")
+        nexts = f"{before}-{int(span) + 1}"
+        torn = b'{"tool":"read","session_id":"%b","arguments":' % nexts.encode()
+        for body in ({**READ, "session_id": nexts}, torn):
+            refused = await street.call(body, key=mallory)
+            assert (refused.status, refused.json()["place"]) == (403, "/session_id")
+        refused = await street.ask("POST", "/api/v1/sessions", {"session_id": nexts}, key=mallory)
+        assert refused.status == 403
+        house.clock.advance((int(span) + 1) * app.calls.config.session_max_age_s - house.clock.now_ms() / 1000 + 1)
+        reply = await street.call(READ)
+        assert (reply.status, reply.receipt["session_id"]) == (200, nexts)
+        assert (await street.call({**READ, "session_id": nexts})).status == 200
+        assert (await street.call({**READ, "session_id": nexts}, key=mallory)).status == 403
