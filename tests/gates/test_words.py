@@ -61,6 +61,15 @@ def test_the_gate_lets_in(line: str) -> None:
     assert _findings(iter([(Path("README.md"), line)])) == []
 
 
+def test_an_environment_made_beside_the_sources_is_not_the_projects_text(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("build/\n", encoding="utf-8")
+    (tmp_path / "env" / "bin").mkdir(parents=True)
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    (tmp_path / "env" / "bin" / "activate").touch()
+    (tmp_path / "README.md").touch()
+    assert sorted(dict(texts_of(tmp_path))) == [Path(".gitignore"), Path("README.md")]
+
+
 def test_no_text_carries_a_forbidden_word() -> None:
     texts = list(texts_of())
     assert {Path("README.md"), Path("pyproject.toml"), Path("tests/gates/test_words.py")} <= dict(texts).keys()

@@ -28,7 +28,7 @@ def _walk(folder: Path, ignored: list[str]) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if any(fnmatch(path.name, pattern) for pattern in ignored) or path.is_symlink():
             continue
-        if path.is_dir():
+        if path.is_dir() and not (path / "pyvenv.cfg").exists():  # an environment is other people's text
             yield from _walk(path, ignored)
-        else:
+        elif path.is_file():
             yield path
