@@ -21,7 +21,8 @@ def replace(path: Path, content: bytes) -> None:
         sync_directory(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise Invalid(f"the file cannot be written: {error.strerror}", str(path)) from error
+        hint = "its folder must be there, be yours, and have room"
+        raise Invalid(f"the file cannot be written: {error.strerror}", str(path), hint) from error
 
 
 def sync_directory(directory: Path) -> None:

@@ -46,17 +46,17 @@ def write_signature(path: Path, signature: PolicySignature) -> None:
 
 def _read_signature(path: Path) -> PolicySignature:
     try:
-        return structure(parse(_read(path)), PolicySignature, str(path))
+        return structure(parse(_read(path, "sign the policy: helm policy sign FILE")), PolicySignature, str(path))
     except Malformed as problem:
-        raise Invalid(f"is not JSON: {problem}", str(path), "sign the policy again: helm policy sign") from problem
+        raise Invalid(f"is not JSON: {problem}", str(path), "sign the policy again: helm policy sign FILE") from problem
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, hint: str = "name a policy file that is there") -> bytes:
     try:
         raw = path.read_bytes()
         raw.decode("utf-8", "strict")
     except OSError as problem:
-        raise Invalid(f"cannot be read: {problem.strerror}", str(path), "name a policy file that is there") from problem
+        raise Invalid(f"cannot be read: {problem.strerror}", str(path), hint) from problem
     except UnicodeDecodeError as problem:
         raise Invalid(f"is not UTF-8 at byte {problem.start}", str(path), "save it as UTF-8") from problem
     if len(raw) > MAX_POLICY_BYTES:

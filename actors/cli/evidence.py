@@ -36,9 +36,10 @@ def evidence() -> None:
 @data_dir_option
 @show.json_option
 def export(session: str, tenant: str, pack: Path, data_dir: Path, as_json: bool, **how: bool) -> None:
-    """Write the evidence pack of a session, read from the data directory, also while a kernel runs.
+    """Write the evidence pack of a session.
 
-    It is verified before it is written, and signed with the directory's evidence key.
+    It is read from the data directory, also while a kernel runs, verified before it is written, and signed
+    with the directory's evidence key.
     """
     place = open_place(data_dir)
     if pack.exists() and not how["force"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from typing import NamedTuple
@@ -78,6 +79,11 @@ def describe(problem: BaseException) -> Told | None:
             return Told(problem.reason, "", problem.code.value)
         case Malformed():
             return Told(str(problem), "", "MALFORMED")
+        case OSError(errno=errno.ENOSPC):
+            where = problem.filename or "the output"
+            return Told(
+                f"{where}: cannot be written: {problem.strerror}", "make room there, then repeat it", "NO_SPACE"
+            )
         case _:
             return describe_kernel(problem)
 

@@ -52,7 +52,10 @@ def check(file: Path, data_dir: Path, as_json: bool) -> None:
 @data_dir_option
 @show.json_option
 def explain(tool: str, principal: str, file: Path | None, data_dir: Path, as_json: bool) -> int:
-    """Say what the guardian will ask of a call of TOOL, in its order. Exit 1 for a tool that is not declared."""
+    """Say what the guardian will ask of a call of TOOL.
+
+    In the guardian's order. Exit 1 for a tool that is not declared.
+    """
     path = file or open_place(data_dir).policy_path
     compiled = read_policy(path)
     rows = rules_of(compiled, tool, principal)
@@ -69,9 +72,10 @@ def explain(tool: str, principal: str, file: Path | None, data_dir: Path, as_jso
 @data_dir_option
 @show.json_option
 def sign(file: Path, data_dir: Path, as_json: bool) -> None:
-    """Vouch for FILE with the data directory's policy key; the signature is written beside it.
+    """Sign FILE with the data directory's policy key.
 
-    A policy that could not follow the active one, such as one whose epoch did not rise, is refused here already.
+    The signature is written beside it. A policy that could not follow the active one, such as one whose epoch did
+    not rise, is refused here already.
     """
     place = open_place(data_dir)
     compiled = read_policy(file)

@@ -21,8 +21,10 @@ POLL_S = 0.2
 """How often a followed journal is looked at: another process's commit rings no bell."""
 
 RECEIPT_ID = "rcpt_"
-SHORTEST = 8
-"""Digits of an id that are enough to look for, as tables show them."""
+SHORTEST, LONGEST = 8, 32
+"""Digits of an id that are enough to look for, as tables show them, and all of them."""
+
+DIGITS = frozenset("0123456789abcdef")
 
 Object = dict[str, Any]
 
@@ -83,9 +85,7 @@ class JournalReceipts:
 
     def find(self, receipt_id: str) -> Object | None:
         """Return the story of the one receipt that the id, or its first digits, names. Raises Invalid."""
-        digits = receipt_id.removeprefix(RECEIPT_ID)
-        if len(digits) < SHORTEST:
-            raise Invalid(f"{receipt_id!r} names too many", "receipt", f"give at least {SHORTEST} digits of the id")
+        digits = digits_of(receipt_id, SHORTEST)
         with glance(self.path) as journal:
             held = holding(journal, f'"receipt_id":"{RECEIPT_ID}{digits}')
             entries = [(seq, entry) for seq, entry in held if is_named(entry, digits)]
@@ -125,6 +125,16 @@ def holding(journal: Glance, text: str) -> Iterator[tuple[int, Object]]:
     for seq, body in backwards(journal):
         if needle in body:
             yield seq, reread(body)
+
+
+def digits_of(receipt_id: str, at_least: int) -> str:
+    """Return the digits of a receipt's id, with or without its prefix. Raises Invalid for what names no receipt."""
+    digits = receipt_id.removeprefix(RECEIPT_ID)
+    if not at_least <= len(digits) <= LONGEST or not DIGITS.issuperset(digits):
+        count = f"{LONGEST}" if at_least == LONGEST else f"{at_least} to {LONGEST}"
+        hint = f"give {count} hex digits of the id, as `helm receipts list --json` shows it"
+        raise Invalid(f"{receipt_id!r} names no receipt", "receipt", hint)
+    return digits
 
 
 def is_named(entry: Object, digits: str) -> bool:

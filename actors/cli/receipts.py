@@ -93,7 +93,10 @@ def list_receipts(data_dir: Path, server: str | None, limit: int, as_json: bool,
 @server_option
 @show.json_option
 def show_receipt(receipt_id: str, data_dir: Path, server: str | None, as_json: bool) -> int:
-    """Show one receipt, named by its id or the first digits of it. Exit 1 where there is none."""
+    """Show one receipt, named by its id. Exit 1 where there is none.
+
+    The first eight digits are enough in a data directory; a running kernel is asked by the whole id.
+    """
     found = source_of(data_dir, server).find(receipt_id)
     if found is None:
         show.note(f"there is no receipt {receipt_id}")
@@ -128,10 +131,10 @@ def tail(data_dir: Path, server: str | None, as_json: bool, **wanted: str | None
 @click.option("--log-id", default="", help="The log that was pinned; without it, the directory's own genesis.")
 @show.json_option
 def verify(data_dir: Path, log_id: str, as_json: bool) -> None:
-    """Verify the whole journal: every node, link, seal and signature, from the genesis on.
+    """Verify the whole journal from the genesis on.
 
-    It asks no kernel, and one may run meanwhile. A receipt that somebody sent you is verified in its evidence
-    pack: helm verify PACK.
+    That is every node, link, seal and signature. It asks no kernel, and one may run meanwhile. A receipt that somebody
+    sent you is verified in its evidence pack: helm verify PACK.
     """
     place = open_place(data_dir)
     pinned = log_id or place.log_id

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import attrs
 
-from actors.cli.receipt_source import RECEIPT_ID, Object, Wanted
+from actors.cli.receipt_source import LONGEST, RECEIPT_ID, Object, Wanted, digits_of
 from actors.cli.server import API, Server, read
 
 PAGE = 200
@@ -41,9 +41,8 @@ class ServerReceipts:
         return found
 
     def find(self, receipt_id: str) -> Object | None:
-        """Return the story of one receipt, named in full, None where there is none. Raises Failed."""
-        name = receipt_id if receipt_id.startswith(RECEIPT_ID) else RECEIPT_ID + receipt_id
-        found: Object | None = self.server.get(f"{RECEIPTS}/{quote(name, safe='')}", {})
+        """Return the story of one receipt, named in full, None where there is none. Raises Invalid, Failed."""
+        found: Object | None = self.server.get(f"{RECEIPTS}/{RECEIPT_ID}{digits_of(receipt_id, LONGEST)}", {})
         return found
 
     def follow(self, wanted: Wanted) -> Iterator[Object]:

@@ -24,6 +24,7 @@ GAP = "  "
 def as_object(body: Any) -> None:
     """Write one JSON value to stdout, indented by two."""
     sys.stdout.write(json.dumps(body, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.flush()  # while somebody is still there to say that it cannot be written
 
 
 def as_line(body: Any) -> None:

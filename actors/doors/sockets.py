@@ -54,7 +54,8 @@ def bind(config: Config, *, admin_key_issued: bool) -> Bound:
         bound = socket.create_server((config.bind, config.port), family=family, backlog=BACKLOG)
     except OSError as error:
         where = f"{config.bind} port {config.port}"
-        raise Invalid(f"cannot listen: {error.strerror or error}", where, "is another one listening there?") from error
+        hint = "stop what listens there, or choose another port: --port, or port in helm.toml"
+        raise Invalid(f"cannot listen: {error.strerror or error}", where, hint) from error
     bound.setblocking(False)
     host, port = bound.getsockname()[:2]
     return Bound(bound, Address(host, port, bool(config.tls_cert)))

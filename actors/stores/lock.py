@@ -27,7 +27,7 @@ def take(path: Path) -> int:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
         if isinstance(error, BlockingIOError):
-            hint = f"process {holder} holds it: stop that kernel, or give this one a directory of its own"
+            hint = f"process {holder} holds it: commands reach it by --server; another kernel needs its own directory"
             raise Invalid("another kernel writes this journal", str(path), hint) from None
         raise Invalid(f"the lock cannot be taken: {error.strerror}", str(path)) from error
     return descriptor

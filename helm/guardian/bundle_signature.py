@@ -96,7 +96,7 @@ def check_signature(policy: Stated, signature: PolicySignature, public_key: str)
     # 4. It is about this policy, and says nothing else of it than the policy says itself.
     if signature.policy_hash != policy.policy_hash or signature.p0_ceiling_hash != policy.p0_ceiling_hash:
         reason = f"the signature is over {signature.policy_hash}, the policy is {policy.policy_hash}"
-        raise Refused(ReasonCode.POLICY_HASH_MISMATCH, reason)
+        raise Refused(ReasonCode.POLICY_HASH_MISMATCH, f"{reason}: sign the policy as it is now")
     if signature.scope != policy.scope or signature.epoch != policy.epoch:
         refuse("the signature states another scope or epoch than the policy")
 
@@ -111,7 +111,7 @@ def check_succession(active: InForce | None, candidate: InForce) -> None:
         return
     if candidate.scope != active.scope:
         reason = f"the policy is for {candidate.scope}, the active one for {active.scope}"
-        raise Refused(ReasonCode.POLICY_VIOLATION, reason)
+        raise Refused(ReasonCode.POLICY_VIOLATION, f"{reason}: a log keeps its scope, another scope needs its own log")
     if candidate.epoch < active.epoch:
         reason = f"the policy's epoch {candidate.epoch} is older than the active {active.epoch}"
         raise Refused(ReasonCode.POLICY_EPOCH_CHANGED, f"{reason}: sign it with a higher one")

@@ -88,6 +88,29 @@ def test_both_names_of_the_program_are_one(tmp_path: Path) -> None:
     assert answers[0] == answers[1]
 
 
+def test_an_output_that_cannot_be_written_is_told_and_is_no_success(made: Made) -> None:
+    for words in (["policy", "explain", "files.read"], ["policy", "explain", "files.read", "--json"]):
+        command = [str(Path(sys.executable).parent / "helm"), *words, *made.option]
+        with Path("/dev/full").open("w") as full:
+            ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert ended.returncode == 1
+        assert "the output: cannot be written: No space left on device" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+def listed_commands(group: click.Command) -> list[click.Command]:
+    """Return the commands that a group lists, none where it is no group."""
+    return list(group.commands.values()) if isinstance(group, click.Group) else []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_line_of_a_list_of_commands_is_cut_off(name: str) -> None:
+    group = program.get_command(click.Context(program), name)
+    assert group is not None
+    for command in listed_commands(group):
+        assert not command.get_short_help_str(60).endswith("..."), command.name
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_shell_gets_its_completion(shell: str) -> None:
     ended = helm("completion", shell)

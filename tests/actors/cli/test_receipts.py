@@ -68,9 +68,20 @@ def test_one_receipt_is_shown_with_the_decision_it_seals(used: Made, verdict: st
 
 def test_a_receipt_that_is_not_there_is_not_found(used: Made) -> None:
     assert helm("receipts", "show", "rcpt_" + "0" * 32, *used.option).code == 1
-    short = helm("receipts", "show", "rcpt_0", *used.option)
-    assert short.code == 1
-    assert "8 digits" in short.err
+
+
+@pytest.mark.parametrize("name", ["rcpt_0", "", "rcpt_", "no-such-receipt", "0" * 33, "ABCDEF01"])
+def test_what_cannot_be_an_id_is_not_looked_for(used: Made, name: str) -> None:
+    ended = helm("receipts", "show", name, *used.option)
+    assert ended.code == 1
+    assert "names no receipt" in ended.err
+    assert "8 to 32 hex digits" in ended.err
+
+
+def test_half_an_id_is_not_taken_for_a_receipt_that_a_kernel_does_not_have() -> None:
+    ended = helm("receipts", "show", "rcpt_01234567", "--server", "http://127.0.0.1:1")
+    assert ended.code == 1
+    assert "give 32 hex digits" in ended.err
 
 
 def test_the_whole_journal_is_verified_from_the_genesis(used: Made) -> None:
