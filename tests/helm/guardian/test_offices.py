@@ -1,0 +1,173 @@
+"""The offices at their edges: the last call that fits, the first that does not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helm.contracts.decision import Decision
+from helm.contracts.reason import ReasonCode
+from helm.guardian.chain import CHAIN
+from helm.guardian.offices.temporal import utc_weekday_minute
+from helm.guardian.world import World
+from tests.actors.policies import OPEN, POLICY
+from tests.helm.guardian.worlds import call, policy, world
+
+
+def code_of(tool: str, moment: World, arguments: object = None, **whom: str) -> str:
+    return decided(tool, moment, arguments, **whom).reason_code
+
+
+def decided(tool: str, moment: World, arguments: object = None, **whom: str) -> Decision:
+    return CHAIN.evaluate(call(tool, arguments, **whom), moment).decision.content  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 2**41))
+def test_weekday_and_minute_are_those_of_the_calendar(now_ms: int) -> None:
+    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
+    assert utc_weekday_minute(now_ms) == (moment.weekday(), moment.hour * 60 + moment.minute)
+
+
+@pytest.mark.parametrize(
+    ("moment", "runs"),
+    [
+        ("2025-10-09T07:59:59.999", False),
+        ("2025-10-09T08:00:00", True),
+        ("2025-10-09T17:59:59.999", True),
+        ("2025-10-09T18:00:00", False),
+        ("2025-10-10T12:00:00", True),
+        ("2025-10-11T12:00:00", False),
+        ("2025-10-12T12:00:00", False),
+        ("2025-10-13T08:00:00", True),
+    ],
+)
+def test_a_window_is_open_from_its_first_minute_to_before_its_last(moment: str, runs: bool) -> None:
+    now_ms = int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() * 1000)
+    code = code_of("daylight", world(now_ms=now_ms))
+    assert code == ("" if runs else ReasonCode.TEMPORAL_INTERVENTION)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "code"),
+    [
+        (2, ""),
+        (3, ReasonCode.TEMPORAL_THROTTLE),
+        (4, ReasonCode.TEMPORAL_THROTTLE),
+        (5, ReasonCode.TEMPORAL_INTERVENTION),
+    ],
+)
+def test_velocity_throttles_first_and_asks_a_human_above(earlier: int, code: str) -> None:
+    assert code_of("slowly", world(velocity=earlier)) == code
+
+
+@pytest.mark.parametrize(
+    ("used", "code"),
+    [
+        (("few", 0, 2, 0, 0), ""),
+        (("few", 0, 3, 0, 0), ReasonCode.BUDGET_EXCEEDED),
+        (("few", 0, 0, 10**12, 10**12), ""),  # limits that the budget does not have
+    ],
+)
+def test_the_last_call_that_fits_is_allowed(used: tuple[str, int, int, int, int], code: str) -> None:
+    decision = decided("limited", world(budgets=(used,)))
+    assert decision.reason_code == code
+    assert decision.budget_reservation == ((("few", 0, 1, 0, 0),) if not code else ())
+
+
+@pytest.mark.parametrize(("cents", "code"), [(990, ""), (991, ReasonCode.BUDGET_EXCEEDED)])
+def test_money_is_counted_to_the_cent(cents: int, code: str) -> None:
+    decision = decided("pay", world(budgets=(("spend", 0, 0, cents, 0),)))
+    assert decision.reason_code == code
+    if not code:
+        assert decision.budget_reservation == (("spend", 0, 1, 10, 1),)
+
+
+def test_the_lowest_of_several_budgets_wins() -> None:
+    standing = (("few", 0, 0, 0, 0), ("spend", 0, 0, 0, 0), ("writes/t scribe", 0, 0, 0, 2))
+    decision = decided("write", world(budgets=standing))
+    assert decision.reason_code == ReasonCode.BUDGET_EXCEEDED
+    assert "writes/t scribe" in decision.reason
+
+
+def test_a_budget_that_nobody_declared_cannot_be_judged() -> None:
+    decision = decided("read", world(budgets=(("gone", 0, 0, 0, 0),)))
+    assert decision.reason_code == ReasonCode.BUDGET_ERROR
+
+
+def test_a_key_that_was_used_for_other_bytes_is_refused_only_where_nothing_else_is_wrong_before_it() -> None:
+    assert code_of("read", world(claim_conflict=True)) == ReasonCode.IDEMPOTENCY_KEY_REUSED
+    assert code_of("read", world(claim_conflict=True), b"{") == ReasonCode.SCHEMA_VIOLATION
+    assert code_of("nope", world(claim_conflict=True)) == ReasonCode.NO_POLICY_DEFINED
+
+
+FIXED = (
+    POLICY
+    + f"""
+[tools.phone]
+connector = "local"
+effect_type = "message"
+risk_tier = "T1"
+principals = ["*"]
+destination = {{ fixed = "https://phone.example.com" }}
+{OPEN}
+"""
+)
+
+
+def test_a_fixed_destination_is_judged_whatever_the_arguments_say() -> None:
+    judgement = CHAIN.evaluate(call("phone", {"to": "https://evil.example.com"}), world(policy=policy(FIXED)))
+    assert judgement.record.content.destination == "https://phone.example.com:443"
+    assert judgement.decision.content.reason_code == ""
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "https://a.example.com",
+        "HTTPS://A.EXAMPLE.COM/",
+        "https://a.example.com:443/x?y#z",
+    ],
+)
+def test_a_destination_has_one_spelling(to: str) -> None:
+    judgement = CHAIN.evaluate(call("send", {"to": to}), world())
+    assert judgement.record.content.destination == "https://a.example.com:443"
+    assert judgement.effect is not None and judgement.effect.destination == "https://a.example.com:443"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "http://a.example.com",
+        "https://example.com",
+        "https://a.example.com.evil.org",
+        "https://a.example.com\\@evil.org",
+        "https://evil.org/https://a.example.com",
+        "//a.example.com",
+        "a.example.com:8443",
+        "",
+        "https://",
+        "https://[::1",
+        "x" * 900_000,
+    ],
+)
+def test_no_other_spelling_gets_out(to: str) -> None:
+    decision = decided("send", world(), {"to": to})
+    assert decision.reason_code == ReasonCode.DATA_EGRESS_BLOCKED
+    assert len(decision.reason) <= 1000
+
+
+def test_a_denied_destination_stays_denied_where_it_is_also_allowed() -> None:
+    assert code_of("send", world(), {"to": "https://evil.example.com"}) == ReasonCode.DATA_EGRESS_BLOCKED
+
+
+def test_a_halted_connector_is_refused_before_anybody_is_asked() -> None:
+    assert code_of("asking", world(connector_halted="drift")) == ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT
+
+
+def test_an_approval_is_named_after_its_intent_and_ends_with_its_rule() -> None:
+    first, again = (decided("asking", world(now_ms=ms, call_seq=ms), {"n": 1}) for ms in (1_000, 5_000))
+    assert first.approval_id == again.approval_id != decided("asking", world(), {"n": 2}).approval_id
+    assert (first.approval_expires_at_ms, again.approval_expires_at_ms) == (601_000, 605_000)

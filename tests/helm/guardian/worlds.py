@@ -1,0 +1,63 @@
+"""A call and a world in which it is allowed, for the tests that change one thing in one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from helm.contracts.call import CallContext, ToolCall
+from helm.contracts.form import JSONValue
+from helm.guardian.bundle import load_toml
+from helm.guardian.intake import PLAIN, Caller, Terms, admit
+from helm.guardian.policy import Policy
+from helm.guardian.world import World
+from tests.actors.policies import POLICY
+
+NOON_MS = 1_760_000_400_000
+"""Thursday 2025-10-09, 09:00 UTC."""
+
+POLICIES: dict[str, Policy] = {}
+
+
+def policy(text: str = POLICY) -> Policy:
+    """Return a compiled policy, each text compiled once."""
+    if text not in POLICIES:
+        POLICIES[text] = load_toml(text, "test policy")
+    return POLICIES[text]
+
+
+def world(**changes: Any) -> World:
+    """Return a world in which nothing stands in the way."""
+    plain = World(
+        budgets=(),
+        call_seq=1,
+        claim_conflict=False,
+        connector_halted="",
+        fingerprint="sha256:here",
+        fingerprint_at_boot="sha256:here",
+        frozen="",
+        kernel_epoch=1,
+        log_id="sha256:log",
+        now_ms=NOON_MS,
+        policy=policy(),
+        session_closed=False,
+        session_labels=(),
+        session_owner="",
+        velocity=0,
+    )
+    return attrs.evolve(plain, **changes)
+
+
+def call(
+    tool: str = "read",
+    arguments: JSONValue | bytes = None,
+    *,
+    principal: str = "agent",
+    session: str = "s",
+    terms: Terms = PLAIN,
+    labels: tuple[str, ...] = (),
+) -> ToolCall:
+    """Return a call as the intake makes it."""
+    caller = Caller(tenant="t", principal=principal, session_id=session, context=CallContext(labels=labels))
+    return admit(caller, tool, {} if arguments is None else arguments, terms)
