@@ -7,7 +7,8 @@ What the numbers in `Refold.take` mean:
 3. decisions, records and effects hash to their names, and what stands beside a node to what the node says of it
 4. a receipt is signed by a key that counted then, and follows the one before it in its session (T5, T6)
 5. node, decision, record and receipt tell one story; an intent has one outcome at most
-6. control events follow: kernel epochs rise by one, freeze commands are signed and in sequence
+6. control events follow: kernel epochs rise by one, freeze commands are signed and in sequence, policies are signed
+   and newer than the last
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ import attrs
 
 from helm.contracts.decision import Decision
 from helm.contracts.effect import Effect
-from helm.contracts.errors import Invalid
+from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
+from helm.crypto.domains import KeyPurpose
 from helm.evidence.beside import check_bundle, check_facts, check_names, check_output
 from helm.evidence.control import Control, check_event
+from helm.evidence.policies import activation
 from helm.evidence.signed import check_signed
 from helm.evidence.story import check_record, check_story
 from helm.evidence.unseal import unseal_decision, unseal_effect, unseal_receipt, unseal_record
+from helm.guardian.bundle_signature import check_signature, check_succession
 from helm.guardian.memory import Active, Memory
 from helm.proofgraph.graph import NO_SESSION, Fold, Graph, Placed
 from helm.proofgraph.node import NodeKind
@@ -183,9 +187,7 @@ class Refold:
                 case "KERNEL_STARTED":
                     self.control.start(payload, where)
                 case "POLICY_ACTIVATED":
-                    memory.active = Active(
-                        scope=payload["scope"], epoch=payload["epoch"], policy_hash=payload["policy_hash"]
-                    )
+                    self._activate(payload, node, where)
                 case "SESSION_OPENED":
                     memory.sessions.bind(session, node.principal, payload["opened_at_ms"])
                 case "SESSION_CLOSED":
@@ -203,6 +205,19 @@ class Refold:
             raise Invalid(
                 f"the {payload['type']} event names something that is not there: {problem}", where
             ) from problem
+
+    def _activate(self, payload: dict[str, Any], node: Placed, where: str) -> None:
+        """Take a policy's activation: no editor of the file puts an older policy in force, or bars every newer one."""
+        if self.registry is None:
+            raise Invalid("a policy before any key that could vouch for it", where)
+        signature = activation(payload)
+        key = self.registry.require(signature.key_id, KeyPurpose.POLICY, node.lamport)
+        try:
+            check_signature(signature, signature, key.hex)
+            check_succession(self.memory.active, signature)
+        except Refused as problem:
+            raise Invalid(problem.reason, where, "the journal was changed: restore it from a backup") from problem
+        self.memory.active = Active(scope=signature.scope, epoch=signature.epoch, policy_hash=signature.policy_hash)
 
     def _close(self, session: tuple[str, str], principal: str, closed_at_ms: int, where: str) -> None:
         binding = self.memory.sessions.find(session)

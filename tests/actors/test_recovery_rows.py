@@ -18,6 +18,7 @@ from helm.crypto.ed25519 import SigningKey
 from helm.crypto.hashing import hash_in
 from helm.receipts.chain import name
 from tests.actors.kit import House, InlineIndex
+from tests.actors.policies import POLICY
 from tests.actors.rewriting import Entry, edited, rewritten
 from tests.actors.stores.simulated import SimulatedJournal
 
@@ -277,3 +278,43 @@ async def test_a_second_epoch_written_behind_the_kernels_back_is_refused(past: P
             entry["node"]["payload"]["kernel_epoch"] = 2
 
     await check_refused(past, rewritten(rows, again), start, "two kernels wrote here")
+
+
+def activations(rows: list[bytes]) -> list[int]:
+    """Return the numbers of the rows in which a policy was put in force."""
+    return [
+        number for number, row in enumerate(rows, 1) if reread(row)["node"]["payload"]["type"] == "POLICY_ACTIVATED"
+    ]
+
+
+@pytest.mark.parametrize("change", [{"epoch": 2**53 - 1}, {"epoch": 1}, {"scope": "evil"}], ids=ascii)
+async def test_a_policy_that_nobody_signed_so_is_not_put_in_force_by_an_edited_journal(
+    past: Past, change: dict[str, Any]
+) -> None:
+    """Such a row bars every policy to come, or lets an older one back in."""
+    rows = past[1]
+    (number,) = activations(rows)
+
+    def state_otherwise(place: int, entry: Entry) -> None:
+        if place == number:
+            entry["node"]["payload"].update(change)
+
+    forged = rewritten(rows, state_otherwise)[:number]
+    await check_refused(past, forged, number, "signature")
+
+
+async def test_signed_policies_do_not_change_places(house: House) -> None:
+    async with house.kernel():
+        pass
+    async with house.kernel(policy=POLICY.replace("epoch = 7", "epoch = 8")):
+        pass
+    rows = list(house.disk.rows)
+    first, second = activations(rows)
+    told = {first: reread(rows[second - 1]), second: reread(rows[first - 1])}
+
+    def exchange(place: int, entry: Entry) -> None:
+        if place in told:
+            entry["node"]["payload"] = told[place]["node"]["payload"]
+            entry["beside"] = told[place]["beside"]
+
+    await check_refused((house, rows), rewritten(rows, exchange), second, "older than the active")
