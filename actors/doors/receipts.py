@@ -68,11 +68,12 @@ class ReceiptRoutes:
     async def follow(self) -> Response:
         """Answer with a stream of the wanted receipts as they become durable (server-sent events)."""
         wanted, given = self._wanted("after")
+        key = self.desk.caller()
         last_seen = request.headers.get("Last-Event-ID")
         if last_seen is not None:
             given = {"after": last_seen}
         after = whole_number(given, "after", self.kernel.parts.journal.head)
-        response = Response(self.tails.follow(wanted, after), content_type="text/event-stream")
+        response = Response(self.tails.follow(wanted, after, key.tenant), content_type="text/event-stream")
         response.timeout = None  # the stream bounds itself
         return response
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 
 import attrs
@@ -14,6 +15,9 @@ from helm.crypto.canonical import record_bytes
 
 MAX_TAILS = 16
 """Streams at once: each looks at every entry that is written (T4)."""
+
+MAX_OF_TENANT = 8
+"""Of these, for any one tenant, and as many for operators: nobody takes the last one from the others (T4)."""
 
 LONGEST_S = 600.0
 """After this a stream ends, and its reader asks again with the number of the last event it saw."""
@@ -32,16 +36,22 @@ class Tails:
     """The open streams."""
 
     kernel: Kernel
-    open: int = 0
+    open: Counter[str] = attrs.field(factory=Counter)
+    """By tenant, "" for operators."""
 
-    def follow(self, wanted: Wanted, after: int) -> AsyncGenerator[bytes, None]:
-        """Return the events behind entry `after`. Raises Problem where too many streams are open."""
-        if self.open >= MAX_TAILS:
-            raise overloaded(f"{MAX_TAILS} streams are open already")
-        return self._events(wanted, after)
+    def follow(self, wanted: Wanted, after: int, reader: str) -> AsyncGenerator[bytes, None]:
+        """Return the events behind entry `after` for a `reader` of this tenant. Raises Problem where none is free."""
+        if not self._has_room(reader):
+            raise overloaded("too many streams are open already")
+        return self._events(wanted, after, reader)
 
-    async def _events(self, wanted: Wanted, after: int) -> AsyncGenerator[bytes, None]:
-        self.open += 1
+    def _has_room(self, reader: str) -> bool:
+        return self.open.total() < MAX_TAILS and self.open[reader] < MAX_OF_TENANT
+
+    async def _events(self, wanted: Wanted, after: int, reader: str) -> AsyncGenerator[bytes, None]:
+        if not self._has_room(reader):  # many asked at once, and each was told that there is room
+            return
+        self.open[reader] += 1
         try:
             ends_at = trio.current_time() + LONGEST_S
             yield b": receipts\n\n"
@@ -53,7 +63,8 @@ class Tails:
                 if not page.receipts and not await self._news(after):
                     yield b"id: %d\n\n: quiet\n\n" % after
         finally:
-            self.open -= 1
+            self.open[reader] -= 1
+            self.open += Counter()  # forgets whoever has none
 
     async def _news(self, after: int) -> bool:
         """Wait until something is written behind entry `after`, or for as long as a stream may be quiet."""

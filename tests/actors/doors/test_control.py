@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.doors.browsing import MAX_SCAN, Wanted, receipts_after, receipts_before
-from actors.doors.tail import MAX_TAILS
+from actors.doors.tail import MAX_OF_TENANT, MAX_TAILS, Tails
 from actors.library import Library
 from helm import __version__
 from helm.crypto.canonical import record_bytes
@@ -263,9 +263,12 @@ async def test_the_tail_goes_on_where_its_reader_was(street: Street) -> None:
 
 async def test_more_tails_than_may_be_open_are_refused_and_closed_ones_make_room(street: Street) -> None:
     async with trio.open_nursery() as nursery:
-        for _ in range(MAX_TAILS):
-            await nursery.start(one_tail, street)
+        for _ in range(MAX_OF_TENANT):
+            await nursery.start(one_tail, street, street.agent)
         assert (await street.ask("GET", f"{RECEIPTS}/tail")).status == 503
+        for _ in range(MAX_TAILS - MAX_OF_TENANT):  # what one tenant takes is taken from no other
+            await nursery.start(one_tail, street, street.rival)
+        assert (await street.ask("GET", f"{RECEIPTS}/tail", key=street.admin)).status == 503
         nursery.cancel_scope.cancel()
     with trio.fail_after(SOON_S):
         while street.door.clients:  # noqa: ASYNC110 - rings no bell
@@ -275,9 +278,19 @@ async def test_more_tails_than_may_be_open_are_refused_and_closed_ones_make_room
         assert b"HTTP/1.1 200" in await until(client, ": receipts")
 
 
-async def one_tail(street: Street, *, task_status: trio.TaskStatus[None]) -> None:
+async def test_many_who_ask_for_a_tail_in_the_same_breath_get_no_more_than_there_are(street: Street) -> None:
+    tails = Tails(street.kernel)
+    asked = [tails.follow(Wanted(tenant="acme"), 0, "acme") for _ in range(5 * MAX_TAILS)]
+    begun = [await anext(tail, b"") for tail in asked]
+    assert sum(event != b"" for event in begun) == tails.open.total() == MAX_OF_TENANT
+    for tail in asked:
+        await tail.aclose()
+    assert not tails.open
+
+
+async def one_tail(street: Street, key: str, *, task_status: trio.TaskStatus[None]) -> None:
     async with street.connected() as client:
-        await follow(client, street.agent)
+        await follow(client, key)
         await until(client, ": receipts")
         task_status.started()
         await trio.sleep_forever()
