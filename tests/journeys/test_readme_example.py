@@ -24,7 +24,7 @@ def printed(tmp_path: Path) -> list[str]:
     """Return what the README's program prints beside a fresh data directory."""
     (program,) = PROGRAM.findall(README)
     (tmp_path / "notes.py").write_text(program, encoding="utf-8")
-    assert helm("init", str(tmp_path / "helm-data")).code == 0
+    assert helm("init", str(tmp_path / "notes-data")).code == 0
     line = [sys.executable, "notes.py"]
     ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
     assert ended.stderr == ""
@@ -35,7 +35,7 @@ def test_the_program_in_the_readme_does_what_the_readme_says(printed: list[str],
     allowed, refused = printed
     assert allowed.startswith("ALLOW the note of monday rcpt_")
     assert refused.startswith("DENY MISSING_REQUIREMENT rcpt_")
-    receipts = helm("receipts", "list", "--json", "--data-dir", str(tmp_path / "helm-data")).json()
+    receipts = helm("receipts", "list", "--json", "--data-dir", str(tmp_path / "notes-data")).json()
     assert [line.split()[-1] for line in printed] == [receipt["receipt_id"] for receipt in receipts]
 
 
