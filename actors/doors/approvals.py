@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from heapq import nsmallest
+
 import attrs
 from quart import Response
 
@@ -26,13 +28,14 @@ class ApprovalRoutes:
         """Answer with the approvals of the caller's tenant, in one state where one is asked for."""
         tenant = tenant_of(self.desk.caller())
         state = query("state").get("state", "")
-        shown = [
+        asked_for = (
             parked
             for parked in self.kernel.memory.approvals.parked.values()
             if tenant in (None, parked.tenant) and state in ("", parked.state)
-        ]
-        shown.sort(key=lambda parked: (-parked.requested_at_ms, parked.approval_id))
-        return answer({"approvals": [attrs.asdict(parked) for parked in shown[:MAX_SHOWN]]})
+        )
+        # Callers choose how many there are: all of them are looked at, but only these are put in order (T4).
+        shown = nsmallest(MAX_SHOWN, asked_for, key=lambda parked: (-parked.requested_at_ms, parked.approval_id))
+        return answer({"approvals": [attrs.asdict(parked) for parked in shown]})
 
     async def show(self, approval_id: str) -> Response:
         """Answer with one approval."""
