@@ -9,6 +9,7 @@ import trio.testing
 from actors.commands import OpenSession
 from actors.kernel import CONTROL_PLACES, Kernel
 from actors.mailbox import Overloaded
+from actors.timelock import AT_ONCE
 from helm.contracts.reason import ReasonCode
 from helm.guardian.intake import Caller, Terms
 from tests.actors.kit import House, settle
@@ -118,3 +119,31 @@ async def test_a_belt_full_of_commands_does_not_end_the_timelock(
         await settle()
         assert states(kernel) == ["EXPIRED"]
         assert (await kernel.call("read", {})).allowed
+
+
+async def test_an_intent_that_is_asked_for_again_and_again_has_one_deadline(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with house.kernel() as kernel:
+        asked = await kernel.call("asking", {})
+        for _ in range(20):
+            await kernel.call("asking", {})
+        assert len(kernel.timelock._deadlines) == 1
+        await trio.sleep(601)
+        assert states(kernel) == ["EXPIRED"]
+    (event,) = [body for body in house.disk.rows if b"APPROVALS_EXPIRED" in body]
+    assert event.count(asked.approval_id.encode()) == 1
+
+
+async def test_waits_that_end_together_end_in_events_that_the_next_start_reads_back(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with house.kernel() as kernel:
+        for n in range(AT_ONCE + 1):
+            await kernel.call("asking", {"n": n})
+    house.clock.advance(3600)
+    async with house.kernel() as kernel:
+        await settle()
+        assert set(states(kernel)) == {"EXPIRED"}
+    _, log = await house.read_simulated()
+    assert log.events.count("APPROVALS_EXPIRED") == 2
