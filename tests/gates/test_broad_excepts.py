@@ -14,6 +14,7 @@ from tests.gates.source import from_text, sources_under
 PLACES: Final[dict[str, str]] = {
     "helm.guardian.chain:Chain._find": "a gate that raises is a DENY",
     "actors.executor:Executor.effect": "a connector that raises is a FAILED call, not a failed kernel",
+    "actors.executor:Executor._accept": "an answer that cannot be checked, because its tool still changes it, is drift",
     "actors.opening:_running": "nested nurseries wrap what the body raised; it is unwrapped and raised again",
 }
 
