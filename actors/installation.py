@@ -293,4 +293,8 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Invalid(f"cannot be read: {error.strerror}", str(path), "`helm init` makes it") from error
+        raise Invalid(
+            f"cannot be read: {error.strerror}",
+            str(path),
+            "bring it back from a copy; `helm init` makes a new installation only",
+        ) from error

@@ -126,7 +126,7 @@ def check_file(status: os.stat_result, path: Path) -> None:
 def how_to_open(path: Path) -> str:
     if path.is_symlink():
         return "name the file itself, not a link to it"
-    return "" if path.exists() else "`helm init` makes one"
+    return "" if path.exists() else "bring it back from a copy; `helm init` makes keys for a new installation only"
 
 
 def sync_directory(directory: Path) -> None:
