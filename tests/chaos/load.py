@@ -56,19 +56,22 @@ class World:
 
 
 async def caller(kernel: Kernel, number: int) -> None:
-    """Call one tool after another, for ever: allowed, refused, with a key, and the same key again."""
+    """Call one tool after another, for ever: allowed, refused, escalated, with a key, and the same key again.
+
+    The keys are those of every process before: what one of them did must not be done again.
+    """
     count = 0
     while True:
         count += 1
-        key = Terms(idempotency_key=f"{os.getpid()}-{number}-{count // 2}")
+        key = Terms(idempotency_key=f"{number}-{count // 2}")
         for tool, terms in (("read", Terms()), ("nobody.declared.it", Terms()), ("write", key), ("asking", Terms())):
             try:
                 answer = await kernel.call(
-                    tool, {"n": count}, principal=f"p{number}", session=f"s{number}", terms=terms
+                    tool, {"n": count // 2}, principal=f"p{number}", session=f"s{number}", terms=terms
                 )
             except Overloaded:
                 continue
-            say("shown", answer.receipt.receipt_id)
+            say("shown", answer.receipt.receipt_id, terms.idempotency_key or "-")
 
 
 async def hold(kernel: Kernel) -> None:

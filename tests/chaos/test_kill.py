@@ -31,7 +31,8 @@ class Victim:
 
     house: House
     effects: Path
-    shown: set[str] = attrs.field(factory=set)
+    shown: dict[str, str] = attrs.field(factory=dict)
+    """Receipts that callers saw, each with its call's idempotency key."""
     kills: int = 0
 
     def kill_after(self, seconds: float) -> None:
@@ -44,7 +45,8 @@ class Victim:
             child.kill()
             said = child.stdout.read().decode()
             assert child.wait() == -9, said
-        self.shown |= {line.removeprefix("shown ") for line in said.splitlines() if line.startswith("shown rcpt_")}
+        words = [line.split() for line in said.splitlines() if line.startswith("shown rcpt_")]
+        self.shown |= {receipt_id: key for _, receipt_id, key in words}
         self.kills += 1
 
     def dispatched(self) -> list[tuple[str, str]]:
@@ -61,12 +63,21 @@ class Victim:
         assert len(decisions) == len(effects)  # none was dispatched twice
         keys = [key for _, key in effects if key != "-"]
         assert len(keys) == len(set(keys))
-        (await self.house.glance_real()).check(shown=self.shown, dispatched=decisions)
+        (await self.house.glance_real()).check(shown=self.shown.keys(), dispatched=decisions)
         async with self.house.kernel(ground=await self.house.real_ground(), policy=None):
             pass  # it has folded and verified all of it, and sealed what was open
         log = await self.house.glance_real()
-        log.check_all_sealed(shown=self.shown, dispatched=decisions)
+        log.check_all_sealed(shown=self.shown.keys(), dispatched=decisions)
+        self._check_keys(log)
         return log
+
+    def _check_keys(self, log: Log) -> None:
+        """Assert that every key has one answer for ever, once something may have been done for it."""
+        answers: dict[str, set[str]] = {}
+        for receipt_id, key in self.shown.items():
+            if key != "-" and log.receipts[receipt_id]["status"] != Status.NOT_DISPATCHED:
+                answers.setdefault(key, set()).add(receipt_id)
+        assert all(len(receipt_ids) == 1 for receipt_ids in answers.values())
 
 
 def moments(seed: int) -> Iterator[float]:
