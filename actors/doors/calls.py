@@ -14,7 +14,7 @@ import trio
 
 from actors.bearer import BearerKey, BearerKeys
 from actors.doors.bounds import BOUNDS, Bounds
-from actors.doors.credentials import authenticate, check_opening, check_tenant, session_of
+from actors.doors.credentials import KEPT, authenticate, check_opening, check_tenant, session_of
 from actors.doors.envelope import Asked, read_envelope, unframed
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem, overloaded, stopped
@@ -88,8 +88,8 @@ class CallsDoor:
         context = CallContext(
             credential_hash=key.credential_hash, claimed_principal=asked.claimed_principal, labels=asked.labels
         )
-        if asked.session_id and self.kernel.memory.sessions.find((key.tenant, asked.session_id)) is None:
-            check_opening(key, asked.session_id)
+        if asked.session_id.startswith(KEPT):
+            self._check_kept(key, asked.session_id)
         caller = Caller(
             tenant=key.tenant,
             principal=key.principal,
@@ -106,6 +106,11 @@ class CallsDoor:
         except Invalid as problem:
             raise unframed(problem) from problem
         return call
+
+    def _check_kept(self, key: BearerKey, session_id: str) -> None:
+        """Raise Problem where the call would open another's session; one that is open is for the gates to judge."""
+        if self.kernel.memory.sessions.find((key.tenant, session_id)) is None:
+            check_opening(key, session_id)
 
     def _session_of(self, key: BearerKey) -> str:
         """Name the session of a caller who names none, a new one before the old one ages."""
