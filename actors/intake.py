@@ -102,7 +102,7 @@ class Intake:
             raise Overloaded("too many duplicates of this call are waiting already")
         claimed.waiters += 1
         try:
-            return attrs.evolve(await claimed.case.slot.wait(), replayed=True)
+            return (await claimed.case.slot.wait()).but(replayed=True)
         except KernelStopped:
             if claimed.given_up:
                 return None

@@ -11,7 +11,7 @@ import trio
 from helm.contracts.call import ToolCall
 from helm.contracts.decision import Decision
 from helm.contracts.errors import Broken
-from helm.contracts.form import JSONValue
+from helm.contracts.form import JSONValue, Noun
 from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Status, Verdict
 from helm.crypto.canonical import reread
@@ -55,8 +55,7 @@ class Stage(Enum):
     DONE = auto()
 
 
-@attrs.frozen(kw_only=True)
-class Answer:
+class Answer(Noun, frozen=True, kw_only=True):
     """What a caller gets, and what stands behind it: the receipt is durable before anyone sees it.
 
     `output_json` is the connector's validated answer in canonical bytes, b"" unless status is SUCCESS. `approval_id`
@@ -69,7 +68,7 @@ class Answer:
     reason: str
     record_id: str
     receipt: SealedReceipt
-    output_json: bytes = attrs.field(default=b"", repr=False)
+    output_json: bytes = b""
     approval_id: str = ""
     replayed: bool = False
 

@@ -10,7 +10,7 @@ import attrs
 from actors.clock import Clock
 from actors.mailbox import Case, Inbox
 from helm.contracts.errors import Broken
-from helm.contracts.receipt import Receipt
+from helm.contracts.receipt import RECEIPT_VERSION, Receipt
 from helm.crypto.ed25519 import Signer as Pen
 from helm.receipts.chain import SessionChains, seal
 from helm.receipts.policy import ReceiptRefused, check_receipt
@@ -82,4 +82,5 @@ class Signer:
             tool=decision.tool,
             transport=decision.transport,
             verdict=decision.verdict,
+            version=RECEIPT_VERSION,
         )

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, get_origin
 
-import attrs
-
 from helm.contracts.decision import Decision
 from helm.contracts.effect import Effect
+from helm.contracts.form import kinds_of
 from helm.contracts.reason import ESCALATING, ReasonCode
 from helm.contracts.receipt import Receipt
 from helm.contracts.record import BoundaryRecord
@@ -95,8 +94,7 @@ def tables() -> str:
 
 def members_of(record_class: type[Any]) -> dict[str, type]:
     """Return the members of a record class as JSON has them."""
-    fields = attrs.fields(attrs.resolve_types(record_class))
-    return {field.name: list if get_origin(field.type) is tuple else field.type for field in fields}
+    return {name: list if get_origin(kind) is tuple else kind for name, kind in kinds_of(record_class).items()}
 
 
 def shape(members: Mapping[str, type]) -> str:

@@ -9,6 +9,7 @@ from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
 
 from helm.contracts.errors import Invalid
+from helm.contracts.form import Noun, noun_of
 
 T = TypeVar("T")
 
@@ -48,6 +49,11 @@ def structure(body: object, record_class: type[T], where: str) -> T:
     """Return the record that `body` describes; raise Invalid naming `where` and every member that is wrong."""
     if type(body) is not dict:
         raise Invalid(f"expected an object, not {type(body).__name__}", where)
+    if issubclass(record_class, Noun):
+        try:
+            return noun_of(record_class, body)
+        except ValueError as problem:
+            raise Invalid(f"{problem} @ {record_class.__name__}", where) from problem
     missing = [field.name for field in attrs.fields(record_class) if field.name not in body]  # type: ignore[arg-type]
     if missing:
         raise Invalid(f"misses {', '.join(missing)}", where)

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import attrs
-
-from helm.contracts.form import JSONValue
+from helm.contracts.form import JSONValue, Noun
 from helm.contracts.reason import ReasonCode
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class Dispatch:
+class Dispatch(Noun, frozen=True, kw_only=True):
     """One effect, exactly as it was judged.
 
     `arguments` are the canonical bytes that `args_hash` covers and `parsed` is the value they were parsed to.
@@ -26,8 +23,8 @@ class Dispatch:
 
     tool: str
     operation: str
-    arguments: bytes = attrs.field(repr=False)
-    parsed: JSONValue = attrs.field(repr=False, eq=False)
+    arguments: bytes
+    parsed: JSONValue
     args_hash: str
     destination: str
     connector: str
@@ -36,7 +33,7 @@ class Dispatch:
     effect_id: str
     intent_hash: str
     idempotency_key: str
-    permit: bytes | None = attrs.field(repr=False)
+    permit: bytes | None
 
 
 class Connector(Protocol):

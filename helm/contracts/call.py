@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import attrs
-
-from helm.contracts.form import JSONValue
+from helm.contracts.form import JSONValue, Noun
 
 
 class Trust(StrEnum):
@@ -16,16 +14,14 @@ class Trust(StrEnum):
     OPERATOR = "operator"
 
 
-@attrs.frozen(kw_only=True)
-class Source:
+class Source(Noun, frozen=True, kw_only=True):
     """The door a call came through and the transport below it."""
 
     door: str
     transport: str
 
 
-@attrs.frozen(kw_only=True)
-class CallContext:
+class CallContext(Noun, frozen=True, kw_only=True):
     """What a door knows about a call. A caller cannot set any of it; only a door can."""
 
     credential_hash: str = ""
@@ -43,8 +39,7 @@ EMBEDDED = Source(door="embedding", transport="in-process")
 NO_CONTEXT = CallContext()
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class ToolCall:
+class ToolCall(Noun, frozen=True, kw_only=True):
     """A call whose arguments can no longer change: what was hashed is what is judged and what is dispatched.
 
     `arguments` are RFC 8785 bytes and `args_hash` their SHA-256. Bytes that do not parse are still a call when they
@@ -56,9 +51,9 @@ class ToolCall:
     tenant: str
     principal: str
     tool: str
-    arguments: bytes = attrs.field(repr=False)
+    arguments: bytes
     args_hash: str
-    parsed: JSONValue = attrs.field(repr=False, eq=False)
+    parsed: JSONValue
     malformed: str = ""
     idempotency_key: str = ""
     delegation_id: str = ""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import attrs
-
-from helm.contracts.form import Form
+from helm.contracts.form import Form, Noun
 from helm.contracts.reason import ESCALATING, ReasonCode
 from helm.contracts.verdict import Verdict
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class Decision:
+class Decision(Noun, frozen=True, kw_only=True):
     """One verdict. Two identical calls never share a decision: `kernel_epoch` and `call_seq` tell them apart.
 
     A hash or id that was not reached is "", never missing. `gate_results` holds one word per office of the roster,
@@ -57,7 +54,7 @@ class Decision:
     """The window in which this call counts towards its tool's velocity, 0 where none watches it."""
     verdict: str
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         check_verdict(self.verdict, self.reason_code)
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import attrs
-
-from helm.contracts.form import Form
+from helm.contracts.form import Form, Noun
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class Effect:
+class Effect(Noun, frozen=True, kw_only=True):
     """The change asked for; its hash names it."""
 
     args_hash: str
@@ -21,8 +18,7 @@ class Effect:
     tool: str
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class Intent:
+class Intent(Noun, frozen=True, kw_only=True):
     """Who wants which effect. No time, epoch or sequence, so that it is the same when it is resubmitted."""
 
     args_hash: str
@@ -34,8 +30,7 @@ class Intent:
     tool: str
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class Permit:
+class Permit(Noun, frozen=True, kw_only=True):
     """An ALLOW made usable once: all that the last lock before the world compares (T1, T6)."""
 
     decision_id: str

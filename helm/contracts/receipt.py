@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import attrs
-
 from helm.contracts.decision import check_verdict
-from helm.contracts.form import Form
+from helm.contracts.form import Form, Noun
 
 RECEIPT_VERSION = "helm.receipt/1"
 GENESIS = "GENESIS"
 """The prev_hash of a session's first receipt."""
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class Receipt:
+class Receipt(Noun, frozen=True, kw_only=True):
     """Everything a receipt says. All of it, and its receipt_id, is under the signature.
 
     The seeds' eight: receipt_id, decision_id, effect_id, status, output_hash, prev_hash, lamport_clock, args_hash.
@@ -50,9 +47,10 @@ class Receipt:
     tool: str
     transport: str
     verdict: str
-    version: str = RECEIPT_VERSION
+    version: str
+    """RECEIPT_VERSION, for whoever reads it outside this program."""
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         check_receipt_verdict(self)
         if self.lamport_clock < 1:
             raise ValueError(f"a receipt's lamport_clock starts at 1, not {self.lamport_clock}")

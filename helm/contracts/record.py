@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import attrs
-
 from helm.contracts.decision import check_verdict
-from helm.contracts.form import Form
+from helm.contracts.form import Form, Noun
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class BoundaryRecord:
+class BoundaryRecord(Noun, frozen=True, kw_only=True):
     """What the boundary decided about one call. Its `record_hash` covers every member but itself.
 
     The payload of the INTENT node, or of the ATTESTATION node of a refusal. The receipt's id is an index beside it,
@@ -43,7 +40,7 @@ class BoundaryRecord:
     tool_name: str
     verdict: str
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         check_verdict(self.verdict, self.reason_code)
 
 

@@ -13,11 +13,11 @@ from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import SignatureInvalid, Signer
 from helm.crypto.hashing import hash_in, sha256
-from helm.evidence.exact import Exact
 from helm.evidence.layout import MANIFEST, VERSION, content_type
 from helm.evidence.lines import read_json
 from helm.evidence.unseal import unsealed
 from helm.trust.registry import Registry
+from helm.wire import structure
 
 SEALS = ("entries", "manifest_hash", "signature")
 CHANGED = "the pack was changed after it was exported"
@@ -42,7 +42,6 @@ class Cover:
 
 
 COVER = Form(Cover)
-COVERS = Exact(Cover)
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +71,7 @@ def read_manifest(members: Mapping[str, bytes]) -> Manifest:
     if raw is None:
         raise Invalid("there is no manifest", MANIFEST, "this is not an evidence pack")
     body = read_json(raw, MANIFEST)
-    cover = COVERS.read(unsealed(body, SEALS, MANIFEST), MANIFEST)
+    cover = structure(unsealed(body, SEALS, MANIFEST), Cover, MANIFEST)
     check_entries(body["entries"], entries_of(members))
     manifest_hash, signature = body.pop("manifest_hash"), body.pop("signature")
     if manifest_hash != hash_in(domains.MANIFEST, record_bytes(body)) or type(signature) is not str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from helm.contracts.decision import Decision
+from helm.contracts.decision import DECISION, Decision
 from helm.contracts.errors import Invalid
 from helm.contracts.form import Sealed
 from helm.crypto import domains
@@ -72,6 +72,6 @@ def replay(told: Told, facts: bytes, policy: Policy, where: str) -> None:
 
 def divergence(told: Sealed[Decision], again: Sealed[Decision]) -> str:
     """Say in which member two decisions about one call differ first."""
-    was, now = attrs.asdict(told.content), attrs.asdict(again.content)
+    was, now = DECISION.body(told.content), DECISION.body(again.content)
     names = [name for name in (*FIRST, *was) if was[name] != now[name]]
     return f"the decision's {names[0]} was {was[names[0]]!r}, and comes out as {now[names[0]]!r}"

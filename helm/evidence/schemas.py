@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, get_args, get_origin
 
-import attrs
-
 from helm.contracts.decision import Decision
 from helm.contracts.effect import Effect, Intent, Permit
-from helm.contracts.form import JSONValue
+from helm.contracts.form import JSONValue, kinds_of
 from helm.contracts.receipt import GENESIS, Receipt
 from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import EffectType, RiskTier, Status, Verdict
@@ -130,8 +128,7 @@ def closed(members: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
 
 def drawn(record_class: type[Any]) -> dict[str, JSONValue]:
     """Return the schema of each field of a record class."""
-    fields = attrs.fields(attrs.resolve_types(record_class))
-    return {field.name: member(field.name, field.type) for field in fields}
+    return {name: member(name, kind) for name, kind in kinds_of(record_class).items()}
 
 
 def sealed(record_class: type[Any], *seals: str) -> dict[str, JSONValue]:

@@ -14,21 +14,16 @@ from helm.crypto import domains
 from helm.crypto.canonical import record_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.crypto.seals import decision_name
-from helm.evidence.exact import Exact
 from helm.receipts.chain import SealedReceipt, name
+from helm.wire import structure
 
 EDITED = "it was edited"
-
-DECISIONS = Exact(Decision)
-RECORDS = Exact(BoundaryRecord)
-RECEIPTS = Exact(Receipt)
-EFFECTS = Exact(Effect)
 
 
 def unseal_decision(body: object, where: str) -> Sealed[Decision]:
     """Return the decision of a sealed object; raise Invalid unless it hashes to its name."""
     fields = unsealed(body, ("decision_id",), where)
-    decision = DECISIONS.read(fields, where)
+    decision = structure(fields, Decision, where)
     said = record_bytes(fields)
     full_hash = hash_in(domains.DECISION, said)
     decision_id = decision_name(full_hash)
@@ -40,7 +35,7 @@ def unseal_decision(body: object, where: str) -> Sealed[Decision]:
 def unseal_record(body: object, where: str) -> Sealed[BoundaryRecord]:
     """Return the boundary record of a sealed object; raise Invalid unless it hashes to its record_hash."""
     fields = unsealed(body, ("record_id", "record_hash"), where)
-    record = RECORDS.read(fields, where)
+    record = structure(fields, BoundaryRecord, where)
     record_id = "rec_" + record.decision_id.removeprefix("dec_")
     said = record_bytes(fields | {"record_id": record_id})
     record_hash = hash_in(domains.RECORD, said)
@@ -51,7 +46,7 @@ def unseal_record(body: object, where: str) -> Sealed[BoundaryRecord]:
 
 def unseal_effect(body: object, decision: Decision, where: str) -> Effect:
     """Return the effect that an intent names; raise Invalid unless it hashes to the decision's effect_id."""
-    effect = EFFECTS.read(body, where)
+    effect = structure(body, Effect, where)
     if content_id("eff_", hash_in(domains.EFFECT, record_bytes(body))) != decision.effect_id:  # type: ignore[arg-type]
         raise Invalid("the effect does not hash to the decision's effect_id", where, EDITED)
     return effect
@@ -71,7 +66,7 @@ def unseal_receipt(body: object, where: str) -> SealedReceipt:
     No signature is checked here.
     """
     fields = unsealed(body, ("receipt_id", "signature"), where)
-    receipt = RECEIPTS.read(fields, where)
+    receipt = structure(fields, Receipt, where)
     signed = record_bytes(body)  # type: ignore[arg-type]
     receipt_id, signature = body["receipt_id"], body["signature"]  # type: ignore[index]
     if receipt_id != name(fields) or type(signature) is not str:

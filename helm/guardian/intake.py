@@ -10,7 +10,7 @@ import attrs
 
 from helm.contracts.call import EMBEDDED, NO_CONTEXT, CallContext, Source, ToolCall
 from helm.contracts.errors import Invalid, Malformed
-from helm.contracts.form import JSONValue
+from helm.contracts.form import JSONValue, Noun
 from helm.crypto.canonical import MAX_BYTES, canonical, parse_canonical, reread
 from helm.crypto.hashing import digest, sha256
 
@@ -79,12 +79,11 @@ def admit_malformed(caller: Caller, tool: str, raw: bytes, problem: str, terms: 
     return _call(caller, tool, terms, Entered(raw[:MAX_BYTES], None, sha256(raw), problem))
 
 
-@attrs.frozen
-class Entered:
+class Entered(Noun, frozen=True):
     """Arguments as they entered: their bytes, what those mean, their hash, and what is wrong with them."""
 
-    written: bytes = attrs.field(repr=False)
-    parsed: JSONValue = attrs.field(repr=False)
+    written: bytes
+    parsed: JSONValue
     args_hash: str
     malformed: str = ""
 

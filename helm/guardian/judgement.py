@@ -5,17 +5,15 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import NamedTuple
 
-import attrs
-
 from helm.contracts.call import ToolCall
 from helm.contracts.decision import Decision
-from helm.contracts.effect import EFFECT, Effect, Permit
-from helm.contracts.form import JSONValue, Sealed
+from helm.contracts.effect import Effect, Permit
+from helm.contracts.form import JSONValue, Noun, Sealed
 from helm.contracts.reason import ReasonCode
 from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
 from helm.crypto import domains
-from helm.crypto.canonical import fragment, ordered_bytes, record_bytes
+from helm.crypto.canonical import fragment, noun_bytes, ordered_bytes, record_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.crypto.seals import seal_decision, seal_record
 from helm.guardian.inquiry import Inquiry
@@ -38,15 +36,14 @@ class Finding(NamedTuple):
     passed: int
 
 
-@attrs.frozen(kw_only=True)
-class Judgement:
+class Judgement(Noun, frozen=True, kw_only=True):
     """One evaluation, sealed. `facts` are the canonical bytes of all that the offices could look at."""
 
     decision: Sealed[Decision]
     record: Sealed[BoundaryRecord]
     effect: Effect | None
-    facts: bytes = attrs.field(repr=False)
-    rule: ToolRule | None = attrs.field(repr=False)
+    facts: bytes
+    rule: ToolRule | None
     permit: Permit | None
 
 
@@ -213,7 +210,7 @@ def intent_payload(judgement: Judgement) -> bytes:
     """Return the payload of an ALLOWed call's INTENT node: the decision, the record and the effect to come."""
     if judgement.effect is None:
         raise ValueError("an intent without an effect")
-    effect = ordered_bytes(EFFECT.members(judgement.effect))
+    effect = noun_bytes(judgement.effect)
     parts = (
         b'{"decision":',
         judgement.decision.json,

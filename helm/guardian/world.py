@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
-from helm.contracts.form import Form, JSONValue
+from helm.contracts.form import JSONValue, Noun
 
 if TYPE_CHECKING:
     from helm.guardian.policy import Policy
@@ -19,8 +17,7 @@ Usage = tuple[str, int, int, int, int]
 """What stands against one budget in one window: budget_id, window_start_ms, tool calls, cents, write operations."""
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class World:
+class World(Noun, frozen=True, kw_only=True):
     """The facts of one moment, for one call."""
 
     budgets: tuple[Usage, ...]
@@ -47,11 +44,22 @@ class World:
     """Earlier calls of this principal to this tool within the tool's velocity window."""
 
 
-_WORLD = Form(World)
-
-
 def world_body(world: World) -> dict[str, JSONValue]:
     """Return the World as a JSON object; the policy stands there by its hash."""
-    body = _WORLD.body(world)
-    body["policy"] = world.policy.policy_hash
-    return body
+    return {
+        "budgets": world.budgets,
+        "call_seq": world.call_seq,
+        "claim_conflict": world.claim_conflict,
+        "connector_halted": world.connector_halted,
+        "fingerprint": world.fingerprint,
+        "fingerprint_at_boot": world.fingerprint_at_boot,
+        "frozen": world.frozen,
+        "kernel_epoch": world.kernel_epoch,
+        "log_id": world.log_id,
+        "now_ms": world.now_ms,
+        "policy": world.policy.policy_hash,
+        "session_closed": world.session_closed,
+        "session_labels": world.session_labels,
+        "session_owner": world.session_owner,
+        "velocity": world.velocity,
+    }

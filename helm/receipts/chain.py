@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 
 from helm.contracts.errors import Invalid
-from helm.contracts.form import JSONValue
-from helm.contracts.receipt import GENESIS, RECEIPT, Receipt
+from helm.contracts.form import JSONValue, Noun
+from helm.contracts.receipt import GENESIS, Receipt
 from helm.crypto import domains
-from helm.crypto.canonical import insert_member, ordered_bytes, record_bytes
+from helm.crypto.canonical import insert_member, noun_bytes, record_bytes
 from helm.crypto.ed25519 import Signer
 from helm.crypto.hashing import content_id, hash_in
 
@@ -16,8 +16,7 @@ SessionKey = tuple[str, str]
 RECEIPT_ID = "rcpt_"
 
 
-@attrs.frozen
-class Link:
+class Link(Noun, frozen=True):
     """The place of a session's latest receipt: its tick and its signature."""
 
     lamport_clock: int
@@ -50,20 +49,19 @@ class SessionChains:
         self.links[session] = Link(receipt.lamport_clock, signature)
 
 
-@attrs.frozen
-class SealedReceipt:
+class SealedReceipt(Noun, frozen=True):
     """A signed receipt. `json` is the signed object, `receipt_hash` its hash, as the graph binds it."""
 
     content: Receipt
     receipt_id: str
     signature: str
     receipt_hash: str
-    json: bytes = attrs.field(repr=False)
+    json: bytes
 
 
 def seal(receipt: Receipt, signer: Signer) -> SealedReceipt:
     """Name and sign `receipt`: the id is its content's hash, the signature covers every member but itself (T5)."""
-    said = ordered_bytes(RECEIPT.members(receipt))
+    said = noun_bytes(receipt)
     receipt_id = content_id(RECEIPT_ID, hash_in(domains.RECEIPT_NAME, said))
     named = insert_member(said, b',"receipt_id":"%b"' % receipt_id.encode(), b',"record_hash":')
     signature = signer.sign(domains.RECEIPT, named)

@@ -18,11 +18,12 @@ from helm.crypto.canonical import record_bytes, reread
 from helm.crypto.domains import KeyPurpose
 from helm.evidence import archive
 from helm.evidence.layout import MANIFEST
-from helm.evidence.manifest import COVERS, Cover, write_manifest
+from helm.evidence.manifest import Cover, write_manifest
 from helm.evidence.pack import PackMaterial, build
 from helm.evidence.selection import Selection
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import verify_pack
+from helm.wire import structure
 from tests.helm.evidence.material import TENANT, Log, key_of
 
 SCRIPT: Final = Path(helm.__file__).parent / "evidence" / "standalone.py.txt"
@@ -81,7 +82,7 @@ def resealed(
     for seal in ("entries", "manifest_hash", "signature"):
         del body[seal]
     signer = key_of(KeyPurpose.EVIDENCE, number)
-    cover = change(attrs.evolve(COVERS.read(body, "forged manifest"), key_id=signer.key_id))
+    cover = change(attrs.evolve(structure(body, Cover, "forged manifest"), key_id=signer.key_id))
     others = {path: content for path, content in members.items() if path != MANIFEST}
     return packed(others | {MANIFEST: write_manifest(cover, others, signer)})
 

@@ -11,7 +11,7 @@ import attrs
 from helm.contracts.call import NO_CONTEXT, CallContext
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
-from helm.contracts.receipt import Receipt
+from helm.contracts.receipt import RECEIPT_VERSION, Receipt
 from helm.contracts.verdict import Status, Verdict
 from helm.crypto.canonical import fragment, record_bytes, reread
 from helm.crypto.domains import KeyPurpose
@@ -357,6 +357,7 @@ class Log:
             tool=decision.tool,
             transport=decision.transport,
             verdict=decision.verdict,
+            version=RECEIPT_VERSION,
         )
         sealed = seal(receipt, self.pen)
         self.chains.extend(receipt, sealed.signature)

@@ -91,9 +91,9 @@ def test_a_call_that_was_allowed_against_the_policy_is_found() -> None:
     assert judgement.decision.content.reason_code == "MISSING_REQUIREMENT"
     log = Log().begin()
     allowed = log.judge("s1", "notes.read", {"name": "z"})
-    lie = seal_decision(attrs.evolve(allowed.decision.content, facts_hash=judgement.decision.content.facts_hash))
-    record = seal_record(attrs.evolve(allowed.record.content, decision_id=lie.id))
-    forged = attrs.evolve(allowed, decision=lie, record=record, facts=judgement.facts)
+    lie = seal_decision(allowed.decision.content.but(facts_hash=judgement.decision.content.facts_hash))
+    record = seal_record(allowed.record.content.but(decision_id=lie.id))
+    forged = allowed.but(decision=lie, record=record, facts=judgement.facts)
     log.end(forged, log.write_intent(forged))
     with pytest.raises(Invalid, match="the decision's verdict was 'ALLOW', and comes out as 'DENY'"):
         replay_pack(read(log))
@@ -103,7 +103,7 @@ def test_a_decision_of_another_roster_is_not_said_to_be_wrong() -> None:
     log = Log().begin()
     log.call("s1")
     told, facts = first(log)
-    other = attrs.evolve(told.decision.content, gate_roster_hash="sha256:" + "0" * 64)
+    other = told.decision.content.but(gate_roster_hash="sha256:" + "0" * 64)
     with pytest.raises(Invalid, match="another roster of gates"):
         replay(attrs.evolve(told, decision=seal_decision(other)), facts, policy_of(), "here")
 
@@ -112,7 +112,7 @@ def test_a_record_that_the_decision_does_not_make_is_found() -> None:
     log = Log().begin()
     log.call("s1")
     told, facts = first(log)
-    other = seal_record(attrs.evolve(told.record.content, destination="elsewhere"))
+    other = seal_record(told.record.content.but(destination="elsewhere"))
     with pytest.raises(Invalid, match="another boundary record"):
         replay(attrs.evolve(told, record=other), facts, policy_of(), "here")
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from helm.contracts.decision import Decision
+from helm.contracts.decision import DECISION
 from helm.contracts.errors import Invalid
-from helm.contracts.receipt import Receipt
-from helm.contracts.record import BoundaryRecord
+from helm.contracts.receipt import RECEIPT
+from helm.contracts.record import RECORD
 from helm.crypto import domains
 from helm.crypto.canonical import record_bytes, reread
 from helm.crypto.domains import KeyPurpose
@@ -328,7 +328,7 @@ def changed_value(value: object) -> object:
     return value + 1 if type(value) is int else f"{value}x"
 
 
-@pytest.mark.parametrize("field", [field.name for field in attrs.fields(Receipt)])
+@pytest.mark.parametrize("field", RECEIPT.names)
 def test_a_receipt_with_one_field_changed_is_refused(field: str) -> None:
     members, path = unpacked(a_pack()), own("receipts/")[0]
     body = reread(members[path])
@@ -560,30 +560,30 @@ def forged(field: str) -> Log:
     judgement = log.judge("s1", "notes.read", {"name": "x"})
     decided, recorded = judgement.decision.content, judgement.record.content
     change: dict[str, Any] = {field: other_value(getattr(decided, field))}
-    decision = seal_decision(attrs.evolve(decided, **change))
+    decision = seal_decision(decided.but(**change))
     same: dict[str, Any] = {"decision_id": decision.id}
-    if field in attrs.fields_dict(BoundaryRecord):
+    if field in RECORD.names:
         same[field] = change[field]
-    record = seal_record(attrs.evolve(recorded, **same))
-    log.end(judgement, log.write_intent(attrs.evolve(judgement, decision=decision, record=record)))
+    record = seal_record(recorded.but(**same))
+    log.end(judgement, log.write_intent(judgement.but(decision=decision, record=record)))
     return log
 
 
-@pytest.mark.parametrize("field", sorted(attrs.fields_dict(Decision).keys() - UNSAYABLE))
+@pytest.mark.parametrize("field", sorted(set(DECISION.names) - UNSAYABLE))
 def test_a_decision_that_is_not_the_receipts_is_refused(field: str) -> None:
     log = forged(field)
     by = "seals" if field in ("facts_hash", "effect_id") else "stories"
     check_refused(pack_of(log), by, root=root_of(log))
 
 
-@pytest.mark.parametrize("field", sorted(attrs.fields_dict(BoundaryRecord).keys() - UNSAYABLE))
+@pytest.mark.parametrize("field", sorted(set(RECORD.names) - UNSAYABLE))
 def test_a_record_that_is_not_the_receipts_is_refused(field: str) -> None:
     log = Log().begin()
     judgement = log.judge("s1", "notes.read", {"name": "x"})
     recorded = judgement.record.content
     change: dict[str, Any] = {field: other_value(getattr(recorded, field))}
-    record = seal_record(attrs.evolve(recorded, **change))
-    log.end(judgement, log.write_intent(attrs.evolve(judgement, record=record)))
+    record = seal_record(recorded.but(**change))
+    log.end(judgement, log.write_intent(judgement.but(record=record)))
     check_refused(pack_of(log), "stories", root=root_of(log))
 
 

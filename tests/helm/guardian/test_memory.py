@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helm.contracts.decision import Decision
 from helm.contracts.reason import ReasonCode
-from helm.contracts.receipt import GENESIS, Receipt
+from helm.contracts.receipt import GENESIS, RECEIPT_VERSION, Receipt
 from helm.contracts.verdict import Status, Verdict
 from helm.guardian.chain import CHAIN
 from helm.guardian.memory import Boot, Memory
@@ -63,6 +63,7 @@ def receipt_of(decision: Decision, status: Status, code: ReasonCode) -> Receipt:
         tool="",
         transport="",
         verdict="ALLOW",
+        version=RECEIPT_VERSION,
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
-
 from helm.contracts.call import CallContext, ToolCall
 from helm.contracts.form import JSONValue
 from helm.guardian.bundle import load_toml
@@ -46,7 +44,7 @@ def world(**changes: Any) -> World:
         session_owner="",
         velocity=0,
     )
-    return attrs.evolve(plain, **changes)
+    return plain.but(**changes)
 
 
 def call(

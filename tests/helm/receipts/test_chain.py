@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helm.contracts.errors import Invalid
-from helm.contracts.receipt import GENESIS, RECEIPT, Receipt
+from helm.contracts.receipt import GENESIS, RECEIPT, RECEIPT_VERSION, Receipt
 from helm.crypto import domains
 from helm.crypto.canonical import canonical, parse
 from helm.crypto.domains import KeyPurpose
@@ -46,6 +46,7 @@ FIRST = Receipt(
     tool="read",
     transport="in-process",
     verdict="ALLOW",
+    version=RECEIPT_VERSION,
 )
 
 
