@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import attrs
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
+from cattrs.v import format_exception
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import Noun, noun_of
@@ -45,6 +46,12 @@ for _kind in (str, int, bool):
 _CONVERTER.register_structure_hook_func(_is_tuple, _tuple)
 
 
+def _words_of(problem: BaseException, kind: type | None) -> str:
+    """Return what the record's own class says of a value; the converter's words where it says nothing."""
+    said = str(problem) if isinstance(problem, TypeError | ValueError) else ""
+    return said or format_exception(problem, kind)
+
+
 def structure(body: object, record_class: type[T], where: str) -> T:
     """Return the record that `body` describes; raise Invalid naming `where` and every member that is wrong."""
     if type(body) is not dict:
@@ -60,4 +67,5 @@ def structure(body: object, record_class: type[T], where: str) -> T:
     try:
         return _CONVERTER.structure(body, record_class)
     except (BaseValidationError, ValueError, TypeError) as problem:
-        raise Invalid("; ".join(transform_error(problem, path=record_class.__name__)), where) from problem
+        told = transform_error(problem, path=record_class.__name__, format_exception=_words_of)
+        raise Invalid("; ".join(told), where) from problem
