@@ -121,9 +121,7 @@ class Config:
             raise Invalid(f"no admin key is configured, and {self.bind} is open to others", "bind", hint)
 
 
-KINDS: Final[Mapping[str, type]] = MappingProxyType(
-    {field.name: type(field.default) for field in attrs.fields(Config)}
-)
+KINDS: Final[Mapping[str, type]] = MappingProxyType({field.name: type(field.default) for field in attrs.fields(Config)})
 """Every setting's type, which is that of its default."""
 
 WORDS: Final[Mapping[str, bool]] = MappingProxyType({"true": True, "1": True, "false": False, "0": False})

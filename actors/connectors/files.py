@@ -144,9 +144,7 @@ def _names(path: str) -> tuple[str, ...]:
     if len(path) > MAX_PATH_CHARS or len(names) > MAX_NAMES:
         raise NotDispatched(ReasonCode.POLICY_VIOLATION, "the path is too long")
     if not path.isprintable() or any(name in ("", ".", "..") for name in names):
-        raise NotDispatched(
-            ReasonCode.POLICY_VIOLATION, "the path is not a plain relative path below the folder"
-        )
+        raise NotDispatched(ReasonCode.POLICY_VIOLATION, "the path is not a plain relative path below the folder")
     return names
 
 

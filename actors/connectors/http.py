@@ -81,9 +81,7 @@ class HttpConnector:
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=MAX_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE_S,
-            network_backend=_CheckedNetwork(
-                resolver or system_resolver(), allow_private=connection.allow_private
-            ),
+            network_backend=_CheckedNetwork(resolver or system_resolver(), allow_private=connection.allow_private),
         )
 
     async def dispatch(self, order: Dispatch, /) -> JSONValue:
@@ -141,18 +139,14 @@ class HttpConnector:
         try:
             return parse(body, max_bytes=self._connection.max_response_bytes)
         except Malformed as problem:
-            raise ConnectorUnknown(
-                f"HTTP {response.status} with an answer that is no JSON: {problem}"
-            ) from problem
+            raise ConnectorUnknown(f"HTTP {response.status} with an answer that is no JSON: {problem}") from problem
 
     async def _body(self, response: httpcore2.Response) -> bytes:
         headers = {name.lower(): value for name, value in response.headers}
         limit = self._connection.max_response_bytes
         # Nothing was asked to be compressed, and nothing is decompressed: a small answer stays small (T4).
         if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
-            raise ConnectorUnknown(
-                f"HTTP {response.status} with an answer in a coding that was not asked for"
-            )
+            raise ConnectorUnknown(f"HTTP {response.status} with an answer in a coding that was not asked for")
         body = bytearray()
         async with aclosing(response.aiter_stream()) as chunks:
             async for chunk in chunks:

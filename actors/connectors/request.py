@@ -94,9 +94,7 @@ def _to_named_url(order: Dispatch, operation: HttpOperation, rest: dict[str, JSO
 def _check_judged(order: Dispatch, destination: Destination) -> None:
     """Refuse to go anywhere but to the destination that the gates judged."""
     if not order.destination:
-        raise NotDispatched(
-            ReasonCode.DATA_EGRESS_BLOCKED, "the policy declares no destination for this tool"
-        )
+        raise NotDispatched(ReasonCode.DATA_EGRESS_BLOCKED, "the policy declares no destination for this tool")
     if not Pattern.parse(order.destination).matches(destination):
         reason = f"the call was judged for {order.destination}, the request would go to {destination}"
         raise NotDispatched(ReasonCode.DATA_EGRESS_BLOCKED, reason)

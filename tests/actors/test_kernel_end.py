@@ -28,7 +28,6 @@ from helm.guardian.intake import Caller, admit
 from tests.actors.kit import LIMITS, House, Log, Told, settle
 from tests.actors.puppet import Deed, Hold, Puppet, done, raising
 
-
 MIB = 1024 * 1024
 
 

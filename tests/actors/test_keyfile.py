@@ -117,9 +117,7 @@ def test_where_no_key_can_be_written_none_is_half_written(tmp_path: Path) -> Non
 
 
 def test_a_disk_that_fills_up_leaves_no_half_key(path: Path) -> None:
-    descriptor = os.open(
-        path, os.O_RDONLY | os.O_CREAT | os.O_EXCL
-    )  # a descriptor that refuses to be written
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL)  # a descriptor that refuses to be written
     assert "cannot be written" in refusal(lambda: keyfile.write_durably(descriptor, path, b"key"))
     assert not path.exists()
 
@@ -227,15 +225,11 @@ PEM = pem(KEY)
         pytest.param(LINE + PEM.replace(b"M", b"!", 1), "not a PEM", id="no base64"),
         pytest.param(LINE + PEM.replace(b"MC4C", b"MC4D", 1), "not a PEM", id="no PKCS#8"),
         pytest.param(LINE + PEM + b"#" * 5000, "not one PEM", id="a file that is no key file by its size"),
-        pytest.param(
-            LINE + pem(KEY, encryption=BestAvailableEncryption(b"pw")), "encrypted", id="an encrypted key"
-        ),
+        pytest.param(LINE + pem(KEY, encryption=BestAvailableEncryption(b"pw")), "encrypted", id="an encrypted key"),
         pytest.param(os.urandom(300), "not one PEM", id="noise"),
     ],
 )
-def test_what_is_not_one_key_is_refused_without_being_quoted(
-    path: Path, content: bytes, problem: str
-) -> None:
+def test_what_is_not_one_key_is_refused_without_being_quoted(path: Path, content: bytes, problem: str) -> None:
     message = refusal(lambda: keyfile.read(put(path, content), EXECUTION))
     assert problem in message
     assert str(path) in message

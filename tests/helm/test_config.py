@@ -135,9 +135,7 @@ def test_loopback_needs_no_more(bind: str) -> None:
     Config(bind=bind).check_exposure()
 
 
-@pytest.mark.parametrize(
-    "bind", ["0.0.0.0", "::", "10.0.0.1", "192.0.2.1", "8.8.8.8", "localhost", "host", ""]
-)
+@pytest.mark.parametrize("bind", ["0.0.0.0", "::", "10.0.0.1", "192.0.2.1", "8.8.8.8", "localhost", "host", ""])
 def test_no_other_address_is_served_without_tls_and_an_admin_key(bind: str) -> None:
     tls: dict[str, Any] = {"tls_cert": "cert.pem", "tls_key": "key.pem"}
     settings: dict[str, Any]

@@ -60,9 +60,7 @@ async def _read_request(stream: trio.abc.Stream) -> bytes:
             return b""
         request += chunk
     head, _, body = request.partition(b"\r\n\r\n")
-    length = next(
-        (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
-    )
+    length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
     while len(body) < length:
         body += await stream.receive_some(65536)
     return head + b"\r\n\r\n" + body

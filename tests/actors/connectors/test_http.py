@@ -77,9 +77,7 @@ async def _serve(nursery: trio.Nursery, answer: Answer) -> Server:
 async def test_a_request_says_what_was_judged_and_nothing_more(nursery: trio.Nursery) -> None:
     server = await _serve(nursery, ok(b'{"done":true}'))
     connector = HttpConnector(
-        _connection(
-            origin=f"http://api.example:{server.port}", allow_private=True, headers={"User-Agent": "tested"}
-        ),
+        _connection(origin=f"http://api.example:{server.port}", allow_private=True, headers={"User-Agent": "tested"}),
         secret_headers={"Authorization": "Bearer s3cret"},
         resolver=HOME,
     )
@@ -118,9 +116,7 @@ async def test_arguments_are_placed_and_escaped(nursery: trio.Nursery) -> None:
     await connector.aclose()
 
 
-@pytest.mark.parametrize(
-    "value", ["", ".", "..", "...", "a/b", "../x", "a\\b", "a\nb", "a\x00", None, [], {}]
-)
+@pytest.mark.parametrize("value", ["", ".", "..", "...", "a/b", "../x", "a\\b", "a\nb", "a\x00", None, [], {}])
 async def test_a_path_argument_cannot_leave_its_place(nursery: trio.Nursery, value: JSONValue) -> None:
     server = await _serve(nursery, ok(b"1"))
     with pytest.raises(NotDispatched) as refused:
@@ -139,9 +135,7 @@ async def test_an_argument_cannot_complete_a_climbing_path(nursery: trio.Nursery
 
 
 @pytest.mark.parametrize("arguments", [[], "text", {"id": "1", "q": None}, {"id": "1", "q": "x" * 9000}, {}])
-async def test_arguments_that_fit_no_request_are_not_dispatched(
-    nursery: trio.Nursery, arguments: JSONValue
-) -> None:
+async def test_arguments_that_fit_no_request_are_not_dispatched(nursery: trio.Nursery, arguments: JSONValue) -> None:
     server = await _serve(nursery, ok(b"1"))
     with pytest.raises(NotDispatched):
         await _connect(server).dispatch(_order(server, arguments, "read"))
@@ -330,9 +324,7 @@ NO_ANSWER = {
 
 
 @pytest.mark.parametrize("body", NO_ANSWER.values(), ids=NO_ANSWER.keys())
-async def test_an_answer_that_is_no_strict_json_leaves_the_effect_unknown(
-    nursery: trio.Nursery, body: bytes
-) -> None:
+async def test_an_answer_that_is_no_strict_json_leaves_the_effect_unknown(nursery: trio.Nursery, body: bytes) -> None:
     server = await _serve(nursery, ok(body))
     connector = _connect(server)
     with pytest.raises(ConnectorUnknown):
@@ -430,9 +422,7 @@ async def test_a_connection_the_server_closed_is_not_used_for_the_next_call(nurs
     await connector.aclose()
 
 
-async def test_a_proxy_from_the_environment_is_not_used(
-    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_proxy_from_the_environment_is_not_used(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = await _serve(nursery, ok(b'"proxied"'))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")

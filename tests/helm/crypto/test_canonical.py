@@ -119,9 +119,7 @@ def test_no_bytes_do_anything_but_parse_or_be_refused_with_a_place(raw: bytes) -
         pytest.param(b'{"a":1,"\\u0061":2}', "'a' stands twice", 7, id="a name twice, once disguised"),
         pytest.param('{"é":{"b":1,"c":[{"b":2}],"b":3}}'.encode(), "'b' stands twice", 27, id="twice, deep"),
         pytest.param(b'{"":0,"":0}', "'' stands twice", 6, id="an empty name twice"),
-        pytest.param(
-            b'[1e5,-1234567890123456,"\\t",{"a":0,"a":0}]', "'a' stands", 35, id="after what is fine"
-        ),
+        pytest.param(b'[1e5,-1234567890123456,"\\t",{"a":0,"a":0}]', "'a' stands", 35, id="after what is fine"),
         pytest.param(b"[NaN]", "NaN", 1, id="NaN"),
         pytest.param(b'{"a":Infinity}', "Infinity", 5, id="Infinity"),
         pytest.param(b'{"a": -Infinity}', "-Infinity", 6, id="minus Infinity"),
@@ -320,9 +318,7 @@ def doubled() -> list[Any]:
         pytest.param([-1e20], "beyond 2^53-1", "/0", id="a double that is written as an integer"),
         pytest.param(["\ud800"], "a lone surrogate", "/0", id="half a character"),
         pytest.param([0.5, "\ud800"], "a lone surrogate", "/1", id="half a character beside a fraction"),
-        pytest.param(
-            {"a": {"\udfff": 1}}, "a lone surrogate in a name", "/a", id="half a character in a name"
-        ),
+        pytest.param({"a": {"\udfff": 1}}, "a lone surrogate in a name", "/a", id="half a character in a name"),
         pytest.param({"a/b": [{"m~n": [object()]}]}, "object", "/a~1b/0/m~0n/0", id="a pointer with escapes"),
         pytest.param(looped(), "nested deeper than 64", "/0" * 64, id="a list that holds itself"),
         pytest.param(doubled(), "more than the 1048576", "the document", id="a list in many places at once"),

@@ -10,9 +10,7 @@ import pytest
 from helm.crypto import domains
 from helm.crypto.domains import SIGNS, KeyPurpose, PurposeMismatch, check_may_sign
 
-CONTEXTS = {
-    name: value for name, value in vars(domains).items() if name.isupper() and isinstance(value, bytes)
-}
+CONTEXTS = {name: value for name, value in vars(domains).items() if name.isupper() and isinstance(value, bytes)}
 SIGNING = {
     "RECEIPT", "APPROVAL", "APPROVAL_CHALLENGE", "DELEGATION", "TRUST_EVENT", "CHECKPOINT", "POLICY_BUNDLE",
     "PACK", "FREEZE", "PERMIT", "DRIFT",

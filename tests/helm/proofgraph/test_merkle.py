@@ -252,9 +252,7 @@ def test_the_eight_leaves_of_rfc_6962_have_their_nine_roots() -> None:
     leaves = [leaf_hash(bytes.fromhex(data)) for data in case["leaf_inputs_hex"]]
     tree = Tree(leaves)
     assert [tree.head(size).root.hex() for size in range(9)] == case["root_hash_hex_by_size"]
-    assert [Frontier().extend(leaves[:size]).head().root.hex() for size in range(9)] == (
-        case["root_hash_hex_by_size"]
-    )
+    assert [Frontier().extend(leaves[:size]).head().root.hex() for size in range(9)] == (case["root_hash_hex_by_size"])
 
 
 def hashes(written: Sequence[str] | None) -> list[bytes]:

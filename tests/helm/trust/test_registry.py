@@ -106,9 +106,7 @@ def test_the_last_admin_stays(history: History) -> None:
 def test_a_history_with_another_genesis_is_refused(history: History) -> None:
     other = History.begun(ROGUE)
     for event in history.events[1:]:
-        other.events.append(
-            forged(event, ROGUE, prev_event_hash=other.place.prev_event_hash, log_id=other.log_id)
-        )
+        other.events.append(forged(event, ROGUE, prev_event_hash=other.place.prev_event_hash, log_id=other.log_id))
     other.folded()  # sound in itself
     with pytest.raises(Invalid, match="pinned genesis"):
         fold(other.nodes(), history.log_id)
@@ -323,9 +321,7 @@ def test_a_refused_event_changes_nothing(history: History) -> None:
     registry = history.folded()
     before = registry.snapshot()
     with pytest.raises(Invalid):
-        registry.apply(
-            sign_event(rotating(EXECUTION, POLICY_AS_EXECUTION), registry.place, NOW_MS, ADMIN), 50
-        )
+        registry.apply(sign_event(rotating(EXECUTION, POLICY_AS_EXECUTION), registry.place, NOW_MS, ADMIN), 50)
     assert registry.snapshot() == before
 
 
