@@ -96,7 +96,7 @@ class Appender:
 async def gather(inbox: Inbox[Case | Control]) -> list[Case | Control]:
     """Return the next batch: what waits, and what is still on its way here as long as anything else can run.
 
-    A commit costs nearly the same for one row as for sixty-four, so it waits until the loop has nothing better to do.
+    A commit costs nearly the same for one row as for a full batch, so it waits until the loop has nothing better to do.
     """
     items = await inbox.batch(APPEND_BATCH)
     if len(items) < APPEND_BATCH:

@@ -16,7 +16,7 @@ from helm.receipts.chain import SessionChains, seal
 from helm.receipts.policy import ReceiptRefused, check_receipt
 
 SIGN_BATCH = 64
-"""Cases sealed before others get the processor: about 2 ms of signing, and the appender's best batch."""
+"""Cases sealed before others get the processor: about 2 ms of signing."""
 
 
 @attrs.define
