@@ -103,6 +103,17 @@ def last_words(kind: type[BaseException], problem: BaseException, trace: Traceba
     from actors.cli.failure import report
 
     report(problem)
+    let_go_of_output()
+
+
+def let_go_of_output() -> None:
+    """Leave what cannot be written unwritten: else the interpreter tries again as it ends, and exits with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 if __name__ == "__main__":
