@@ -100,12 +100,13 @@ async def run(directory: Path, effects: Path, *, holding: bool) -> None:
 
 def main() -> int:
     """Run until something ends it."""
+    status = 0
     try:
         trio.run(partial(run, Path(sys.argv[1]), Path(sys.argv[2]), holding="--hold" in sys.argv))
-    except KeyboardInterrupt:
+    except* KeyboardInterrupt:  # bare, or out of the nursery that the callers live in
         say("KeyboardInterrupt")
-        return 130
-    return 0
+        status = 130
+    return status
 
 
 if __name__ == "__main__":
