@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Set
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import apsw
@@ -72,6 +75,14 @@ class InlineIndex(IdIndex):
             raise IndexFailed(str(error)) from error
 
 
+@cache
+def model() -> TemporaryDirectory[str]:
+    """Return the installation that the others are copies of; it is removed with the process."""
+    directory = TemporaryDirectory(prefix="helm-model-")
+    Installation.create(Path(directory.name), clock=HouseClock())
+    return directory
+
+
 @attrs.define(eq=False)
 class House:
     """One installation, on which a test opens one kernel after another."""
@@ -83,10 +94,15 @@ class House:
 
     @classmethod
     def build(cls, path: Path) -> House:
-        """Make the installation below `path`."""
-        clock = HouseClock()
-        Installation.create(path / "data", clock=clock)
-        return cls(path / "data", Installation.open(path / "data"), clock, SimulatedJournal())
+        """Put an installation below `path`. They are copies of one, keys included: making keys is tested elsewhere."""
+        shutil.copytree(model().name, path / "data")
+        return cls(path / "data", Installation.open(path / "data"), HouseClock(), SimulatedJournal())
+
+    @classmethod
+    def build_another(cls, path: Path) -> House:
+        """Make an installation of its own below `path`."""
+        Installation.create(path / "data", clock=HouseClock())
+        return cls(path / "data", Installation.open(path / "data"), HouseClock(), SimulatedJournal())
 
     def sign(self, text: str = POLICY) -> SignedPolicy:
         """Compile a policy and sign it with the installation's policy key."""

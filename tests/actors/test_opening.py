@@ -134,7 +134,7 @@ async def test_a_journal_that_lost_its_last_rows_is_not_taken_for_a_shorter_one(
 
 async def test_a_journal_of_another_installation_is_refused(house: House) -> None:
     await fill(house)
-    other = House.build(house.path / "other")
+    other = House.build_another(house.path / "other")
     await fill(other)
     other.place.journal_path.replace(house.place.journal_path)
     house.place.index_path.unlink()

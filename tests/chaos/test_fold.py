@@ -153,7 +153,7 @@ async def run(chance: Chance, kernels: int, steps: int) -> None:
         policy = None if chance.luck.random() < 0.2 else SHORT.replace("epoch = 7", f"epoch = {chance.epoch}")
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.integers(min_value=0, max_value=2**32))
 def test_a_fold_knows_what_the_kernel_knew(seed: int) -> None:
     with TemporaryDirectory() as directory:
