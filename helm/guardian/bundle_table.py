@@ -65,11 +65,16 @@ class Table:
     def value(self, member: str, kind: type, what: str) -> JSONValue:
         """Return a member of exactly this type. Raises Invalid."""
         if not self.has(member):
-            raise Invalid(f"{what} is missing", self.at(member), f"add {member}")
+            raise Invalid(f"{what} is missing", self.at(member), self._hint_at(member))
         found = self.members[member]
         if type(found) is not kind:
             raise Invalid(f"must be {what}, not {type(found).__name__}", self.at(member))
         return found
+
+    def _hint_at(self, member: str) -> str:
+        """Say what to add, and what looks like it: most that is missing is there under a misspelt name."""
+        alike = [name for name in self.members if name not in self.asked and looks_like(name, member)]
+        return f"rename {shown(alike[0])} to {member}" if alike else f"add {member}"
 
     def text(self, member: str, default: str | None = None) -> str:
         """Return a text that a person can read, empty only where that is the default. Raises Invalid."""
@@ -162,6 +167,11 @@ class Table:
             if member not in self.asked:
                 hint = f"there are {', '.join(sorted(self.asked))}"
                 raise Invalid(f"unknown key {shown(member)}", self.at(member), hint)
+
+
+def looks_like(name: str, member: str) -> bool:
+    """Tell whether `name` may be a misspelt `member`: it begins alike and is as long, but for a letter."""
+    return name[:2] == member[:2] and abs(len(name) - len(member)) < 2
 
 
 def check_name(text: str, where: str) -> None:

@@ -149,7 +149,8 @@ def of_decision(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]
 
 
 def of_approval(approval: ApprovalRule) -> Row:
-    who = f"{approval.quorum} approvers after {approval.timelock_s} s, within {approval.expires_s} s"
+    approvers = "1 approver" if approval.quorum == 1 else f"{approval.quorum} approvers"
+    who = f"{approvers} after {approval.timelock_s} s, within {approval.expires_s} s"
     if approval.when is None:
         return Row("pdp", who, f"{ESCALATE} APPROVAL_REQUIRED")
     return Row("pdp", f"{who}, where {' '.join(approval.when.source.split())}", f"{ESCALATE} if it holds")

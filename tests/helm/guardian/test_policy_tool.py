@@ -322,3 +322,12 @@ def test_a_service_that_is_no_one_place_is_refused(members: dict[str, Any]) -> N
 def test_a_service_without_an_origin_takes_its_place_from_an_argument_only() -> None:
     refusal("connectors", "web", operations={"fetch": {"method": "GET", "path": "/"}})
     refusal("connectors", "files", root="")
+
+
+@pytest.mark.parametrize(("typed", "hint"), [("kind", "add effect_type"), ("effect_tpye", "rename 'effect_tpye'")])
+def test_a_misspelt_key_that_must_be_there_is_named(typed: str, hint: str) -> None:
+    bundle = without("tools", "pay", "effect_type")
+    bundle["tools"]["pay"][typed] = "payment"
+    with pytest.raises(Invalid) as caught:
+        compile_document(bundle)
+    assert hint in caught.value.hint
