@@ -1,10 +1,14 @@
 """What holds for every test: no luck, no network."""
 
+import os
 import sys
 from ipaddress import ip_address
 from typing import Any, Final
 
+import pytest
 from hypothesis import settings
+
+from tests.counterparts import programs
 
 # A shared machine is slow at odd moments, and a test that failed once must fail again.
 settings.register_profile("house", deadline=None, derandomize=True, database=None)
@@ -30,3 +34,9 @@ def _is_home(host: str) -> bool:
 
 
 sys.addaudithook(_stay_on_this_machine)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say aloud that programs of other makes were not there to be talked to."""
+    if not os.environ.get(programs.NAME):
+        terminalreporter.write_line(programs.HOW, yellow=True)
