@@ -18,6 +18,7 @@ from actors.doors.operators import OperatorRoutes
 from actors.doors.problem import Problem, overloaded, stopped
 from actors.doors.receipts import ReceiptRoutes
 from actors.doors.sessions import SESSIONS, SessionRoutes
+from actors.doors.tail import Tails
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped, Overloaded
 from actors.stores.index import IndexFailed
@@ -39,22 +40,22 @@ SAID: Final = {
 Route = Callable[..., Awaitable[Response]]
 
 
-def control_plane(kernel: Kernel, keys: BearerKeys) -> QuartTrio:
+def control_plane(kernel: Kernel, keys: BearerKeys, tails: Tails) -> QuartTrio:
     """Return the application. It starts no task of its own: whatever runs longer than a request lives in the kernel."""
     app = QuartTrio("helm", static_folder=None, template_folder=None)
     app.url_map.merge_slashes = False  # one path, one spelling
     app.config.update(MAX_CONTENT_LENGTH=desk.MAX_BODY_BYTES, BODY_TIMEOUT=desk.BODY_S, PROPAGATE_EXCEPTIONS=False)
     app.after_request(dressed)
     tell_refusals(app)
-    for rule, methods in routes(kernel, Desk(keys)).items():
+    for rule, methods in routes(kernel, Desk(keys), tails).items():
         for method, route in methods.items():
             app.add_url_rule(rule, f"{method} {rule}", route, methods=[method], provide_automatic_options=False)
     return app
 
 
-def routes(kernel: Kernel, at: Desk) -> dict[str, dict[str, Route]]:
+def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]]:
     """Return every route of the control plane."""
-    state, receipts, sessions = StateRoutes(kernel), ReceiptRoutes(kernel, at), SessionRoutes(kernel, at)
+    state, receipts, sessions = StateRoutes(kernel), ReceiptRoutes(kernel, at, tails), SessionRoutes(kernel, at)
     operators, approvals = OperatorRoutes(kernel, at), ApprovalRoutes(kernel, at)
     return {
         "/healthz": {"GET": state.alive},

@@ -12,21 +12,18 @@ from typing import Any
 import attrs
 import trio
 
-from actors.bearer import BearerKey, BearerKeys
+from actors.bearer import BearerKeys
 from actors.doors.bounds import BOUNDS, Bounds
-from actors.doors.credentials import KEPT, authenticate, check_opening, check_tenant, session_of
-from actors.doors.envelope import Asked, read_envelope, unframed
+from actors.doors.credentials import authenticate, check_tenant
+from actors.doors.entry import UNANSWERED, Entry, untold
+from actors.doors.envelope import read_envelope
 from actors.doors.heading import Heading, heading_of
-from actors.doors.problem import Problem, overloaded, stopped
+from actors.doors.problem import Problem
 from actors.doors.told import Told, tell, tell_problem, tell_verdict
 from actors.kernel import Kernel
-from actors.mailbox import Answer, KernelStopped, Overloaded
-from actors.stores.index import IndexFailed
-from actors.stores.port import JournalFailed
+from actors.mailbox import Answer
 from helm.config import Config
-from helm.contracts.call import CallContext, Source, ToolCall
-from helm.contracts.errors import Invalid
-from helm.guardian.intake import Caller, admit, admit_malformed
+from helm.contracts.call import Source, ToolCall
 
 EXECUTE = "/v1/tools/execute"
 EVALUATE = "/api/v1/evaluate"
@@ -54,6 +51,10 @@ class CallsDoor:
     config: Config
     keys: BearerKeys
     bounds: Bounds = BOUNDS
+    entry: Entry = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.entry = Entry(self.kernel, self.config, HTTP)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -78,54 +79,16 @@ class CallsDoor:
         limit = self.config.max_body_bytes
         check_framing(heading, limit)
         raw = await read_body(receive, limit, self.bounds.body_s)
-        call = self._admit(key, read_envelope(raw, heading, limit), raw)
+        call = self.entry.admit(key, read_envelope(raw, heading, limit), raw)
         decide_only = scope["path"] == EVALUATE
         answer = await self._govern(call, decide_only=decide_only)
         return tell_verdict(answer, heading) if decide_only else tell(answer, heading)
 
-    def _admit(self, key: BearerKey, asked: Asked, raw: bytes) -> ToolCall:
-        """Return the frozen call; what are no arguments stays the whole body, as it came."""
-        context = CallContext(
-            credential_hash=key.credential_hash, claimed_principal=asked.claimed_principal, labels=asked.labels
-        )
-        if asked.session_id.startswith(KEPT):
-            self._check_kept(key, asked.session_id)
-        caller = Caller(
-            tenant=key.tenant,
-            principal=key.principal,
-            session_id=asked.session_id or self._session_of(key),
-            source=HTTP,
-            context=context,
-        )
-        try:
-            if asked.malformed:
-                return admit_malformed(caller, asked.tool, raw, asked.malformed, asked.terms)
-            call = admit(caller, asked.tool, asked.arguments, asked.terms)
-            if call.malformed and type(asked.arguments) is not bytes:  # too large or too deep to be written again
-                return admit_malformed(caller, asked.tool, raw, call.malformed, asked.terms)
-        except Invalid as problem:
-            raise unframed(problem) from problem
-        return call
-
-    def _check_kept(self, key: BearerKey, session_id: str) -> None:
-        """Raise Problem where the call would open another's session; one that is open is for the gates to judge."""
-        if self.kernel.memory.sessions.find((key.tenant, session_id)) is None:
-            check_opening(key, session_id)
-
-    def _session_of(self, key: BearerKey) -> str:
-        """Name the session of a caller who names none, a new one before the old one ages."""
-        span_ms = self.config.session_max_age_s * 1000
-        return session_of(key, self.kernel.parts.clock.now_ms() // span_ms)
-
     async def _govern(self, call: ToolCall, *, decide_only: bool) -> Answer:
         try:
             return await self.kernel.govern(call, decide_only=decide_only)
-        except Overloaded as problem:
-            raise overloaded(str(problem)) from problem
-        except KernelStopped as problem:
-            raise stopped(unknown=problem.unknown) from problem
-        except (JournalFailed, IndexFailed) as problem:  # while looking for an earlier answer: nothing was judged
-            raise stopped(unknown=False) from problem
+        except UNANSWERED as failure:
+            raise untold(failure) from failure
 
 
 async def say(told: Told, send: Send) -> None:

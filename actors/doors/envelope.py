@@ -48,13 +48,18 @@ class Asked:
 
 def read_envelope(raw: bytes, heading: Heading, max_bytes: int) -> Asked:
     """Return what a body asks for. Raises Problem 400 where it names no tool, or cannot be framed as a call."""
-    named = heading.text(b"x-helm-tool")
     try:
         body = canonical.parse(raw, max_bytes=max_bytes, max_depth=ENVELOPE_DEPTH)
     except Malformed as problem:
-        return torn(raw, named, problem)
+        return torn(raw, heading.text(b"x-helm-tool"), problem)
     if type(body) is not dict:
-        return torn(raw, named, Malformed("the body is not an object", "/"))
+        return torn(raw, heading.text(b"x-helm-tool"), Malformed("the body is not an object", "/"))
+    return asked_in(body, heading)
+
+
+def asked_in(body: Mapping[str, JSONValue], heading: Heading) -> Asked:
+    """Return what an object asks for. Raises Problem 400 where it names no tool, or cannot be framed as a call."""
+    named = heading.text(b"x-helm-tool")
     check_members(body)
     tool = text(body, "tool") or named
     if named and tool != named:

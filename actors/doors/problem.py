@@ -35,6 +35,10 @@ class Problem(Exception):
 
     def body(self) -> bytes:
         """Return the problem+json object."""
+        return record_bytes(self.members())
+
+    def members(self) -> dict[str, JSONValue]:
+        """Return the members of the problem+json object."""
         members: dict[str, JSONValue] = {
             "detail": self.detail,
             "status": self.status,
@@ -47,7 +51,7 @@ class Problem(Exception):
             members["reason_code"] = self.reason_code.value
         if self.outcome_unknown is not None:
             members["outcome_unknown"] = self.outcome_unknown
-        return record_bytes(members)
+        return members
 
 
 def overloaded(detail: str) -> Problem:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from quart import Response, request
 
 from actors.bearer import BearerKey
-from actors.doors import tail
 from actors.doors.browsing import Wanted, receipts_after, receipts_before
 from actors.doors.credentials import tenant_of
 from actors.doors.desk import Desk, answer, heading, query, whole_number
 from actors.doors.problem import Problem
+from actors.doors.tail import Tails
 from actors.kernel import Kernel
 from helm.contracts.form import JSONValue
 
@@ -23,10 +23,10 @@ FILTERS = ("reason_code", "session_id", "tenant", "tool", "verdict")
 class ReceiptRoutes:
     """Reads of what is sealed. Another tenant's receipt and one that never was look the same."""
 
-    def __init__(self, kernel: Kernel, desk: Desk) -> None:
+    def __init__(self, kernel: Kernel, desk: Desk, tails: Tails) -> None:
         self.kernel = kernel
         self.desk = desk
-        self.tails = tail.Tails(kernel)
+        self.tails = tails
 
     async def browse(self) -> Response:
         """Answer with the latest receipts that are wanted, or those behind `after` or ahead of `before`."""

@@ -19,6 +19,7 @@ from actors.doors.connection import Connection, Service
 from actors.doors.heading import heading_of
 from actors.doors.problem import Problem
 from actors.doors.sockets import Address, Bound, Gate, bind, tls_of
+from actors.doors.tail import Tails
 from actors.doors.told import tell_problem
 from actors.kernel import Kernel
 from helm.config import Config
@@ -128,8 +129,9 @@ async def serve(
 
     Raises Invalid for an address, a certificate or an exposure that must not be used.
     """
+    tails = Tails(kernel)
     service = Service(
-        app=Front(CallsDoor(kernel, config, keys, bounds), control_plane(kernel, keys)),
+        app=Front(CallsDoor(kernel, config, keys, bounds), control_plane(kernel, keys, tails)),
         config=hypercorn_config(),
         context=WorkerContext(None),
         bounds=bounds,

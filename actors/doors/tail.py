@@ -1,14 +1,15 @@
-"""A stream of receipts as they become durable: server-sent events, each with the number to go on from."""
+"""Receipts as they become durable, each with the number to go on from; for HTTP they are server-sent events."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import attrs
 import trio
 
-from actors.doors.browsing import Wanted, receipts_after
+from actors.doors.browsing import Receipt, Wanted, receipts_after
 from actors.doors.problem import overloaded
 from actors.kernel import Kernel
 from helm.crypto.canonical import record_bytes
@@ -31,6 +32,14 @@ QUIET_S = 15.0
 PAGE = 64
 
 
+@attrs.frozen
+class Seen:
+    """How far the journal was looked at, and the wanted receipt that stands there, if one does."""
+
+    seq: int
+    receipt: Receipt | None = None
+
+
 @attrs.define(eq=False)
 class Tails:
     """The open streams."""
@@ -41,27 +50,31 @@ class Tails:
 
     def follow(self, wanted: Wanted, after: int, reader: str) -> AsyncGenerator[bytes, None]:
         """Return the events behind entry `after` for a `reader` of this tenant. Raises Problem where none is free."""
+        return server_sent(self.watch(wanted, after, reader))
+
+    def watch(self, wanted: Wanted, after: int, reader: str) -> AsyncGenerator[Seen, None]:
+        """Return what becomes durable behind entry `after`, like `follow`; the first and any quiet one is a number."""
         if not self._has_room(reader):
             raise overloaded("too many streams are open already")
-        return self._events(wanted, after, reader)
+        return self._seen(wanted, after, reader)
 
     def _has_room(self, reader: str) -> bool:
         return self.open.total() < MAX_TAILS and self.open[reader] < MAX_OF_TENANT
 
-    async def _events(self, wanted: Wanted, after: int, reader: str) -> AsyncGenerator[bytes, None]:
+    async def _seen(self, wanted: Wanted, after: int, reader: str) -> AsyncGenerator[Seen, None]:
         if not self._has_room(reader):  # many asked at once, and each was told that there is room
             return
         self.open[reader] += 1
         try:
             ends_at = trio.current_time() + LONGEST_S
-            yield b": receipts\n\n"
+            yield Seen(after)
             while trio.current_time() < ends_at and not self.kernel.stopping:
                 page = await receipts_after(self.kernel.parts.journal, wanted, after, PAGE)
                 after = page.last
                 for seq, receipt in page.receipts:
-                    yield b"id: %d\nevent: receipt\ndata: %b\n\n" % (seq, record_bytes(receipt))
+                    yield Seen(seq, receipt)
                 if not page.receipts and not await self._news(after):
-                    yield b"id: %d\n\n: quiet\n\n" % after
+                    yield Seen(after)
         finally:
             self.open[reader] -= 1
             self.open += Counter()  # forgets whoever has none
@@ -73,3 +86,15 @@ class Tails:
                 await trio.sleep(POLL_S)
             return True
         return False
+
+
+async def server_sent(seen: AsyncGenerator[Seen, None]) -> AsyncGenerator[bytes, None]:
+    """Yield what was seen as server-sent events; a number alone keeps the connection, and its reader's place."""
+    is_first = True
+    async with aclosing(seen):
+        async for one in seen:
+            if one.receipt is not None:
+                yield b"id: %d\nevent: receipt\ndata: %b\n\n" % (one.seq, record_bytes(one.receipt))
+            else:
+                yield b": receipts\n\n" if is_first else b"id: %d\n\n: quiet\n\n" % one.seq
+            is_first = False

@@ -57,24 +57,29 @@ class Told:
 
 def tell(answer: Answer, heading: Heading) -> Told:
     """Return the answer of an executed or refused call."""
-    status = OTHERWISE.get(answer.reason_code) or HTTP_STATUS[answer.status]
-    members = common(answer)
-    if status < 400:
-        members["status"] = answer.status.value
-        told = finish(status, JSON, members, heading)
-    else:
-        members["detail"] = answer.reason
-        members["receipt_id"] = answer.receipt.receipt_id
-        members["status"] = status
-        members["title"] = HTTPStatus(status).phrase
-        members["type"] = REASON_TYPE + answer.reason_code
-        told = finish(status, PROBLEM, members, heading)
+    status, members = members_of(answer)
+    told = finish(status, JSON if status < 400 else PROBLEM, members, heading)
     told.headers.extend(evidence(answer))
     if status in RETRIED:
         told.headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
     if answer.approval_id:
         told.headers.append((b"location", (APPROVALS + answer.approval_id).encode()))
     return told
+
+
+def members_of(answer: Answer) -> tuple[int, dict[str, JSONValue]]:
+    """Return what HTTP calls the answer of an executed or refused call, and its members."""
+    status = OTHERWISE.get(answer.reason_code) or HTTP_STATUS[answer.status]
+    members = common(answer)
+    if status < 400:
+        members["status"] = answer.status.value
+    else:
+        members["detail"] = answer.reason
+        members["receipt_id"] = answer.receipt.receipt_id
+        members["status"] = status
+        members["title"] = HTTPStatus(status).phrase
+        members["type"] = REASON_TYPE + answer.reason_code
+    return status, members
 
 
 def tell_verdict(answer: Answer, heading: Heading) -> Told:

@@ -11,6 +11,7 @@ from actors.doors.app import routes
 from actors.doors.calls import EVALUATE, EXECUTE
 from actors.doors.desk import Desk
 from actors.doors.envelope import MEMBERS
+from actors.doors.tail import Tails
 from actors.doors.told import HTTP_STATUS, OTHERWISE
 from tests.actors.doors.street import Street
 from tests.gates.source import ROOT
@@ -20,9 +21,10 @@ ROUTE: Final = re.compile(r"\b(GET|POST|DELETE) (/[^\s`]+)")
 
 
 async def test_the_document_names_every_route_and_no_other(street: Street, tmp_path: Path) -> None:
+    desk = Desk(BearerKeys(tmp_path / "keys.json", ()))
     there = {
         (method, rule)
-        for rule, methods in routes(street.kernel, Desk(BearerKeys(tmp_path / "keys.json", ()))).items()
+        for rule, methods in routes(street.kernel, desk, Tails(street.kernel)).items()
         for method in methods
     }
     assert set(ROUTE.findall(DOCUMENT)) == there | {("POST", EXECUTE), ("POST", EVALUATE)}
