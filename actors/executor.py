@@ -11,7 +11,15 @@ import trio
 from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from actors.clock import Clock
-from actors.connectors.port import Connector, ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
+from actors.connectors.port import (
+    Connector,
+    ConnectorFailed,
+    ConnectorUnknown,
+    Dispatch,
+    GuestFailed,
+    NotDispatched,
+    Ran,
+)
 from actors.hands import Hand, Hands
 from actors.mailbox import Case, Inbox
 from helm.contracts.errors import Broken, Refused
@@ -97,6 +105,8 @@ class Executor:
         try:
             output = await self._dispatch(order)
         except BaseException as failure:  # a connector is the world: its errors are an outcome, never our end
+            if isinstance(failure, GuestFailed):
+                case.run = failure.run
             self._end(case, *outcome_of(failure, hand.patience, rule))
             if is_ours(failure):
                 raise
@@ -141,6 +151,7 @@ class Executor:
             effect_id=permit.effect_id,
             intent_hash=permit.intent_hash,
             idempotency_key=case.call.idempotency_key,
+            sandbox_grant_hash=rule.sandbox_grant_hash,
             permit=None,
         )
 
@@ -152,6 +163,8 @@ class Executor:
         return await connector.dispatch(order)
 
     def _accept(self, case: Case, rule: ToolRule, output: JSONValue) -> None:
+        if type(output) is Ran:
+            case.run, output = output.run, output.answer
         try:
             case.output_json, case.output_hash = check_output(output, rule.output_schema)
         except Refused as drift:
@@ -175,6 +188,10 @@ def outcome_of(failure: BaseException, patience: trio.CancelScope, rule: ToolRul
     match failure:
         case NotDispatched() if failure.code:
             return Status.NOT_DISPATCHED, failure.code, legible(failure.reason)
+        case GuestFailed(code=ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED) if not patience.cancel_called:
+            return Status.INTERRUPTED, ReasonCode.KERNEL_STOPPED, "the guest was interrupted as the kernel ended"
+        case GuestFailed():
+            return Status.FAILED, failure.code, legible(failure.reason)
         case ConnectorUnknown():
             return Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, legible(failure.reason)
         case ConnectorFailed():

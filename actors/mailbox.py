@@ -13,6 +13,7 @@ from helm.contracts.decision import Decision
 from helm.contracts.errors import Broken
 from helm.contracts.form import JSONValue, Noun
 from helm.contracts.reason import ReasonCode
+from helm.contracts.sandbox import NO_RUN, SandboxRun
 from helm.contracts.verdict import Status, Verdict
 from helm.crypto.canonical import reread
 from helm.guardian.judgement import Judgement
@@ -128,6 +129,7 @@ class Case:
     reason: str = ""
     output_json: bytes = b""
     output_hash: str = ""
+    run: SandboxRun = NO_RUN
     sealed: SealedReceipt | None = None
 
     def judged(self) -> Judgement:

@@ -14,6 +14,9 @@ from helm.contracts.errors import Invalid
 from helm.guardian.connection import FilesConnection, HttpConnection, LocalConnection, WasmConnection
 from helm.guardian.policy import Policy
 
+MODULES = "modules"
+"""Where the modules of guests lie in a data directory, each named by its hash."""
+
 Given = Connector | Mapping[str, Function]
 """A connector, or the functions of one by tool name."""
 
@@ -37,7 +40,7 @@ def plug(policy: Policy | None, given: Mapping[str, Given], base: Path) -> dict[
             case HttpConnection():
                 plugged[name] = HttpConnector(connection)
             case WasmConnection():
-                plugged[name] = WasmConnector(connection)
+                plugged[name] = WasmConnector(connection, base / MODULES)
             case FilesConnection():
                 plugged[name] = FilesConnector(base / connection.root, max_bytes=connection.max_bytes)
     return plugged

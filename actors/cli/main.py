@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "verify": ("actors.cli.verify", "Verify an evidence pack offline."),
         "freeze": ("actors.cli.freeze", "Stop everything, a tenant or an agent, by a signed command."),
         "unfreeze": ("actors.cli.freeze", "Lift a freeze by a signed command."),
+        "sandbox": ("actors.cli.sandbox", "Run guests, and keep the modules that a policy pins."),
         "doctor": ("actors.cli.doctor", "Examine this machine and a data directory."),
         "bench": ("actors.cli.bench", "Measure this machine against bare baselines."),
         "completion": ("actors.cli.completion", "Write the completion script of a shell."),

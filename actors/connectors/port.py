@@ -12,6 +12,7 @@ from typing import Protocol
 
 from helm.contracts.form import JSONValue, Noun
 from helm.contracts.reason import ReasonCode
+from helm.contracts.sandbox import SandboxRun
 
 
 class Dispatch(Noun, frozen=True, kw_only=True):
@@ -33,6 +34,7 @@ class Dispatch(Noun, frozen=True, kw_only=True):
     effect_id: str
     intent_hash: str
     idempotency_key: str
+    sandbox_grant_hash: str
     permit: bytes | None
 
 
@@ -48,12 +50,31 @@ class Connector(Protocol):
         ...
 
 
+class Ran(Noun, frozen=True):
+    """The answer of a guest of the sandbox, and the evidence of its run."""
+
+    answer: JSONValue
+    run: SandboxRun
+
+
 class ConnectorFailed(Exception):
     """The effect ended, or never began, with an error that the other side or the transport told of."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class GuestFailed(ConnectorFailed):
+    """A guest of the sandbox ended without an answer: by which stable code, and the evidence of its run.
+
+    A guest touches nothing outside: whatever ended it, nothing has happened.
+    """
+
+    def __init__(self, code: ReasonCode, reason: str, run: SandboxRun) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.run = run
 
 
 class ConnectorUnknown(Exception):

@@ -1,37 +1,168 @@
-"""WASI modules as tools: each order becomes a guest of the sandbox, and a guest that is refused was never started."""
+"""WASI modules as tools: each order is a guest in a thread and a cell of its own, and leaves its evidence."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import attrs
 import trio
 
-from actors.connectors.port import Dispatch, NotDispatched
-from helm.contracts.errors import Refused
+from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, NotDispatched, Ran
+from helm.contracts.errors import Malformed
 from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
+from helm.contracts.sandbox import SandboxRun
+from helm.crypto import domains
+from helm.crypto.canonical import parse, record_bytes
+from helm.crypto.hashing import content_id, hash_in
 from helm.guardian.connection import WasmConnection
-from helm.runtime.sandbox.port import Guest, NoSandbox, Sandbox
-
-SANDBOX: Sandbox = NoSandbox()
-"""What guests run in. None is built in, so every guest is refused."""
+from helm.runtime.sandbox.guest import MAX_MODULE_BYTES, Cell, compiled
+from helm.runtime.sandbox.port import Answered, Guest, GuestEnded, Sandbox
 
 MAX_GUESTS = 8
-"""Guests of one connector at a time, each in a thread of its own (T4)."""
+"""Guests of one connector at a time, each in a thread and a cell of its own (T4)."""
+
+AGAIN_S = 0.002
+"""How soon a guest that is still there is interrupted again: it may not have begun the first time."""
+
+
+def module_file(modules: Path, module_hash: str) -> Path:
+    """Return where the module of this hash lies."""
+    return modules / f"{module_hash.removeprefix('sha256:')}.wasm"
 
 
 class WasmConnector:
-    """Runs the pinned module of one connection."""
+    """Runs the pinned module of one connection, from `modules`, where each lies under its hash."""
 
-    def __init__(self, connection: WasmConnection, sandbox: Sandbox = SANDBOX) -> None:
+    def __init__(self, connection: WasmConnection, modules: Path) -> None:
         self._connection = connection
-        self._sandbox = sandbox
+        self._file = module_file(modules, connection.grant.module_hash)
+        self._places = trio.Semaphore(MAX_GUESTS, max_value=MAX_GUESTS)
         self._threads = trio.CapacityLimiter(MAX_GUESTS)
+        self._loading = trio.Lock()
+        self._code = b""
+        self._idle: list[Sandbox] = []
+
+    @property
+    def running(self) -> int:
+        """How many guests run at this moment."""
+        return self._threads.borrowed_tokens
 
     async def dispatch(self, order: Dispatch, /) -> JSONValue:
-        """Return the guest's answer; raises NotDispatched where the sandbox refuses the guest."""
-        guest = Guest(module_hash=self._connection.module_hash, arguments=order.arguments, wall_ms=order.timeout_ms)
+        """Return the guest's answer with its evidence. Raises NotDispatched where no guest was started, GuestFailed."""
+        if order.sandbox_grant_hash != self._connection.grant_hash:
+            raise NotDispatched(ReasonCode.SANDBOX_VIOLATION, "the order is for another grant than this sandbox's")
         try:
-            return await trio.to_thread.run_sync(self._sandbox.run, guest, limiter=self._threads)
-        except Refused as refusal:
-            raise NotDispatched(refusal.code, refusal.reason) from refusal
+            await self._places.acquire()
+        except trio.Cancelled:
+            raise NotDispatched(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, "no guest's place was free in time") from None
+        try:
+            return await self._run(order, await self._cell())
+        finally:
+            self._places.release()
 
     async def aclose(self) -> None:
-        """Nothing is held between two guests."""
+        """Let the cells go."""
+        self._idle.clear()
+
+    async def _cell(self) -> Sandbox:
+        """Return a cell that nobody is in. Raises NotDispatched for a module that cannot be run."""
+        if self._idle:
+            return self._idle.pop()
+        limits = self._connection.grant.limits
+        try:
+            async with self._loading:
+                if not self._code:
+                    self._code = await trio.to_thread.run_sync(self._compile)
+            return await trio.to_thread.run_sync(Cell, self._code, limits)
+        except GuestEnded as refused:
+            raise NotDispatched(refused.code, refused.reason) from refused
+        except trio.Cancelled:
+            raise NotDispatched(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, "the module was not ready in time") from None
+
+    def _compile(self) -> bytes:
+        """Return the machine code of the pinned module. Raises GuestEnded."""
+        try:
+            with self._file.open("rb") as module:
+                found = module.read(MAX_MODULE_BYTES + 1)
+        except OSError as problem:
+            reason = f"the module {self._file.name} cannot be read: {problem.strerror}"
+            raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, reason) from problem
+        if len(found) > MAX_MODULE_BYTES:
+            raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, f"the module is longer than {MAX_MODULE_BYTES} bytes")
+        return compiled(found, self._connection.grant.module_hash, self._connection.grant.limits)
+
+    async def _run(self, order: Dispatch, cell: Sandbox) -> Ran:
+        visit = Visit(cell, Guest(order.arguments))
+        await visit.make(self._threads)
+        self._idle.append(cell)
+        try:
+            answered = visit.outcome()
+            return Ran(parse(answered.output), self._evidence(order, answered.fuel_used))
+        except GuestEnded as end:
+            raise GuestFailed(end.code, end.reason, self._evidence(order, end.fuel_used)) from end
+        except Malformed as problem:
+            raise ConnectorFailed(f"the guest's answer is no JSON: {problem}") from problem
+
+    def _evidence(self, order: Dispatch, fuel_used: int) -> SandboxRun:
+        """Return what the receipt says of a run: the lease is this decision's, of this grant, for this long."""
+        lease = {
+            "decision_id": order.decision_id,
+            "sandbox_grant_hash": order.sandbox_grant_hash,
+            "wall_ms": order.timeout_ms,
+        }
+        return SandboxRun(
+            fuel_used=fuel_used,
+            lease_id=content_id("lease_", hash_in(domains.LEASE, record_bytes(lease))),
+            module_hash=self._connection.grant.module_hash,
+        )
+
+
+@attrs.define
+class Visit:
+    """One guest in one cell. Whoever is cancelled meanwhile interrupts it and waits for its end: it is near."""
+
+    cell: Sandbox
+    guest: Guest
+    _answer: Answered | None = None
+    _end: GuestEnded | None = None
+    _is_over: bool = False
+
+    async def make(self, threads: trio.CapacityLimiter) -> None:
+        """Run the guest to its end, whatever that is.
+
+        A cancellation ends here, in the outcome; whoever asked for it meets it again at the next step.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._interrupt_when_cancelled)
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(self._work, limiter=threads)
+                nursery.cancel_scope.cancel()
+        except* trio.Cancelled:
+            pass
+
+    def outcome(self) -> Answered:
+        """Return the guest's answer. Raises GuestEnded."""
+        if self._end is not None:
+            raise self._end
+        if self._answer is None:
+            raise GuestEnded(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, "the guest was never started")
+        return self._answer
+
+    def _work(self) -> None:
+        try:
+            self._answer = self.cell.run(self.guest)
+        except GuestEnded as end:
+            self._end = end
+        finally:
+            self._is_over = True
+
+    async def _interrupt_when_cancelled(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                while not self._is_over:
+                    self.cell.interrupt()
+                    await trio.sleep(AGAIN_S)

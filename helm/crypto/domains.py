@@ -43,6 +43,7 @@ LEAF = b"HELM/Leaf/v1\n"
 MANIFEST = b"HELM/Manifest/v1\n"
 FINGERPRINT = b"HELM/Fingerprint/v1\n"
 GRANT = b"HELM/Grant/v1\n"
+LEASE = b"HELM/Lease/v1\n"
 CLAIM = b"HELM/Claim/v1\n"
 
 

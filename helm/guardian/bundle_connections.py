@@ -8,6 +8,10 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from helm.contracts.errors import Invalid, Refused
+from helm.crypto import domains
+from helm.crypto.canonical import noun_bytes
+from helm.crypto.hashing import hash_in
+from helm.guardian.bundle_grants import read_grant
 from helm.guardian.bundle_table import Table, check_name
 from helm.guardian.connection import (
     Connection,
@@ -27,7 +31,6 @@ DEFAULT_FILE_BYTES = 700 * 1024
 """Largest file by default: as base64 it still fits into one answer."""
 
 PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@%-]|\{[A-Za-z_][A-Za-z0-9_]*\})*)+")
-HASH = re.compile(r"sha256:[0-9a-f]{64}")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
 
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
@@ -61,19 +64,12 @@ def read_connection(name: str, table: Table) -> Connection:
             max_bytes = table.whole("max_bytes", (1, MAX_BYTES), DEFAULT_FILE_BYTES)
             connection = FilesConnection(name=name, root=root, max_bytes=max_bytes)
         case ConnectorKind.WASM:
-            connection = WasmConnection(name=name, module_hash=read_module_hash(table))
+            grant = read_grant(table)
+            connection = WasmConnection(name=name, grant=grant, grant_hash=hash_in(domains.GRANT, noun_bytes(grant)))
         case _:
             connection = LocalConnection(name=name)
     table.finish()
     return connection
-
-
-def read_module_hash(table: Table) -> str:
-    """Return the pin of a module, as the house writes hashes. Raises Invalid."""
-    module_hash = table.text("module_hash")
-    if HASH.fullmatch(module_hash) is None:
-        raise Invalid("not a hash", table.at("module_hash"), "write sha256: and 64 lower-case hex digits")
-    return module_hash
 
 
 def read_http(name: str, table: Table) -> HttpConnection:

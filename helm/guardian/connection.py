@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import attrs
 
+from helm.contracts.sandbox import SandboxGrant
+
 
 class ConnectorKind(StrEnum):
     """What stands behind a connector's name."""
@@ -83,11 +85,12 @@ class FilesConnection:
 
 @attrs.frozen(kw_only=True)
 class WasmConnection:
-    """A WASI module, pinned by the hash of its bytes."""
+    """A WASI module, pinned by the hash of its bytes, and all that it is granted."""
 
     kind: ConnectorKind = attrs.field(default=ConnectorKind.WASM, init=False)
     name: str
-    module_hash: str
+    grant: SandboxGrant
+    grant_hash: str
 
     def has(self, operation: str) -> bool:
         """Tell whether the operation is there: a module has one entry, so any name means it."""

@@ -129,7 +129,7 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         reason_code=str(finding.code),
         requirement_set_hash=rule.requirement_set_hash,
         risk_tier=rule.risk_tier,
-        sandbox_grant_hash="",
+        sandbox_grant_hash=rule.sandbox_grant_hash,
         session_id=call.session_id,
         tenant=call.tenant,
         tool=call.tool,

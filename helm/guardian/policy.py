@@ -89,6 +89,8 @@ class ToolRule:
     data_classes: frozenset[str]
     jurisdiction: str
     retention_days: int
+    sandbox_grant_hash: str
+    """What its guests are granted, "" for a tool that is no guest."""
     credential: str
     """The credential that a principal must hold, "" for none."""
     windows: tuple[Window, ...]
@@ -246,6 +248,7 @@ UNDECLARED = ToolRule(
     data_classes=frozenset(),
     jurisdiction="",
     retention_days=0,
+    sandbox_grant_hash="",
     credential="",
     windows=(),
     velocity=None,

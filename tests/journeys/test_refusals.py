@@ -15,7 +15,6 @@ import trio
 from actors.cli.freeze import Stop, sign
 from actors.cli.server import Reply
 from actors.connectors.port import Connector, ConnectorFailed, ConnectorUnknown, Dispatch
-from actors.connectors.wasm import WasmConnector
 from actors.fingerprint import Sensor
 from actors.kernel import Kernel, Limits
 from actors.mailbox import Case, KernelStopped, Stage
@@ -24,10 +23,11 @@ from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ESCALATING, ReasonCode
-from helm.guardian.connection import WasmConnection
 from helm.guardian.intake import Caller, admit
+from tests.actors.modules import guests_of, keep, with_guest
 from tests.actors.policies import POLICY, with_epoch
 from tests.actors.puppet import Hold, Puppet, raising
+from tests.helm.runtime import guests
 from tests.journeys.gateway import EVALUATE, FREEZE, Gateway, House, build, gateway
 
 PRINCIPALS: Final = ("delegate", "cleared", "intruder")
@@ -44,6 +44,15 @@ class Refusal:
     puppet: Callable[[], Puppet] = Puppet
     dispatched: int = 0
     """How many orders the connector may have got."""
+    module: bytes = b""
+    found: bytes = b""
+    """The module that is found in the place of the one that the policy pins."""
+
+
+def of_a_guest(module: bytes, *, found: bytes = b"", fuel: int = 1_000_000, timeout_ms: int = 2_000) -> Refusal:
+    """Return the refusal that a call of this guest runs into."""
+    policy = with_guest(POLICY, module, fuel=fuel, timeout_ms=timeout_ms)
+    return Refusal(attack=calls("guest"), policy=policy, module=module, found=found or module)
 
 
 def calls(tool: str, arguments: JSONValue = None, **more: Any) -> Attack:
@@ -118,22 +127,8 @@ def with_header(line: str) -> str:
     return POLICY.replace('scope = "test"', f'scope = "test"\n{line}', 1)
 
 
-MODULE: Final = "sha256:" + "a" * 64
 IMPATIENT: Final = POLICY.replace("timeout_ms = 2000", "timeout_ms = 50")
 YOUNG: Final = with_header("not_before = 2000-01-01T00:00:00Z\nmax_age_s = 60")
-WITH_A_GUEST: Final = f"""{POLICY}
-[connectors.guests]
-kind = "wasm"
-module_hash = "{MODULE}"
-
-[tools.guest]
-connector = "guests"
-effect_type = "execute"
-risk_tier = "T2"
-principals = ["*"]
-input = {{}}
-output = {{}}
-"""
 TO_COME: Final = with_header("not_before = 2199-01-01T00:00:00Z")
 
 DRIFTING: Final = Refusal(
@@ -182,7 +177,13 @@ THROUGH_HTTP: Final[Mapping[ReasonCode, Refusal]] = MappingProxyType(
         ReasonCode.ERR_INDETERMINATE: Refusal(
             attack=calls("read"), puppet=lambda: Puppet(deed=raising(ConnectorUnknown("it hung up"))), dispatched=1
         ),
-        ReasonCode.SANDBOX_VIOLATION: Refusal(attack=calls("guest"), policy=WITH_A_GUEST),
+        ReasonCode.SANDBOX_VIOLATION: of_a_guest(guests.ASKS_ITS_HOST),
+        ReasonCode.ERR_PACK_HASH_MISMATCH: of_a_guest(guests.ECHO, found=guests.LOOP),
+        ReasonCode.ERR_COMPUTE_GAS_EXHAUSTED: of_a_guest(guests.LOOP),
+        ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED: of_a_guest(guests.LOOP, fuel=10**12, timeout_ms=100),
+        ReasonCode.ERR_COMPUTE_MEMORY_EXHAUSTED: of_a_guest(guests.GROWS),
+        ReasonCode.ERR_COMPUTE_OUTPUT_EXHAUSTED: of_a_guest(guests.FLOODS),
+        ReasonCode.ERR_COMPUTE_TRAP: of_a_guest(guests.UNREACHABLE),
         ReasonCode.EVALUATED_ONLY: Refusal(attack=calls("read", path=EVALUATE)),
     }
 )
@@ -193,7 +194,11 @@ THROUGH_HTTP: Final[Mapping[ReasonCode, Refusal]] = MappingProxyType(
 async def test_every_refusal_has_its_code_and_its_receipt(code: ReasonCode, tmp_path: Path) -> None:
     refusal = THROUGH_HTTP[code]
     house, puppet = build(tmp_path / "data", *PRINCIPALS), refusal.puppet()
-    async with gateway(house, house.sign(refusal.policy), both(puppet)) as at:
+    signed = house.sign(refusal.policy)
+    if refusal.found:
+        keep(house.place.path, refusal.found, under=refusal.module)
+    sandboxes = guests_of(signed.policy, house.place.path)
+    async with gateway(house, signed, {**both(puppet), **sandboxes}) as at:
         reply = await refusal.attack(at)
         found = await at.kernel.library.story(reply.headers["x-helm-receipt-id"])
     assert reply.headers["x-helm-reason-code"] == code
@@ -207,9 +212,8 @@ async def test_every_refusal_has_its_code_and_its_receipt(code: ReasonCode, tmp_
 
 
 def both(puppet: Puppet) -> dict[str, Connector]:
-    """Return what stands behind the names of the policy: one puppet, and a sandbox that runs nothing."""
-    guests = WasmConnector(WasmConnection(name="guests", module_hash=MODULE))
-    return {"local": puppet, "other": puppet, "guests": guests}
+    """Return what stands behind the names of the policy: one puppet."""
+    return {"local": puppet, "other": puppet}
 
 
 # -- What no caller can bring about: the operator, the machine, or somebody inside the process does. ---------------

@@ -1,39 +1,46 @@
-"""The sandbox's port: where untrusted code would run, and what stands there as long as no sandbox is built in.
-
-The claim is never stronger than the substrate (T4, T10): without one, every guest is refused before it is read.
-"""
+"""The sandbox's port: one guest, one answer, or the stable code of what ended it."""
 
 from __future__ import annotations
 
-from typing import NoReturn, Protocol
+from typing import Protocol
 
-import attrs
-
-from helm.contracts.errors import Refused
-from helm.contracts.form import JSONValue
+from helm.contracts.form import Noun
 from helm.contracts.reason import ReasonCode
 
 
-@attrs.frozen(kw_only=True)
-class Guest:
-    """One run of untrusted code: the module by its pinned hash, its canonical input, and its wall clock."""
+class Guest(Noun, frozen=True):
+    """One run of untrusted code: what it reads on its standard input."""
 
-    module_hash: str
-    arguments: bytes = attrs.field(repr=False)
-    wall_ms: int
+    arguments: bytes
+
+
+class Answered(Noun, frozen=True):
+    """What a guest wrote on its standard output before it ended well, and the fuel that took."""
+
+    output: bytes
+    fuel_used: int
+
+
+class GuestEnded(Exception):
+    """The guest was ended, or ended itself, without an answer: why, by its stable code, and the fuel until then.
+
+    A guest touches nothing outside, so nothing has happened.
+    """
+
+    def __init__(self, code: ReasonCode, reason: str, fuel_used: int = 0) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+        self.fuel_used = fuel_used
 
 
 class Sandbox(Protocol):
-    """Whatever runs a guest inside limits, in the thread that calls it."""
+    """Whatever runs guests of one module inside the limits of one grant, one at a time, in the thread that calls it."""
 
-    def run(self, guest: Guest) -> JSONValue:
-        """Return the guest's answer; raise Refused with the trap's code. Nothing of the guest outlives the call."""
+    def run(self, guest: Guest) -> Answered:
+        """Return the guest's answer. Raises GuestEnded. Nothing of the guest outlives the call."""
+        ...
 
-
-class NoSandbox:
-    """The sandbox that runs nothing."""
-
-    def run(self, guest: Guest) -> NoReturn:
-        """Refuse the guest: nothing here could hold it."""
-        reason = f"no sandbox is built in, so the module {guest.module_hash} is not run"
-        raise Refused(ReasonCode.SANDBOX_VIOLATION, reason)
+    def interrupt(self) -> None:
+        """End the guest that runs now, from any thread; it is ended within about a millisecond."""
+        ...

@@ -23,6 +23,7 @@ def order(arguments: JSONValue, **fields: Any) -> Dispatch:
         "effect_id": "eff_" + "2" * 32,
         "intent_hash": "sha256:" + "3" * 64,
         "idempotency_key": "",
+        "sandbox_grant_hash": "",
         "permit": None,
     }
     return Dispatch(arguments=written, parsed=parse(written), args_hash=sha256(written), **(filled | fields))

@@ -1,49 +1,109 @@
-"""A tool that is a module: refused before it is started, or run in the sandbox it is given."""
+"""A tool that is a module: run in a thread, ended when its time is over, with the evidence of its run."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+import trio
 
-from actors.connectors.port import Dispatch, NotDispatched
-from actors.connectors.wasm import WasmConnector
-from helm.contracts.form import JSONValue
+from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, NotDispatched, Ran
+from actors.connectors.wasm import MAX_GUESTS, WasmConnector, module_file
 from helm.contracts.reason import ReasonCode
+from helm.crypto.hashing import sha256
+from helm.guardian.bundle import load_toml
 from helm.guardian.connection import WasmConnection
-from helm.runtime.sandbox.port import Guest
-
-MODULE = "sha256:" + "b" * 64
-CONNECTION = WasmConnection(name="guests", module_hash=MODULE)
-ORDER = Dispatch(
-    tool="sum",
-    operation="sum",
-    arguments=b'{"a":1}',
-    parsed={"a": 1},
-    args_hash="sha256:" + "c" * 64,
-    destination="",
-    connector="guests",
-    timeout_ms=700,
-    decision_id="dec_1",
-    effect_id="eff_1",
-    intent_hash="sha256:" + "d" * 64,
-    idempotency_key="",
-    permit=None,
-)
+from tests.actors.connectors.orders import order as order_of
+from tests.actors.modules import guests_of, keep, with_guest
+from tests.actors.policies import POLICY
+from tests.helm.runtime import guests
 
 
-class Recording:
-    """A sandbox that says what it was asked to run."""
-
-    def run(self, guest: Guest) -> JSONValue:
-        return {"module": guest.module_hash, "bytes": len(guest.arguments), "wall_ms": guest.wall_ms}
-
-
-async def test_untrusted_code_is_not_run_without_a_sandbox() -> None:
-    with pytest.raises(NotDispatched) as refusal:
-        await WasmConnector(CONNECTION).dispatch(ORDER)
-    assert refusal.value.code is ReasonCode.SANDBOX_VIOLATION
+def connector(place: Path, module: bytes, **limits: Any) -> tuple[WasmConnector, Dispatch]:
+    """Return a connector for this module, and an order that is for it."""
+    keep(place, module)
+    policy = load_toml(with_guest(POLICY, module, **limits), "test")
+    connection = policy.connectors["guests"]
+    assert isinstance(connection, WasmConnection)
+    order = order_of({"a": 1}, tool="guest", connector="guests", sandbox_grant_hash=connection.grant_hash)
+    return guests_of(policy, place)["guests"], order
 
 
-async def test_a_guest_is_the_pinned_module_with_the_judged_bytes() -> None:
-    connector = WasmConnector(CONNECTION, Recording())
-    assert await connector.dispatch(ORDER) == {"module": MODULE, "bytes": 7, "wall_ms": 700}
-    await connector.aclose()
+async def test_a_guest_gets_the_judged_bytes_and_leaves_its_evidence(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    ran = await sandbox.dispatch(order)
+    assert isinstance(ran, Ran)
+    assert ran.answer == {"a": 1}
+    assert (ran.run.fuel_used, ran.run.module_hash) == (28, sha256(guests.ECHO))
+    assert ran.run.lease_id.startswith("lease_")
+    other = await sandbox.dispatch(order.but(decision_id="dec_2"))
+    assert other.run.lease_id != ran.run.lease_id
+    await sandbox.aclose()
+
+
+async def test_an_order_for_another_grant_is_not_run(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    with pytest.raises(NotDispatched) as refused:
+        await sandbox.dispatch(order.but(sandbox_grant_hash="sha256:" + "0" * 64))
+    assert refused.value.code is ReasonCode.SANDBOX_VIOLATION
+
+
+async def test_a_module_that_is_not_there_is_not_run(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    module_file(tmp_path / "modules", sha256(guests.ECHO)).unlink()
+    with pytest.raises(NotDispatched, match="cannot be read"):
+        await sandbox.dispatch(order)
+
+
+async def test_a_module_is_found_once_it_is_there(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    keep(tmp_path, guests.LOOP, under=guests.ECHO)
+    with pytest.raises(NotDispatched) as refused:
+        await sandbox.dispatch(order)
+    assert refused.value.code is ReasonCode.ERR_PACK_HASH_MISMATCH
+    keep(tmp_path, guests.ECHO)
+    assert (await sandbox.dispatch(order)).answer == {"a": 1}
+
+
+async def test_an_answer_that_is_no_json_is_no_answer(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path, guests.asks("sched_yield", "", ""))
+    with pytest.raises(ConnectorFailed, match="no JSON"):
+        await sandbox.dispatch(order)  # its answer is 00
+
+
+async def test_a_guest_whose_time_is_over_gives_its_thread_back(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path, guests.LOOP, fuel=10**12)
+    for _ in range(3):
+        with pytest.raises(GuestFailed) as ended, trio.fail_after(5), trio.move_on_after(0.05):
+            await sandbox.dispatch(order)
+        assert ended.value.code is ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED
+        assert ended.value.run.module_hash == sha256(guests.LOOP)
+    assert sandbox.running == 0
+
+
+async def test_more_guests_than_places_wait_and_the_loop_goes_on(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path, guests.LOOP, fuel=10**12)
+    codes: list[ReasonCode] = []
+
+    async def visit() -> None:
+        try:
+            await sandbox.dispatch(order)
+        except (GuestFailed, NotDispatched) as end:
+            codes.append(end.code)
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            for _ in range(MAX_GUESTS + 3):
+                nursery.start_soon(visit)
+            while sandbox.running < MAX_GUESTS:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+    assert codes == [ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED] * (MAX_GUESTS + 3)
+
+
+async def test_cells_are_used_again(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    for number in range(50):
+        ran = await sandbox.dispatch(order.but(arguments=b"%d" % number))
+        assert ran.answer == number

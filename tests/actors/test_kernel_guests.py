@@ -1,0 +1,59 @@
+"""A guest is governed like any other tool, and its end is told as what it was: nothing happened."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from helm.crypto.hashing import sha256
+from tests.actors.kit import House, all_of
+from tests.actors.modules import guests_of, keep, with_guest
+from tests.actors.policies import POLICY
+from tests.actors.puppet import Puppet
+from tests.helm.runtime import guests
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House.build(tmp_path)
+
+
+async def test_the_receipt_carries_the_evidence_of_the_run(house: House) -> None:
+    policy = with_guest(POLICY, guests.ECHO)
+    keep(house.path, guests.ECHO)
+    connectors = all_of(Puppet()) | guests_of(house.sign(policy).policy, house.path)
+    async with house.kernel(connectors, policy=policy, ground=await house.real_ground()) as kernel:
+        answer = await kernel.call("guest", {"a": 1}, principal="agent")
+        refused = await kernel.call("guest", b"{", principal="agent")
+    receipt = answer.receipt.content
+    assert (answer.status, answer.output) == ("SUCCESS", {"a": 1})
+    assert (receipt.fuel_used, receipt.module_hash) == (28, sha256(guests.ECHO))
+    assert receipt.lease_id and receipt.sandbox_grant_hash.startswith("sha256:")
+    denied = refused.receipt.content
+    assert (denied.fuel_used, denied.lease_id, denied.module_hash) == (0, "", "")
+    assert denied.sandbox_grant_hash == receipt.sandbox_grant_hash
+    state, _ = await house.read_real()
+    assert not state.open_intents
+
+
+async def test_a_guest_that_runs_as_the_kernel_ends_was_interrupted_and_nothing_happened(house: House) -> None:
+    policy = with_guest(POLICY, guests.LOOP, fuel=10**12, timeout_ms=60_000)
+    keep(house.path, guests.LOOP)
+    sandboxes = guests_of(house.sign(policy).policy, house.path)
+    ground = await house.real_ground()
+    with trio.fail_after(20):
+        async with (
+            house.kernel(all_of(Puppet()) | sandboxes, policy=policy, ground=ground) as kernel,
+            trio.open_nursery() as callers,
+        ):
+            callers.start_soon(partial(kernel.call, "guest", {}, principal="agent"))
+            while not sandboxes["guests"].running:
+                await trio.lowlevel.checkpoint()
+            kernel.nursery.cancel_scope.cancel()
+    _, log = await house.read_real()
+    [receipt] = log.receipts.values()
+    assert (receipt["status"], receipt["reason_code"]) == ("INTERRUPTED", "KERNEL_STOPPED")
+    assert (receipt["module_hash"], receipt["output_hash"]) == (sha256(guests.LOOP), "")
