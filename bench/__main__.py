@@ -15,13 +15,12 @@ import trio
 from bench.figure import Figure
 from bench.governed import alone, belt
 from bench.offline import offline
+from bench.sandbox import sandbox
 
 DURABILITY = "SQLite WAL, synchronous=FULL: intents before dispatch, receipts before answers, one fsync per batch"
-LEFT_OUT = (
-    "no WebSocket stream, MCP, OpenAI proxy or sandbox; no remote policy decision; stores of some ten thousand rows"
-)
+LEFT_OUT = "no WebSocket stream, MCP or OpenAI proxy; no remote policy decision; stores of some ten thousand rows"
 
-PARTS: tuple[Callable[[int], Awaitable[list[Figure]]], ...] = (belt, alone, offline)
+PARTS: tuple[Callable[[int], Awaitable[list[Figure]]], ...] = (belt, alone, offline, sandbox)
 
 
 def machine() -> dict[str, object]:
