@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
@@ -110,6 +111,28 @@ class Slot:
         if self._answer is None:
             raise KernelStopped(unknown=self._problem is not None and self._problem.unknown)
         return self._answer
+
+
+class Delivery(Slot):
+    """A slot that nobody waits at: what is put down is handed on at once. It costs no task and no event per call."""
+
+    __slots__ = ("_hand_on",)
+
+    def __init__(self, hand_on: Callable[[Answer | KernelStopped], None]) -> None:
+        self._hand_on = hand_on
+        """Must not raise, and must not take long: it is called by the office that answers."""
+
+    def resolve(self, answer: Answer) -> None:
+        """Hand the answer on."""
+        self._hand_on(answer)
+
+    def fail(self, *, unknown: bool) -> None:
+        """Hand on that there will be no answer."""
+        self._hand_on(KernelStopped(unknown=unknown))
+
+    async def wait(self) -> Answer:
+        """Raise Broken: whoever would wait here waits for ever."""
+        raise Broken("an answer that is delivered cannot be waited for")
 
 
 @attrs.define(eq=False)

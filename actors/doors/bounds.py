@@ -23,5 +23,24 @@ class Bounds:
     linger_s: float = 1.0
     """For which a refused body is still taken, so that the refusal reaches its sender before the connection breaks."""
 
+    streams: int = 64
+    """Connections that may be streams at once: each may have many answers to hold."""
+    streams_of_tenant: int = 16
+    """Of these, for any one tenant, and as many for operators: nobody takes the last one from the others."""
+    calls_on_stream: int = 64
+    """Calls of one stream that are not answered, no more than its principal has places. Nothing is read meanwhile."""
+    follows_on_stream: int = 4
+    """Subscriptions to receipts on one stream."""
+    pieces: int = 1024
+    """Pieces that a message may arrive in, be they fragments or what the network made of one."""
+    controls_per_s: int = 16
+    """Pings and pongs of one stream, which cost us work and leave no record."""
+    bad_messages: int = 64
+    """Messages of one stream of which no call can be made, which cost us work and leave no record."""
+    quiet_s: float = 30.0
+    """A stream may be so long without a word; then it is asked for one."""
+    pong_s: float = 10.0
+    """For that word."""
+
 
 BOUNDS = Bounds()

@@ -17,6 +17,8 @@ from hypercorn.utils import parse_socket_addr
 
 from actors.doors.bounds import Bounds
 from actors.doors.http1 import Http1, Tasks
+from actors.doors.stream import Stream
+from actors.doors.upgrade import Streams, Upgraded
 
 LINGER_BYTES = 1024 * 1024
 """How much of a refused body is still taken, so that the refusal reaches its sender (T4)."""
@@ -35,6 +37,7 @@ class Service:
     config: Config
     context: WorkerContext
     bounds: Bounds
+    streams: Streams
     tls: ssl.SSLContext | None = None
 
 
@@ -46,12 +49,16 @@ class Connection:
     transport: trio.SocketStream
     stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = attrs.field(init=False)
     is_idle: bool = attrs.field(default=True, init=False)
+    is_lost: bool = attrs.field(default=False, init=False)
+    """Whether nothing that is written arrives any more."""
     _is_cut: bool = attrs.field(default=False, init=False)
     """Whether we end it, maybe while the client still sends."""
     _patience: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     """Around the reading: its deadline is the client's."""
     _writing: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-    _is_lost: bool = attrs.field(default=False, init=False)
+    _upgraded: Upgraded | None = attrs.field(default=None, init=False)
+    _calls: Stream | None = attrs.field(default=None, init=False)
+    """The stream that it became."""
 
     def __attrs_post_init__(self) -> None:
         self.stream = self.transport
@@ -63,14 +70,21 @@ class Connection:
         try:
             if await self._shake_hands():
                 await self._serve()
-                if self._is_cut and not self._is_lost:
+                if self._upgraded is not None:
+                    await self._stream(self._upgraded)
+                if self._is_cut and not self.is_lost:
                     await self._linger()
         except* FAILURES:
             pass
+        finally:
+            if self._upgraded is not None:
+                self.service.streams.leave(self._upgraded.welcome)
 
     def retire(self) -> None:
-        """End the connection unless a request is under way; that one is still answered."""
-        if self.is_idle:
+        """End the connection unless a request is under way; that one is still answered, and so are a stream's."""
+        if self._calls is not None:
+            self._calls.retire()
+        elif self.is_idle:
             self._patience.cancel()
 
     def _until_idle(self) -> float:
@@ -97,19 +111,36 @@ class Connection:
                 parse_socket_addr(socket.family, socket.getsockname()),
                 self._send,
             )
+            protocol.welcome = service.streams.welcome
             with self._patience:
                 self._patience.deadline = self._until_idle()
                 await self._read(protocol)
             await protocol.handle(Closed())
 
+    async def _stream(self, upgraded: Upgraded) -> None:
+        """Serve a client that has left HTTP. Its place among the streams is given back when the connection ends."""
+        self._is_cut = True
+        self._calls = self.service.streams.stream(upgraded.welcome, self)
+        if self.service.context.terminated.is_set():
+            self._calls.retire()
+        await self.write(upgraded.welcome.answer)
+        await self._calls.run(upgraded.trailing)
+
     async def _read(self, protocol: Http1) -> None:
-        while data := await self.stream.receive_some(RECEIVE_BYTES):
-            await protocol.handle(RawData(bytes(data)))
+        try:
+            while data := await self.receive():
+                await protocol.handle(RawData(data))
+        except Upgraded as upgraded:
+            self._upgraded = upgraded
+
+    async def receive(self) -> bytes:
+        """Return what the client sends next, b"" where it will send no more."""
+        return bytes(await self.stream.receive_some(RECEIVE_BYTES))
 
     async def _send(self, event: Event) -> None:
         match event:
             case RawData():
-                await self._write(event.data)
+                await self.write(event.data)
             case Updated():
                 self.is_idle = event.idle
                 self._patience.deadline = self._until_idle() if event.idle else inf
@@ -117,27 +148,27 @@ class Connection:
                 self._is_cut = True
                 self._patience.cancel()
 
-    async def _write(self, data: bytes) -> None:
+    async def write(self, data: bytes) -> None:
         """Write, unless the client is lost; a client that reads too slowly is."""
         try:
             self._writing.acquire_nowait()  # the rule: only an early refusal and a 100 ever meet here
         except trio.WouldBlock:
             await self._writing.acquire()
         try:
-            if not self._is_lost:
+            if not self.is_lost:
                 await self._write_alone(data)
         finally:
             self._writing.release()
 
     async def _write_alone(self, data: bytes) -> None:
-        self._is_lost = True
+        self.is_lost = True
         with (
             trio.move_on_after(self.service.bounds.write_s),
             suppress(trio.BrokenResourceError, trio.ClosedResourceError),
         ):
             await self.stream.send_all(data)
-            self._is_lost = False
-        if self._is_lost:
+            self.is_lost = False
+        if self.is_lost:
             self._patience.cancel()
 
     async def _linger(self) -> None:

@@ -2,7 +2,8 @@
 
 What is changed against Hypercorn 0.18, and why:
 
-1. no upgrade, neither to h2c nor to a WebSocket, and no HTTP/2 by prior knowledge: one protocol, one set of bounds
+1. no upgrade, neither to h2c nor by way of the application to a WebSocket, and no HTTP/2 by prior knowledge; a stream
+   of calls leaves HTTP before an application sees it
 2. a refusal to parse is problem+json like every other refusal
 3. head and first body of an answer leave together: one write instead of three
 4. a body that nobody reads any more holds up neither the application nor the connection
@@ -28,8 +29,10 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup, _handle
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, H11SendableEvent, Scope
 
-from actors.doors.heading import SECURITY
+from actors.doors.heading import SECURITY, heading_of
 from actors.doors.problem import PROBLEM_JSON, Problem
+from actors.doors.told import Told, tell_problem
+from actors.doors.upgrade import STREAM, Upgraded, Welcomer
 
 NAMES = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 VALUES = re.compile(rb"[ -~]*")
@@ -40,6 +43,8 @@ class Http1(H11Protocol):
     """One connection's side of HTTP/1.1."""
 
     _held = b""
+    welcome: Welcomer
+    """Who looks at a request to become a stream."""
 
     async def stream_send(self, event: Event) -> None:
         """Send what an application answers; the heading of an answer is looked through once, not field by field (6)."""
@@ -62,6 +67,9 @@ class Http1(H11Protocol):
             await self._send_error_response(400)
             await self.send(Closed())
             return
+        if is_stream(request):
+            await self._leave(request)
+            return
         if any(name == b"upgrade" for name, _ in request.headers):
             headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
             request = h11.Request(
@@ -69,18 +77,27 @@ class Http1(H11Protocol):
             )
         await super()._create_stream(request)
 
+    async def _leave(self, request: h11.Request) -> None:
+        """Let the connection become a stream, or say why it does not (1). Raises Upgraded."""
+        self.stream = None
+        try:
+            welcome = self.welcome(request)
+        except Problem as problem:
+            await self._send_last(tell_problem(problem, heading_of(request.headers)))
+            await self.send(Closed())
+        else:
+            raise Upgraded(welcome, self.connection.trailing_data[0])
+
     async def _send_error_response(self, status_code: int) -> None:
         """Tell the client that what it sends is not HTTP (2); the connection ends with it."""
         body = Problem(status=status_code, detail="this is not a request of HTTP/1.1").body()
-        headers = [
-            (b"content-type", PROBLEM_JSON.encode()),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-            *SECURITY,
-            *self.config.response_headers("h11"),
-        ]
-        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
-        await self._send_h11_event(h11.Data(data=body))
+        headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body)), *SECURITY]
+        await self._send_last(Told(status_code, headers, body))
+
+    async def _send_last(self, told: Told) -> None:
+        headers = [*told.headers, (b"connection", b"close"), *self.config.response_headers("h11")]
+        await self._send_h11_event(h11.Response(status_code=told.status, headers=headers))
+        await self._send_h11_event(h11.Data(data=told.body))
         await self._send_h11_event(h11.EndOfMessage())
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
@@ -103,6 +120,11 @@ def is_ambiguous(request: h11.Request) -> bool:
     """Tell whether a proxy before us may see another end of this request (7)."""
     names = {name for name, _ in request.headers}
     return b"transfer-encoding" in names and (b"content-length" in names or request.http_version != b"1.1")
+
+
+def is_stream(request: h11.Request) -> bool:
+    """Tell whether a client wants its connection to become a stream."""
+    return request.target == STREAM and any(name == b"upgrade" for name, _ in request.headers)
 
 
 class Tasks(TaskGroup):

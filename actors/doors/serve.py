@@ -16,16 +16,27 @@ from actors.doors.app import control_plane
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import EVALUATE, EXECUTE, CallsDoor, say
 from actors.doors.connection import Connection, Service
+from actors.doors.entry import Entry
 from actors.doors.heading import heading_of
 from actors.doors.problem import Problem
 from actors.doors.sockets import Address, Bound, Gate, bind, tls_of
+from actors.doors.stream import Lane
 from actors.doors.tail import Tails
 from actors.doors.told import tell_problem
+from actors.doors.upgrade import STREAM, Streams
 from actors.kernel import Kernel
 from helm.config import Config
+from helm.contracts.call import Source
 
 MAX_HEADING_BYTES = 16 * 1024
 """Longest heading of a request, and longest line of a chunked body's framing (T4)."""
+
+STREAMED = Source(door="stream", transport="websocket")
+NO_UPGRADE = Problem(
+    status=426,
+    detail="a stream begins with an upgrade to a WebSocket",
+    headers=(("upgrade", "websocket"), ("connection", "upgrade")),
+)
 
 LOG = logging.getLogger("helm.doors")
 
@@ -41,6 +52,8 @@ class Front:
         """Hand one request to whom it is for."""
         if scope["path"] in (EXECUTE, EVALUATE):
             await self.calls(scope, receive, send)
+        elif scope["path"] == STREAM.decode():
+            await say(tell_problem(NO_UPGRADE, heading_of(scope["headers"])), send)
         elif not scope["path"].startswith("/"):  # a whole URL, as proxies get it: the framework stumbles over some
             await say(tell_problem(Problem(status=404, detail="nothing is here"), heading_of(scope["headers"])), send)
         else:
@@ -130,11 +143,13 @@ async def serve(
     Raises Invalid for an address, a certificate or an exposure that must not be used.
     """
     tails = Tails(kernel)
+    lane = Lane(entry=Entry(kernel, config, STREAMED), tails=tails)
     service = Service(
         app=Front(CallsDoor(kernel, config, keys, bounds), control_plane(kernel, keys, tails)),
         config=hypercorn_config(),
         context=WorkerContext(None),
         bounds=bounds,
+        streams=Streams(lane, config, keys, bounds),
         tls=tls_of(config),
     )
     place = bound or bind(config, admin_key_issued=keys.has_admin)
