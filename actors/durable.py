@@ -16,7 +16,7 @@ def replace(path: Path, content: bytes) -> None:
     """Put a file of mode 0600 with `content` at `path`, in place of what stands there. Raises Invalid."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        _write(temporary, content)
+        write_new(temporary, content)
         temporary.rename(path)
         sync_directory(path.parent)
     except OSError as error:
@@ -34,7 +34,8 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file of mode 0600 that was not there, and sync it; its name is not durable yet. Raises OSError."""
     with os.fdopen(os.open(path, FLAGS, MODE), "wb") as file:
         file.write(content)
         file.flush()

@@ -14,6 +14,7 @@ import attrs
 from actors import durable, keyfile, policy_file
 from actors.bearer import BearerKeys, KeyClass
 from actors.clock import Clock
+from actors.stores import which
 from helm.config import NOTHING, Config, read_config
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
@@ -121,8 +122,8 @@ class Installation:
 
     @property
     def journal_path(self) -> Path:
-        """The append-only journal."""
-        return self.path / "journal.sqlite"
+        """The append-only journal. Raises Invalid where another store keeps it than the settings say."""
+        return which.journal_path(self.path, self.config.journal)
 
     @property
     def index_path(self) -> Path:

@@ -22,8 +22,10 @@ from actors.plugging import Given, plug
 from actors.recovery import Progress, refold
 from actors.signed_policy import SignedPolicy
 from actors.stores.index import IdIndex
+from actors.stores.journal import StoredJournal
 from actors.stores.port import Journal
-from actors.stores.sqlite import SqliteJournal
+from actors.stores.segments.journal import open_segments
+from actors.stores.sqlite import open_sqlite
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer as Pen
 from helm.guardian.memory import Boot
@@ -47,7 +49,7 @@ class Ground:
 async def break_ground(place: Installation) -> Ground:
     """Lock and open the stores of a data directory. Raises Invalid where another kernel holds it."""
     pen = place.key(KeyPurpose.EXECUTION)
-    journal = await SqliteJournal.open(place.journal_path, free_space_reserve=place.config.free_space_reserve_bytes)
+    journal = await open_journal(place, free_space_reserve=place.config.free_space_reserve_bytes)
     try:
         index = await IdIndex.open(place.index_path, place.log_id)
     except BaseException:
@@ -62,6 +64,14 @@ async def break_ground(place: Installation) -> Ground:
         genesis=place.genesis,
         sensor=Sensor(place.path, place.config_hash),
     )
+
+
+async def open_journal(place: Installation, *, free_space_reserve: int, max_bytes: int | None = None) -> StoredJournal:
+    """Open the journal of a data directory with the store that its settings name. Raises Invalid."""
+    path = place.journal_path
+    if place.config.journal == "sqlite":
+        return await open_sqlite(path, free_space_reserve=free_space_reserve, max_bytes=max_bytes)
+    return await open_segments(path, free_space_reserve=free_space_reserve, max_bytes=max_bytes)
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ import trio
 
 from actors.stores.book import CHECKPOINT_PAGES, TUNING
 from actors.stores.index import IdIndex
-from actors.stores.sqlite import SqliteJournal
+from actors.stores.sqlite import open_sqlite
 
 ROUNDS = 300
 ROWS_PER_BATCH = (1, 16, 64, 128)
@@ -73,7 +73,7 @@ async def each_us(work: Callable[[], Awaitable[object]], rounds: int = ROUNDS) -
 
 async def journal_us(directory: Path) -> dict[str, object]:
     """Return what an append of each size costs, and a page of reads."""
-    journal = await SqliteJournal.open(directory / "journal.db", free_space_reserve=0)
+    journal = await open_sqlite(directory / "journal.db", free_space_reserve=0)
     figures: dict[str, object] = {}
     for count in ROWS_PER_BATCH:
         rows = rows_of(count)

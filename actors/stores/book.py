@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,9 @@ class Book:
     max_pages: int | None
     _log_pages: int = attrs.field(default=0, init=False)
 
-    def append(self, rows: tuple[bytes, ...]) -> int:
+    def append(self, rows: tuple[bytes, ...], begin: Callable[[], None]) -> int:
         """Make the rows durable, return the number of the first. An apsw.Error leaves the outcome unknown."""
+        begin()
         self.connection.execute(INSERT, (self.head, apsw.carray(rows)))
         first = self.head + 1
         self.head += len(rows)

@@ -31,6 +31,11 @@ class Ground:
     def __attrs_post_init__(self) -> None:
         self._identity = identity_of(self.path)
 
+    def move(self, path: Path) -> None:
+        """Look at another file from now on. Raises OSError when it is not there."""
+        self._identity = identity_of(path)
+        self.path = path
+
     def is_due(self) -> bool:
         """True when the last look is too old."""
         return time.monotonic() >= self._next_look

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-import apsw
+from collections.abc import Callable
+from typing import Protocol
+
 import attrs
 import trio
 
-from actors.stores.book import Place
-from actors.stores.glance import connect_to_read, short_page
+MAX_PAGE_BYTES = 8 * 1024 * 1024
+"""Most of a page that a kernel reads at once, but for its last row: callers choose how long their rows are, and
+256 of the longest would be half a gigabyte (T4)."""
+
+
+class Source(Protocol):
+    """What the reader's thread reads from. Errors are those of the disk, or Invalid."""
+
+    def short_page(self, first: int, limit: int, room: int) -> list[tuple[int, bytes]]:
+        """Return at most `limit` rows from number `first` on, none behind the one that makes it more than `room`."""
+
+    def close(self) -> None:
+        """Give back what is open."""
 
 
 @attrs.define(eq=False)
 class Reader:
-    """One connection, one read at a time; short reads, so that none holds up the emptying of the log."""
+    """One source, one read at a time; short reads, so that none holds up the writer's tidying."""
 
-    place: Place
-    _connection: apsw.Connection | None = attrs.field(default=None, init=False)
+    _open: Callable[[], Source]
+    _source: Source | None = attrs.field(default=None, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _turn: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
 
     async def read(self, first: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return at most `limit` rows from number `first` on, fewer of long ones. Raises apsw.Error."""
+        """Return at most `limit` rows from number `first` on, fewer of long ones. Raises what the source raises."""
         return await trio.to_thread.run_sync(self._read, first, limit, abandon_on_cancel=True, limiter=self._turn)
 
     async def aclose(self) -> None:
@@ -29,12 +42,12 @@ class Reader:
 
     def _read(self, first: int, limit: int) -> list[tuple[int, bytes]]:
         if self._closed:
-            raise apsw.ConnectionClosedError("the journal is closed")
-        if self._connection is None:
-            self._connection = connect_to_read(self.place.path, self.place.vfs)
-        return short_page(self._connection, first, limit)
+            raise OSError("the journal is closed")
+        if self._source is None:
+            self._source = self._open()
+        return self._source.short_page(first, limit, MAX_PAGE_BYTES)
 
     def _close(self) -> None:
         self._closed = True
-        if self._connection is not None:
-            self._connection.close()
+        if self._source is not None:
+            self._source.close()

@@ -1,80 +1,22 @@
-"""The journal port on SQLite: batches go to the writer's thread, pages are read beside it."""
+"""The journal port on SQLite."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import apsw
-import attrs
-import trio
-
-from actors.stores.book import Place
-from actors.stores.port import JournalFailed
+from actors.stores.book import Place, opened
+from actors.stores.journal import StoredJournal
 from actors.stores.reader import Reader
-from actors.stores.writer import Batch, Writer
-from helm.contracts.errors import Broken
+from actors.stores.sqlite_glance import SqliteSource
+from actors.stores.writer import Writer
 
 
-@attrs.define(eq=False)
-class SqliteJournal:
-    """One journal file, open for writing by this process alone."""
-
-    _writer: Writer
-    _reader: Reader
-
-    @classmethod
-    async def open(
-        cls, path: Path, *, free_space_reserve: int, max_bytes: int | None = None, vfs: str = ""
-    ) -> SqliteJournal:
-        """Take the journal's lock and open it, or create it. Raises Invalid, also when another has it."""
-        place = Place(path=path, free_space_reserve=free_space_reserve, max_bytes=max_bytes, vfs=vfs)
-        writer = Writer(place)
-        writer.start()
-        try:
-            await writer.opened.wait(patience_s=0)
-        except BaseException:
-            writer.stop()
-            raise
-        if writer.refusal is not None:
-            await writer.ended.wait()
-            raise writer.refusal
-        return cls(writer, Reader(place))
-
-    @property
-    def head(self) -> int:
-        """The number of the last durable row."""
-        return self._writer.head
-
-    @property
-    def low_space(self) -> bool:
-        """True while less than the reserve is free; at most a quarter of a second old."""
-        return self._writer.low_space
-
-    async def append(self, rows: Sequence[bytes]) -> int:
-        """Make the rows durable and return the number of the first. Raises JournalFailed."""
-        if not rows:
-            raise Broken("an empty batch has no first row")
-        await trio.lowlevel.checkpoint_if_cancelled()  # the last moment at which "not written" is certain
-        batch = Batch(rows=tuple(rows))
-        self._writer.append(batch)
-        if not self._writer.failure:  # else the thread may have ended before it could see the batch
-            await batch.wait_beside()
-        if not batch.first:
-            raise JournalFailed(self._writer.failure)
-        return batch.first
-
-    async def read(self, first: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return at most `limit` rows from number `first` on. Raises JournalFailed."""
-        try:
-            return await self._reader.read(first, limit)
-        except apsw.Error as error:
-            raise JournalFailed(f"{type(error).__name__}: {error}") from error
-
-    async def aclose(self) -> None:
-        """Wait until the thread has closed the file and given back the lock. Idempotent."""
-        try:
-            await self._reader.aclose()
-        finally:
-            self._writer.stop()
-            await self._writer.ended.wait(patience_s=0)
+async def open_sqlite(
+    path: Path, *, free_space_reserve: int, max_bytes: int | None = None, vfs: str = ""
+) -> StoredJournal:
+    """Take the journal's lock and open it, or create it. Raises Invalid, also when another has it."""
+    place = Place(path=path, free_space_reserve=free_space_reserve, max_bytes=max_bytes, vfs=vfs)
+    return await StoredJournal.start(
+        Writer(str(path), partial(opened, place)), Reader(partial(SqliteSource.open, place))
+    )

@@ -1,4 +1,4 @@
-"""The journal's writer: one thread that owns the only writing connection together with the lock.
+"""The journal's writer: one thread that owns the only way of writing together with the lock.
 
 A thread that hangs in a dead disk keeps both, so that nobody else writes while its outcome is open.
 """
@@ -7,14 +7,40 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import apsw
 import attrs
 
-from actors.stores.book import Book, Place, opened
 from actors.stores.errand import Errand
-from actors.stores.ground import EVERY_S
+from actors.stores.ground import EVERY_S, Ground
 from helm.contracts.errors import Invalid
+
+DISK_ERRORS = (apsw.Error, OSError, MemoryError)
+"""What a disk, or what stands between it and us, may say at any time. It ends the journal, and nothing is retried."""
+
+
+class Book(Protocol):
+    """A journal in the hands of its writer. What it raises is one of DISK_ERRORS."""
+
+    @property
+    def head(self) -> int:
+        """The number of the last row."""
+
+    @property
+    def ground(self) -> Ground:
+        """Where it lies, and how much room is there."""
+
+    def append(self, rows: tuple[bytes, ...], begin: Callable[[], None]) -> int:
+        """Make the rows durable, return the number of the first; call `begin` once only the disk is waited for."""
+
+    def tidy(self) -> None:
+        """Do what is due between two batches."""
+
+    def condemn(self) -> None:
+        """Leave everything as it is: an append failed, and its outcome is for a fresh process to find."""
 
 
 @attrs.define(eq=False)
@@ -29,7 +55,9 @@ class Batch(Errand):
 class Writer:
     """The thread and what it tells the loop. The plain attributes are set by the thread, read by anyone."""
 
-    place: Place
+    name: str
+    """Of what it writes, for whoever looks at the threads."""
+    _open: Callable[[], AbstractContextManager[Book]]
     head: int = attrs.field(default=0, init=False)
     low_space: bool = attrs.field(default=False, init=False)
     failure: str = attrs.field(default="", init=False)
@@ -41,7 +69,7 @@ class Writer:
 
     def start(self) -> None:
         """Begin to open the journal. A daemon: a hung disk must not keep the process from ending."""
-        threading.Thread(target=self._run, name=f"journal {self.place.path}", daemon=True).start()
+        threading.Thread(target=self._run, name=f"journal {self.name}", daemon=True).start()
 
     def append(self, batch: Batch) -> None:
         """Hand a batch over. It will be finished, unless the disk hangs or `failure` is set."""
@@ -53,7 +81,7 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            with opened(self.place) as book:
+            with self._open() as book:
                 self._serve(book)
         except Invalid as refusal:
             self.refusal = refusal
@@ -80,10 +108,9 @@ class Writer:
     def _commit(self, book: Book, batch: Batch) -> None:
         if not self.failure:
             try:
-                batch.begin()
-                batch.first = book.append(batch.rows)
+                batch.first = book.append(batch.rows, batch.begin)
                 self.head = book.head
-            except (apsw.Error, OSError, MemoryError) as error:
+            except DISK_ERRORS as error:
                 self._fail(book, error)
         batch.finish()
 
@@ -92,7 +119,7 @@ class Writer:
             try:
                 book.tidy()
                 self.low_space = book.ground.low
-            except (apsw.Error, OSError, MemoryError) as error:
+            except DISK_ERRORS as error:
                 self._fail(book, error)
 
     def _fail(self, book: Book, error: Exception) -> None:

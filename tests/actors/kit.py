@@ -19,14 +19,14 @@ from actors.connectors.port import Connector
 from actors.installation import Installation
 from actors.kernel import Kernel, Limits
 from actors.mailbox import Answer, KernelStopped, Overloaded
-from actors.opening import Ground, break_ground, run_kernel
+from actors.opening import Ground, break_ground, open_journal, run_kernel
 from actors.policy_file import sign_text
 from actors.recovery import refold
 from actors.signed_policy import SignedPolicy
 from actors.stores.index import IdIndex, IndexFailed
 from actors.stores.index_file import open_index
+from actors.stores.journal import StoredJournal
 from actors.stores.port import Journal
-from actors.stores.sqlite import SqliteJournal
 from helm.crypto.canonical import reread
 from helm.evidence.refold import Refold
 from helm.guardian.memory import Memory
@@ -157,9 +157,9 @@ class House:
             return await read(journal)
 
     @asynccontextmanager
-    async def real_journal(self) -> AsyncIterator[SqliteJournal]:
+    async def real_journal(self) -> AsyncIterator[StoredJournal]:
         """Open the journal on disk as its only writer."""
-        journal = await SqliteJournal.open(self.place.journal_path, free_space_reserve=0)
+        journal = await open_journal(self.place, free_space_reserve=0)
         try:
             yield journal
         finally:

@@ -18,9 +18,8 @@ import trio.testing
 from actors.connectors.port import Dispatch
 from actors.kernel import Kernel
 from actors.mailbox import Case, KernelStopped
-from actors.opening import break_ground
+from actors.opening import break_ground, open_journal
 from actors.stores.port import JournalFailed
-from actors.stores.sqlite import SqliteJournal
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Status
@@ -269,7 +268,7 @@ class TestTheDiskFails:
         for _ in range(2):
             ground = await break_ground(house.place)
             await ground.journal.aclose()
-            journal = await SqliteJournal.open(house.place.journal_path, free_space_reserve=0, max_bytes=MIB)
+            journal = await open_journal(house.place, free_space_reserve=0, max_bytes=MIB)
             with pytest.raises(KernelStopped):
                 async with house.kernel(puppet, ground=attrs.evolve(ground, journal=journal)) as kernel:
                     while True:
@@ -286,7 +285,7 @@ class TestTheDiskFails:
     async def test_a_disk_below_its_reserve_refuses_before_anything_is_written(self, house: House) -> None:
         ground = await break_ground(house.place)
         await ground.journal.aclose()
-        journal = await SqliteJournal.open(house.place.journal_path, free_space_reserve=12 * MIB, max_bytes=14 * MIB)
+        journal = await open_journal(house.place, free_space_reserve=12 * MIB, max_bytes=14 * MIB)
         puppet, told = Puppet(), Told()
         async with house.kernel(puppet, ground=attrs.evolve(ground, journal=journal)) as kernel:
             while not told.overloaded:

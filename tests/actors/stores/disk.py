@@ -1,18 +1,21 @@
-"""A real disk under SQLite that fails, hangs or runs full when a test says so."""
+"""A real disk under a journal that fails, hangs or runs full when a test says so."""
 
+import errno
+import os
 import threading
 from itertools import count
 
 import apsw
 
+from actors.stores.segments.raw_file import Disk
+
 _names = count()
 
 
-class Disk(apsw.VFS):
-    """Everything is done by the operating system's own file access, once the test lets it."""
+class Mood:
+    """What a test tells its disk to do, and what the disk tells the test."""
 
     def __init__(self) -> None:
-        self.name = f"disk-{next(_names)}"
         self.sync_fails = False
         self.is_full = False
         self.syncs = 0
@@ -20,7 +23,6 @@ class Disk(apsw.VFS):
         """Set when a file waits for `let_go`."""
         self._free = threading.Event()
         self._free.set()
-        super().__init__(self.name, "")
 
     def hang(self) -> None:
         self.asked_to_sync.clear()
@@ -29,20 +31,32 @@ class Disk(apsw.VFS):
     def let_go(self) -> None:
         self._free.set()
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
-        return _File(self, name, flags)
-
-    def before_sync(self) -> None:
+    def wait_to_sync(self) -> None:
         self.syncs += 1
         if not self._free.is_set():
             self.asked_to_sync.set()
             self._free.wait()
+
+
+class SqliteDisk(apsw.VFS, Mood):
+    """Everything is done by the operating system's own file access, once the test lets it."""
+
+    def __init__(self) -> None:
+        Mood.__init__(self)
+        self.name = f"disk-{next(_names)}"
+        apsw.VFS.__init__(self, self.name, "")
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+        return _File(self, name, flags)
+
+    def before_sync(self) -> None:
+        self.wait_to_sync()
         if self.sync_fails:
             raise apsw.IOError("the disk is told to fail")
 
 
 class _File(apsw.VFSFile):
-    def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+    def __init__(self, disk: SqliteDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         self._disk = disk
         super().__init__("", name, flags)
 
@@ -54,3 +68,23 @@ class _File(apsw.VFSFile):
         if self._disk.is_full:
             raise apsw.FullError("the disk is told to be full")
         super().xWrite(data, offset)
+
+
+class SegmentDisk(Disk, Mood):
+    """The disk of a journal of segments. `passing` the page cache or not, as file systems do."""
+
+    def __init__(self, *, passing: bool = True) -> None:
+        Mood.__init__(self)
+        self.may_pass_cache = passing and Disk.may_pass_cache
+        self.taken: int | None = None
+        """How many bytes of a write are taken, instead of all."""
+
+    def write(self, descriptor: int, data: memoryview, offset: int) -> int:
+        self.wait_to_sync()
+        if self.is_full and offset + len(data) > os.fstat(descriptor).st_size:
+            raise OSError(errno.ENOSPC, "the disk is told to be full")
+        part = data if self.taken is None else data[: self.taken]
+        count = super().write(descriptor, part, offset)
+        if self.sync_fails:
+            raise OSError(errno.EIO, "the disk is told to fail")
+        return count

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from actors.stores.sqlite import SqliteJournal
+from tests.actors.stores.journals import STORES
 
 
 def batch_from(first: int, size: int) -> list[bytes]:
@@ -24,9 +24,9 @@ def batch_from(first: int, size: int) -> list[bytes]:
     return rows
 
 
-async def write_until_killed(path: Path, seed: int) -> None:
+async def write_until_killed(store: str, path: Path, seed: int) -> None:
     sizes = random.Random(seed)
-    journal = await SqliteJournal.open(path, free_space_reserve=0)
+    journal = await STORES[store].open(path)
     while True:
         rows = batch_from(journal.head + 1, sizes.choice((1, 2, 16, 64)))
         await journal.append(rows)
@@ -37,7 +37,7 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            trio.run(write_until_killed, Path(sys.argv[1]), int(line))
+            trio.run(write_until_killed, sys.argv[1], Path(sys.argv[2]), int(line))
         print(f"pid {child}", flush=True)
         os.waitpid(child, 0)
         print("dead", flush=True)

@@ -7,6 +7,7 @@ import pytest
 
 from actors.stores.book import APPLICATION_ID, FORMAT, PAGE_BYTES, Place, opened
 from helm.contracts.errors import Invalid
+from tests.actors.stores.journals import nothing
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def place(tmp_path: Path) -> Place:
 
 def _write(place: Place, *rows: bytes) -> None:
     with opened(place) as book:
-        book.append(rows)
+        book.append(rows, nothing)
 
 
 def _edit(place: Place, sql: str) -> None:
@@ -93,20 +94,20 @@ def test_a_journal_that_is_a_link_is_refused(place: Place, tmp_path: Path) -> No
 
 def test_a_row_that_stands_already_is_not_written_over(place: Place) -> None:
     with opened(place) as book:
-        book.append((b"a", b"b"))
+        book.append((b"a", b"b"), nothing)
         book.head = 1
         with pytest.raises(apsw.ConstraintError):
-            book.append((b"forged", b"c"))
+            book.append((b"forged", b"c"), nothing)
         assert book.connection.execute("SELECT body FROM journal").fetchall() == [(b"a",), (b"b",)]
 
 
 def test_a_reader_of_long_standing_holds_up_no_append(place: Place) -> None:
     with opened(place) as book:
-        book.append((b"a",))
+        book.append((b"a",), nothing)
         bystander = apsw.Connection(str(place.path), flags=apsw.SQLITE_OPEN_READONLY)
         old = bystander.execute("SELECT body FROM journal")
         for _ in range(100):
-            book.append((b"x" * PAGE_BYTES,) * 4)
+            book.append((b"x" * PAGE_BYTES,) * 4, nothing)
             book.tidy()
         assert [body for (body,) in old] == [b"a"]
         bystander.close()

@@ -6,24 +6,13 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.stores.journal import StoredJournal
 from actors.stores.port import JournalFailed
-from actors.stores.sqlite import SqliteJournal
 from helm.contracts.errors import Invalid
-from tests.actors.stores.disk import Disk
-from tests.actors.stores.journals import journal_at, rows_of
+from tests.actors.stores.journals import Store, rows_of
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "journal.db"
-
-
-@pytest.fixture(autouse=True)
-def directory(path: Path) -> None:
-    path.parent.mkdir()
-
-
-async def _append_until_it_fails(journal: SqliteJournal, row: bytes) -> int:
+async def _append_until_it_fails(journal: StoredJournal, row: bytes) -> int:
     """Return the number of the last row that was acknowledged."""
     acknowledged = journal.head
     with trio.fail_after(30):
@@ -34,9 +23,16 @@ async def _append_until_it_fails(journal: SqliteJournal, row: bytes) -> int:
                 return acknowledged
 
 
-async def test_a_failed_sync_is_terminal_even_on_a_disk_that_recovers(path: Path) -> None:
-    disk = Disk()
-    async with journal_at(path, vfs=disk.name) as journal:
+def put_a_copy_in_its_place(path: Path) -> None:
+    ours, copy = path.with_name("ours"), path.with_name("copy")
+    (shutil.copytree if path.is_dir() else shutil.copy)(path, copy)
+    path.rename(ours)
+    copy.rename(path)
+
+
+async def test_a_failed_sync_is_terminal_even_on_a_disk_that_recovers(store: Store, path: Path) -> None:
+    disk = store.new_disk()
+    async with store.journal_at(path, disk=disk) as journal:
         await journal.append([b"a"])
         disk.sync_fails = True
         with pytest.raises(JournalFailed):
@@ -49,23 +45,23 @@ async def test_a_failed_sync_is_terminal_even_on_a_disk_that_recovers(path: Path
         assert await journal.read(1, 9) == [(1, b"a")]
 
 
-async def test_what_a_failed_sync_left_is_settled_by_the_next_process(path: Path) -> None:
-    disk = Disk()
-    async with journal_at(path, vfs=disk.name) as journal:
+async def test_what_a_failed_sync_left_is_settled_by_the_next_process(store: Store, path: Path) -> None:
+    disk = store.new_disk()
+    async with store.journal_at(path, disk=disk) as journal:
         await journal.append([b"a"])
         disk.sync_fails = True
         with pytest.raises(JournalFailed):
             await journal.append([b"unknown"])
-    async with journal_at(path) as journal:
+    async with store.journal_at(path) as journal:
         found = await rows_of(journal)
         assert found in ([b"a"], [b"a", b"unknown"])
         assert await journal.append([b"b"]) == len(found) + 1
-    async with journal_at(path) as journal:
+    async with store.journal_at(path) as journal:
         assert await rows_of(journal) == [*found, b"b"]
 
 
-async def test_everyone_who_waits_hears_of_the_failure(path: Path) -> None:
-    disk = Disk()
+async def test_everyone_who_waits_hears_of_the_failure(store: Store, path: Path) -> None:
+    disk = store.new_disk()
     heard: list[bytes] = []
 
     async def append(row: bytes) -> None:
@@ -74,7 +70,7 @@ async def test_everyone_who_waits_hears_of_the_failure(path: Path) -> None:
         except JournalFailed:
             heard.append(row)
 
-    async with journal_at(path, vfs=disk.name) as journal:
+    async with store.journal_at(path, disk=disk) as journal:
         disk.hang()
         async with trio.open_nursery() as nursery:
             for row in (b"a", b"b", b"c"):
@@ -85,43 +81,41 @@ async def test_everyone_who_waits_hears_of_the_failure(path: Path) -> None:
         assert sorted(heard) == [b"a", b"b", b"c"]
 
 
-async def test_a_full_disk_loses_no_acknowledged_row(path: Path) -> None:
-    disk = Disk()
-    async with journal_at(path, vfs=disk.name) as journal:
+async def test_a_full_disk_loses_no_acknowledged_row(store: Store, path: Path) -> None:
+    disk = store.new_disk()
+    async with store.journal_at(path, disk=disk) as journal:
         await journal.append([b"a", b"b"])
         disk.is_full = True
-        assert await _append_until_it_fails(journal, b"c") == 2
-    async with journal_at(path) as journal:
-        assert (await rows_of(journal))[:2] == [b"a", b"b"]
+        acknowledged = await _append_until_it_fails(journal, b"c")
+    async with store.journal_at(path) as journal:
+        assert (await rows_of(journal))[:acknowledged] == [b"a", b"b"] + [b"c"] * (acknowledged - 2)
 
 
-async def test_a_quota_that_is_used_up_loses_no_acknowledged_row(path: Path) -> None:
-    async with journal_at(path, max_bytes=1 << 19) as journal:
+async def test_a_quota_that_is_used_up_loses_no_acknowledged_row(store: Store, path: Path) -> None:
+    async with store.journal_at(path, max_bytes=1 << 19) as journal:
         acknowledged = await _append_until_it_fails(journal, b"x" * 5000)
         assert acknowledged > 50
-    async with journal_at(path) as journal:
+    async with store.journal_at(path) as journal:
         assert await rows_of(journal) == [b"x" * 5000] * acknowledged
 
 
-async def test_a_directory_that_vanishes_ends_the_journal(path: Path) -> None:
-    async with journal_at(path) as journal:
+async def test_a_directory_that_vanishes_ends_the_journal(store: Store, path: Path) -> None:
+    async with store.journal_at(path) as journal:
         await journal.append([b"a"])
         shutil.rmtree(path.parent)
         await _append_until_it_fails(journal, b"b")
 
 
-async def test_a_journal_put_in_the_place_of_ours_ends_the_journal(path: Path) -> None:
-    async with journal_at(path) as journal:
+async def test_a_journal_put_in_the_place_of_ours_ends_the_journal(store: Store, path: Path) -> None:
+    async with store.journal_at(path) as journal:
         await journal.append([b"a"])
-        copy = path.with_name("copy")
-        shutil.copy(path, copy)
-        copy.replace(path)
+        put_a_copy_in_its_place(path)
         await _append_until_it_fails(journal, b"b")
 
 
-async def test_a_hung_disk_does_not_freeze_the_loop(path: Path) -> None:
-    disk = Disk()
-    async with journal_at(path, vfs=disk.name) as journal, trio.open_nursery() as nursery:
+async def test_a_hung_disk_does_not_freeze_the_loop(store: Store, path: Path) -> None:
+    disk = store.new_disk()
+    async with store.journal_at(path, disk=disk) as journal, trio.open_nursery() as nursery:
         disk.hang()
         nursery.start_soon(journal.append, [b"a"])
         await trio.to_thread.run_sync(disk.asked_to_sync.wait)
@@ -132,9 +126,9 @@ async def test_a_hung_disk_does_not_freeze_the_loop(path: Path) -> None:
         disk.let_go()
 
 
-async def test_an_abandoned_append_is_neither_lost_nor_in_the_way(path: Path) -> None:
-    disk = Disk()
-    async with journal_at(path, vfs=disk.name) as journal:
+async def test_an_abandoned_append_is_neither_lost_nor_in_the_way(store: Store, path: Path) -> None:
+    disk = store.new_disk()
+    async with store.journal_at(path, disk=disk) as journal:
         disk.hang()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(journal.append, [b"abandoned"])
@@ -145,8 +139,8 @@ async def test_an_abandoned_append_is_neither_lost_nor_in_the_way(path: Path) ->
         assert await rows_of(journal) == [b"abandoned", b"next"]
 
 
-async def test_a_task_that_is_cancelled_already_writes_nothing(path: Path) -> None:
-    async with journal_at(path) as journal:
+async def test_a_task_that_is_cancelled_already_writes_nothing(store: Store, path: Path) -> None:
+    async with store.journal_at(path) as journal:
         with trio.CancelScope() as scope:
             scope.cancel()
             await journal.append([b"a"])
@@ -154,9 +148,9 @@ async def test_a_task_that_is_cancelled_already_writes_nothing(path: Path) -> No
         assert await journal.append([b"b"]) == 1
 
 
-async def test_a_hung_writer_keeps_the_lock_after_closing_was_given_up(path: Path) -> None:
-    disk = Disk()
-    journal = await SqliteJournal.open(path, free_space_reserve=0, vfs=disk.name)
+async def test_a_hung_writer_keeps_the_lock_after_closing_was_given_up(store: Store, path: Path) -> None:
+    disk = store.new_disk()
+    journal = await store.open(path, disk=disk)
     disk.hang()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.append, [b"a"])
@@ -167,8 +161,8 @@ async def test_a_hung_writer_keeps_the_lock_after_closing_was_given_up(path: Pat
         await journal.aclose()
     assert scope.cancelled_caught
     with pytest.raises(Invalid, match="another kernel"):
-        await SqliteJournal.open(path, free_space_reserve=0)
+        await store.open(path)
     disk.let_go()
     await journal.aclose()
-    async with journal_at(path) as journal:
+    async with store.journal_at(path) as journal:
         assert await rows_of(journal) == [b"a"]

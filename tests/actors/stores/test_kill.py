@@ -12,20 +12,16 @@ from typing import IO
 
 import pytest
 
-from actors.stores.book import Place, opened
+from actors.stores.glance import glance
 from tests.actors.stores import dying_writer
+from tests.actors.stores.journals import Store, name_of
 
 ROUNDS = 25
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(path=tmp_path / "journal.db", free_space_reserve=0)
-
-
-@pytest.fixture
-def nursery_of_writers(place: Place) -> Iterator[tuple[IO[str], IO[str]]]:
-    command = [sys.executable, str(dying_writer.__file__), str(place.path)]
+def nursery_of_writers(store: Store, path: Path) -> Iterator[tuple[IO[str], IO[str]]]:
+    command = [sys.executable, str(dying_writer.__file__), name_of(store), str(path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1, env=environment) as process:
@@ -54,14 +50,13 @@ def _run_and_kill(orders: IO[str], answers: IO[str], chance: random.Random) -> i
     return acknowledged[-1]
 
 
-def _check_rows(place: Place) -> int:
+def _check_rows(store: Store, path: Path) -> int:
     """Every row is whole and in its place, and the last one ends its batch. Return how many there are."""
-    with opened(place) as book:
-        rows = book.connection.execute("SELECT seq, body FROM journal ORDER BY seq").fetchall()
+    with store.book(path) as book, glance(path) as seen:
+        rows = seen.page(1, book.head + 1)
         assert book.head == len(rows)
     ends_batch = True
     for expected, (seq, body) in enumerate(rows, start=1):
-        assert isinstance(body, bytes)
         assert hashlib.sha256(body[:-32]).digest() == body[-32:]
         number, at, size = map(int, body.split()[:3])
         assert (seq, number) == (expected, expected)
@@ -71,8 +66,10 @@ def _check_rows(place: Place) -> int:
     return len(rows)
 
 
-def test_twenty_five_kills_lose_no_acknowledged_row(place: Place, nursery_of_writers: tuple[IO[str], IO[str]]) -> None:
+def test_twenty_five_kills_lose_no_acknowledged_row(
+    store: Store, path: Path, nursery_of_writers: tuple[IO[str], IO[str]]
+) -> None:
     chance = random.Random(20)
     for _ in range(ROUNDS):
         acknowledged = _run_and_kill(*nursery_of_writers, chance)
-        assert _check_rows(place) >= acknowledged
+        assert _check_rows(store, path) >= acknowledged

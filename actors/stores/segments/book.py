@@ -1,0 +1,192 @@
+"""The journal in the hands of its only writer: the file it writes to, and what is due between two batches."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+
+import attrs
+
+from actors.stores import lock
+from actors.stores.ground import Ground
+from actors.stores.segments import folder
+from actors.stores.segments.frame import (
+    HEADER_BYTES,
+    NO_DIGEST,
+    Header,
+    Kind,
+    lengths_of,
+)
+from actors.stores.segments.raw_file import DISK, Disk
+from actors.stores.segments.scan import Found, read_through
+from actors.stores.segments.segment import NO_ROOM, Segment, create
+from helm.contracts.errors import Invalid
+
+DESK_BYTES = 1024 * 1024
+"""Memory that frames are put together in. A larger batch gets memory of its own, for as long as it needs it."""
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """The journal's directory, how much room must stay free, how much it may take, and on what disk."""
+
+    path: Path
+    free_space_reserve: int = attrs.field(validator=attrs.validators.ge(0))
+    max_bytes: int | None = None
+    disk: Disk = DISK
+
+
+@attrs.define
+class Book:
+    """The open journal."""
+
+    place: Place
+    segment: Segment
+    ground: Ground
+    torn: str = ""
+    """What was found of a write that was cut off."""
+    _bytes_before: int = 0
+    """What the files before this one take."""
+    _condemned: bool = attrs.field(default=False, init=False)
+    _desk: mmap.mmap = attrs.field(factory=lambda: mmap.mmap(-1, DESK_BYTES), init=False)
+
+    @property
+    def head(self) -> int:
+        """The number of the last row."""
+        return self.segment.last.next_row - 1
+
+    def append(self, rows: tuple[bytes, ...], begin: Callable[[], None]) -> int:
+        """Make the rows durable, return the number of the first; `begin` is called when the disk's turn has come.
+
+        An OSError leaves the outcome unknown.
+        """
+        last = self.segment.last
+        table = lengths_of(rows)
+        header = Header(
+            kind=Kind.ROWS,
+            rows=len(rows),
+            first=last.next_row,
+            offset=last.end,
+            length=len(table) + sum(map(len, rows)),
+            previous=last.digest,
+        )
+        self._check_quota(header.end)
+        size = header.end - header.offset
+        if size <= DESK_BYTES:
+            self._write(self._desk, header, (table, *rows), begin)
+        else:
+            with mmap.mmap(-1, size) as desk:
+                self._write(desk, header, (table, *rows), begin)
+        return header.first
+
+    def _write(self, desk: mmap.mmap, header: Header, body: tuple[bytes, ...], begin: Callable[[], None]) -> None:
+        """Put the frame together, and write it."""
+        digest = sha256(header.fields())
+        joined = b"".join(body)
+        digest.update(joined)
+        size = header.end - header.offset
+        end = HEADER_BYTES + header.length
+        header = attrs.evolve(header, digest=digest.digest())
+        desk[:HEADER_BYTES] = header.fields() + header.digest
+        desk[HEADER_BYTES:end] = joined
+        desk[end:size] = bytes(size - end)
+        begin()
+        with memoryview(desk) as whole, whole[:size] as frame:
+            self.segment.write(header, frame)
+
+    def _check_quota(self, end: int) -> None:
+        if self.place.max_bytes is not None and self._bytes_before + end > self.place.max_bytes:
+            raise OSError(errno.EDQUOT, "the journal has reached its largest size")
+
+    def tidy(self) -> None:
+        """What is due between two batches: zeros ahead of the rows, the next file, a look at the disk.
+
+        Raises OSError. Where there is no room for zeros, the next rows will find out whether there is any for them.
+        """
+        if self.segment.is_full:
+            self._turn()
+        elif self.segment.is_due:
+            try:
+                self.segment.prepare()
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+        if self.ground.is_due():
+            self.look()
+
+    def look(self) -> None:
+        """Find out how much room is left."""
+        room = None
+        if self.place.max_bytes is not None:
+            room = self.place.max_bytes - self._bytes_before - self.segment.last.end
+        self.ground.check(room)
+
+    def condemn(self) -> None:
+        """Leave the file as it is: what a failed append left there is for a fresh process to find."""
+        self._condemned = True
+
+    def close(self) -> None:
+        """Say in the file that all of it is there, unless it is in doubt, and give it back."""
+        if not self._condemned and self.segment.last.kind == Kind.ROWS:
+            with suppress(OSError):  # without the mark the next start looks closer, and that is all
+                self.segment.put_mark(Kind.CLOSE)
+        self.segment.close()
+        self._desk.close()
+
+    def _turn(self) -> None:
+        """Go on in a new file: it is there before the old one says so."""
+        old = self.segment
+        new = create(self.place.path, self.place.disk, old.last.next_row, old.last.digest)
+        try:
+            old.put_mark(Kind.TURN)
+        except BaseException:
+            new.close()
+            raise
+        self._bytes_before += old.last.end
+        self.segment = new
+        self.ground.move(new.path)
+        old.close()
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[Book]:
+    """Take the lock, open or create the journal, make good what the last run left half done. Raises Invalid."""
+    descriptor = lock.take(place.path.with_name(place.path.name + ".lock"))
+    try:
+        book = read_in(place)
+        try:
+            yield book
+        finally:
+            book.close()
+    finally:
+        os.close(descriptor)
+
+
+def read_in(place: Place) -> Book:
+    """Read the journal through, or begin one. Raises Invalid."""
+    try:
+        folder.make(place.path)
+        found = read_through(place.path, place.disk)
+        if found is None:
+            segment = create(place.path, place.disk, 1, NO_DIGEST)
+            found = Found(segment=segment, bytes_before=0, torn="")
+        try:
+            return _book(place, found)
+        except BaseException:
+            found.segment.close()
+            raise
+    except OSError as error:
+        raise Invalid(f"the journal cannot be opened: {error}", str(place.path)) from error
+
+
+def _book(place: Place, found: Found) -> Book:
+    found.segment.renew()
+    ground = Ground(found.segment.path, place.free_space_reserve)
+    book = Book(place, found.segment, ground, found.torn, found.bytes_before)
+    book.look()
+    return book

@@ -1,0 +1,107 @@
+"""A file that is read and written in whole blocks: past the page cache where the file system lets us.
+
+A page of the cache that is touched for the first time costs more than the write itself, and an audit journal that is
+written once and hardly read would push out of memory what others use.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+from pathlib import Path
+
+import attrs
+
+from actors.stores.segments.frame import BLOCK
+
+PAST_THE_CACHE = getattr(os, "O_DIRECT", 0)
+ALWAYS = os.O_NOFOLLOW | os.O_CLOEXEC
+NOT_HERE = frozenset({errno.EINVAL, errno.ENOTSUP})
+"""What file systems say that have nothing but the page cache, such as those in memory or put together of others."""
+
+FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", 0)
+"""Where there is such a thing, fsync leaves data in the drive's cache."""
+
+
+class Disk:
+    """What a journal asks of the operating system when it writes. A test's disk fails, hangs or is full."""
+
+    may_pass_cache = bool(PAST_THE_CACHE)
+
+    def write(self, descriptor: int, data: memoryview, offset: int) -> int:
+        """Write, and return how many bytes were taken."""
+        return os.pwrite(descriptor, data, offset)
+
+    def sync(self, descriptor: int) -> None:
+        """Return when everything in the file is on the disk, not in the drive's cache."""
+        if FULL_SYNC:
+            fcntl.fcntl(descriptor, FULL_SYNC)
+        else:
+            os.fsync(descriptor)
+
+
+DISK = Disk()
+
+
+@attrs.define(eq=False)
+class RawFile:
+    """One open file. Memory that is written or read into begins at a page: an mmap does."""
+
+    descriptor: int
+    disk: Disk
+    passes_cache: bool
+
+    def write(self, data: memoryview, offset: int) -> None:
+        """Make whole blocks durable. Raises OSError; then anything may have been written."""
+        taken = self.disk.write(self.descriptor, data, offset)
+        if taken != len(data):
+            raise OSError(errno.EIO, f"{taken} of {len(data)} bytes were written")
+        if not self.passes_cache:  # else the file was opened so that each write is synced
+            self.disk.sync(self.descriptor)
+
+    def read_into(self, memory: memoryview, offset: int) -> int:
+        """Read whole blocks from `offset` on, return how many bytes there were. Raises OSError."""
+        return os.preadv(self.descriptor, [memory], offset)
+
+    def size(self) -> int:
+        """Return how long the file is."""
+        return os.fstat(self.descriptor).st_size
+
+    def sync(self) -> None:
+        """Return when what is in the file now, whoever wrote it, is on the disk. Raises OSError."""
+        self.disk.sync(self.descriptor)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.descriptor)
+
+
+def open_raw(path: Path, disk: Disk, *, to_write: bool) -> RawFile:
+    """Open a file that is there. Raises OSError."""
+    flags = ALWAYS | (os.O_RDWR if to_write else os.O_RDONLY)
+    if disk.may_pass_cache:
+        descriptor = _open_past_cache(path, flags | (os.O_DSYNC if to_write else 0))
+        if descriptor is not None:
+            return RawFile(descriptor, disk, passes_cache=True)
+    return RawFile(os.open(path, flags), disk, passes_cache=False)
+
+
+def _open_past_cache(path: Path, flags: int) -> int | None:
+    """Return the descriptor, None where the file system wants the cache, or longer blocks. Raises OSError."""
+    try:
+        descriptor = os.open(path, flags | PAST_THE_CACHE)
+    except OSError as error:
+        if error.errno in NOT_HERE:
+            return None
+        raise
+    try:
+        with mmap.mmap(-1, BLOCK) as block:
+            os.preadv(descriptor, [block], 0)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in NOT_HERE:
+            return None
+        raise
+    return descriptor
