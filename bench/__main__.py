@@ -14,13 +14,16 @@ import trio
 
 from bench.figure import Figure
 from bench.governed import alone, belt
+from bench.growth import growth
+from bench.http import http
 from bench.offline import offline
 from bench.sandbox import sandbox
+from bench.stream import stream
 
 DURABILITY = "SQLite WAL, synchronous=FULL: intents before dispatch, receipts before answers, one fsync per batch"
-LEFT_OUT = "no WebSocket stream, MCP or OpenAI proxy; no remote policy decision; stores of some ten thousand rows"
+LEFT_OUT = "no MCP or OpenAI proxy; no remote policy decision; no store of a million receipts"
 
-PARTS: tuple[Callable[[int], Awaitable[list[Figure]]], ...] = (belt, alone, offline, sandbox)
+PARTS: tuple[Callable[[int], Awaitable[list[Figure]]], ...] = (belt, alone, stream, http, growth, offline, sandbox)
 
 
 def machine() -> dict[str, object]:

@@ -31,8 +31,8 @@ class Bounds:
     """Calls of one stream that are not answered, no more than its principal has places. Nothing is read meanwhile."""
     follows_on_stream: int = 4
     """Subscriptions to receipts on one stream."""
-    pieces: int = 1024
-    """Pieces that a message may arrive in, be they fragments or what the network made of one."""
+    fragments: int = 256
+    """Fragments of one message: an empty one costs as much as a full one."""
     controls_per_s: int = 16
     """Pings and pongs of one stream, which cost us work and leave no record."""
     bad_messages: int = 64
