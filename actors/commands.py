@@ -13,9 +13,11 @@ from actors.mailbox import Control, KernelStopped
 from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
 from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import KeyPurpose
 from helm.guardian.bundle_signature import check_succession
+from helm.guardian.exchanges import Ceilings
 from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, check_command
 from helm.guardian.intake import Caller, check_name
 from helm.guardian.memory import Active, Boot, Memory
@@ -207,6 +209,59 @@ class CloseSession(Command):
             return None
         memory.sessions.close(key, self.caller.principal, now_ms)
         return attest({"closed_at_ms": now_ms, "type": "SESSION_CLOSED"}, caller=self.caller)
+
+
+@attrs.define(eq=False)
+class BeginExchange(Command):
+    """Count one exchange with a model, and reserve the most that it may cost, before anything is sent."""
+
+    caller: Caller
+    reserved_microcents: int
+    ceilings: Ceilings
+    began_at_ms: int = attrs.field(default=0, init=False)
+    """When the guardian let it begin."""
+
+    def change(self, memory: Memory, now_ms: int) -> Control | None:
+        """Refuse what goes beyond a ceiling, and whose session it is not."""
+        caller, key = self.caller, (self.caller.tenant, self.caller.session_id)
+        binding = memory.sessions.find(key)
+        if binding is not None and (binding.principal != caller.principal or binding.closed_at(now_ms)):
+            what = "the session is closed, or belongs to another principal"
+            raise Refused(ReasonCode.IDENTITY_ISOLATION_VIOLATION, what)
+        memory.exchanges.check(key, caller.principal, now_ms, self.reserved_microcents, self.ceilings)
+        memory.sessions.bind(key, caller.principal, now_ms)
+        memory.exchanges.begin(key, caller.principal, now_ms, self.reserved_microcents)
+        self.began_at_ms = now_ms
+        return attest(
+            {
+                "began_at_ms": now_ms,
+                "reserved_microcents": self.reserved_microcents,
+                "type": "EXCHANGE_BEGUN",
+            },
+            caller=caller,
+        )
+
+
+@attrs.define(eq=False)
+class SettleExchange(Command):
+    """Put what an exchange cost in the place of what it reserved."""
+
+    caller: Caller
+    began_at_ms: int
+    change_microcents: int
+
+    def change(self, memory: Memory, now_ms: int) -> Control | None:
+        """Correct the account of the day on which the exchange began."""
+        key = (self.caller.tenant, self.caller.session_id)
+        memory.exchanges.settle(key, self.caller.principal, self.began_at_ms, self.change_microcents)
+        return attest(
+            {
+                "began_at_ms": self.began_at_ms,
+                "change_microcents": self.change_microcents,
+                "type": "EXCHANGE_SETTLED",
+            },
+            caller=self.caller,
+        )
 
 
 @attrs.define(eq=False)

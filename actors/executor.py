@@ -19,6 +19,7 @@ from actors.connectors.port import (
     GuestFailed,
     NotDispatched,
     Ran,
+    Released,
 )
 from actors.hands import Hand, Hands
 from actors.mailbox import Case, Inbox
@@ -192,6 +193,8 @@ def outcome_of(failure: BaseException, patience: trio.CancelScope, rule: ToolRul
             return Status.INTERRUPTED, ReasonCode.KERNEL_STOPPED, "the guest was interrupted as the kernel ended"
         case GuestFailed():
             return Status.FAILED, failure.code, legible(failure.reason)
+        case Released():
+            return Status.INDETERMINATE, ReasonCode.RELEASED_TO_CLIENT, "the caller executes it, out of HELM's sight"
         case ConnectorUnknown():
             return Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, legible(failure.reason)
         case ConnectorFailed():

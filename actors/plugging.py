@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from actors.connectors.client import ClientConnector
 from actors.connectors.files import FilesConnector
 from actors.connectors.http import HttpConnector
 from actors.connectors.local import Function, LocalConnector
 from actors.connectors.port import Connector
 from actors.connectors.wasm import WasmConnector
 from helm.contracts.errors import Invalid
-from helm.guardian.connection import FilesConnection, HttpConnection, LocalConnection, WasmConnection
+from helm.guardian.connection import ClientConnection, FilesConnection, HttpConnection, LocalConnection, WasmConnection
 from helm.guardian.policy import Policy
 
 MODULES = "modules"
@@ -39,6 +40,8 @@ def plug(policy: Policy | None, given: Mapping[str, Given], base: Path) -> dict[
                 plugged[name] = _given(given, name)
             case HttpConnection():
                 plugged[name] = HttpConnector(connection)
+            case ClientConnection():
+                plugged[name] = ClientConnector()
             case WasmConnection():
                 plugged[name] = WasmConnector(connection, base / MODULES)
             case FilesConnection():

@@ -44,7 +44,14 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 MAX_GRACE_S: Final = 300.0
 """A shield always has a bound: nobody waits longer for a kernel to end."""
 
+MAX_EXCHANGE_S: Final = 3_600.0
+"""Longest wait for a model: an exchange holds one of the proxy's places for as long (T4)."""
+
 MAX_SESSION_S: Final = 30 * 86_400
+
+
+CEILINGS: Final = ("proxy_upstream", "proxy_max_iterations", "proxy_max_wall_s", "proxy_spend_limit_cents")
+"""What island mode is not without."""
 
 
 def between(low: float, high: float) -> Callable[[Any, attrs.Attribute[Any], float], None]:
@@ -90,6 +97,35 @@ class Config:
     """With less free space, calls are refused: what is in flight must still find room for its receipt."""
     journal: str = attrs.field(default="sqlite", validator=attrs.validators.in_(("segments", "sqlite")))
     """The store that keeps the journal; it stays the one that the journal was begun in."""
+    island_mode: bool = False
+    """Hard ceilings on all that passes the proxy, and no host outside but its upstream."""
+    proxy_upstream: str = ""
+    """Where the model answers, such as https://api.openai.com/v1; "" serves no proxy."""
+    proxy_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that holds the upstream's key; "" for an upstream that asks for none."""
+    proxy_client_key: bool = False
+    """Take the upstream's key from each request's X-Upstream-Key instead."""
+    proxy_allow_private: bool = False
+    """Let the upstream stand in the own network, and speak plain HTTP there."""
+    proxy_early_text: bool = False
+    """Let text of a stream through as it comes. It gives up that a client sees nothing of an answer that is refused."""
+    proxy_denied: str = attrs.field(default="replace", validator=attrs.validators.in_(("replace", "refuse")))
+    """What a denied tool call costs an answer: "replace" puts words in its place, "refuse" refuses all of it."""
+    proxy_max_iterations: int = attrs.field(default=0, validator=between(0, 2**31))
+    """Exchanges with the model in one session; 0 for no limit."""
+    proxy_max_wall_s: int = attrs.field(default=0, validator=between(0, MAX_SESSION_S))
+    """From a session's first exchange to its last; 0 for no limit."""
+    proxy_spend_limit_cents: int = attrs.field(default=0, validator=between(0, 10**9))
+    """What one principal may spend in a day (UTC); 0 for no limit. Needs a price table."""
+    proxy_prices: str = ""
+    """The price table, relative to the data directory."""
+    proxy_output_tokens: int = attrs.field(default=16_384, validator=between(1, 2**22))
+    """What is reserved for an answer whose request sets no limit of its own."""
+    proxy_max_answer_bytes: int = attrs.field(default=4 * 1024 * 1024, validator=between(1024, MAX_BODY_BYTES))
+    proxy_timeout_s: float = attrs.field(default=600.0, validator=between(1.0, MAX_EXCHANGE_S))
+    """For a whole answer to arrive."""
+    proxy_receipts: str = "openai-receipts.jsonl"
+    """The file that receipts of the proxy are copied to, relative to the data directory; "" for none."""
     url: str = ""
     """The running kernel that commands talk to; "" for the data directory itself."""
     admin_api_key: str = attrs.field(default="", repr=False, validator=is_strong)
@@ -99,6 +135,12 @@ class Config:
             raise ValueError("tls_cert and tls_key go together")
         if self.places_per_principal > self.places:
             raise ValueError("places_per_principal is more than places: one principal could take them all")
+        if self.proxy_spend_limit_cents and not self.proxy_prices:
+            raise ValueError("proxy_spend_limit_cents without proxy_prices: nobody knows what anything costs")
+        if self.island_mode and self.proxy_early_text:
+            raise ValueError("island_mode holds every stream: proxy_early_text does not")
+        if self.island_mode and not all(getattr(self, name) for name in CEILINGS):
+            raise ValueError(f"island_mode needs hard ceilings: set {', '.join(CEILINGS)}")
 
     @property
     def hash(self) -> str:

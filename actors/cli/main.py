@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "init": ("actors.cli.init", "Make a data directory: keys, genesis, settings, a starter policy."),
         "demo": ("actors.cli.demo.command", "Run a real gateway, attack it, verify what it proves."),
         "serve": ("actors.cli.serve", "Serve governed tool calls over HTTP."),
+        "proxy": ("actors.cli.proxy", "Serve OpenAI clients: every tool call of the model is judged."),
         "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
         "evidence": ("actors.cli.evidence", "Export evidence packs."),

@@ -15,6 +15,7 @@ import trio
 from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.place import data_dir_option, open_place
+from actors.doors.openai.proxy import proxy_of
 from actors.doors.supervise import Supervisor, serve_until_signalled
 from actors.installation import Installation
 from actors.kernel import Kernel
@@ -24,6 +25,8 @@ from actors.plugging import plug
 from actors.policy_file import read_signed
 from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Invalid, Refused
+from helm.openai.policy import check_island
+from helm.openai.upstream import read_place
 
 
 @click.command()
@@ -65,6 +68,7 @@ class Gateway:
     @asynccontextmanager
     async def open_one(self) -> AsyncIterator[Kernel]:
         """Run one kernel. The one after it has the policy that was in force, whatever the file says by then."""
+        self.check(self.signed)
         with bar("reading the journal") as shown:
             async with open_kernel(self.place, policy=self.signed, progress=shown.move) as kernel:
                 shown.clear()
@@ -73,6 +77,12 @@ class Gateway:
                     yield kernel
                 finally:
                     self.kernel = None
+
+    def check(self, signed: SignedPolicy) -> None:
+        """Raise Invalid for a policy that the settings leave no room for."""
+        config = self.place.config
+        if config.island_mode:
+            check_island(signed.policy, read_place(config.proxy_upstream, allow_private=True).origin)
 
     async def reload(self) -> None:
         """Put the policy file in force as it is now; keep the active policy where that is refused."""
@@ -86,6 +96,7 @@ class Gateway:
     async def _activate(self, signed: SignedPolicy) -> None:
         if self.kernel is None:
             raise KernelStopped("no kernel is running now")
+        self.check(signed)
         await self.kernel.activate(signed, plug(signed.policy, {}, self.place.path))
         self.signed = signed
 
@@ -93,7 +104,10 @@ class Gateway:
 async def run(gateway: Gateway) -> None:
     """Serve, and listen to the signals that are meant for the gateway."""
     config, keys = gateway.place.config, gateway.place.bearer_keys()
-    supervisor = Supervisor(open_one=gateway.open_one, config=config, keys=keys, tell=gateway.tell)
+    proxy = proxy_of(config, gateway.place.path, os.environ)
+    supervisor = Supervisor(open_one=gateway.open_one, config=config, keys=keys, proxy=proxy, tell=gateway.tell)
+    if proxy is not None:
+        gateway.tell(f"OpenAI clients: base_url http://{config.bind}:PORT/v1, upstream {proxy.place.origin}")
     gateway.tell(f"process {os.getpid()}, log {gateway.place.log_id}, policy epoch {gateway.signed.policy.epoch}")
     async with trio.open_nursery() as nursery:
         await nursery.start(listen, gateway)

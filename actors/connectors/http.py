@@ -81,7 +81,7 @@ class HttpConnector:
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=MAX_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE_S,
-            network_backend=_CheckedNetwork(resolver or system_resolver(), allow_private=connection.allow_private),
+            network_backend=CheckedNetwork(resolver or system_resolver(), allow_private=connection.allow_private),
         )
 
     async def dispatch(self, order: Dispatch, /) -> JSONValue:
@@ -91,7 +91,7 @@ class HttpConnector:
         if operation is None:
             raise NotDispatched(ReasonCode.POLICY_NOT_READY, f"the service has no operation {name!r}")
         request = make_request(order, operation, self._origin)
-        departure = _Departure()
+        departure = Departure()
         try:
             async with self._exchange(order, request, departure) as response:
                 return await self._answer(response)
@@ -103,7 +103,7 @@ class HttpConnector:
         await self._pool.aclose()
 
     def _exchange(
-        self, order: Dispatch, request: OutboundRequest, departure: _Departure
+        self, order: Dispatch, request: OutboundRequest, departure: Departure
     ) -> AbstractAsyncContextManager[httpcore2.Response]:
         to, step_s = request.destination, order.timeout_ms / 1000 * STEP_SHARE
         return self._pool.stream(
@@ -156,7 +156,7 @@ class HttpConnector:
         return bytes(body)
 
 
-class _Departure:
+class Departure:
     """Remembers whether a request's first byte may have left: httpcore2 calls this with each of its steps."""
 
     def __init__(self) -> None:
@@ -167,7 +167,7 @@ class _Departure:
             self.begun = True
 
 
-class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
+class CheckedNetwork(httpcore2.AsyncNetworkBackend):
     """Connects only to addresses that were checked; Host and SNI stay the name's."""
 
     def __init__(self, resolver: Resolver, *, allow_private: bool) -> None:

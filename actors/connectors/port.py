@@ -92,3 +92,7 @@ class NotDispatched(Exception):
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
+
+
+class Released(Exception):
+    """The order was handed to its caller, who performs it where nobody of ours looks: it may happen, or never."""

@@ -36,15 +36,7 @@ class Entry:
         context = CallContext(
             credential_hash=key.credential_hash, claimed_principal=asked.claimed_principal, labels=asked.labels
         )
-        if asked.session_id.startswith(KEPT):
-            self._check_kept(key, asked.session_id)
-        caller = Caller(
-            tenant=key.tenant,
-            principal=key.principal,
-            session_id=asked.session_id or self._session_of(key),
-            source=self.source,
-            context=context,
-        )
+        caller = self.caller(key, asked.session_id, context)
         try:
             if asked.malformed:
                 return admit_malformed(caller, asked.tool, raw, asked.malformed, asked.terms)
@@ -54,6 +46,23 @@ class Entry:
         except Invalid as problem:
             raise unframed(problem) from problem
         return call
+
+    def caller(self, key: BearerKey, session_id: str, context: CallContext) -> Caller:
+        """Return who is calling, in the session it names or in its key's own. Raises Problem for another key's own."""
+        if session_id.startswith(KEPT):
+            self._check_kept(key, session_id)
+        return Caller(
+            tenant=key.tenant,
+            principal=key.principal,
+            session_id=session_id or self._session_of(key),
+            source=self.source,
+            context=context,
+        )
+
+    def sessions_of(self, key: BearerKey) -> tuple[str, str]:
+        """Return the key's own session and the one before it, which a conversation may reach back into."""
+        span = self.kernel.parts.clock.now_ms() // (self.config.session_max_age_s * 1000)
+        return session_of(key, span), session_of(key, max(0, span - 1))
 
     def _check_kept(self, key: BearerKey, session_id: str) -> None:
         """Raise Problem where the call would open another's session; one that is open is for the gates to judge."""

@@ -18,8 +18,10 @@ COUNTED = frozenset(
         b"content-type",
         b"idempotency-key",
         b"traceparent",
+        b"x-helm-session",
         b"x-helm-tool",
         b"x-request-id",
+        b"x-upstream-key",
     }
 )
 """Read by a door. One that stands twice could be read in two ways, and is refused."""

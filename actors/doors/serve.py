@@ -18,6 +18,9 @@ from actors.doors.calls import EVALUATE, EXECUTE, CallsDoor, say
 from actors.doors.connection import Connection, Service
 from actors.doors.entry import Entry
 from actors.doors.heading import heading_of
+from actors.doors.openai.copying import copy_receipts
+from actors.doors.openai.door import PATHS, OpenAiDoor
+from actors.doors.openai.proxy import Proxy
 from actors.doors.problem import Problem
 from actors.doors.sockets import Address, Bound, Gate, bind, tls_of
 from actors.doors.stream import Lane
@@ -47,6 +50,7 @@ class Front:
 
     calls: CallsDoor
     control: Callable[..., Any]
+    openai: OpenAiDoor | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any, sync_spawn: Any, call_soon: Any) -> None:
         """Hand one request to whom it is for."""
@@ -54,6 +58,8 @@ class Front:
             await self.calls(scope, receive, send)
         elif scope["path"] == STREAM.decode():
             await say(tell_problem(NO_UPGRADE, heading_of(scope["headers"])), send)
+        elif self.openai is not None and scope["path"] in PATHS:
+            await self.openai(scope, receive, send)
         elif not scope["path"].startswith("/"):  # a whole URL, as proxies get it: the framework stumbles over some
             await say(tell_problem(Problem(status=404, detail="nothing is here"), heading_of(scope["headers"])), send)
         else:
@@ -129,13 +135,14 @@ class Door:
             self._places.release()
 
 
-async def serve(
+async def serve(  # noqa: PLR0913 - one more than there may be, and that one is Trio's task_status
     kernel: Kernel,
     config: Config,
     keys: BearerKeys,
     *,
     bound: Bound | None = None,
     bounds: Bounds = BOUNDS,
+    proxy: Proxy | None = None,
     task_status: trio.TaskStatus[Door] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the kernel over HTTP until it ends; report the open door. Start it in the kernel's own nursery.
@@ -144,14 +151,17 @@ async def serve(
     """
     tails = Tails(kernel)
     lane = Lane(entry=Entry(kernel, config, STREAMED), tails=tails)
+    openai = None if proxy is None else OpenAiDoor(kernel, keys, proxy, proxy.upstream(), bounds)
     service = Service(
-        app=Front(CallsDoor(kernel, config, keys, bounds), control_plane(kernel, keys, tails)),
+        app=Front(CallsDoor(kernel, config, keys, bounds), control_plane(kernel, keys, tails), openai),
         config=hypercorn_config(),
         context=WorkerContext(None),
         bounds=bounds,
         streams=Streams(lane, config, keys, bounds),
         tls=tls_of(config),
     )
+    if proxy is not None:
+        await copy_receipts(kernel, proxy)
     place = bound or bind(config, admin_key_issued=keys.has_admin)
     listener = place.listener()
     if bound is None:
@@ -162,6 +172,10 @@ async def serve(
     except Exception as failure:
         kernel.fail(failure)  # a door that broke is a kernel that broke: a fresh one gets a fresh door
         raise
+    finally:
+        if openai is not None:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + config.grace_s):
+                await openai.upstream.aclose()
 
 
 def hypercorn_config() -> HypercornConfig:

@@ -15,6 +15,7 @@ import attrs
 import trio
 
 from actors.bearer import BearerKeys
+from actors.doors.openai.proxy import Proxy
 from actors.doors.serve import Door, serve
 from actors.doors.sockets import Address, bind, tls_of
 from actors.doors.stand_in import StandIn
@@ -42,6 +43,7 @@ class Supervisor:
     open_one: Callable[[], AbstractAsyncContextManager[Kernel]]
     config: Config
     keys: BearerKeys
+    proxy: Proxy | None = None
     tell: Callable[[str], None] = silent
     """Told, in a sentence, of whatever a person at the terminal would want to know."""
     _stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -97,7 +99,9 @@ class Supervisor:
         """Run one kernel with its door until it breaks, or until we are told to stop."""
         async with self.open_one() as kernel:
             await stand_in.make_way()
-            door = await kernel.nursery.start(partial(serve, kernel, self.config, self.keys, bound=stand_in.bound))
+            door = await kernel.nursery.start(
+                partial(serve, kernel, self.config, self.keys, bound=stand_in.bound, proxy=self.proxy)
+            )
             self._announce(door)
             try:
                 await self._stopping.wait()

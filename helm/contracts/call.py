@@ -33,6 +33,9 @@ class CallContext(Noun, frozen=True, kw_only=True):
     """Untrusted text that came with the call and is to be scanned (gate 4)."""
     labels: tuple[str, ...] = ()
     """Taint labels that the door puts on this call, sorted."""
+    fault: str = ""
+    """The reason code under which the call is refused for how it came, "" where the door found nothing wrong."""
+    fault_reason: str = ""
 
 
 EMBEDDED = Source(door="embedding", transport="in-process")

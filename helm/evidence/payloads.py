@@ -76,6 +76,8 @@ EVENTS_OF_LOG: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
 
 EVENTS_OF_SESSION: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
     {
+        "EXCHANGE_BEGUN": {"began_at_ms": int, "reserved_microcents": int, "type": str},
+        "EXCHANGE_SETTLED": {"began_at_ms": int, "change_microcents": int, "type": str},
         "SESSION_CLOSED": {"closed_at_ms": int, "type": str},
         "SESSION_OPENED": {"opened_at_ms": int, "type": str},
     }

@@ -26,6 +26,7 @@ from helm.contracts.verdict import Verdict
 from helm.crypto.domains import KeyPurpose
 from helm.evidence.beside import check_bundle, check_facts, check_names, check_output
 from helm.evidence.control import Control, check_event
+from helm.evidence.payloads import OF_SESSION
 from helm.evidence.policies import activation
 from helm.evidence.signed import check_signed
 from helm.evidence.story import check_record, check_story
@@ -188,10 +189,8 @@ class Refold:
                     self.control.start(payload, where)
                 case "POLICY_ACTIVATED":
                     self._activate(payload, node, where)
-                case "SESSION_OPENED":
-                    memory.sessions.bind(session, node.principal, payload["opened_at_ms"])
-                case "SESSION_CLOSED":
-                    self._close(session, node.principal, payload["closed_at_ms"], where)
+                case kind if kind in OF_SESSION:
+                    self._take_of_session(kind, payload, node, where)
                 case "FREEZE":
                     self.control.freeze(payload, self.registry, node.lamport, where)
                 case "CONNECTOR_RESUMED":
@@ -205,6 +204,23 @@ class Refold:
             raise Invalid(
                 f"the {payload['type']} event names something that is not there: {problem}", where
             ) from problem
+
+    def _take_of_session(self, kind: str, payload: dict[str, Any], node: Placed, where: str) -> None:
+        memory, session = self.memory, (node.tenant, node.session_id)
+        match kind:
+            case "SESSION_OPENED":
+                memory.sessions.bind(session, node.principal, payload["opened_at_ms"])
+            case "SESSION_CLOSED":
+                self._close(session, node.principal, payload["closed_at_ms"], where)
+            case "EXCHANGE_BEGUN":
+                began_at_ms = payload["began_at_ms"]
+                memory.sessions.bind(session, node.principal, began_at_ms)
+                memory.exchanges.begin(session, node.principal, began_at_ms, payload["reserved_microcents"])
+            case "EXCHANGE_SETTLED":
+                change = payload["change_microcents"]
+                memory.exchanges.settle(session, node.principal, payload["began_at_ms"], change)
+            case _:
+                raise Invalid(f"nothing is known of a {kind} event", where, "a newer HELM wrote this log: use it")
 
     def _activate(self, payload: dict[str, Any], node: Placed, where: str) -> None:
         """Take a policy's activation: no editor of the file puts an older policy in force, or bars every newer one."""

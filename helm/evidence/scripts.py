@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:41c03e8d380301f353eca29f0b593d19f7f753dc9edbd85924ca8a2b43ca2364"
+NEWEST: Final = "sha256:3d66ae50143041e85402e573549cbb6fd99f34c0cd4ab5669dcaf64a3673aad1"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

@@ -14,6 +14,7 @@ from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_grants import read_grant
 from helm.guardian.bundle_table import Table, check_name
 from helm.guardian.connection import (
+    ClientConnection,
     Connection,
     ConnectorKind,
     FilesConnection,
@@ -63,6 +64,8 @@ def read_connection(name: str, table: Table) -> Connection:
             root = table.text("root")
             max_bytes = table.whole("max_bytes", (1, MAX_BYTES), DEFAULT_FILE_BYTES)
             connection = FilesConnection(name=name, root=root, max_bytes=max_bytes)
+        case ConnectorKind.CLIENT:
+            connection = ClientConnection(name=name)
         case ConnectorKind.WASM:
             grant = read_grant(table)
             connection = WasmConnection(name=name, grant=grant, grant_hash=hash_in(domains.GRANT, noun_bytes(grant)))

@@ -18,6 +18,7 @@ class ConnectorKind(StrEnum):
     HTTP = "http"
     FILES = "files"
     WASM = "wasm"
+    CLIENT = "client"
 
 
 class FileOperation(StrEnum):
@@ -97,4 +98,16 @@ class WasmConnection:
         return True
 
 
-Connection = LocalConnection | HttpConnection | FilesConnection | WasmConnection
+@attrs.frozen(kw_only=True)
+class ClientConnection:
+    """Tools of whoever asks a model through the proxy: what is allowed is handed over, and executed over there."""
+
+    kind: ConnectorKind = attrs.field(default=ConnectorKind.CLIENT, init=False)
+    name: str
+
+    def has(self, operation: str) -> bool:
+        """Tell whether the operation is there: which tools a client has only the client knows."""
+        return True
+
+
+Connection = LocalConnection | HttpConnection | FilesConnection | WasmConnection | ClientConnection

@@ -37,6 +37,8 @@ CALL: Mapping[str, type] = MappingProxyType(
         "delegation_proof": str,
         "delegation_sequence": int,
         "door": str,
+        "fault": str,
+        "fault_reason": str,
         "idempotency_key": str,
         "labels": list,
         "malformed": str,
@@ -128,6 +130,8 @@ def read_call(body: dict[str, JSONValue]) -> ToolCall:
             trust=Trust(body["trust"]),
             texts=tuple(body["texts"]),
             labels=tuple(body["labels"]),
+            fault=body["fault"],
+            fault_reason=body["fault_reason"],
         ),
     )
 

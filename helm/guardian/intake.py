@@ -138,7 +138,7 @@ def _check_context(context: CallContext) -> None:
     for label in context.labels:
         check_name(label, "labels")
     try:
-        size = sum(len(text.encode()) for text in context.texts)
+        size = sum(len(text.encode()) for text in (*context.texts, context.fault_reason))
     except UnicodeEncodeError as problem:
         raise Invalid(f"the text has half a character at {problem.start}", "texts", "send it as UTF-8") from problem
     if size > MAX_BYTES:

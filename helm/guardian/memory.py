@@ -14,6 +14,7 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import Receipt
 from helm.contracts.verdict import Status, Verdict
 from helm.guardian.approvals import Approvals, Parked
+from helm.guardian.exchanges import Exchanges
 from helm.guardian.freezes import Freezes
 from helm.guardian.ledger import Ledger
 from helm.guardian.policy import NO_POLICY, Policy
@@ -55,6 +56,7 @@ class Memory:
     velocity: Velocity = attrs.field(factory=Velocity)
     freezes: Freezes = attrs.field(factory=Freezes)
     approvals: Approvals = attrs.field(factory=Approvals)
+    exchanges: Exchanges = attrs.field(factory=Exchanges)
     halted: dict[str, str] = attrs.field(factory=dict)
     """Connectors that drifted, and why; halted until an operator resumes them (T3)."""
 

@@ -281,6 +281,7 @@ def remembered(state: Refold, now_ms: int, windows_s: int = 60) -> dict[str, Any
         "approvals": memory.approvals.parked,
         "chains": state.chains.links,
         "control_head": state.graph.control_head,
+        "exchanges": memory.exchanges,
         "freezes": memory.freezes,
         "halted": memory.halted,
         "heads": state.graph.heads,

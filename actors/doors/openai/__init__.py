@@ -1,0 +1,1 @@
+"""The proxy between OpenAI clients and one upstream."""
