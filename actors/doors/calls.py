@@ -51,10 +51,11 @@ class CallsDoor:
     config: Config
     keys: BearerKeys
     bounds: Bounds = BOUNDS
+    source: Source = HTTP
     entry: Entry = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.entry = Entry(self.kernel, self.config, HTTP)
+        self.entry = Entry(self.kernel, self.config, self.source)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -12,11 +12,18 @@ from actors.doors.problem import Problem
 
 COUNTED = frozenset(
     {
+        b"accept",
         b"authorization",
         b"content-encoding",
         b"content-length",
         b"content-type",
+        b"host",
         b"idempotency-key",
+        b"mcp-method",
+        b"mcp-name",
+        b"mcp-protocol-version",
+        b"origin",
+        b"sec-websocket-key",
         b"traceparent",
         b"x-helm-session",
         b"x-helm-tool",

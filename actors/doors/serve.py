@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import attrs
@@ -18,6 +18,10 @@ from actors.doors.calls import EVALUATE, EXECUTE, CallsDoor, say
 from actors.doors.connection import Connection, Service
 from actors.doors.entry import Entry
 from actors.doors.heading import heading_of
+from actors.doors.mcp.http import CAPABILITIES as MCP_CAPABILITIES
+from actors.doors.mcp.http import EXECUTE as MCP_EXECUTE
+from actors.doors.mcp.http import MCP, McpDoor
+from actors.doors.mcp.http import PLAIN as MCP_PLAIN
 from actors.doors.openai.copying import copy_receipts
 from actors.doors.openai.door import PATHS, OpenAiDoor
 from actors.doors.openai.proxy import Proxy
@@ -46,20 +50,18 @@ LOG = logging.getLogger("helm.doors")
 
 @attrs.frozen(eq=False)
 class Front:
-    """The ASGI application: the data plane's two paths by the short way, every other one to the control plane."""
+    """The ASGI application: the data plane's paths by the short way, every other one to the control plane."""
 
-    calls: CallsDoor
-    control: Callable[..., Any]
-    openai: OpenAiDoor | None = None
+    paths: Mapping[str, Callable[..., Awaitable[None]]]
+    control: Callable[..., Awaitable[None]]
 
     async def __call__(self, scope: Any, receive: Any, send: Any, sync_spawn: Any, call_soon: Any) -> None:
         """Hand one request to whom it is for."""
-        if scope["path"] in (EXECUTE, EVALUATE):
-            await self.calls(scope, receive, send)
+        door = self.paths.get(scope["path"])
+        if door is not None:
+            await door(scope, receive, send)
         elif scope["path"] == STREAM.decode():
             await say(tell_problem(NO_UPGRADE, heading_of(scope["headers"])), send)
-        elif self.openai is not None and scope["path"] in PATHS:
-            await self.openai(scope, receive, send)
         elif not scope["path"].startswith("/"):  # a whole URL, as proxies get it: the framework stumbles over some
             await say(tell_problem(Problem(status=404, detail="nothing is here"), heading_of(scope["headers"])), send)
         else:
@@ -152,8 +154,11 @@ async def serve(  # noqa: PLR0913 - one more than there may be, and that one is 
     tails = Tails(kernel)
     lane = Lane(entry=Entry(kernel, config, STREAMED), tails=tails)
     openai = None if proxy is None else OpenAiDoor(kernel, keys, proxy, proxy.upstream(), bounds)
+    paths = data_plane(kernel, config, keys, bounds)
+    if openai is not None:
+        paths |= dict.fromkeys(PATHS, openai)
     service = Service(
-        app=Front(CallsDoor(kernel, config, keys, bounds), control_plane(kernel, keys, tails), openai),
+        app=Front(paths, control_plane(kernel, keys, tails)),
         config=hypercorn_config(),
         context=WorkerContext(None),
         bounds=bounds,
@@ -176,6 +181,15 @@ async def serve(  # noqa: PLR0913 - one more than there may be, and that one is 
         if openai is not None:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + config.grace_s):
                 await openai.upstream.aclose()
+
+
+def data_plane(
+    kernel: Kernel, config: Config, keys: BearerKeys, bounds: Bounds
+) -> dict[str, Callable[..., Awaitable[None]]]:
+    """Return the applications through which calls come in, by path."""
+    calls, mcp = CallsDoor(kernel, config, keys, bounds), McpDoor(kernel, config, keys, bounds)
+    plain = CallsDoor(kernel, config, keys, bounds, MCP_PLAIN)
+    return {EXECUTE: calls, EVALUATE: calls, MCP: mcp, MCP_CAPABILITIES: mcp, MCP_EXECUTE: plain}
 
 
 def hypercorn_config() -> HypercornConfig:

@@ -328,8 +328,8 @@ def raw(key: str, body: Any, extra: bytes) -> bytes:
 async def test_nobody_opens_the_session_that_a_neighbour_will_be_given(house: House) -> None:
     """Names of these sessions stand in receipts and can be counted on: whoever opens the next one owns it for ever."""
     async with open_street(house) as street:
-        app: Any = street.door.service.app
-        mallory = app.calls.keys.issue(KeyClass.TENANT, "acme", "mallory", at_ms=0)
+        calls: Any = street.door.service.app.paths[EXECUTE]
+        mallory = calls.keys.issue(KeyClass.TENANT, "acme", "mallory", at_ms=0)
         given = (await street.call(READ)).receipt["session_id"]
         before, _, span = given.rpartition("-")
         nexts = f"{before}-{int(span) + 1}"
@@ -339,7 +339,7 @@ async def test_nobody_opens_the_session_that_a_neighbour_will_be_given(house: Ho
             assert (refused.status, refused.json()["place"]) == (403, "/session_id")
         refused = await street.ask("POST", "/api/v1/sessions", {"session_id": nexts}, key=mallory)
         assert refused.status == 403
-        house.clock.advance((int(span) + 1) * app.calls.config.session_max_age_s - house.clock.now_ms() / 1000 + 1)
+        house.clock.advance((int(span) + 1) * calls.config.session_max_age_s - house.clock.now_ms() / 1000 + 1)
         reply = await street.call(READ)
         assert (reply.status, reply.receipt["session_id"]) == (200, nexts)
         assert (await street.call({**READ, "session_id": nexts})).status == 200

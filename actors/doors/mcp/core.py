@@ -1,0 +1,220 @@
+"""The core of the door: one message, of any transport and any revision, becomes an answer or a governed call.
+
+It keeps nothing between two messages, so that no client depends on which of its connections it uses, and there is no
+session to steal. Whatever it does not serve, it refuses by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from actors.bearer import BearerKey
+from actors.doors.entry import UNANSWERED, Entry
+from actors.doors.envelope import Asked
+from actors.doors.mcp import wire
+from actors.doors.mcp.listing import Listing, list_tools
+from actors.doors.mcp.result import EVIDENCE, call_result, evidence
+from actors.doors.mcp.wire import Fault, Message, Torn
+from actors.doors.problem import Problem
+from actors.mailbox import Answer, KernelStopped, Overloaded
+from helm import __version__
+from helm.contracts.call import ToolCall
+from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
+from helm.crypto.canonical import fragment, record_bytes
+from helm.guardian.intake import PLAIN, Terms
+
+INSTRUCTIONS: Final = (
+    "Every call is judged by HELM against a signed policy before it is executed. A refused call says why; asking again "
+    "with other words does not help, other arguments may."
+)
+
+SERVER_INFO: Final[Mapping[str, JSONValue]] = MappingProxyType({"name": "helm", "version": __version__})
+CAPABILITIES: Final[Mapping[str, JSONValue]] = MappingProxyType({"tools": {}})
+
+NOT_SERVED: Final = frozenset(
+    {
+        "completion/complete",
+        "logging/setLevel",
+        "prompts/get",
+        "prompts/list",
+        "resources/list",
+        "resources/read",
+        "resources/subscribe",
+        "resources/templates/list",
+        "resources/unsubscribe",
+        "subscriptions/listen",
+    }
+)
+"""What MCP has and HELM has not: it serves tools, because those it can judge."""
+
+NOTICES: Final = frozenset(
+    {
+        "notifications/cancelled",
+        "notifications/initialized",
+        "notifications/progress",
+        "notifications/roots/list_changed",
+    }
+)
+"""What a client may notify of. None of it changes anything: a call that is under way goes on to its receipt."""
+
+TERMS: Final = frozenset({f"{EVIDENCE}approval_id", f"{EVIDENCE}idempotency_key", f"{EVIDENCE}session_id"})
+"""What a caller may say about a call, in its _meta."""
+
+
+@attrs.frozen(eq=False)
+class Core:
+    """What one transport needs to speak MCP."""
+
+    entry: Entry
+    max_bytes: int
+    _listings: dict[str, Listing] = attrs.field(factory=dict, init=False)
+    """By principal, as long as the policy is the same."""
+
+    def listing(self, principal: str) -> Listing:
+        """Return what a principal is shown now."""
+        policy = self.entry.kernel.memory.policy
+        found = self._listings.get(principal)
+        if found is None or found.policy_hash != policy.policy_hash:
+            if found is not None:
+                self._listings.clear()
+            found = self._listings[principal] = list_tools(policy, principal)
+        return found
+
+    def capabilities(self, principal: str) -> bytes:
+        """Return what this door speaks, and the tools that a principal may call through it, as a JSON object."""
+        spoken = {
+            "limits": {"message_bytes": self.max_bytes, "message_depth": wire.MESSAGE_DEPTH},
+            "protocol_versions": [*wire.HANDSHAKE_PROTOCOL_VERSIONS, *wire.MODERN_PROTOCOL_VERSIONS],
+            "refused": sorted(NOT_SERVED),
+            "tools": fragment(self.listing(principal).modern),
+            "transports": ["stdio", "streamable-http", "http"],
+        }
+        return record_bytes(spoken)
+
+    async def answer(self, key: BearerKey, message: Message | Torn, raw: bytes) -> bytes:
+        """Return the answer to one message, b"" to a notification. Raises Fault."""
+        if isinstance(message, Torn):
+            return await self._call(key, message, Asked(tool=message.tool, malformed=message.problem), raw)
+        if message.id is None:
+            return notice(message)
+        version = wire.version_of(message) if message.is_modern else ""
+        if message.method == "tools/call":
+            return await self._call(key, message, self._asked(key, message), raw)
+        return wire.told(message.id, self._served(key, message, modern=version != ""))
+
+    def _served(self, key: BearerKey, message: Message, *, modern: bool) -> JSONValue:
+        if message.method == "tools/list":
+            return self._tools(key, message, modern=modern)
+        if message.method == "server/discover" and modern:
+            return discovered()
+        if message.method == "initialize" and not modern:
+            return initialized(message)
+        if message.method == "ping" and not modern:
+            return {}
+        name = message.method[: wire.MAX_METHOD]
+        what = "HELM serves tools only" if message.method in NOT_SERVED else "Method not found"
+        raise Fault(wire.METHOD_NOT_FOUND, what, name)
+
+    def _tools(self, key: BearerKey, message: Message, *, modern: bool) -> bytes:
+        if message.params.get("cursor") is not None:
+            raise Fault(wire.INVALID_PARAMS, "there is one page, and no cursor leads to it")
+        listing = self.listing(key.principal)
+        if modern:
+            return b'{%b,"tools":%b}' % (record_bytes(complete())[1:-1], listing.modern)
+        return b'{"tools":%b}' % listing.legacy
+
+    def _asked(self, key: BearerKey, message: Message) -> Asked:
+        """Return the call that a message asks for. Raises Fault where it names no tool."""
+        name = message.params.get("name")
+        if type(name) is not str or not name:
+            raise Fault(wire.INVALID_PARAMS, "params.name is not the name of a tool")
+        arguments = message.params.get("arguments", {})
+        malformed = "" if type(arguments) is dict else "not an object, at /params/arguments"
+        terms, session_id = terms_of(message.meta)
+        return Asked(
+            tool=self.listing(key.principal).tool_of(name),
+            session_id=session_id,
+            arguments=arguments,
+            malformed=malformed,
+            terms=terms,
+        )
+
+    async def _call(self, key: BearerKey, message: Message | Torn, asked: Asked, raw: bytes) -> bytes:
+        try:
+            answer = await self._govern(self.entry.admit(key, asked, raw))
+        except Problem as problem:
+            raise Fault(wire.INVALID_PARAMS, problem.detail, problem.place or None) from problem
+        if answer.reason_code is ReasonCode.NO_POLICY_DEFINED:
+            raise Fault(wire.INVALID_PARAMS, f"Unknown tool: {answer.reason}", evidence(answer))
+        modern = isinstance(message, Message) and message.is_modern
+        return wire.told(message.id, call_result(answer, modern=modern))
+
+    async def _govern(self, call: ToolCall) -> Answer:
+        try:
+            return await self.entry.kernel.govern(call)
+        except Overloaded as problem:
+            raise Fault(wire.OVERLOADED, str(problem), {"reason_code": ReasonCode.OVERLOADED.value}) from problem
+        except UNANSWERED as failure:
+            unknown = isinstance(failure, KernelStopped) and failure.unknown
+            data = {"outcome_unknown": unknown, "reason_code": ReasonCode.KERNEL_STOPPED.value}
+            raise Fault(wire.STOPPED, "HELM stopped before it could answer", data) from failure
+
+
+def notice(message: Message) -> bytes:
+    """Take a notification. Raises Fault for one that MCP does not have."""
+    if message.method not in NOTICES:
+        raise Fault(wire.METHOD_NOT_FOUND, "no such notification", message.method[: wire.MAX_METHOD])
+    return b""
+
+
+def complete() -> dict[str, JSONValue]:
+    """Return what every result of the modern era carries; nothing of ours is to be kept by anyone."""
+    return {
+        "_meta": {wire.SERVER_INFO_META_KEY: dict(SERVER_INFO)},
+        "cacheScope": "private",
+        "resultType": "complete",
+        "ttlMs": 0,
+    }
+
+
+def discovered() -> dict[str, JSONValue]:
+    """Return the answer to server/discover."""
+    return {
+        **complete(),
+        "capabilities": dict(CAPABILITIES),
+        "instructions": INSTRUCTIONS,
+        "supportedVersions": list(wire.MODERN_PROTOCOL_VERSIONS),
+    }
+
+
+def initialized(message: Message) -> dict[str, JSONValue]:
+    """Return the answer to initialize: the revision that was asked for if it is spoken, else the newest of its era."""
+    asked = message.params.get("protocolVersion")
+    if type(asked) is not str:
+        raise Fault(wire.INVALID_PARAMS, "params.protocolVersion is missing")
+    return {
+        "capabilities": dict(CAPABILITIES),
+        "instructions": INSTRUCTIONS,
+        "protocolVersion": asked if asked in wire.HANDSHAKE_PROTOCOL_VERSIONS else wire.LATEST_HANDSHAKE_VERSION,
+        "serverInfo": dict(SERVER_INFO),
+    }
+
+
+def terms_of(meta: Mapping[str, JSONValue]) -> tuple[Terms, str]:
+    """Return the terms of a call, and its session, as its _meta says them. Raises Fault."""
+    said: dict[str, str] = {}
+    for name in meta:
+        if not name.startswith(EVIDENCE):
+            continue
+        value = meta[name]
+        if name not in TERMS or type(value) is not str or not value:
+            raise Fault(wire.INVALID_PARAMS, f"_meta may hold {', '.join(sorted(TERMS))}, each a string", name[:64])
+        said[name.removeprefix(EVIDENCE)] = value
+    session_id, approval_id = said.get("session_id", ""), said.get("approval_id", "")
+    key = said.get("idempotency_key", "")
+    return (Terms(approval_id=approval_id, idempotency_key=key) if approval_id or key else PLAIN), session_id

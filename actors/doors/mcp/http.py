@@ -1,0 +1,180 @@
+"""MCP over streamable HTTP: one message a POST, its answer in the response, nothing kept in between.
+
+A server that never speaks first needs no stream: GET is refused, as every revision allows. HELM speaks never first.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Final
+
+import attrs
+
+from actors.bearer import BearerKey, BearerKeys
+from actors.doors.bounds import BOUNDS, Bounds
+from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, check_framing, read_body, say
+from actors.doors.credentials import authenticate, check_tenant
+from actors.doors.entry import Entry
+from actors.doors.envelope import Asked
+from actors.doors.heading import SECURITY, Heading, heading_of
+from actors.doors.mcp import wire
+from actors.doors.mcp.core import Core
+from actors.doors.mcp.wire import Fault, Message, Torn
+from actors.doors.problem import Problem
+from actors.doors.told import JSON, Told, length_of, tell_problem
+from actors.kernel import Kernel
+from helm.config import Config
+from helm.contracts.call import Source
+
+MCP: Final = "/mcp"
+EXECUTE: Final = "/mcp/v1/execute"
+"""The plain route, for programs: one call, as at the HTTP door, told of as one that came through this one."""
+CAPABILITIES: Final = "/mcp/v1/capabilities"
+
+PLAIN: Final = Source(door="mcp", transport="http")
+
+VERSION, METHOD, NAME = b"mcp-protocol-version", b"mcp-method", b"mcp-name"
+
+NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+"""Which member of params a method's Mcp-Name repeats."""
+
+ENCODED: Final = re.compile(r"=\?base64\?(.*)\?=")
+
+OVER_WEBSOCKET: Final = "mcp.websocket"
+"""What a refused upgrade is judged as: a call of this tool, which no policy declares."""
+
+
+@attrs.define(eq=False)
+class McpDoor:
+    """An ASGI application for one path."""
+
+    kernel: Kernel
+    config: Config
+    keys: BearerKeys
+    bounds: Bounds = BOUNDS
+    core: Core = attrs.field(init=False)
+    _socket: Entry = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        http = Source(door="mcp", transport="streamable-http")
+        self.core = Core(Entry(self.kernel, self.config, http), self.config.max_body_bytes)
+        self._socket = Entry(self.kernel, self.config, Source(door="mcp", transport="websocket"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        heading = heading_of(scope["headers"])
+        try:
+            told = await self._answer(scope, heading, receive)
+        except Problem as problem:
+            told = tell_problem(problem, heading)
+        except Gone:
+            return
+        except Exception:
+            await say(tell_problem(BROKEN, heading), send)
+            raise
+        await say(told, send)
+
+    async def _answer(self, scope: Scope, heading: Heading, receive: Receive) -> Told:
+        heading.check()
+        check_origin(scope, heading)
+        key = authenticate(self.keys, heading.text(b"authorization"))
+        check_tenant(key)
+        if heading.get(b"sec-websocket-key"):
+            return await self._refuse_socket(key, heading)
+        if scope["path"] == CAPABILITIES:
+            return self._capabilities(key, scope, heading)
+        if scope["method"] != "POST":
+            detail = "HELM never speaks first: there is no stream to listen to, and no session to end"
+            raise Problem(status=405, detail=detail, headers=(("allow", "POST"),))
+        check_accept(heading)
+        check_framing(heading, self.config.max_body_bytes)
+        raw = await read_body(receive, self.config.max_body_bytes, self.bounds.body_s)
+        return await self._exchange(key, raw, heading)
+
+    def _capabilities(self, key: BearerKey, scope: Scope, heading: Heading) -> Told:
+        if scope["method"] != "GET":
+            raise Problem(status=405, detail="capabilities are read with GET", headers=(("allow", "GET"),))
+        return tell(200, self.core.capabilities(key.principal), heading)
+
+    async def _exchange(self, key: BearerKey, raw: bytes, heading: Heading) -> Told:
+        message: Message | Torn | None = None
+        try:
+            message = wire.read(raw, self.config.max_body_bytes)
+            if isinstance(message, Message):
+                check_version(message, heading)
+            body = await self.core.answer(key, message, raw)
+        except Fault as fault:
+            asked = message.id if message is not None else None
+            return tell(wire.HTTP_STATUS.get(fault.code, 200), wire.refused(asked, fault), heading)
+        return tell(200 if body else 202, body, heading)
+
+    async def _refuse_socket(self, key: BearerKey, heading: Heading) -> Told:
+        """Refuse MCP over a WebSocket: no revision has it, and what is not mediated is not let in (T1)."""
+        asked = Asked(tool=OVER_WEBSOCKET, malformed="MCP is not served over WebSocket")
+        answer = await self.kernel.govern(self._socket.admit(key, asked, b""))
+        headers = (("x-helm-receipt-id", answer.receipt.receipt_id),)
+        detail = f"MCP is not served over WebSocket: refused by receipt {answer.receipt.receipt_id}"
+        return tell_problem(
+            Problem(status=403, detail=detail, reason_code=answer.reason_code, headers=headers), heading
+        )
+
+
+def tell(status: int, body: bytes, heading: Heading) -> Told:
+    """Return one JSON-RPC message as an answer, an empty one for a notification that was taken."""
+    kind = [JSON] if body else []
+    return Told(status, [*kind, length_of(body), *SECURITY, *heading.echoed()], body)
+
+
+def check_origin(scope: Scope, heading: Heading) -> None:
+    """Raise Problem for a page of another site: whoever names itself is told by its browser (DNS rebinding, T9)."""
+    origin = heading.text(b"origin")
+    if origin and origin != f"{scope['scheme']}://{heading.text(b'host')}":
+        raise Problem(status=403, detail="a page of another origin may not call tools", place="origin")
+
+
+def check_accept(heading: Heading) -> None:
+    """Raise Problem for a client that would not take the answer."""
+    accepted = {one.partition(";")[0].strip().lower() for one in heading.text(b"accept").split(",")}
+    if not accepted & {"application/json", "application/*", "*/*", ""}:
+        raise Problem(status=406, detail="the answer is application/json", place="accept")
+
+
+def check_version(message: Message, heading: Heading) -> None:
+    """Raise Fault where headers and body disagree, or name a revision that is not spoken."""
+    named = heading.text(VERSION)
+    if message.is_modern or named in wire.MODERN_PROTOCOL_VERSIONS:
+        if message.id is not None:
+            check_routing(message, heading)
+    elif named and named not in wire.HANDSHAKE_PROTOCOL_VERSIONS:
+        data = {
+            "requested": named[:64],
+            "supported": [*wire.HANDSHAKE_PROTOCOL_VERSIONS, *wire.MODERN_PROTOCOL_VERSIONS],
+        }
+        raise Fault(wire.UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", data)
+
+
+def check_routing(message: Message, heading: Heading) -> None:
+    """Raise Fault unless the headers say what the body says: whoever routes by them must not be deceived."""
+    if not message.is_modern:
+        raise Fault(wire.INVALID_PARAMS, f"params._meta must hold {wire.PROTOCOL_VERSION_META_KEY}")
+    if heading.text(VERSION) != message.meta[wire.PROTOCOL_VERSION_META_KEY]:
+        raise Fault(wire.HEADER_MISMATCH, "MCP-Protocol-Version is not the version in params._meta")
+    if heading.text(METHOD) != message.method:
+        raise Fault(wire.HEADER_MISMATCH, "Mcp-Method is not the method of the body")
+    member = NAMED.get(message.method)
+    if member is not None and decoded(heading.text(NAME)) != message.params.get(member):
+        raise Fault(wire.HEADER_MISMATCH, f"Mcp-Name is not params.{member}")
+
+
+def decoded(value: str) -> str | None:
+    """Return a header's value, out of its base64 where it is in one; None where that is not written in its one way."""
+    found = ENCODED.fullmatch(value)
+    if found is None:
+        return value
+    try:
+        raw = base64.b64decode(found[1], validate=True)
+        return raw.decode() if base64.b64encode(raw).decode() == found[1] else None
+    except (binascii.Error, UnicodeDecodeError):
+        return None

@@ -1,0 +1,105 @@
+"""The tools of a policy as MCP lists them: those that a principal may call, under names that MCP allows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from helm.contracts.form import JSONValue
+from helm.contracts.verdict import EffectType
+from helm.crypto.canonical import canonical
+from helm.crypto.hashing import sha256
+from helm.guardian.policy import Policy, ToolRule
+
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+"""A tool's name as MCP allows it (revision 2025-11-25, tools)."""
+
+STAND_IN: Final = "tool_"
+"""How the name begins that stands for one that MCP does not allow; the hash of that one follows."""
+
+OBJECT: Final = "object"
+
+
+@attrs.frozen
+class Listed:
+    """One tool: its name in the policy, and how MCP describes it, in both eras."""
+
+    tool: str
+    legacy: bytes
+    modern: bytes
+
+
+@attrs.frozen
+class Listing:
+    """What one principal is shown under one policy. `tools` are by their names in MCP."""
+
+    policy_hash: str
+    tools: Mapping[str, Listed]
+    legacy: bytes
+    modern: bytes
+    """The whole list, as a JSON array."""
+
+    def tool_of(self, name: str) -> str:
+        """Return the policy's name of what a client calls; a name that is not listed is judged as it is."""
+        found = self.tools.get(name)
+        return name if found is None else found.tool
+
+
+def list_tools(policy: Policy, principal: str) -> Listing:
+    """Return what `principal` may call under `policy`."""
+    tools = {mcp_name(rule.name): listed(rule) for rule in shown(policy, principal)}
+    return Listing(
+        policy_hash=policy.policy_hash,
+        tools=MappingProxyType(tools),
+        legacy=b"[" + b",".join(tool.legacy for tool in tools.values()) + b"]",
+        modern=b"[" + b",".join(tool.modern for tool in tools.values()) + b"]",
+    )
+
+
+def shown(policy: Policy, principal: str) -> Iterator[ToolRule]:
+    """Yield the rules of the tools that are worth a call: everything else would be refused whatever the arguments."""
+    for name in sorted(policy.tools):
+        rule = policy.tools[name]
+        if rule.admits(principal) and not policy.p0.forbids(rule) and takes_an_object(rule):
+            yield rule
+
+
+def takes_an_object(rule: ToolRule) -> bool:
+    """Tell whether a tool can be called through MCP at all: its arguments are an object, always."""
+    document = rule.input_schema.document
+    kind = document.get("type", OBJECT) if type(document) is dict else OBJECT
+    return kind == OBJECT or (type(kind) is list and OBJECT in kind)
+
+
+def mcp_name(tool: str) -> str:
+    """Return the name of a tool in MCP: its own where that is allowed, else one made from its hash."""
+    return tool if NAME.fullmatch(tool) else STAND_IN + sha256(tool.encode())[7:39]
+
+
+def listed(rule: ToolRule) -> Listed:
+    """Return how a tool is described. The schemas are the pinned ones: what is listed is what is enforced."""
+    inputs, outputs = rule.input_schema.document, rule.output_schema.document
+    members: dict[str, JSONValue] = {
+        "annotations": hints(rule),
+        "inputSchema": {**(inputs if type(inputs) is dict else {}), "type": OBJECT},
+        "name": mcp_name(rule.name),
+    }
+    if members["name"] != rule.name:
+        members["title"] = rule.name
+    modern = members | ({"outputSchema": outputs} if type(outputs) is dict and outputs else {})
+    legacy = modern if type(outputs) is dict and outputs.get("type") == OBJECT else members
+    return Listed(rule.name, canonical(legacy), canonical(modern))
+
+
+def hints(rule: ToolRule) -> dict[str, JSONValue]:
+    """Return what the policy knows of a tool's effect, as hints."""
+    reads = rule.effect_type == EffectType.READ
+    return {
+        "destructiveHint": rule.irreversible or not reads,
+        "openWorldHint": rule.destination is not None,
+        "readOnlyHint": reads,
+    }
