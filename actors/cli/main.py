@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType, TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "demo": ("actors.cli.demo.command", "Run a real gateway, attack it, verify what it proves."),
         "serve": ("actors.cli.serve", "Serve governed tool calls over HTTP."),
         "proxy": ("actors.cli.proxy", "Serve OpenAI clients: every tool call of the model is judged."),
+        "mcp": ("actors.cli.mcp.group", "Agents and tools that speak the Model Context Protocol."),
         "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
         "evidence": ("actors.cli.evidence", "Export evidence packs."),
@@ -41,41 +42,54 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Each command's module and help line. A module is imported when its command runs: --help stays quick."""
 
 
-class Program(click.Group):
-    """The lazy table of commands."""
+MCP_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "serve": ("actors.cli.mcp.serve", "Serve the tools of the policy to an MCP client."),
+    }
+)
+"""The commands of `helm mcp`, likewise."""
+
+
+class Table(click.Group):
+    """A lazy table of commands."""
+
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of a command and return it, None for an unknown name."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        command: click.Command = vars(import_module(COMMANDS[cmd_name][0]))[cmd_name]
+        command: click.Command = vars(import_module(self.table[cmd_name][0]))[cmd_name.replace("-", "_")]
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; suggest the nearest where there is none."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise click.exceptions.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+        if args[0] not in self.table and not args[0].startswith("-"):
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=self.table, ctx=ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a command's name without importing any."""
-        found = [(name, line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        found = [(name, line) for name, (_, line) in self.table.items() if name.startswith(incomplete)]
         return [CompletionItem(name, help=line) for name, line in found]
 
 
 @click.group(
-    cls=Program,
+    cls=Table,
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Data goes to stdout, everything else to stderr. Exit codes: 0 ok or ALLOW, 1 refused, not found or "
     "not verified, 2 usage. Tab completion: helm completion --help.",

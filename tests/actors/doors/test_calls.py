@@ -328,7 +328,8 @@ def raw(key: str, body: Any, extra: bytes) -> bytes:
 async def test_nobody_opens_the_session_that_a_neighbour_will_be_given(house: House) -> None:
     """Names of these sessions stand in receipts and can be counted on: whoever opens the next one owns it for ever."""
     async with open_street(house) as street:
-        calls: Any = street.door.service.app.paths[EXECUTE]
+        front: Any = street.door.service.app
+        calls = front.paths[EXECUTE]
         mallory = calls.keys.issue(KeyClass.TENANT, "acme", "mallory", at_ms=0)
         given = (await street.call(READ)).receipt["session_id"]
         before, _, span = given.rpartition("-")

@@ -1,0 +1,1 @@
+"""helm mcp: everything about agents and tools that speak the Model Context Protocol."""
