@@ -43,7 +43,9 @@ def sandbox() -> None:
 )
 @show.json_option
 def run(module: Path, fuel: int, memory_bytes: int, wall_ms: int, source: BinaryIO, as_json: bool) -> int:
-    """Run MODULE once under the limits of a grant. No policy is asked, and no receipt is left.
+    """Run MODULE once, under limits.
+
+    No policy is asked, and no receipt is left.
 
     Its answer goes to stdout. Exit 1 where it was ended; the code and the reason are told.
     """
@@ -86,7 +88,7 @@ def run(module: Path, fuel: int, memory_bytes: int, wall_ms: int, source: Binary
 @data_dir_option
 @show.json_option
 def add(module: Path, data_dir: Path, as_json: bool) -> None:
-    """Copy MODULE into the data directory, under the hash that a policy pins it by."""
+    """Keep MODULE under the hash that a policy pins it by."""
     from actors.connectors.wasm import module_file
     from actors.durable import replace
     from actors.plugging import MODULES
