@@ -19,7 +19,6 @@ NO_TEXT: Final = 1003
 NO_UTF8: Final = 1007
 FORBIDDEN: Final = 1008
 TOO_BIG: Final = 1009
-BROKEN: Final = 1011
 RESTART: Final = 1012
 """Close codes (RFC 6455 section 7.4.1, and IANA's registry for 1012)."""
 
@@ -97,6 +96,8 @@ class Frames:
             if there < 2 + more:
                 return None
             size, payload = int.from_bytes(held[at + 2 : at + 2 + more], "big"), payload + more
+            if size <= (ONE_BYTE if more == 2 else TWO_BYTES):
+                raise Ended(PROTOCOL_ERROR, "a length is written in more bytes than it needs")
             if size > self.max_bytes:
                 raise Ended(TOO_BIG, f"a message is longer than {self.max_bytes} bytes")
         return None if len(held) < payload + size else (payload, payload + size)

@@ -18,8 +18,6 @@ from helm.crypto import canonical
 NO_HEADING: Final = Heading({}, b"", b"", b"")
 """A message has no headers: what HTTP says there stands in its members."""
 
-FOLLOW: Final = frozenset({"follow", "id"})
-UNFOLLOW: Final = frozenset({"id", "unfollow"})
 FILTERS: Final = frozenset({"reason_code", "session_id", "tenant", "tool", "verdict"})
 
 Body = Mapping[str, JSONValue]
@@ -86,5 +84,5 @@ def follow_in(body: Body, tenant: str | None) -> Follow:
 
 def check_unfollow(body: Body) -> None:
     """Raise Problem unless a message asks for nothing but an end of what its id follows."""
-    if body != {"unfollow": True}:
+    if len(body) > 1 or body["unfollow"] is not True:
         raise Problem(status=400, detail="expected true, and nothing beside it", place="/unfollow")

@@ -17,7 +17,7 @@ import trio
 from actors.bearer import BearerKey
 from actors.doors.credentials import check_tenant, tenant_of
 from actors.doors.entry import UNANSWERED, Entry, untold
-from actors.doors.frames import BROKEN, FORBIDDEN, NORMAL, RESTART, Ended, Frames, text_frame
+from actors.doors.frames import FORBIDDEN, NORMAL, RESTART, Ended, Frames, text_frame
 from actors.doors.message import Follow, Message, call_in, check_unfollow, follow_in, open_message
 from actors.doors.problem import RETRY_AFTER_S, Problem
 from actors.doors.tail import Seen, Tails
@@ -82,6 +82,9 @@ class Stream:
     _room: trio.Event = attrs.field(factory=trio.Event, init=False)
     _reading: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _follows: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)
+    _end: Ended = attrs.field(default=LOST, init=False)
+    _is_over: bool = attrs.field(default=False, init=False)
+    """Whether only what is untold, and the last word, is left to be written."""
     _beside: trio.Nursery = attrs.field(init=False)
     """What ends with the connection: the writer, and the subscriptions."""
     _calls: trio.Nursery = attrs.field(init=False)
@@ -97,19 +100,15 @@ class Stream:
 
     async def run(self, first: bytes) -> None:
         """Serve until either side ends it. `first` is what came together with the upgrade."""
-        async with trio.open_nursery() as self._calls:
-            async with trio.open_nursery() as self._beside:
-                self._beside.start_soon(self._write)
-                try:
-                    end = await self._read(first)
-                except Exception:
-                    await self.line.write(self.frames.close(Ended(BROKEN, "HELM failed; its log says why")))
-                    raise
-                if end is RETIRED or end is HALF_CLOSED:
-                    await self._until_told()
-                self._beside.cancel_scope.cancel()
-            if end is not LOST:
-                await self.line.write(self.frames.close(end))
+        async with trio.open_nursery() as self._calls, trio.open_nursery() as self._beside:
+            self._beside.start_soon(self._write)
+            self._end = await self._read(first)
+            if self._end is RETIRED or self._end is HALF_CLOSED:
+                await self._until_told()
+            for scope in self._follows.values():
+                scope.cancel()
+            self._is_over = True
+            self._news.set()
 
     async def _until_told(self) -> None:
         """Wait until everything in flight is answered, and every answer written."""
@@ -251,15 +250,18 @@ class Stream:
         self._news.set()
 
     async def _write(self) -> None:
-        """Write whatever is to be told, many frames at a time, until nobody is there to read it."""
+        """Write whatever is to be told, many frames at a time, and the last word; or until nobody is there to read."""
         while True:
             await self._news.wait()
             self._news = trio.Event()
-            while self._untold and not self.line.is_lost:
+            while self._untold and self.frames.is_open and not self.line.is_lost:
                 await self._write_some()
             if self.line.is_lost:
                 self._reading.cancel()
                 self._room.set()
+                return
+            if self._is_over:
+                await self.line.write(self.frames.close(self._end))
                 return
 
     async def _write_some(self) -> None:
