@@ -95,7 +95,7 @@ class Config:
     """A session older than this is closed, and never reopens."""
     free_space_reserve_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=between(0, 2**53 - 1))
     """With less free space, calls are refused: what is in flight must still find room for its receipt."""
-    journal: str = attrs.field(default="sqlite", validator=attrs.validators.in_(("segments", "sqlite")))
+    journal: str = attrs.field(default="segments", validator=attrs.validators.in_(("segments", "sqlite")))
     """The store that keeps the journal; it stays the one that the journal was begun in."""
     island_mode: bool = False
     """Hard ceilings on all that passes the proxy, and no host outside but its upstream."""

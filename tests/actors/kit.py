@@ -104,6 +104,12 @@ class House:
         Installation.create(path / "data", clock=HouseClock())
         return cls(path / "data", Installation.open(path / "data"), HouseClock(), SimulatedJournal())
 
+    def keep_journal_in(self, store: str) -> None:
+        """Set the store that keeps the journal, before there is one."""
+        settings = self.path / "helm.toml"
+        settings.write_text(f'{settings.read_text()}\njournal = "{store}"\n')
+        self.place = Installation.open(self.path)
+
     def sign(self, text: str = POLICY) -> SignedPolicy:
         """Compile a policy and sign it with the installation's policy key."""
         return sign_text(text, "test policy", self.place.policy_key())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import closing
 
 import attrs
 import pytest
@@ -22,6 +20,7 @@ from helm.crypto.canonical import record_bytes, reread
 from tests.actors.kit import House
 from tests.actors.policies import with_epoch
 from tests.actors.puppet import Puppet
+from tests.actors.stores.tampering import Rows, tampered
 
 FUNCTIONS = {"local": Puppet(), "other": Puppet()}
 
@@ -41,67 +40,46 @@ async def check_refused(house: House, said: str) -> None:
                 raise AssertionError("it started")
 
 
-def edit(house: House, *statements: tuple[str, tuple[object, ...]]) -> None:
-    """Change the journal behind HELM's back."""
-    with closing(sqlite3.connect(house.place.journal_path)) as connection, connection:
-        for sql, values in statements:
-            connection.execute(sql, values)
-
-
-def row(house: House, seq: int) -> bytes:
-    with closing(sqlite3.connect(house.place.journal_path)) as connection:
-        body: bytes = connection.execute("SELECT body FROM journal WHERE seq = ?", (seq,)).fetchone()[0]
-    return body
-
-
-def replace(old: bytes, new: bytes) -> Callable[[House, int], None]:
+def replace(old: bytes, new: bytes) -> Callable[[Rows, int], None]:
     """Return what changes a row, which must hold `old`."""
 
-    def change(house: House, seq: int) -> None:
-        body = row(house, seq)
-        assert old in body
-        edit(house, ("UPDATE journal SET body = ? WHERE seq = ?", (body.replace(old, new, 1), seq)))
+    def change(rows: Rows, seq: int) -> None:
+        assert old in rows[seq]
+        rows[seq] = rows[seq].replace(old, new, 1)
 
     return change
 
 
-def take_out(house: House, seq: int) -> None:
-    edit(
-        house,
-        ("DELETE FROM journal WHERE seq = ?", (seq,)),
-        ("UPDATE journal SET seq = -(seq - 1) WHERE seq > ?", (seq,)),
-        ("UPDATE journal SET seq = -seq WHERE seq < 0", ()),
-    )
+def take_out(rows: Rows, seq: int) -> None:
+    last = max(rows)
+    for number in range(seq, last):
+        rows[number] = rows[number + 1]
+    del rows[last]
 
 
-def leave_a_gap(house: House, seq: int) -> None:
-    edit(house, ("DELETE FROM journal WHERE seq = ?", (seq,)))
+def leave_a_gap(rows: Rows, seq: int) -> None:
+    del rows[seq]
 
 
-def repeat(house: House, seq: int) -> None:
-    edit(house, ("INSERT INTO journal SELECT max(seq) + 1, ? FROM journal", (row(house, seq),)))
+def repeat(rows: Rows, seq: int) -> None:
+    rows[max(rows) + 1] = rows[seq]
 
 
-def swap(house: House, seq: int) -> None:
-    one, two = row(house, seq), row(house, seq + 1)
-    edit(
-        house,
-        ("UPDATE journal SET body = ? WHERE seq = ?", (two, seq)),
-        ("UPDATE journal SET body = ? WHERE seq = ?", (one, seq + 1)),
-    )
+def swap(rows: Rows, seq: int) -> None:
+    rows[seq], rows[seq + 1] = rows[seq + 1], rows[seq]
 
 
-def forget_the_receipt(house: House, seq: int) -> None:
-    entry = reread(row(house, seq))
+def forget_the_receipt(rows: Rows, seq: int) -> None:
+    entry = reread(rows[seq])
     del entry["beside"]["receipt"]
-    edit(house, ("UPDATE journal SET body = ? WHERE seq = ?", (record_bytes(entry), seq)))
+    rows[seq] = record_bytes(entry)
 
 
-def rewrite(house: House, seq: int) -> None:
-    edit(house, ("UPDATE journal SET body = ? WHERE seq = ?", (row(house, seq) + b" ", seq)))
+def rewrite(rows: Rows, seq: int) -> None:
+    rows[seq] += b" "
 
 
-ATTACKS: Mapping[str, tuple[Callable[[House, int], None], int, str]] = {
+ATTACKS: Mapping[str, tuple[Callable[[Rows, int], None], int, str]] = {
     "an edited principal": (replace(b'"principal":"local"', b'"principal":"other"'), 9, "journal entry 9"),
     "an edited verdict": (replace(b'"DENY"', b'"ALLOW"'), 10, "journal entry 10"),
     "an edited receipt": (replace(b'"status":"SUCCESS"', b'"status":"FAILED"'), 9, "journal entry 9"),
@@ -117,18 +95,23 @@ ATTACKS: Mapping[str, tuple[Callable[[House, int], None], int, str]] = {
 }
 
 
+@pytest.mark.parametrize("store", ["segments", "sqlite"])
 @pytest.mark.parametrize(("attack", "seq", "said"), ATTACKS.values(), ids=ATTACKS)
 async def test_a_journal_that_does_not_fold_starts_no_kernel_and_the_node_is_named(
-    house: House, attack: Callable[[House, int], None], seq: int, said: str
+    house: House, attack: Callable[[Rows, int], None], seq: int, said: str, store: str
 ) -> None:
+    house.keep_journal_in(store)
     await fill(house)
-    attack(house, seq)
+    with tampered(house.place.journal_path) as rows:
+        attack(rows, seq)
     await check_refused(house, said)
 
 
 async def test_a_journal_that_lost_its_last_rows_is_not_taken_for_a_shorter_one(house: House) -> None:
     await fill(house)
-    edit(house, ("DELETE FROM journal WHERE seq > 11", ()))
+    with tampered(house.place.journal_path) as rows:
+        for seq in range(12, max(rows) + 1):
+            del rows[seq]
     await check_refused(house, "ahead of the journal")
 
 
@@ -136,7 +119,8 @@ async def test_a_journal_of_another_installation_is_refused(house: House) -> Non
     await fill(house)
     other = House.build_another(house.path / "other")
     await fill(other)
-    other.place.journal_path.replace(house.place.journal_path)
+    house.place.journal_path.rename(house.place.journal_path.with_name("taken-away"))
+    other.place.journal_path.rename(house.place.journal_path)
     house.place.index_path.unlink()
     await check_refused(house, "genesis")
 

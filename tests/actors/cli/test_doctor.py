@@ -10,6 +10,7 @@ from actors.opening import open_kernel
 from actors.stores import lock
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
+from tests.actors.stores.tampering import tampered
 
 
 def findings(made: Made, *words: str) -> dict[str, Any]:
@@ -47,14 +48,11 @@ def test_a_policy_that_nobody_vouches_for_is_found(made: Made) -> None:
 
 
 def test_an_edited_journal_is_found_and_its_entry_named(used: Made) -> None:
-    import sqlite3
-
-    with sqlite3.connect(used.place().journal_path) as connection:
-        connection.execute("DELETE FROM journal WHERE seq = 7")
-    connection.close()
+    with tampered(used.place().journal_path) as rows:
+        rows[7] = rows[7].replace(b'"lamport":7', b'"lamport":9', 1)
     found = findings(used)["journal"]
     assert found["state"] == "fail"
-    assert "journal entry" in found["detail"]
+    assert "journal entry 7" in found["detail"]
 
 
 def test_a_journal_that_is_not_there_yet_is_no_mistake(made: Made) -> None:

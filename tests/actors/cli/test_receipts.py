@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,6 +17,7 @@ from actors.installation import Installation
 from actors.policy_file import read_signed
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import Ended, helm
+from tests.actors.stores.tampering import tampered
 
 
 def listed(made: Made, *words: str) -> list[str]:
@@ -101,11 +101,9 @@ def test_a_journal_of_another_log_than_the_pinned_one_is_refused(used: Made) -> 
 
 def test_an_edited_row_is_found_and_named(used: Made) -> None:
     journal = used.place().journal_path
-    with sqlite3.connect(journal) as connection:
-        seq, body = connection.execute("SELECT seq, body FROM journal WHERE instr(body, 'DENY') LIMIT 1").fetchone()
-        edited = body.replace(b'"verdict":"DENY"', b'"verdict":"DENX"', 1)
-        connection.execute("UPDATE journal SET body = ? WHERE seq = ?", (edited, seq))
-    connection.close()
+    with tampered(journal) as rows:
+        seq = next(seq for seq, body in rows.items() if b'"verdict":"DENY"' in body)
+        rows[seq] = rows[seq].replace(b'"verdict":"DENY"', b'"verdict":"DENX"', 1)
     ended = helm("receipts", "verify", *used.option)
     assert ended.code == 1
     assert f"journal entry {seq}" in ended.err
@@ -113,9 +111,9 @@ def test_an_edited_row_is_found_and_named(used: Made) -> None:
 
 def test_reading_leaves_the_journal_as_it_is(used: Made) -> None:
     journal = used.place().journal_path
-    before = journal.read_bytes()
+    before = {path: path.read_bytes() for path in journal.iterdir()}
     listed(used)
-    assert journal.read_bytes() == before
+    assert before == {path: path.read_bytes() for path in journal.iterdir()}
 
 
 def test_something_else_in_the_place_of_the_journal_is_refused(made: Made) -> None:
