@@ -1,0 +1,317 @@
+"""Segments that are not what their writer left are refused before a row of them is believed; a torn write is not."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pytest
+
+from actors.stores.glance import glance
+from actors.stores.segments import segment as segments
+from actors.stores.segments.book import Place, opened
+from actors.stores.segments.frame import BLOCK, FORMAT, HEADER_BYTES, MAGIC, NO_DIGEST, Kind, mark
+from actors.stores.segments.segment import SLICE_BYTES
+from helm.contracts.errors import Invalid
+from tests.actors.stores.disk import SegmentDisk
+from tests.actors.stores.journals import nothing
+
+FIRST = "00000000000000000001.segment"
+LONG_ROW = b"x" * 3 * BLOCK
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(path=tmp_path / "journal", free_space_reserve=0)
+
+
+@pytest.fixture
+def short_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turn to a new file after every batch."""
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 2 * BLOCK)
+
+
+def write(place: Place, *batches: tuple[bytes, ...], in_order: bool = True) -> list[int]:
+    """Append; return where each frame begins, and where the last one ends. Like a crash, unless closed in order."""
+    offsets = []
+    with opened(place) as book:
+        for rows in batches:
+            offsets.append(book.segment.last.end)
+            book.append(rows, nothing)
+            book.tidy()
+        offsets.append(book.segment.last.end)
+        if not in_order:
+            book.condemn()
+    return offsets
+
+
+def overwrite(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def rows_in(place: Place) -> list[bytes]:
+    with opened(place) as book, glance(place.path) as seen:
+        return [body for _, body in seen.page(1, book.head)]
+
+
+def files_of(place: Place) -> list[str]:
+    return sorted(os.listdir(place.path))
+
+
+# -- A write that was cut off --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2, 3])
+def test_a_frame_with_a_block_that_never_came_was_never_acknowledged(place: Place, lost: int) -> None:
+    *_, torn, end = write(place, (b"a",), (LONG_ROW,), in_order=False)
+    overwrite(place.path / FIRST, torn + lost * BLOCK, bytes(BLOCK))
+    with opened(place) as book:
+        assert book.head == 1
+        assert f"from byte {torn} on of a write that was cut off" in book.torn
+    assert (place.path / FIRST).read_bytes()[torn + BLOCK : end] == bytes(end - torn - BLOCK)
+    assert rows_in(place) == [b"a"]
+
+
+def test_rows_follow_where_a_torn_write_was(place: Place) -> None:
+    _, torn, _ = write(place, (b"a",), (LONG_ROW,), in_order=False)
+    overwrite(place.path / FIRST, torn, bytes(BLOCK))
+    write(place, (b"b",))
+    with opened(place) as book:
+        assert book.torn == ""
+    assert rows_in(place) == [b"a", b"b"]
+
+
+def test_nothing_is_torn_where_every_write_ended(place: Place) -> None:
+    write(place, (b"a",), (LONG_ROW,), in_order=False)
+    with opened(place) as book:
+        assert (book.head, book.torn) == (2, "")
+
+
+def test_a_row_that_looks_like_a_frame_is_a_row(place: Place) -> None:
+    forged = mark(Kind.ROWS, 7, BLOCK, NO_DIGEST)
+    row = (b"." * 3000 + forged.fields() + forged.digest) * 5
+    write(place, (row,), (b"b",))
+    assert rows_in(place) == [row, b"b"]
+
+
+def test_a_look_beside_the_writer_does_not_see_a_frame_that_is_on_its_way(place: Place) -> None:
+    *_, torn, _ = write(place, (b"a",), (LONG_ROW,), in_order=False)
+    overwrite(place.path / FIRST, torn + BLOCK, bytes(BLOCK))
+    with glance(place.path) as seen:
+        assert (seen.head(), seen.page(1, 9)) == (1, [(1, b"a")])
+
+
+# -- Damage --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [0, 8, 12, 20, 30, 40, 80, HEADER_BYTES, HEADER_BYTES + 9])
+def test_a_flipped_byte_before_a_later_frame_is_damage(place: Place, at: int) -> None:
+    offset, *_ = write(place, (b"aaaaaaaaaaaaaaaaaaaa",), (b"b",), in_order=False)
+    overwrite(place.path / FIRST, offset + at, b"\xaa")
+    for _ in range(2):
+        with pytest.raises(Invalid, match=f"{FIRST}.*(damaged at byte {offset}|format)"), opened(place):
+            pass
+
+
+def test_a_flipped_byte_in_the_last_rows_of_a_journal_closed_in_order_is_damage(place: Place) -> None:
+    offset, _ = write(place, (b"a",))
+    overwrite(place.path / FIRST, offset + HEADER_BYTES + 4, b"b")
+    with pytest.raises(Invalid, match=f"damaged at byte {offset}"), opened(place):
+        pass
+
+
+def test_a_file_that_is_cut_short_is_refused(place: Place) -> None:
+    write(place, (LONG_ROW,))
+    os.truncate(place.path / FIRST, 3 * BLOCK)
+    with pytest.raises(Invalid, match="cut short"), opened(place):
+        pass
+
+
+def test_another_format_is_refused(place: Place) -> None:
+    write(place, (b"a",))
+    overwrite(place.path / FIRST, len(MAGIC), (FORMAT + 1).to_bytes(2, "little"))
+    with pytest.raises(Invalid, match=f"format {FORMAT + 1}"), opened(place):
+        pass
+
+
+def test_what_is_no_segment_is_refused_and_left_as_it_is(place: Place) -> None:
+    write(place, (b"a",))
+    (place.path / FIRST).write_bytes(b"not a segment" * 1000)
+    with pytest.raises(Invalid, match="not the beginning"), opened(place):
+        pass
+    assert (place.path / FIRST).read_bytes() == b"not a segment" * 1000
+
+
+def test_frames_of_another_journal_do_not_follow_ours(place: Place, tmp_path: Path) -> None:
+    other = attrs.evolve(place, path=tmp_path / "other")
+    _, second, end = write(place, (b"a",), (b"b",), in_order=False)
+    write(other, (b"x",), (b"y",), in_order=False)
+    overwrite(place.path / FIRST, second, (other.path / FIRST).read_bytes()[second:end])
+    with pytest.raises(Invalid, match=f"damaged at byte {second}: a frame that does not belong"), opened(place):
+        pass
+
+
+# -- Files ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("short_files")
+def test_a_journal_goes_on_in_the_next_file(place: Place) -> None:
+    write(place, (b"a",), (b"b", b"c"))
+    write(place, (LONG_ROW,))
+    assert files_of(place) == [f"{first:020d}.segment" for first in (1, 2, 4, 5)]
+    assert rows_in(place) == [b"a", b"b", b"c", LONG_ROW]
+    with glance(place.path) as seen:
+        assert seen.page(3, 2) == [(3, b"c"), (4, LONG_ROW)]
+
+
+@pytest.mark.usefixtures("short_files")
+@pytest.mark.parametrize("first", [1, 2, 3, 4])
+def test_a_missing_file_is_refused(place: Place, first: int) -> None:
+    write(place, (b"a",), (b"b",), (b"c",))
+    (place.path / f"{first:020d}.segment").unlink()
+    with pytest.raises(Invalid, match=f"(missing|begin).*|{first:020d}"), opened(place):
+        pass
+
+
+@pytest.mark.usefixtures("short_files")
+@pytest.mark.parametrize("first", [1, 2, 3, 4])
+def test_a_renamed_file_is_refused(place: Place, first: int) -> None:
+    write(place, (b"a",), (b"b",), (b"c",))
+    (place.path / f"{first:020d}.segment").rename(place.path / f"{first + 7:020d}.segment")
+    with pytest.raises(Invalid), opened(place):
+        pass
+
+
+@pytest.mark.usefixtures("short_files")
+def test_two_files_in_each_others_place_are_refused(place: Place) -> None:
+    write(place, (b"a",), (b"b",), (b"c",))
+    one, two, aside = (place.path / name for name in (f"{2:020d}.segment", f"{3:020d}.segment", "aside"))
+    one.rename(aside)
+    two.rename(one)
+    aside.rename(two)
+    with pytest.raises(Invalid, match="does not belong"), opened(place):
+        pass
+
+
+@pytest.mark.usefixtures("short_files")
+def test_a_file_that_lost_its_end_is_refused(place: Place) -> None:
+    *_, turn = write(place, (b"a",)), 2 * BLOCK
+    overwrite(place.path / FIRST, turn, bytes(BLOCK))
+    write(place)  # it had only just turned: a crash in between leaves the same
+    write(place, (b"b",))
+    overwrite(place.path / FIRST, turn, bytes(BLOCK))
+    with pytest.raises(Invalid, match="its last rows are gone"), opened(place):
+        pass
+
+
+@pytest.mark.usefixtures("short_files")
+def test_a_file_that_never_got_its_name_is_not_missed(place: Place) -> None:
+    write(place, (b"a",))
+    (place.path / "unfinished").write_bytes(b"half")
+    write(place, (b"b",))
+    assert rows_in(place) == [b"a", b"b"]
+
+
+def link(path: Path) -> None:
+    moved = path.parent.parent / "moved"
+    path.rename(moved)
+    path.symlink_to(moved)
+
+
+def become_a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def get_company(path: Path) -> None:
+    path.with_name("notes.txt").write_text("no journal")
+
+
+STRANGE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "a link": (link, "not a file"),
+    "a file that others may read": (lambda path: path.chmod(0o640), "0640"),
+    "a directory": (become_a_directory, "not a file"),
+    "a file of another kind beside it": (get_company, "no file of a journal"),
+    "an open directory": (lambda path: path.parent.chmod(0o755), "0755"),
+}
+
+
+@pytest.mark.parametrize(("make", "said"), STRANGE.values(), ids=list(STRANGE))
+def test_what_is_not_ours_alone_is_refused(place: Place, make: Callable[[Path], None], said: str) -> None:
+    write(place, (b"a",))
+    make(place.path / FIRST)
+    with pytest.raises(Invalid, match=said), opened(place):
+        pass
+    with pytest.raises(Invalid, match=said), glance(place.path):
+        pass
+
+
+def test_a_journal_of_somebody_else_is_refused(place: Place) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    write(place, (b"a",))
+    os.chown(place.path / FIRST, 12345, 12345)
+    with pytest.raises(Invalid, match="another user"), opened(place):
+        pass
+
+
+def test_a_directory_that_is_a_link_is_refused(place: Place, tmp_path: Path) -> None:
+    write(place, (b"a",))
+    place.path.rename(tmp_path / "elsewhere")
+    place.path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Invalid, match="not a directory"), opened(place):
+        pass
+
+
+def test_a_directory_that_is_not_there_is_refused(place: Place) -> None:
+    with pytest.raises(Invalid), opened(attrs.evolve(place, path=place.path / "missing" / "journal")):
+        pass
+
+
+# -- Zeros ahead of the rows -----------------------------------------------------------------------------------------
+
+
+def test_zeros_stay_ahead_of_the_rows(place: Place) -> None:
+    with opened(place) as book:
+        for _ in range(100):
+            book.append((b"x" * 100_000,), nothing)
+            book.tidy()
+            assert book.segment.prepared - book.segment.last.end >= SLICE_BYTES // 2
+    assert len(rows_in(place)) == 100
+
+
+def test_a_batch_longer_than_the_zeros_is_taken_whole(place: Place) -> None:
+    row = os.urandom(5 * SLICE_BYTES)
+    write(place, (row, b"b"))
+    assert rows_in(place) == [row, b"b"]
+
+
+def test_no_room_for_zeros_is_no_failure_before_rows_need_it(place: Place) -> None:
+    disk = SegmentDisk()
+    with opened(attrs.evolve(place, disk=disk)) as book:
+        disk.is_full = True
+        for _ in range(20):
+            book.append((b"a",), nothing)
+            book.tidy()
+        with pytest.raises(OSError, match="full"):
+            book.append((b"x" * 2 * SLICE_BYTES,), nothing)
+
+
+def test_a_short_write_fails(place: Place) -> None:
+    disk = SegmentDisk()
+    with opened(attrs.evolve(place, disk=disk)) as book:
+        disk.taken = BLOCK
+        with pytest.raises(OSError, match="bytes were written"):
+            book.append((LONG_ROW,), nothing)
+        book.condemn()
+    with opened(place) as book:
+        assert (book.head, book.torn != "") == (0, True)
+
+
+def test_a_copy_of_the_directory_is_the_same_journal(place: Place, tmp_path: Path) -> None:
+    write(place, (b"a",), (LONG_ROW,))
+    shutil.copytree(place.path, tmp_path / "copy")
+    assert rows_in(attrs.evolve(place, path=tmp_path / "copy")) == [b"a", LONG_ROW]

@@ -1,0 +1,41 @@
+"""A journal stays in the store that it was begun in, and a data directory has one."""
+
+from pathlib import Path
+
+import pytest
+
+from actors.stores.which import NAMES, journal_path
+from helm.contracts.errors import Invalid
+from tests.actors.kit import House
+
+
+@pytest.mark.parametrize("store", NAMES)
+def test_a_directory_without_a_journal_gets_the_one_that_is_asked_for(tmp_path: Path, store: str) -> None:
+    assert journal_path(tmp_path, store) == tmp_path / NAMES[store]
+
+
+@pytest.mark.parametrize(("begun", "asked"), [("segments", "sqlite"), ("sqlite", "segments")])
+async def test_a_journal_of_another_store_than_the_settings_say_is_not_passed_over(
+    house: House, begun: str, asked: str
+) -> None:
+    house.keep_journal_in(begun)
+    async with house.kernel(ground=await house.real_ground(), policy=None):
+        pass
+    settings = house.path / "helm.toml"
+    settings.write_text(settings.read_text().replace(f'journal = "{begun}"', f'journal = "{asked}"'))
+    house.place = type(house.place).open(house.path)
+    with pytest.raises(Invalid, match=f'kept by {begun}, not by {asked}.*set journal = "{begun}"'):
+        await house.real_ground()
+
+
+def test_two_journals_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal.sqlite").touch()
+    for store in NAMES:
+        with pytest.raises(Invalid, match="two journals"):
+            journal_path(tmp_path, store)
+
+
+def test_a_store_that_is_none_is_refused(house: House) -> None:
+    with pytest.raises(Invalid, match="journal"):
+        house.keep_journal_in("a heap")
