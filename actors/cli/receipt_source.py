@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,8 +56,8 @@ class ReceiptSource(Protocol):
     def find(self, receipt_id: str) -> Object | None:
         """Return {receipt, decision, record} of one receipt, None where there is none."""
 
-    def follow(self, wanted: Wanted) -> Iterator[Object]:
-        """Yield the wanted receipts as they become durable, for ever."""
+    def follow(self, wanted: Wanted, tell: Callable[[Object], None]) -> None:
+        """Tell of the wanted receipts as they become durable, for ever."""
 
 
 @attrs.frozen
@@ -93,8 +93,8 @@ class JournalReceipts:
                 raise Invalid(f"{receipt_id!r} names {len(entries)} receipts", "receipt", "give more digits of the id")
             return story(journal, *entries[0]) if entries else None
 
-    def follow(self, wanted: Wanted) -> Iterator[Object]:
-        """Yield the wanted receipts that are written from now on, for ever. Raises Invalid."""
+    def follow(self, wanted: Wanted, tell: Callable[[Object], None]) -> None:
+        """Tell of the wanted receipts that are written from now on, for ever. Raises Invalid."""
         with glance(self.path) as journal:
             seen = journal.head()
             while True:
@@ -102,7 +102,7 @@ class JournalReceipts:
                 for seq, body in page:
                     receipt = receipt_in(body)
                     if receipt is not None and wanted.admits(receipt):
-                        yield receipt
+                        tell(receipt)
                     seen = seq
                 if not page:
                     time.sleep(POLL_S)

@@ -118,12 +118,14 @@ def show_receipt(receipt_id: str, data_dir: Path, server: str | None, as_json: b
 @show.json_option
 def tail(data_dir: Path, server: str | None, as_json: bool, **wanted: str | None) -> None:
     """Follow receipts as they become durable, until Ctrl-C. With --json, one object per line."""
-    source = source_of(data_dir, server)
-    for receipt in source.follow(wanted_of(wanted)):
+
+    def tell(receipt: Object) -> None:
         if as_json:
             show.as_line(receipt)
         else:
             click.echo(show.GAP.join(row(receipt)))
+
+    source_of(data_dir, server).follow(wanted_of(wanted), tell)
 
 
 @receipts.command()

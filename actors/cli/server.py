@@ -103,7 +103,8 @@ class Server:
         given = {"authorization": f"Bearer {self.key}"} if self.key else {}
         try:
             connection.request(method, path, body=body, headers={**given, **headers})
-            yield connection.getresponse()
+            with connection.getresponse() as response:
+                yield response
         except (OSError, HTTPException) as problem:
             why = str(problem) or type(problem).__name__
             hint = "is `helm serve` running there?"

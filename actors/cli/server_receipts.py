@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -45,11 +45,21 @@ class ServerReceipts:
         found: Object | None = self.server.get(f"{RECEIPTS}/{RECEIPT_ID}{digits_of(receipt_id, LONGEST)}", {})
         return found
 
-    def follow(self, wanted: Wanted) -> Iterator[Object]:
-        """Yield the wanted receipts as the kernel sends them; a stream that ends is taken up again. Raises Failed."""
+    def follow(self, wanted: Wanted, tell: Callable[[Object], None]) -> None:
+        """Tell of the wanted receipts as the kernel sends them: over a stream, over HTTP where it has none.
+
+        What ends is taken up again. Raises Failed.
+        """
+        from actors.cli.server_stream import follow_stream
+
+        given = {name: value for name, value in query_of(wanted).items() if value}
+        if not follow_stream(self.server, given, tell):
+            self.follow_events(given, tell)
+
+    def follow_events(self, given: Mapping[str, str], tell: Callable[[Object], None]) -> None:
+        """Tell of receipts as server-sent events; a response that ends is taken up again. Raises Failed."""
         last_seen = ""
         while True:
-            given = {name: value for name, value in query_of(wanted).items() if value}
             headers = {"Last-Event-ID": last_seen} if last_seen else {}
             with self.server.exchange("GET", f"{RECEIPTS}/tail?{urlencode(given)}", None, headers) as response:
                 if response.status != 200:
@@ -57,7 +67,7 @@ class ServerReceipts:
                 for event_id, data in events(response):
                     last_seen = event_id
                     if data:
-                        yield json.loads(data)
+                        tell(json.loads(data))
 
 
 def events(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import pytest
 import trio
 
-from actors.cli.receipt_source import JournalReceipts, Wanted
+from actors.cli.receipt_source import JournalReceipts, Object, Wanted
 from actors.cli.server import Server
 from actors.cli.server_receipts import ServerReceipts, events
 from actors.installation import Installation
@@ -181,18 +181,35 @@ def test_a_kernel_that_is_not_there_is_told_as_that(tmp_path: Path) -> None:
 # -- Following ---------------------------------------------------------------------------------------------------
 
 
+class Enough(Exception):
+    """A reader has heard what it wanted to hear."""
+
+
+def told(follow: Callable[[Callable[[Object], None]], None], count: int) -> list[Object]:
+    """Return the first receipts that are told of."""
+    found: list[Object] = []
+
+    def tell(receipt: Object) -> None:
+        found.append(receipt)
+        if len(found) == count:
+            raise Enough
+
+    with pytest.raises(Enough):
+        follow(tell)
+    return found
+
+
 async def test_receipts_are_followed_as_they_become_durable(made: Made) -> None:
     from tests.actors.cli.conftest import use
 
     await use(made)
     source = JournalReceipts(made.place().journal_path)
-    following = source.follow(Wanted(verdict="DENY"))
-    first = partial(next, following)
+    first = partial(told, partial(source.follow, Wanted(verdict="DENY")), 1)
     async with trio.open_nursery() as nursery:
         found: list[str] = []
 
         async def wait() -> None:
-            found.append((await trio.to_thread.run_sync(first))["verdict"])
+            found.extend(one["verdict"] for one in await trio.to_thread.run_sync(first))
 
         nursery.start_soon(wait)
         while not found:
@@ -200,24 +217,25 @@ async def test_receipts_are_followed_as_they_become_durable(made: Made) -> None:
     assert found == ["DENY"]
 
 
-async def test_a_running_kernel_streams_what_it_seals(made: Made) -> None:
+@pytest.mark.parametrize("way", ["stream", "events"])
+async def test_a_running_kernel_streams_what_it_seals(made: Made, way: str) -> None:
     from actors.doors.serve import serve
     from actors.opening import open_kernel
 
     place = Installation.open(made.path, flags={"port": 0})
     async with open_kernel(place, policy=read_signed(place.policy_path)) as kernel:
         door = await kernel.nursery.start(serve, kernel, place.config, place.bearer_keys())
-        following = ServerReceipts(Server(door.address.url, made.tenant_key)).follow(Wanted())
+        source = ServerReceipts(Server(door.address.url, made.tenant_key))
+        follow = partial(source.follow, Wanted()) if way == "stream" else partial(source.follow_events, {})
         found: list[str] = []
 
         async def wait() -> None:
-            found.extend(await trio.to_thread.run_sync(lambda: [one["tool"] for one in islice(following, 2)]))
+            found.extend(one["tool"] for one in await trio.to_thread.run_sync(partial(told, follow, 2)))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait)
             while not found:
                 await kernel.call("shell.run", {}, tenant="default", principal="agent")
-        await trio.to_thread.run_sync(following.close)  # type: ignore[attr-defined]
         door.close()
         await door.ended.wait()
     assert found == ["shell.run", "shell.run"]

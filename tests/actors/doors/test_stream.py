@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 import trio
 
-from actors.doors.bounds import Bounds
+from actors.doors.bounds import BOUNDS, Bounds
+from actors.doors.envelope import ENVELOPE_DEPTH
+from actors.doors.stream import UNTOLD
+from actors.doors.tail import MAX_OF_TENANT, MAX_TAILS
 from actors.kernel import Limits
 from actors.mailbox import KernelStopped
 from helm.config import Config
@@ -16,6 +20,7 @@ from tests.actors.doors.frames import CLOSE, FIN, PING, PONG, Raw, frame, rude, 
 from tests.actors.doors.street import SOON_S, Street, open_street
 from tests.actors.kit import House
 from tests.actors.puppet import Hold, Puppet
+from tests.gates.source import ROOT
 
 READ: dict[str, Any] = {"tool": "read", "arguments": {"path": "a"}}
 
@@ -470,3 +475,22 @@ async def test_no_more_is_followed_than_there_is_room_for(street: Street) -> Non
         await three.say(id="a", follow={})
         told = await three.heard()
         assert (told["event"], told["status"], told["reason_code"]) == ("refused", 503, "OVERLOADED")
+
+
+# -- what is said of it -----------------------------------------------------------------------------------------------
+
+
+def test_the_document_says_the_limits_that_there_are() -> None:
+    document = (ROOT / "docs" / "stream.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", document, re.MULTILINE))
+    said = {name: [int(number) for number in re.findall(r"\d+", text)] for name, text in rows.items()}
+    assert said["calls in flight on one stream"] == [BOUNDS.calls_on_stream]
+    assert said["answers that wait to be read"] == [UNTOLD]
+    assert said["one message"] == [ENVELOPE_DEPTH, BOUNDS.fragments, BOUNDS.body_s]
+    assert said["pings and pongs"] == [BOUNDS.controls_per_s]
+    assert said["messages of which no call can be made"] == [BOUNDS.bad_messages]
+    assert said["silence"] == [BOUNDS.quiet_s, BOUNDS.pong_s]
+    assert said["a client that does not read"] == [BOUNDS.write_s]
+    assert said["streams"] == [BOUNDS.streams, BOUNDS.streams_of_tenant, 503]
+    assert said["subscriptions"] == [BOUNDS.follows_on_stream, MAX_TAILS, MAX_OF_TENANT]
+    assert {code for _, code, _ in RUDE.values()} | {1000, 1012} <= {int(name) for name in rows if name.isdigit()}
