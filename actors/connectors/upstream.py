@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import attrs
 import httpcore2
@@ -79,10 +79,13 @@ class Upstream:
         said = [(b"host", place.authority.encode()), (b"accept-encoding", b"identity"), *headers]
         timeouts = {"pool": CONNECT_S, "connect": CONNECT_S}
         try:
-            async with self._pool.stream(
-                method, url, headers=said, content=body, extensions={"timeout": timeouts, "trace": departed}
-            ) as response:
-                yield Incoming(response.status, response.headers, response.aiter_stream())
+            async with (
+                self._pool.stream(
+                    method, url, headers=said, content=body, extensions={"timeout": timeouts, "trace": departed}
+                ) as response,
+                aclosing(response.aiter_stream()) as pieces,
+            ):
+                yield Incoming(response.status, response.headers, pieces)
         except TRANSPORT_ERRORS as error:
             raise UpstreamFailed(f"{type(error).__name__} at {place.origin}", sent=departed.begun) from error
         except NotDispatched as refusal:

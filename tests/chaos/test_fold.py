@@ -17,7 +17,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.commands import CloseSession, Freeze, OpenSession, ResumeConnector
+from actors.commands import BeginExchange, CloseSession, Freeze, OpenSession, ResumeConnector, SettleExchange
 from actors.connectors.port import ConnectorUnknown, Dispatch, NotDispatched
 from actors.kernel import Kernel
 from actors.mailbox import Overloaded
@@ -25,6 +25,7 @@ from helm.contracts.call import CallContext
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
+from helm.guardian.exchanges import Ceilings
 from helm.guardian.intake import Caller, Terms, admit
 from tests.actors.kit import House, HouseClock, all_of, remembered
 from tests.actors.policies import POLICY
@@ -36,6 +37,7 @@ PRINCIPALS = ("alice", "bob", "scribe")
 STEPS_A_SESSION = 8
 """Every few steps bring a session that was never used: most surprises lie in its first moments."""
 
+CEILINGS = Ceilings(iterations=20, wall_ms=7_200_000, spend_microcents=500)
 LABELS = ((), (), (), ("web",), ("mail", "web"))
 SHORT = POLICY.replace("expires_s = 600", "expires_s = 2")
 
@@ -100,7 +102,12 @@ class Chance:
             pass
 
     async def _act(self, kernel: Kernel) -> None:
-        match self.luck.randrange(24):
+        match self.luck.randrange(26):
+            case 24:
+                await kernel.command(BeginExchange(self.caller(), self.luck.randrange(50), CEILINGS))
+            case 25:
+                began_at_ms = self.house.clock.now_ms() - self.luck.choice((0, 86_400_000))
+                await kernel.command(SettleExchange(self.caller(), began_at_ms, -self.luck.randrange(50)))
             case 0:
                 await kernel.command(OpenSession(self.caller()))
             case 1 | 2:

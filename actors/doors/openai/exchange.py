@@ -54,7 +54,9 @@ class Exchange:
     send: Send
     _seen: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
     """What came of the answer, so that a refusal can be about its very bytes."""
+    _asked: Asked | None = attrs.field(default=None, init=False)
     _begun: BeginExchange | None = attrs.field(default=None, init=False)
+    """What is reserved, until it is settled."""
     _usage: JSONValue = attrs.field(default=None, init=False)
     _is_free: bool = attrs.field(default=False, init=False)
     """Whether the model provably never began: then nothing is charged."""
@@ -77,6 +79,7 @@ class Exchange:
     async def run(self, path: str, raw: bytes, asked: Asked) -> None:
         """Ask the model and tell its answer. Raises Failed for whatever is refused, with its receipt."""
         await self._begin(raw, asked)
+        self._asked = asked
         try:
             ruled = await self._ask(path, raw, asked)
         except Refused as refusal:
@@ -89,7 +92,7 @@ class Exchange:
         else:
             await self._check_denied(ruled)
         finally:
-            await self._settle(asked)
+            await self._settle()
 
     async def _begin(self, raw: bytes, asked: Asked) -> None:
         """Reserve what the exchange may cost. Raises Failed where a ceiling has no room for it."""
@@ -114,14 +117,18 @@ class Exchange:
             raise Refused(ReasonCode.ERR_ISLAND_MODE_RESTRICTED, what)
         return self.proxy.prices.price(asked.model).of(len(raw), asked.output_tokens or config.proxy_output_tokens)
 
-    async def _settle(self, asked: Asked) -> None:
-        """Put what was used in the place of the reservation; what is not known stays reserved."""
-        tokens = (0, 0) if self._is_free else used(self._usage)
-        if self._begun is None or not self._begun.reserved_microcents or tokens is None:
+    async def _settle(self) -> None:
+        """Put what was used in the place of the reservation, once; what is not known stays reserved.
+
+        Before the answer is told: whoever has it may ask again, and is not to find its own reservation in the way.
+        """
+        begun, tokens = self._begun, (0, 0) if self._is_free else used(self._usage)
+        if begun is None or self._asked is None or not begun.reserved_microcents or tokens is None:
             return
-        change = self.proxy.prices.price(asked.model).of(*tokens) - self._begun.reserved_microcents
+        self._begun = None
+        change = self.proxy.prices.price(self._asked.model).of(*tokens) - begun.reserved_microcents
         try:
-            await self.court.kernel.command(SettleExchange(self.caller, self._begun.began_at_ms, change))
+            await self.court.kernel.command(SettleExchange(self.caller, begun.began_at_ms, change))
         except UNANSWERED:
             return  # the reservation stands: more is charged than was used, never less
 
@@ -161,6 +168,7 @@ class Exchange:
             document = parse(await self._collect(incoming))
         except Malformed:
             pass  # words of an error are a courtesy
+        await self._settle()
         status = 502 if incoming.status in OURS else incoming.status
         told = say_json(status, upstream_error(incoming.status, document), self.heading)
         retry_after = incoming.header(b"retry-after")
@@ -174,6 +182,7 @@ class Exchange:
         document = await self._document(incoming)
         answer = read_chat(document) if path == CHAT else read_response(document)
         self._usage = answer.usage
+        await self._settle()
         ruled = await self._rule(answer.asks)
         told = written(answer.ruled(rulings_of(ruled)))
         if not self._refuses(ruled):
@@ -197,11 +206,12 @@ class Exchange:
             async for piece in pieces:
                 for data in events.feed(piece):
                     held += stream.feed(data)
-                if held and self.proxy.config.proxy_early_text:
-                    await self._let_through(b"".join(held))
-                    held = []
+                    if held and self.proxy.config.proxy_early_text:
+                        await self._let_through(b"".join(held))
+                        held = []
         self._usage = stream.usage
         events.check_end()
+        await self._settle()
         asks = stream.close()
         ruled = await self._rule(asks)
         if not self._refuses(ruled):

@@ -15,8 +15,9 @@ import trio
 from actors.bearer import BearerKeys
 from actors.connectors.client import ClientConnector
 from actors.connectors.port import Connector
+from actors.doors.openai.door import OpenAiDoor
 from actors.doors.openai.proxy import Proxy, proxy_of
-from actors.doors.serve import Door, serve
+from actors.doors.serve import Door, Front, serve
 from actors.kernel import Kernel
 from actors.opening import Ground
 from helm.config import Config
@@ -155,6 +156,15 @@ class Lane:
     @property
     def kernel(self) -> Kernel:
         return self.street.kernel
+
+    @property
+    def door(self) -> OpenAiDoor:
+        """The proxy's door behind the address."""
+        front = self.street.door.service.app
+        assert isinstance(front, Front)
+        door = front.paths["/v1/models"]
+        assert isinstance(door, OpenAiDoor)
+        return door
 
     @property
     def base_url(self) -> str:
