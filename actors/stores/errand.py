@@ -27,14 +27,14 @@ class Errand:
     _unfinished: threading.Lock = attrs.field(factory=_held_lock, init=False)
     _unbegun: threading.Lock = attrs.field(factory=_held_lock, init=False)
     _is_begun: bool = attrs.field(default=False, init=False)
-    _is_done: bool = attrs.field(default=False, init=False)
+    is_done: bool = attrs.field(default=False, init=False)
     _bells: list[tuple[trio.lowlevel.TrioToken, trio.Event]] = attrs.field(factory=list, init=False)
 
     def finish(self) -> None:
         """Say that it is done. A task that left, or a loop that has ended, is nobody to tell. Idempotent."""
-        if self._is_done:
+        if self.is_done:
             return
-        self._is_done = True
+        self.is_done = True
         self.begin()
         self._unfinished.release()
         for token, event in self._bells:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import attrs
 import trio
@@ -21,7 +22,7 @@ class StoredJournal:
     _reader: Reader
 
     @classmethod
-    async def start(cls, writer: Writer, reader: Reader) -> StoredJournal:
+    async def start(cls, writer: Writer, reader: Reader) -> Self:
         """Have the writer take the journal's lock and open it, or create it. Raises Invalid."""
         writer.start()
         try:

@@ -15,6 +15,7 @@ import attrs
 from actors.stores import lock
 from actors.stores.ground import Ground
 from actors.stores.segments import folder
+from actors.stores.segments.flight import Flight
 from actors.stores.segments.frame import (
     HEADER_BYTES,
     NO_DIGEST,
@@ -25,6 +26,7 @@ from actors.stores.segments.frame import (
 from actors.stores.segments.raw_file import DISK, Disk
 from actors.stores.segments.scan import Found, read_through
 from actors.stores.segments.segment import NO_ROOM, Segment, create
+from actors.stores.segments.submission import Submissions
 from helm.contracts.errors import Invalid
 
 DESK_BYTES = 1024 * 1024
@@ -53,7 +55,11 @@ class Book:
     _bytes_before: int = 0
     """What the files before this one take."""
     _condemned: bool = attrs.field(default=False, init=False)
+    _queue: Submissions | None = attrs.field(init=False)
     _desk: mmap.mmap = attrs.field(factory=lambda: mmap.mmap(-1, DESK_BYTES), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._queue = self.place.disk.open_queue()
 
     @property
     def head(self) -> int:
@@ -65,43 +71,60 @@ class Book:
 
         An OSError leaves the outcome unknown.
         """
-        last = self.segment.last
-        table = lengths_of(rows)
-        header = Header(
-            kind=Kind.ROWS,
-            rows=len(rows),
-            first=last.next_row,
-            offset=last.end,
-            length=len(table) + sum(map(len, rows)),
-            previous=last.digest,
-        )
-        self._check_quota(header.end)
-        size = header.end - header.offset
-        if size <= DESK_BYTES:
-            self._write(self._desk, header, (table, *rows), begin)
-        else:
-            with mmap.mmap(-1, size) as desk:
-                self._write(desk, header, (table, *rows), begin)
+        body = (lengths_of(rows), *rows)
+        header = self._header(len(rows), body)
+        if self._is_beyond_quota(header.end):
+            raise OSError(errno.EDQUOT, "the journal has reached its largest size")
+        with self._desk_for(header) as desk, memoryview(desk) as whole, whole[: header.end - header.offset] as frame:
+            header = lay(desk, header, body)
+            begin()
+            self.segment.write(header, frame)
         return header.first
 
-    def _write(self, desk: mmap.mmap, header: Header, body: tuple[bytes, ...], begin: Callable[[], None]) -> None:
-        """Put the frame together, and write it."""
-        digest = sha256(header.fields())
-        joined = b"".join(body)
-        digest.update(joined)
-        size = header.end - header.offset
-        end = HEADER_BYTES + header.length
-        header = attrs.evolve(header, digest=digest.digest())
-        desk[:HEADER_BYTES] = header.fields() + header.digest
-        desk[HEADER_BYTES:end] = joined
-        desk[end:size] = bytes(size - end)
-        begin()
-        with memoryview(desk) as whole, whole[:size] as frame:
-            self.segment.write(header, frame)
+    def take_off(self, rows: tuple[bytes, ...], land: Callable[[Header, OSError | None], None]) -> Flight | None:
+        """Begin to write the rows, and return at once; None where they need a file, zeros or memory first.
 
-    def _check_quota(self, end: int) -> None:
-        if self.place.max_bytes is not None and self._bytes_before + end > self.place.max_bytes:
-            raise OSError(errno.EDQUOT, "the journal has reached its largest size")
+        `land` is told of the end, with the error or None, and then takes note of the frame. Raises OSError.
+        """
+        if self._queue is None or not self.segment.file.passes_cache:
+            return None
+        body = (lengths_of(rows), *rows)
+        header = self._header(len(rows), body)
+        size = header.end - header.offset
+        if size > DESK_BYTES or header.end > self.segment.prepared or self._is_beyond_quota(header.end):
+            return None
+        header = lay(self._desk, header, body)
+        if not self._queue.submit(self.segment.file.descriptor, memoryview(self._desk)[:size], header.offset):
+            return None
+        return Flight(header, size, self._queue, land)
+
+    @property
+    def is_tidy(self) -> bool:
+        """True while the next rows need nothing first."""
+        return not (self.segment.is_full or self.segment.is_due)
+
+    def _header(self, rows: int, body: tuple[bytes, ...]) -> Header:
+        last = self.segment.last
+        return Header(
+            kind=Kind.ROWS,
+            rows=rows,
+            first=last.next_row,
+            offset=last.end,
+            length=sum(map(len, body)),
+            previous=last.digest,
+        )
+
+    @contextmanager
+    def _desk_for(self, header: Header) -> Iterator[mmap.mmap]:
+        size = header.end - header.offset
+        if size <= DESK_BYTES:
+            yield self._desk
+        else:
+            with mmap.mmap(-1, size) as desk:
+                yield desk
+
+    def _is_beyond_quota(self, end: int) -> bool:
+        return self.place.max_bytes is not None and self._bytes_before + end > self.place.max_bytes
 
     def tidy(self) -> None:
         """What is due between two batches: zeros ahead of the rows, the next file, a look at the disk.
@@ -136,7 +159,8 @@ class Book:
             with suppress(OSError):  # without the mark the next start looks closer, and that is all
                 self.segment.put_mark(Kind.CLOSE)
         self.segment.close()
-        self._desk.close()
+        if self._queue is not None:
+            self._queue.close()
 
     def _turn(self) -> None:
         """Go on in a new file: it is there before the old one says so."""
@@ -151,6 +175,20 @@ class Book:
         self.segment = new
         self.ground.move(new.path)
         old.close()
+
+
+def lay(desk: mmap.mmap, header: Header, body: tuple[bytes, ...]) -> Header:
+    """Put a frame together on the desk, and return its header, complete."""
+    joined = b"".join(body)
+    digest = sha256(header.fields())
+    digest.update(joined)
+    header = attrs.evolve(header, digest=digest.digest())
+    end = HEADER_BYTES + header.length
+    desk[:HEADER_BYTES] = header.fields() + header.digest
+    desk[HEADER_BYTES:end] = joined
+    filling = header.end - header.offset - end
+    desk[end : end + filling] = bytes(filling)
+    return header
 
 
 @contextmanager

@@ -11,6 +11,7 @@ the hashes and signatures in it.
 
 from __future__ import annotations
 
+import errno
 import struct
 from enum import IntEnum
 from hashlib import sha256
@@ -98,8 +99,11 @@ def whole_blocks(length: int) -> int:
 
 
 def lengths_of(rows: tuple[bytes, ...]) -> bytes:
-    """Return the table of lengths that stands before the rows. Raises struct.error for a row of 4 GiB."""
-    return struct.pack(f"<{len(rows)}I", *map(len, rows))
+    """Return the table of lengths that stands before the rows. Raises OSError for a row of 4 GiB."""
+    try:
+        return struct.pack(f"<{len(rows)}I", *map(len, rows))
+    except struct.error as error:
+        raise OSError(errno.EFBIG, "a row of 4 GiB") from error
 
 
 def lengths_in(table: bytes) -> tuple[int, ...]:

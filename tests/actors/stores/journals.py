@@ -50,7 +50,7 @@ class Store:
 
     def default_disk(self) -> Any:
         """Return the disk that a journal of segments is on."""
-        return self.new_disk() if self is CACHED else DISK
+        return DISK if self is SEGMENTS else self.new_disk()
 
     @asynccontextmanager
     async def journal_at(self, path: Path, **how: Any) -> AsyncIterator[StoredJournal]:
@@ -75,11 +75,14 @@ class Store:
 
 
 SQLITE = Store("journal.db", SqliteDisk)
-SEGMENTS = Store("journal", SegmentDisk)
+SEGMENTS = Store("journal", lambda: SegmentDisk(has_queue=True))
+"""Segments that the loop writes by itself."""
+THREADED = Store("journal", SegmentDisk)
+"""Segments on a system that has no queue for us."""
 CACHED = Store("journal", lambda: SegmentDisk(passing=False))
 """Segments on a file system that has nothing but the page cache."""
 
-STORES = {"sqlite": SQLITE, "segments": SEGMENTS, "segments in the cache": CACHED}
+STORES = {"sqlite": SQLITE, "segments": SEGMENTS, "segments by the thread": THREADED, "segments in the cache": CACHED}
 
 
 def name_of(store: Store) -> str:
