@@ -34,6 +34,9 @@ MAX_PIECES = 16_384
 BROKEN = Problem(status=500, detail="HELM failed to answer; its log says why")
 HTTP = Source(door="http", transport="http/1.1")
 
+ANSWER = "helm.answer"
+"""Where a connection says, in the state of a scope, how it sends a whole answer in one step."""
+
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -69,7 +72,7 @@ class CallsDoor:
         except Exception:
             await say(tell_problem(BROKEN, heading), send)
             raise
-        await say(told, send)
+        await say_at_once(told, scope, send)
 
     async def _answer(self, scope: Scope, heading: Heading, receive: Receive) -> Told:
         if scope["method"] != "POST":
@@ -96,6 +99,15 @@ async def say(told: Told, send: Send) -> None:
     """Send one answer."""
     await send({"type": "http.response.start", "status": told.status, "headers": told.headers})
     await send({"type": "http.response.body", "body": told.body})
+
+
+async def say_at_once(told: Told, scope: Scope, send: Send) -> None:
+    """Send one answer, in one step where the connection can."""
+    answer = scope.get("state", {}).get(ANSWER)
+    if answer is not None and scope["method"] == "POST":  # HEAD wants no body
+        await answer(told)
+    else:
+        await say(told, send)
 
 
 def check_framing(heading: Heading, limit: int) -> None:

@@ -16,6 +16,7 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from actors.doors.bounds import Bounds
+from actors.doors.calls import ANSWER
 from actors.doors.http1 import Http1, Tasks
 from actors.doors.stream import Stream
 from actors.doors.upgrade import Streams, Upgraded
@@ -112,6 +113,7 @@ class Connection:
                 self._send,
             )
             protocol.welcome = service.streams.welcome
+            protocol.connection_state[ANSWER] = protocol.answer
             with self._patience:
                 self._patience.deadline = self._until_idle()
                 await self._read(protocol)

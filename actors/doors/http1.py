@@ -11,6 +11,7 @@ What is changed against Hypercorn 0.18, and why:
 6. the heading of an answer is checked in one step where it is plain, which ours always is
 7. a body that is framed twice, or in chunks by HTTP/1.0, is refused and ends the connection: what stands behind it
    may be a request to us and a body to the proxy before us (RFC 9112 section 6.1 and 11.2)
+8. an answer that is whole goes out in one step, past Hypercorn's messages for one that comes in parts
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, RawData
 from hypercorn.protocol.events import Event, Response
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.trio.task_group import TaskGroup, _handle
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, H11SendableEvent, Scope
 
 from actors.doors.heading import SECURITY, heading_of
 from actors.doors.problem import PROBLEM_JSON, Problem
-from actors.doors.told import Told, tell_problem
+from actors.doors.told import Headers, Told, tell_problem
 from actors.doors.upgrade import STREAM, Upgraded, Welcomer
 
 NAMES = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -51,12 +53,26 @@ class Http1(H11Protocol):
         if not isinstance(event, Response) or event.status_code < 200:
             await super().stream_send(event)
             return
-        headers = [*event.headers, *self.config.response_headers("h11")]
+        await self._send_head(event.status_code, event.headers)
+
+    async def _send_head(self, status: int, headers: Headers) -> None:
+        headers = [*headers, *self.config.response_headers("h11")]
         if self.keep_alive_requests >= self.config.keep_alive_max_requests:
             headers.append((b"connection", b"close"))
         names, values = zip(*headers, strict=True)
         is_plain = NAMES.fullmatch(b"".join(names)) is not None and VALUES.fullmatch(b"".join(values)) is not None
-        await self._send_h11_event(h11.Response(headers=headers, status_code=event.status_code, _parsed=is_plain))
+        await self._send_h11_event(h11.Response(headers=headers, status_code=status, _parsed=is_plain))
+
+    async def answer(self, told: Told) -> None:
+        """Send a whole answer of the data plane in one step, and be ready for the next request (8)."""
+        stream = self.stream
+        if not isinstance(stream, HTTPStream) or stream.closed:
+            return  # the client left: the answer is in the journal
+        await self._send_head(told.status, told.headers)
+        await self._send_h11_event(h11.Data(data=told.body))
+        await self._send_h11_event(h11.EndOfMessage())
+        stream.state = ASGIHTTPState.CLOSED
+        await self._maybe_recycle()
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Stay with HTTP/1.1 (1): a server may ignore an Upgrade (RFC 9110 section 7.8)."""
