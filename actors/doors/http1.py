@@ -17,16 +17,19 @@ What is changed against Hypercorn 0.18, and why:
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Set
 from contextlib import suppress
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 import h11
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, RawData
-from hypercorn.protocol.events import Event, Response
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.events import Event, Request, Response
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.trio.task_group import TaskGroup, _handle
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, H11SendableEvent, Scope
@@ -56,7 +59,7 @@ class Http1(H11Protocol):
         await self._send_head(event.status_code, event.headers)
 
     async def _send_head(self, status: int, headers: Headers) -> None:
-        headers = [*headers, *self.config.response_headers("h11")]
+        headers = [*headers, (b"date", date_at(int(time.time())))]
         if self.keep_alive_requests >= self.config.keep_alive_max_requests:
             headers.append((b"connection", b"close"))
         names, values = zip(*headers, strict=True)
@@ -78,20 +81,43 @@ class Http1(H11Protocol):
         """Stay with HTTP/1.1 (1): a server may ignore an Upgrade (RFC 9110 section 7.8)."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        if is_ambiguous(request):
+        headers = list(request.headers)
+        names = {name for name, _ in headers}
+        if is_ambiguous(names, request.http_version):
             self.stream = None
             await self._send_error_response(400)
             await self.send(Closed())
             return
-        if is_stream(request):
-            await self._leave(request)
-            return
-        if any(name == b"upgrade" for name, _ in request.headers):
-            headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
-            request = h11.Request(
-                method=request.method, target=request.target, headers=headers, http_version=request.http_version
-            )
-        await super()._create_stream(request)
+        if b"upgrade" in names:
+            if request.target == STREAM:
+                await self._leave(request)
+                return
+            headers = [(name, value) for name, value in headers if name != b"upgrade"]
+        await self._begin(request, headers)
+
+    async def _begin(self, request: h11.Request, headers: Headers) -> None:
+        """Let the application answer a request, past Hypercorn's look for protocols that are not spoken here (1)."""
+        self.stream = HTTPStream(
+            self.app,
+            self.config,
+            self.context,
+            self.task_group,
+            self.ssl,
+            self.client,
+            self.server,
+            self.stream_send,
+            STREAM_ID,
+        )
+        asked = Request(
+            stream_id=STREAM_ID,
+            headers=headers,
+            http_version=request.http_version.decode(),
+            method=request.method.decode().upper(),
+            raw_path=request.target,
+            state=self.connection_state,
+        )
+        await self.stream.handle(asked)
+        self.keep_alive_requests += 1
 
     async def _leave(self, request: h11.Request) -> None:
         """Let the connection become a stream, or say why it does not (1). Raises Upgraded."""
@@ -111,7 +137,7 @@ class Http1(H11Protocol):
         await self._send_last(Told(status_code, headers, body))
 
     async def _send_last(self, told: Told) -> None:
-        headers = [*told.headers, (b"connection", b"close"), *self.config.response_headers("h11")]
+        headers = [*told.headers, (b"connection", b"close"), (b"date", date_at(int(time.time())))]
         await self._send_h11_event(h11.Response(status_code=told.status, headers=headers))
         await self._send_h11_event(h11.Data(data=told.body))
         await self._send_h11_event(h11.EndOfMessage())
@@ -132,15 +158,15 @@ class Http1(H11Protocol):
             await self.send(RawData(data=data))
 
 
-def is_ambiguous(request: h11.Request) -> bool:
-    """Tell whether a proxy before us may see another end of this request (7)."""
-    names = {name for name, _ in request.headers}
-    return b"transfer-encoding" in names and (b"content-length" in names or request.http_version != b"1.1")
+def is_ambiguous(names: Set[bytes], http_version: bytes) -> bool:
+    """Tell whether a proxy before us may see another end of a request with such headers (7)."""
+    return b"transfer-encoding" in names and (b"content-length" in names or http_version != b"1.1")
 
 
-def is_stream(request: h11.Request) -> bool:
-    """Tell whether a client wants its connection to become a stream."""
-    return request.target == STREAM and any(name == b"upgrade" for name, _ in request.headers)
+@lru_cache(maxsize=1)
+def date_at(second: int) -> bytes:
+    """Return a second as headers name it (RFC 9110 section 5.6.7): every answer of one second says the same."""
+    return formatdate(second, usegmt=True).encode()
 
 
 class Tasks(TaskGroup):
