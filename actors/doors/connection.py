@@ -57,6 +57,8 @@ class Connection:
     _patience: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     """Around the reading: its deadline is the client's."""
     _writing: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _answered: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set when the request under way is answered: who half-closed the socket may still be there to read that."""
     _upgraded: Upgraded | None = attrs.field(default=None, init=False)
     _calls: Stream | None = attrs.field(default=None, init=False)
     """The stream that it became."""
@@ -117,6 +119,8 @@ class Connection:
             with self._patience:
                 self._patience.deadline = self._until_idle()
                 await self._read(protocol)
+                if protocol.owes_an_answer:
+                    await self._answered.wait()
             await protocol.handle(Closed())
 
     async def _stream(self, upgraded: Upgraded) -> None:
@@ -145,6 +149,9 @@ class Connection:
                 await self.write(event.data)
             case Updated():
                 self.is_idle = event.idle
+                if event.idle:
+                    self._answered.set()
+                    self._answered = trio.Event()
                 self._patience.deadline = self._until_idle() if event.idle else inf
             case _:
                 self._is_cut = True

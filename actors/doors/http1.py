@@ -77,6 +77,14 @@ class Http1(H11Protocol):
         stream.state = ASGIHTTPState.CLOSED
         await self._maybe_recycle()
 
+    @property
+    def owes_an_answer(self) -> bool:
+        """Whether a whole POST waits for its answer: a GET may be followed for as long as somebody reads."""
+        stream = self.stream
+        if not isinstance(stream, HTTPStream) or stream.closed or self.connection.their_state is not h11.DONE:
+            return False
+        return stream.scope["method"] == "POST"
+
     async def _check_protocol(self, event: h11.Request) -> None:
         """Stay with HTTP/1.1 (1): a server may ignore an Upgrade (RFC 9110 section 7.8)."""
 
@@ -112,7 +120,7 @@ class Http1(H11Protocol):
             stream_id=STREAM_ID,
             headers=headers,
             http_version=request.http_version.decode(),
-            method=request.method.decode().upper(),
+            method=request.method.decode(),  # case counts (RFC 9110 section 9.1)
             raw_path=request.target,
             state=self.connection_state,
         )

@@ -20,14 +20,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from actors.doors.bounds import Bounds
-from actors.doors.calls import read_body
+from actors.doors.calls import EVALUATE, EXECUTE, MAX_PIECES, read_body
 from actors.doors.problem import Problem
 from actors.doors.sockets import Address, bind, tls_of
 from helm.config import Config
 from helm.contracts.errors import Invalid
-from tests.actors.doors.street import SOON_S, Street, heard, open_street, raw_request
+from tests.actors.doors.street import SOON_S, Street, heard, open_street, push, raw_request
 from tests.actors.kit import House
-from tests.actors.puppet import Puppet
+from tests.actors.puppet import Hold, Puppet
 
 READ = json.dumps({"tool": "read", "arguments": {"path": "a"}}).encode()
 HASTY = Bounds(connections=4, idle_s=0.2, body_s=0.3, write_s=0.3, linger_s=0.2)
@@ -110,6 +110,85 @@ async def test_a_chunked_flood_is_cut_off(hasty: Street, size: int) -> None:
     async with still_served(hasty):
         said = await hasty.shout(heading + chunk * (2_000_000 // len(chunk)))
         assert said.startswith((b"HTTP/1.1 413 ", b"HTTP/1.1 408 ")) and b"problem+json" in said
+
+
+async def test_a_flood_of_small_chunks_is_cut_off_below_the_longest_body(street: Street) -> None:
+    heading = raw_request(street.agent, b"").replace(b"content-length: 0", b"transfer-encoding: chunked")
+    said = await street.shout(heading + b"1\r\n \r\n" * (MAX_PIECES + 1))
+    assert said.startswith(b"HTTP/1.1 413 ") and str(MAX_PIECES).encode() in said
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [b"2;" + b"x" * 20_000 + b"\r\n{}\r\n", b"0\r\n" + b"x: y\r\n" * 5_000, b"f" * 40 + b"\r\n"],
+    ids=["a long extension", "trailers without end", "a chunk beyond counting"],
+)
+async def test_framing_that_is_longer_than_what_it_frames_is_cut_off(hasty: Street, chunk: bytes) -> None:
+    heading = raw_request(hasty.agent, b"").replace(b"content-length: 0", b"transfer-encoding: chunked")
+    async with still_served(hasty):
+        said = await hasty.shout(heading + chunk)
+        assert said.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 408 ", b"HTTP/1.1 413 ", b"HTTP/1.1 431 "))
+        assert b"problem+json" in said
+
+
+async def test_a_body_that_comes_in_drops_has_the_time_of_any_body(hasty: Street) -> None:
+    heading, body = raw_request(hasty.agent, READ).split(b"\r\n\r\n")
+    async with still_served(hasty), hasty.connected() as client:
+        await client.stream.send_all(heading + b"\r\n\r\n")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drip, client.stream, body)
+            said = await closed(client.stream)
+            nursery.cancel_scope.cancel()
+        assert said.startswith(b"HTTP/1.1 408 ")
+
+
+async def drip(stream: trio.SocketStream, body: bytes) -> None:
+    """Send a byte every tenth of a second."""
+    for byte in body:
+        await push(stream, bytes([byte]))
+        await trio.sleep(0.1)
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"gzip, chunked", b"identity", b"chunked, gzip"])
+async def test_a_body_under_another_transfer_coding_is_not_read(street: Street, coding: bytes) -> None:
+    heading = raw_request(street.agent, b"").replace(b"content-length: 0", b"transfer-encoding: " + coding)
+    said = await street.shout(heading + b"2\r\n{}\r\n0\r\n\r\n")
+    assert said.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 ")) and b"problem+json" in said
+
+
+@pytest.mark.parametrize("method", [b"BREW", b"TRACE", b"CONNECT", b"post"])
+async def test_a_method_that_nobody_knows_calls_no_tool(street: Street, method: bytes) -> None:
+    raw = raw_request(street.agent, READ, extra=b"connection: close\r\n").replace(b"POST", method, 1)
+    said = await street.shout(raw)
+    assert said.startswith(b"HTTP/1.1 405 ")
+
+
+@pytest.mark.parametrize("path", [EXECUTE, EVALUATE])
+async def test_who_half_closes_the_socket_still_gets_the_answer(house: House, path: str) -> None:
+    hold = Hold()
+    puppet = Puppet(hold)
+    async with open_street(house, puppet) as street, street.connected() as client:
+        await client.stream.send_all(raw_request(street.agent, READ, path=path))
+        await client.stream.send_eof()
+        if path == EXECUTE:
+            await puppet.began.wait()
+            hold.let_go()
+        assert (await closed(client.stream)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_half_a_request_and_no_more_is_let_go(hasty: Street) -> None:
+    for part in (b"POST /v1", raw_request(hasty.agent, READ)[:-3]):
+        async with still_served(hasty), hasty.connected() as client:
+            await client.stream.send_all(part)
+            await client.stream.send_eof()
+            assert not (await closed(client.stream)).startswith(b"HTTP/1.1 2")
+
+
+async def test_the_calls_of_one_breath_are_all_answered_to_who_half_closes_behind_them(street: Street) -> None:
+    async with street.connected() as client:
+        await client.stream.send_all(raw_request(street.agent, READ) * 3)
+        await client.stream.send_eof()
+        assert (await closed(client.stream)).count(b"HTTP/1.1 200 ") == 3
 
 
 @pytest.mark.parametrize("length", [100_000, 30_000_000])
