@@ -57,28 +57,26 @@ class ReceiptFile:
         return copy
 
     async def follow(self) -> NoReturn:
-        """Copy receipts as they become durable, for ever."""
-        while True:
-            if not await self._copy_page():
-                await trio.sleep(POLL_S)
+        """Copy receipts as they become durable, for ever.
 
-    async def catch_up(self) -> None:
-        """Copy every receipt that is durable by now."""
-        while await self._copy_page():
-            pass
+        It takes a breath after each page that was not full: a copy must not race the journal for the disk.
+        """
+        while True:
+            if await self._copy_page() < PAGE:
+                await trio.sleep(POLL_S)
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
-    async def _copy_page(self) -> bool:
+    async def _copy_page(self) -> int:
+        """Copy what one page of the journal holds; return how many entries were looked at."""
+        before = self._after
         lines = await self._next_page()
-        if lines is None:
-            return False
         if lines:
             await trio.to_thread.run_sync(append, self._file, lines)
             self.lines += len(lines)
-        return True
+        return self._after - before
 
     async def _compare(self) -> None:
         while (lines := await self._next_page()) is not None:

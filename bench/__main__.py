@@ -17,13 +17,23 @@ from bench.governed import alone, belt
 from bench.growth import growth
 from bench.http import http
 from bench.offline import offline
+from bench.openai_proxy import openai_proxy
 from bench.sandbox import sandbox
 from bench.stream import stream
 
 DURABILITY = "SQLite WAL, synchronous=FULL: intents before dispatch, receipts before answers, one fsync per batch"
-LEFT_OUT = "no MCP or OpenAI proxy; no remote policy decision; no store of a million receipts"
+LEFT_OUT = "no MCP; no remote policy decision; no store of a million receipts"
 
-PARTS: tuple[Callable[[int], Awaitable[list[Figure]]], ...] = (belt, alone, stream, http, growth, offline, sandbox)
+PARTS: tuple[Callable[[int], Awaitable[list[Figure]]], ...] = (
+    belt,
+    alone,
+    stream,
+    http,
+    growth,
+    offline,
+    sandbox,
+    openai_proxy,
+)
 
 
 def machine() -> dict[str, object]:
