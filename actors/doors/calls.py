@@ -12,14 +12,14 @@ from typing import Any
 import attrs
 import trio
 
-from actors.bearer import BearerKeys
+from actors.bearer import BearerKey, BearerKeys
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.credentials import authenticate, check_tenant
 from actors.doors.entry import UNANSWERED, Entry, untold
 from actors.doors.envelope import read_envelope
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem
-from actors.doors.told import Told, tell, tell_problem, tell_verdict
+from actors.doors.told import Headers, Told, tell, tell_problem, tell_verdict
 from actors.kernel import Kernel
 from actors.mailbox import Answer
 from helm.config import Config
@@ -77,14 +77,28 @@ class CallsDoor:
     async def _answer(self, scope: Scope, heading: Heading, receive: Receive) -> Told:
         if scope["method"] != "POST":
             raise Problem(status=405, detail="a tool is called with POST", headers=(("allow", "POST"),))
+        key = self._caller(heading)
+        raw = await read_body(receive, self.config.max_body_bytes, self.bounds.body_s)
+        return await self._judge(key, heading, raw, decide_only=scope["path"] == EVALUATE)
+
+    async def execute(self, headers: Headers, raw: bytes) -> Told:
+        """Return the answer to a POST for execution whose body is there already."""
+        heading = heading_of(headers)
+        try:
+            return await self._judge(self._caller(heading), heading, raw, decide_only=False)
+        except Problem as problem:
+            return tell_problem(problem, heading)
+
+    def _caller(self, heading: Heading) -> BearerKey:
+        """Return whose request this is. Raises Problem for one whose body is not read."""
         heading.check()
         key = authenticate(self.keys, heading.text(b"authorization"))
         check_tenant(key)
-        limit = self.config.max_body_bytes
-        check_framing(heading, limit)
-        raw = await read_body(receive, limit, self.bounds.body_s)
-        call = self.entry.admit(key, read_envelope(raw, heading, limit), raw)
-        decide_only = scope["path"] == EVALUATE
+        check_framing(heading, self.config.max_body_bytes)
+        return key
+
+    async def _judge(self, key: BearerKey, heading: Heading, raw: bytes, *, decide_only: bool) -> Told:
+        call = self.entry.admit(key, read_envelope(raw, heading, self.config.max_body_bytes), raw)
         answer = await self._govern(call, decide_only=decide_only)
         return tell_verdict(answer, heading) if decide_only else tell(answer, heading)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from math import inf
 
@@ -17,7 +18,7 @@ from hypercorn.utils import parse_socket_addr
 
 from actors.doors.bounds import Bounds
 from actors.doors.calls import ANSWER
-from actors.doors.http1 import Http1, Tasks
+from actors.doors.http1 import AtOnce, Http1, Tasks
 from actors.doors.stream import Stream
 from actors.doors.upgrade import Streams, Upgraded
 
@@ -39,6 +40,8 @@ class Service:
     context: WorkerContext
     bounds: Bounds
     streams: Streams
+    at_once: Mapping[bytes, AtOnce]
+    """Who answers a request that is whole, by its target."""
     tls: ssl.SSLContext | None = None
 
 
@@ -115,6 +118,7 @@ class Connection:
                 self._send,
             )
             protocol.welcome = service.streams.welcome
+            protocol.at_once = service.at_once
             protocol.connection_state[ANSWER] = protocol.answer
             with self._patience:
                 self._patience.deadline = self._until_idle()

@@ -12,17 +12,19 @@ What is changed against Hypercorn 0.18, and why:
 7. a body that is framed twice, or in chunks by HTTP/1.0, is refused and ends the connection: what stands behind it
    may be a request to us and a body to the proxy before us (RFC 9112 section 6.1 and 11.2)
 8. an answer that is whole goes out in one step, past Hypercorn's messages for one that comes in parts
+9. a call that is whole when its heading is read, which nearly every one is, is answered where it was read
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from contextlib import suppress
 from email.utils import formatdate
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 import h11
 import trio
@@ -34,6 +36,7 @@ from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.trio.task_group import TaskGroup, _handle
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, H11SendableEvent, Scope
 
+from actors.doors.calls import BROKEN
 from actors.doors.heading import SECURITY, heading_of
 from actors.doors.problem import PROBLEM_JSON, Problem
 from actors.doors.told import Headers, Told, tell_problem
@@ -44,12 +47,24 @@ VALUES = re.compile(rb"[ -~]*")
 """What names and values of a heading are made of where no line hides in one (RFC 9110 section 5.1 and 5.5)."""
 
 
+AtOnce = Callable[[Headers, bytes], Awaitable[Told]]
+"""Answers a request, given its headers and its body."""
+
+UNUSED: Any = None
+
+
+async def nothing(_: object) -> None:
+    """Hear that an application has ended."""
+
+
 class Http1(H11Protocol):
     """One connection's side of HTTP/1.1."""
 
     _held = b""
     welcome: Welcomer
     """Who looks at a request to become a stream."""
+    at_once: Mapping[bytes, AtOnce] = MappingProxyType({})
+    """Who answers a POST that is whole, by its target."""
 
     async def stream_send(self, event: Event) -> None:
         """Send what an application answers; the heading of an answer is looked through once, not field by field (6)."""
@@ -71,10 +86,13 @@ class Http1(H11Protocol):
         stream = self.stream
         if not isinstance(stream, HTTPStream) or stream.closed:
             return  # the client left: the answer is in the journal
+        stream.state = ASGIHTTPState.CLOSED
+        await self._say(told)
+
+    async def _say(self, told: Told) -> None:
         await self._send_head(told.status, told.headers)
         await self._send_h11_event(h11.Data(data=told.body))
         await self._send_h11_event(h11.EndOfMessage())
-        stream.state = ASGIHTTPState.CLOSED
         await self._maybe_recycle()
 
     @property
@@ -101,7 +119,31 @@ class Http1(H11Protocol):
                 await self._leave(request)
                 return
             headers = [(name, value) for name, value in headers if name != b"upgrade"]
-        await self._begin(request, headers)
+        at_once = self.at_once.get(request.target) if request.method == b"POST" else None
+        if at_once is not None and self._is_whole(headers):
+            await self._answer_at_once(at_once, headers)
+        else:
+            await self._begin(request, headers)
+
+    def _is_whole(self, headers: Headers) -> bool:
+        """Tell whether the body of a request came together with its heading."""
+        length = dict(headers).get(b"content-length", b"")
+        return length.isdigit() and len(length) < 8 and int(length) <= len(self.connection.trailing_data[0])
+
+    async def _answer_at_once(self, door: AtOnce, headers: Headers) -> None:
+        """Answer a request that is whole, without a task, a queue and a scope of its own (9)."""
+        self.stream = None
+        self.keep_alive_requests += 1
+        pieces: list[bytes] = []
+        while isinstance(event := self.connection.next_event(), h11.Data):
+            pieces.append(bytes(event.data))
+        answers: list[Told] = []
+
+        async def call(*_: Any) -> None:
+            answers.append(await door(headers, b"".join(pieces)))
+
+        await _handle(cast(Any, call), self.config, UNUSED, UNUSED, nothing, UNUSED, UNUSED)
+        await self._say(answers[0] if answers else tell_problem(BROKEN, heading_of(headers)))
 
     async def _begin(self, request: h11.Request, headers: Headers) -> None:
         """Let the application answer a request, past Hypercorn's look for protocols that are not spoken here (1)."""

@@ -163,6 +163,7 @@ async def serve(  # noqa: PLR0913 - one more than there may be, and that one is 
         context=WorkerContext(None),
         bounds=bounds,
         streams=Streams(lane, config, keys, bounds),
+        at_once={EXECUTE.encode(): CallsDoor(kernel, config, keys, bounds).execute},
         tls=tls_of(config),
     )
     if proxy is not None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import h11
 import pytest
+from hypercorn.events import RawData
 from hypercorn.protocol.events import Response
 from hypercorn.trio.worker_context import WorkerContext
 
@@ -16,6 +17,7 @@ from actors.bearer import BearerKeys, KeyClass
 from actors.doors.calls import EXECUTE, CallsDoor
 from actors.doors.http1 import Http1
 from actors.doors.serve import hypercorn_config
+from actors.doors.told import Headers, Told
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped
 from actors.stores.index import IndexFailed
@@ -117,3 +119,24 @@ async def test_no_answer_of_ours_can_be_made_to_hold_a_line_that_is_not_its_own(
     with pytest.raises(h11.LocalProtocolError):
         await protocol.stream_send(Response(stream_id=1, headers=[header, (b"content-length", b"0")], status_code=200))
     assert sent == []
+
+
+async def test_a_bug_of_ours_in_an_answer_at_once_is_a_500_and_the_connection_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sent: list[bytes] = []
+
+    async def send(event: Any) -> None:
+        sent.append(getattr(event, "data", b""))
+
+    async def broken(headers: Headers, raw: bytes) -> Told:
+        raise LookupError(f"a bug with {len(raw)} bytes")
+
+    nobody: Any = None
+    protocol = Http1(nobody, hypercorn_config(), WorkerContext(None), nobody, nobody, False, None, None, send)
+    protocol.at_once = {b"/x": broken}
+    request = b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{}"
+    await protocol.handle(RawData(request * 2))
+    said = b"".join(sent)
+    assert said.count(b"HTTP/1.1 500 ") == 2 and b"a bug with" not in said
+    assert "a bug with 2 bytes" in caplog.text
