@@ -21,7 +21,10 @@ from bench.openai_proxy import openai_proxy
 from bench.sandbox import sandbox
 from bench.stream import stream
 
-DURABILITY = "SQLite WAL, synchronous=FULL: intents before dispatch, receipts before answers, one fsync per batch"
+DURABILITY = (
+    "journal in segments, O_DIRECT and O_DSYNC where the disk has them: intents before dispatch, "
+    "receipts before answers, one durable write per batch"
+)
 LEFT_OUT = "no MCP; no remote policy decision; no store of a million receipts"
 
 PARTS: tuple[Callable[[int], Awaitable[list[Figure]]], ...] = (

@@ -115,7 +115,7 @@ async def alone(runs: int) -> list[Figure]:
             calls.append(await alone_us(kernel))
     return [
         Figure(
-            name="p50 of one call alone over two bare one-row durable commits",
+            name="p50 of one call alone over two bare one-row durable commits of SQLite",
             target=2.0,
             at_least=False,
             samples=[call / (2 * commit) for call, commit in zip(calls, commits, strict=True)],

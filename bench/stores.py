@@ -19,6 +19,8 @@ import trio
 
 from actors.stores.book import CHECKPOINT_PAGES, TUNING
 from actors.stores.index import IdIndex
+from actors.stores.journal import StoredJournal
+from actors.stores.segments.journal import open_segments
 from actors.stores.sqlite import open_sqlite
 
 ROUNDS = 300
@@ -71,9 +73,8 @@ async def each_us(work: Callable[[], Awaitable[object]], rounds: int = ROUNDS) -
     return {"p50": round(median(took), 1), "p99": round(took[len(took) * 99 // 100], 1)}
 
 
-async def journal_us(directory: Path) -> dict[str, object]:
+async def journal_us(journal: StoredJournal) -> dict[str, object]:
     """Return what an append of each size costs, and a page of reads."""
-    journal = await open_sqlite(directory / "journal.db", free_space_reserve=0)
     figures: dict[str, object] = {}
     for count in ROWS_PER_BATCH:
         rows = rows_of(count)
@@ -106,7 +107,12 @@ async def main(parent: str | None) -> None:
     with TemporaryDirectory(prefix="helm-bench-", dir=parent) as name:
         directory = Path(name)
         bare = bare_commit_us(directory)
-        figures = {"bare one-row commit": round(bare, 1)} | await journal_us(directory) | await index_us(directory)
+        figures = {
+            "bare one-row commit of SQLite": round(bare, 1),
+            "sqlite": await journal_us(await open_sqlite(directory / "journal.sqlite", free_space_reserve=0)),
+            "segments": await journal_us(await open_segments(directory / "journal", free_space_reserve=0)),
+            "index": await index_us(directory),
+        }
     print(json.dumps(figures, indent=2))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import mmap
 import os
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ from actors.stores.segments.scan import Found, read_through
 from actors.stores.segments.segment import NO_ROOM, Segment, create
 from actors.stores.segments.submission import Submissions
 from helm.contracts.errors import Invalid
+
+LOG = logging.getLogger("helm.journal")
 
 DESK_BYTES = 1024 * 1024
 """Memory that frames are put together in. A larger batch gets memory of its own, for as long as it needs it."""
@@ -224,6 +227,8 @@ def read_in(place: Place) -> Book:
 
 def _book(place: Place, found: Found) -> Book:
     found.segment.renew()
+    if found.torn:
+        LOG.warning("the last run was cut off in the middle of a write, which nobody was told of: %s", found.torn)
     ground = Ground(found.segment.path, place.free_space_reserve)
     book = Book(place, found.segment, ground, found.torn, found.bytes_before)
     book.look()

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import trio
 
+from actors.stores.segments import segment
 from tests.actors.stores.journals import STORES
+
+SHORT_FILE = 300_000
+"""What a file of segments holds here, so that some writers die while they turn to the next."""
 
 
 def batch_from(first: int, size: int) -> list[bytes]:
@@ -34,6 +38,7 @@ async def write_until_killed(store: str, path: Path, seed: int) -> None:
 
 
 def main() -> None:
+    segment.SEGMENT_BYTES = SHORT_FILE
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

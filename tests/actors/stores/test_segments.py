@@ -65,12 +65,15 @@ def files_of(place: Place) -> list[str]:
 
 
 @pytest.mark.parametrize("lost", [0, 1, 2, 3])
-def test_a_frame_with_a_block_that_never_came_was_never_acknowledged(place: Place, lost: int) -> None:
+def test_a_frame_with_a_block_that_never_came_was_never_acknowledged(
+    place: Place, lost: int, caplog: pytest.LogCaptureFixture
+) -> None:
     *_, torn, end = write(place, (b"a",), (LONG_ROW,), in_order=False)
     overwrite(place.path / FIRST, torn + lost * BLOCK, bytes(BLOCK))
     with opened(place) as book:
         assert book.head == 1
         assert f"from byte {torn} on of a write that was cut off" in book.torn
+        assert book.torn in caplog.text
     assert (place.path / FIRST).read_bytes()[torn + BLOCK : end] == bytes(end - torn - BLOCK)
     assert rows_in(place) == [b"a"]
 
