@@ -39,6 +39,9 @@ class Book(Protocol):
     def tidy(self) -> None:
         """Do what is due between two batches."""
 
+    def work_ahead(self) -> bool:
+        """Do a little of what the rows will need later, beside them; tell whether there is more of it."""
+
     def condemn(self) -> None:
         """Leave everything as it is: an append failed, and its outcome is for a fresh process to find."""
 
@@ -86,6 +89,7 @@ class Writer:
     book: Book | None = attrs.field(default=None, init=False)
     flight: UnderWay | None = attrs.field(default=None, init=False)
     """What the loop began last."""
+    _is_wanted: bool = attrs.field(default=False, init=False)
     _handed: Batch | None = attrs.field(default=None, init=False)
     _nudge: Batch | None = attrs.field(default=None, init=False)
     _inbox: queue.SimpleQueue[Batch | None] = attrs.field(factory=queue.SimpleQueue, init=False)
@@ -101,8 +105,8 @@ class Writer:
 
     @property
     def is_busy(self) -> bool:
-        """True while a batch that was handed over comes before any other."""
-        return self._handed is not None and not self._handed.is_done
+        """True while the thread comes before any other batch: it wants the book, or was handed one to write."""
+        return self._is_wanted or (self._handed is not None and not self._handed.is_done)
 
     def nudge(self) -> None:
         """Ask for what is due between two batches, unless that is asked for already."""
@@ -146,11 +150,23 @@ class Writer:
             self._commit(book, batch)
             self._tidy(book)
             self.hand.release()
+            self._work_ahead(book)
+
+    def _work_ahead(self, book: Book) -> None:
+        try:
+            while self._inbox.empty() and not self.failure and book.work_ahead():
+                pass
+        except DISK_ERRORS as error:
+            self._take_in_hand()
+            self.fail(error)
+            self.hand.release()
 
     def _take_in_hand(self) -> None:
+        self._is_wanted = True  # else the loop would take it again and again
         while not self.hand.acquire(timeout=BEGINNING_S):
             if self.flight is not None:
                 self.flight.finish()
+        self._is_wanted = False
 
     def _commit(self, book: Book, batch: Batch) -> None:
         if batch.rows and not self.failure:

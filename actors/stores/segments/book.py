@@ -16,6 +16,7 @@ import attrs
 from actors.stores import lock
 from actors.stores.ground import Ground
 from actors.stores.segments import folder
+from actors.stores.segments.coming import Coming, begin
 from actors.stores.segments.flight import Flight
 from actors.stores.segments.frame import (
     HEADER_BYTES,
@@ -59,6 +60,7 @@ class Book:
     """What the files before this one take."""
     _condemned: bool = attrs.field(default=False, init=False)
     _queue: Submissions | None = attrs.field(init=False)
+    _coming: Coming | None = attrs.field(default=None, init=False)
     _desk: mmap.mmap = attrs.field(factory=lambda: mmap.mmap(-1, DESK_BYTES), init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -104,7 +106,9 @@ class Book:
     @property
     def is_tidy(self) -> bool:
         """True while the next rows need nothing first."""
-        return not (self.segment.is_full or self.segment.is_due)
+        segment, coming = self.segment, self._coming
+        is_time_to_turn = segment.is_full or (segment.is_nearly_full and coming is not None and coming.is_ready)
+        return not is_time_to_turn and (coming is not None or not segment.is_half_full)
 
     def _header(self, rows: int, body: tuple[bytes, ...]) -> Header:
         last = self.segment.last
@@ -130,20 +134,36 @@ class Book:
         return self.place.max_bytes is not None and self._bytes_before + end > self.place.max_bytes
 
     def tidy(self) -> None:
-        """What is due between two batches: zeros ahead of the rows, the next file, a look at the disk.
-
-        Raises OSError. Where there is no room for zeros, the next rows will find out whether there is any for them.
-        """
-        if self.segment.is_full:
+        """What is due between two batches: the turn to the next file, a look at the disk. Raises OSError."""
+        is_ready = self._coming is not None and self._coming.is_ready
+        if self.segment.is_full or (self.segment.is_nearly_full and is_ready):
             self._turn()
-        elif self.segment.is_due:
-            try:
-                self.segment.prepare()
-            except OSError as error:
-                if error.errno not in NO_ROOM:
-                    raise
         if self.ground.is_due():
             self.look()
+
+    def work_ahead(self) -> bool:
+        """Do a little of what the rows will need later, and tell whether there is more of it. Raises OSError.
+
+        Nobody waits for it, and nobody has to have the book in hand. Where there is no room, the rows will find out.
+        """
+        try:
+            if self._coming is None:
+                if not self.segment.is_half_full:
+                    return False
+                self._coming = begin(self.place.path, self.place.disk, self.segment.next_size)
+            elif not self._coming.is_ready:
+                self._coming.fill()
+            return not self._coming.is_ready
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self._drop()
+            return False
+
+    def _drop(self) -> None:
+        if self._coming is not None:
+            self._coming.drop()
+            self._coming = None
 
     def look(self) -> None:
         """Find out how much room is left."""
@@ -161,14 +181,22 @@ class Book:
         if not self._condemned and self.segment.last.kind == Kind.ROWS:
             with suppress(OSError):  # without the mark the next start looks closer, and that is all
                 self.segment.put_mark(Kind.CLOSE)
+        with suppress(OSError):
+            self._drop()
         self.segment.close()
         if self._queue is not None:
             self._queue.close()
 
     def _turn(self) -> None:
         """Go on in a new file: it is there before the old one says so."""
-        old = self.segment
-        new = create(self.place.path, self.place.disk, old.last.next_row, old.last.digest)
+        self.look()  # else the next file would begin where another directory has taken the place of ours
+        old, coming = self.segment, self._coming
+        if coming is not None and coming.is_ready:
+            self._coming = None
+            new = coming.become(old.last.next_row, old.last.digest)
+        else:
+            self._drop()
+            new = create(self.place.path, self.place.disk, old.last.next_row, old.last.digest)
         try:
             old.put_mark(Kind.TURN)
         except BaseException:

@@ -35,6 +35,11 @@ class Disk:
         """Write, and return how many bytes were taken."""
         return os.pwrite(descriptor, data, offset)
 
+    def reserve(self, descriptor: int, size: int) -> None:
+        """Have the file system keep room for a file of this size, where it can. Raises OSError where it has none."""
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size)
+
     def sync(self, descriptor: int) -> None:
         """Return when everything in the file is on the disk, not in the drive's cache."""
         if FULL_SYNC:
@@ -57,13 +62,15 @@ class RawFile:
     descriptor: int
     disk: Disk
     passes_cache: bool
+    is_synced: bool
+    """Whether what is written is on the disk when the writing ends."""
 
     def write(self, data: memoryview, offset: int) -> None:
-        """Make whole blocks durable. Raises OSError; then anything may have been written."""
+        """Write whole blocks. Raises OSError; then anything may have been written."""
         taken = self.disk.write(self.descriptor, data, offset)
         if taken != len(data):
             raise OSError(errno.EIO, f"{taken} of {len(data)} bytes were written")
-        if not self.passes_cache:  # else the file was opened so that each write is synced
+        if self.is_synced and not self.passes_cache:  # else the file was opened so that each write is synced
             self.disk.sync(self.descriptor)
 
     def read_into(self, memory: memoryview, offset: int) -> int:
@@ -83,14 +90,14 @@ class RawFile:
         os.close(self.descriptor)
 
 
-def open_raw(path: Path, disk: Disk, *, to_write: bool) -> RawFile:
-    """Open a file that is there. Raises OSError."""
+def open_raw(path: Path, disk: Disk, *, to_write: bool, synced: bool = True) -> RawFile:
+    """Open a file that is there; each write is durable when it ends, unless that is not asked for. Raises OSError."""
     flags = ALWAYS | (os.O_RDWR if to_write else os.O_RDONLY)
     if disk.may_pass_cache:
-        descriptor = _open_past_cache(path, flags | (os.O_DSYNC if to_write else 0))
+        descriptor = _open_past_cache(path, flags | (os.O_DSYNC if to_write and synced else 0))
         if descriptor is not None:
-            return RawFile(descriptor, disk, passes_cache=True)
-    return RawFile(os.open(path, flags), disk, passes_cache=False)
+            return RawFile(descriptor, disk, passes_cache=True, is_synced=synced)
+    return RawFile(os.open(path, flags), disk, passes_cache=False, is_synced=synced)
 
 
 def _open_past_cache(path: Path, flags: int) -> int | None:

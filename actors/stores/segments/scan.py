@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 
-from actors.stores.segments.folder import RESTORE, files_of, path_of
+from actors.stores.segments.folder import RESTORE, UNFINISHED, files_of, path_of
 from actors.stores.segments.frame import BLOCK, HEADER_BYTES, MAGIC, NO_DIGEST, Header, Kind, read_header
 from actors.stores.segments.raw_file import Disk, RawFile, open_raw
 from actors.stores.segments.segment import Segment
@@ -38,6 +38,7 @@ def read_through(directory: Path, disk: Disk) -> Found | None:
     Raises Invalid naming the file and what is wrong with it, OSError.
     """
     files = files_of(directory)
+    (directory / UNFINISHED).unlink(missing_ok=True)
     if files and files[0][0] != 1:
         raise Invalid("the journal does not begin with row 1", str(path_of(directory, 1)), RESTORE)
     last, bytes_before, torn = NOTHING_YET, 0, ""

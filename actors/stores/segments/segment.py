@@ -1,4 +1,4 @@
-"""One file of the journal in the hands of its writer: filled with zeros ahead of the rows, so that a write of rows
+"""One file of the journal in the hands of its writer: it holds zeros where rows will be, so that a write of rows
 changes nothing but their blocks.
 
 A write into blocks that were never written makes the file system note that they are now: a second write, to another
@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -17,17 +19,21 @@ import attrs
 
 from actors import durable
 from actors.stores.segments.folder import UNFINISHED, path_of
-from actors.stores.segments.frame import BLOCK, HEADER_BYTES, Header, Kind, mark
+from actors.stores.segments.frame import BLOCK, Header, Kind, mark
 from actors.stores.segments.raw_file import Disk, RawFile, open_raw
 
 SLICE_BYTES = 1024 * 1024
-"""Zeros written at once: some milliseconds of a slow disk, which the next batch may have to wait for."""
-
-AHEAD_BYTES = 8 * SLICE_BYTES
-"""How far the zeros are ahead of the rows: a quarter of a second of a full belt."""
+"""Zeros written at once, some milliseconds of a slow disk; and how long the first file is: whoever only tries HELM out
+does not wait for more."""
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 """A file that is longer gets no more rows: reading it through takes a tenth of a second, copying it not much more."""
+
+GROWTH = 8
+"""How many times longer than its file the next one is, up to full length."""
+
+LAST_PART = 16
+"""The part of a file that may stay empty, so that the turn comes before the rows need it."""
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -36,6 +42,15 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 def zeros() -> memoryview:
     """Return a slice of zeros, in memory that no disk minds."""
     return memoryview(mmap.mmap(-1, SLICE_BYTES))
+
+
+@contextmanager
+def in_block(data: bytes) -> Iterator[memoryview]:
+    """Put some bytes at the beginning of a block of zeros, in memory that no disk minds."""
+    with mmap.mmap(-1, BLOCK) as memory:
+        memory[: len(data)] = data
+        with memoryview(memory) as block:
+            yield block
 
 
 @attrs.define(eq=False)
@@ -58,9 +73,19 @@ class Segment:
         return self.last.end >= SEGMENT_BYTES
 
     @property
-    def is_due(self) -> bool:
-        """True while more zeros are wanted ahead of the rows."""
-        return self.prepared < min(self.last.end + AHEAD_BYTES, SEGMENT_BYTES)
+    def is_half_full(self) -> bool:
+        """True once the next file should be on its way."""
+        return 2 * self.last.end >= self.prepared
+
+    @property
+    def is_nearly_full(self) -> bool:
+        """True once the next file, if it is ready, should take the place of this one."""
+        return self.last.end >= self.prepared - self.prepared // LAST_PART
+
+    @property
+    def next_size(self) -> int:
+        """How long the next file should be."""
+        return min(GROWTH * self.prepared, SEGMENT_BYTES) // SLICE_BYTES * SLICE_BYTES
 
     def write(self, header: Header, frame: memoryview) -> None:
         """Make the next frame durable. Raises OSError, and what was written is unknown."""
@@ -81,10 +106,8 @@ class Segment:
     def put_mark(self, kind: Kind) -> None:
         """Write a frame without rows. Raises OSError."""
         header = mark(kind, self.last.next_row, self.last.end, self.last.digest)
-        with mmap.mmap(-1, BLOCK) as block:
-            block[:HEADER_BYTES] = header.fields() + header.digest
-            with memoryview(block) as frame:
-                self.write(header, frame)
+        with in_block(header.fields() + header.digest) as block:
+            self.write(header, block)
 
     def wipe(self, start: int, end: int) -> None:
         """Put zeros in the place of what a torn write left. Raises OSError."""
@@ -107,7 +130,7 @@ class Segment:
 
 
 def create(directory: Path, disk: Disk, first: int, previous: bytes) -> Segment:
-    """Make the file that begins with row `first`, durably. Raises OSError, and no such file is there then."""
+    """Make a short file that begins with row `first`, durably. Raises OSError, and no such file is there then."""
     unfinished, path = directory / UNFINISHED, path_of(directory, first)
     unfinished.unlink(missing_ok=True)
     beginning = mark(Kind.BEGINNING, first, 0, previous)

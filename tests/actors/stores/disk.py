@@ -84,6 +84,11 @@ class SegmentDisk(Disk, Mood):
     def open_queue(self) -> Submissions | None:
         return Queue(self) if self.has_queue else None
 
+    def reserve(self, descriptor: int, size: int) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "the disk is told to be full")
+        super().reserve(descriptor, size)
+
     def write(self, descriptor: int, data: memoryview, offset: int) -> int:
         self.wait_to_sync()
         if self.is_full and offset + len(data) > os.fstat(descriptor).st_size:
