@@ -270,7 +270,11 @@ async def connected(parts: SplitResult, tls: ssl.SSLContext | None) -> Stream:
             stream = await trio.open_ssl_over_tcp_stream(
                 host, parts.port or 443, https_compatible=True, ssl_context=context
             )
-            await stream.do_handshake()
+            try:
+                await stream.do_handshake()
+            except BaseException:
+                await trio.aclose_forcefully(stream)
+                raise
             return stream
     except (OSError, trio.BrokenResourceError, trio.TooSlowError, ValueError) as failure:
         raise StreamRefused(0, f"no answer from {parts.netloc}: {str(failure) or type(failure).__name__}") from failure

@@ -23,6 +23,7 @@ from actors.doors.bounds import Bounds
 from actors.doors.calls import EVALUATE, EXECUTE, MAX_PIECES, read_body
 from actors.doors.problem import Problem
 from actors.doors.sockets import Address, bind, tls_of
+from actors.stream_client import StreamRefused, open_stream
 from helm.config import Config
 from helm.contracts.errors import Invalid
 from tests.actors.doors.street import SOON_S, Street, heard, open_street, push, raw_request
@@ -377,6 +378,19 @@ async def test_over_tls_a_call_is_answered_and_who_does_not_speak_it_is_not(
         assert said.startswith(b"HTTP/1.1 200 ")
         assert b"HTTP/1.1" not in await street.shout(raw_request(street.agent, READ))
         assert await street.shout(b"") == b""
+
+
+async def test_over_tls_a_stream_is_a_stream(house: House, certificate: tuple[str, str]) -> None:
+    cert, key = certificate
+    config = Config(port=0, grace_s=2.0, tls_cert=cert, tls_key=key)
+    tls = ssl.create_default_context(cafile=cert)
+    async with open_street(house, config=config) as street:
+        async with open_stream(street.address.url, street.agent, tls) as client:
+            answers = [(await client.call("read", {"path": "a"})).allowed for _ in range(3)]
+        with pytest.raises(StreamRefused, match="no answer from"):
+            async with open_stream(street.address.url, street.agent):
+                raise AssertionError("a stream to whom nobody vouches for")
+    assert answers == [True] * 3
 
 
 def test_a_certificate_that_cannot_be_read_is_refused_at_the_start(tmp_path: Path) -> None:

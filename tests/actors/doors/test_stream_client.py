@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 
 import pytest
 import trio
@@ -99,10 +100,11 @@ async def test_a_call_under_way_when_the_kernel_ends_is_answered_and_then_the_st
 
 
 async def listen(client: StreamClient) -> None:
-    """Follow receipts until the stream ends."""
-    async with aclosing(client.follow()) as followed:
-        async for _ in followed:
-            pass
+    """Follow receipts, one subscription after the other, until the stream ends."""
+    while True:
+        async with aclosing(client.follow()) as followed:
+            async for _ in followed:
+                pass
 
 
 async def test_receipts_are_followed_from_a_number_on(street: Street, client: StreamClient) -> None:
@@ -126,3 +128,36 @@ async def test_what_may_not_be_followed_is_refused(client: StreamClient) -> None
     with pytest.raises(StreamRefused, match="HTTP 403: a tenant's key reads its own tenant"):
         async with aclosing(client.follow(tenant="globex")) as followed:
             await anext(followed)
+
+
+async def test_a_caller_that_leaves_takes_nothing_from_the_others(house: House) -> None:
+    hold = Hold()
+    puppet = Puppet(lambda order: hold(order) if b"slow" in order.arguments else {"n": 1})
+    async with open_street(house, puppet) as street, open_stream(street.address.url, street.agent) as client:
+        with trio.move_on_after(0.2) as left:
+            await client.call("read", {"path": "slow"}, session_id="left")
+        assert left.cancelled_caught
+        assert (await client.call("read", {"path": "b"})).allowed
+        hold.let_go()
+        with trio.fail_after(SOON_S):
+            async with aclosing(client.follow(after=0, session_id="left")) as followed:
+                async for one in followed:
+                    if one.receipt is not None:
+                        assert one.receipt["status"] == "SUCCESS"
+                        break
+
+
+async def test_a_gateway_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.stream_client.CONNECT_S", 0.2)
+
+    async def mute(stream: trio.SocketStream) -> None:
+        async with stream:
+            while await stream.receive_some():
+                pass
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, mute, 0, host="127.0.0.1"))
+        with pytest.raises(StreamRefused, match="no upgrade by 127"):
+            async with open_stream(f"http://127.0.0.1:{listener.socket.getsockname()[1]}", "helm_x"):
+                raise AssertionError("a stream to nobody")
+        nursery.cancel_scope.cancel()
