@@ -91,7 +91,7 @@ class HttpConnector:
         if operation is None:
             raise NotDispatched(ReasonCode.POLICY_NOT_READY, f"the service has no operation {name!r}")
         request = make_request(order, operation, self._origin)
-        departure = Departure()
+        departure = _Departure()
         try:
             async with self._exchange(order, request, departure) as response:
                 return await self._answer(response)
@@ -103,7 +103,7 @@ class HttpConnector:
         await self._pool.aclose()
 
     def _exchange(
-        self, order: Dispatch, request: OutboundRequest, departure: Departure
+        self, order: Dispatch, request: OutboundRequest, departure: _Departure
     ) -> AbstractAsyncContextManager[httpcore2.Response]:
         to, step_s = request.destination, order.timeout_ms / 1000 * STEP_SHARE
         return self._pool.stream(
@@ -156,7 +156,7 @@ class HttpConnector:
         return bytes(body)
 
 
-class Departure:
+class _Departure:
     """Remembers whether a request's first byte may have left: httpcore2 calls this with each of its steps."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 import attrs
 import httpcore2
 
-from actors.connectors.http import KEEP_ALIVE_S, CheckedNetwork, Departure
+from actors.connectors.http import KEEP_ALIVE_S, CheckedNetwork
 from actors.connectors.port import NotDispatched
 from actors.connectors.resolver import Resolver, system_resolver
 from helm.openai.upstream import Place
@@ -29,6 +29,14 @@ TRANSPORT_ERRORS = (
     httpcore2.ProtocolError,
     httpcore2.UnsupportedProtocol,
 )
+
+BEFORE_SENDING = (
+    httpcore2.ConnectError,
+    httpcore2.ConnectTimeout,
+    httpcore2.PoolTimeout,
+    httpcore2.UnsupportedProtocol,
+)
+"""Of these, what ends an exchange before its first byte leaves; after any other it may have left."""
 
 
 class UpstreamFailed(Exception):
@@ -72,7 +80,7 @@ class Upstream:
         self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes | None
     ) -> AsyncIterator[Incoming]:
         """Send one request to `path` below the base URL. Raises UpstreamFailed, also while its pieces come in."""
-        place, departed = self.place, Departure()
+        place = self.place
         url = httpcore2.URL(
             scheme=place.scheme.encode(), host=place.host.encode(), port=place.port, target=(place.path + path).encode()
         )
@@ -81,13 +89,14 @@ class Upstream:
         try:
             async with (
                 self._pool.stream(
-                    method, url, headers=said, content=body, extensions={"timeout": timeouts, "trace": departed}
+                    method, url, headers=said, content=body, extensions={"timeout": timeouts}
                 ) as response,
                 aclosing(response.aiter_stream()) as pieces,
             ):
                 yield Incoming(response.status, response.headers, pieces)
         except TRANSPORT_ERRORS as error:
-            raise UpstreamFailed(f"{type(error).__name__} at {place.origin}", sent=departed.begun) from error
+            sent = not isinstance(error, BEFORE_SENDING)
+            raise UpstreamFailed(f"{type(error).__name__} at {place.origin}", sent=sent) from error
         except NotDispatched as refusal:
             raise UpstreamFailed(refusal.reason, sent=False) from refusal
 

@@ -17,6 +17,7 @@ from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, check_framing, read_body, say
 from actors.doors.credentials import authenticate, check_tenant
 from actors.doors.entry import Entry
+from actors.doors.envelope import plain_name
 from actors.doors.heading import Heading, heading_of
 from actors.doors.openai.court import Court
 from actors.doors.openai.exchange import Exchange
@@ -113,8 +114,10 @@ class OpenAiDoor:
             self._under_way += Counter()  # forgets whoever has none
 
     def _exchange(self, key: BearerKey, heading: Heading, send: Send) -> Exchange:
-        context = CallContext(credential_hash=key.credential_hash)
-        caller = self.entry.caller(key, heading.text(b"x-helm-session"), context)
+        context, session = CallContext(credential_hash=key.credential_hash), heading.text(b"x-helm-session")
+        if session:
+            plain_name(session, "x-helm-session")
+        caller = self.entry.caller(key, session, context)
         return Exchange(self.court, self.proxy, self.upstream, caller, heading, send)
 
     async def _read(self, caller: Caller, heading: Heading, receive: Receive, path: str) -> tuple[bytes, Asked]:

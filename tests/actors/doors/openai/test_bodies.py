@@ -136,3 +136,13 @@ async def test_nothing_is_served_there_without_an_upstream(house: House) -> None
 
     async with open_street(house) as street:
         assert (await street.ask("POST", "/v1/chat/completions", {})).status == 404
+
+
+@pytest.mark.parametrize(("session", "status"), [("two words", 400), ("x" * 300, 400), ("auto-of-another-1", 403)])
+async def test_a_session_that_cannot_be_the_clients_is_refused(house: House, session: str, status: int) -> None:
+    async with open_lane(house) as lane:
+        given = {"model": "gpt-test", "messages": []}
+        reply = await lane.street.ask("POST", "/v1/chat/completions", given, x_helm_session=session)
+        assert lane.upstream.requests == []
+    assert reply.status == status
+    assert reply.json()["error"]["type"] == "helm_error"
