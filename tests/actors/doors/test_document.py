@@ -8,9 +8,11 @@ from typing import Final
 
 from actors.bearer import BearerKeys
 from actors.doors.app import routes
-from actors.doors.calls import EVALUATE, EXECUTE
+from actors.doors.bounds import BOUNDS
+from actors.doors.calls import EVALUATE, EXECUTE, MAX_PIECES
 from actors.doors.desk import Desk
 from actors.doors.envelope import MEMBERS
+from actors.doors.serve import MAX_HEADING_BYTES
 from actors.doors.tail import Tails
 from actors.doors.told import HTTP_STATUS, OTHERWISE
 from tests.actors.doors.street import Street
@@ -39,3 +41,16 @@ def test_the_document_names_every_status_that_a_call_can_end_with() -> None:
     rows = re.findall(r"^\| ([0-9, ]+) \|", DOCUMENT, re.MULTILINE)
     named = {int(status) for row in rows for status in row.split(", ")}
     assert {*HTTP_STATUS.values(), *OTHERWISE.values(), 400, 401, 413, 415} <= named
+
+
+def test_the_document_says_the_limits_that_there_are() -> None:
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", DOCUMENT, re.MULTILINE))
+    said = " ".join(rows)
+    assert f"{MAX_PIECES:,} pieces" in said and f"than {MAX_HEADING_BYTES // 1024} KiB" in said
+    for limit in (
+        f"heading within {BOUNDS.idle_s:g} s",
+        f"longer than {BOUNDS.body_s:g} s",
+        f"for {BOUNDS.write_s:g} s",
+    ):
+        assert limit in said
+    assert f"more connections than {BOUNDS.connections}" in said
