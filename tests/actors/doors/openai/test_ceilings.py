@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+import trio
 
+from actors.doors.openai.door import MAX_OF_PRINCIPAL
 from actors.doors.openai.proxy import proxy_of
 from helm.config import Config, read_config
 from helm.contracts.errors import Invalid
@@ -143,6 +146,25 @@ def test_a_price_table_that_cannot_be_relied_on_does_not_start(what: str, tmp_pa
     config = Config(proxy_upstream="http://127.0.0.1:1", proxy_spend_limit_cents=1, proxy_prices="prices.toml")
     with pytest.raises(Invalid):
         proxy_of(config, tmp_path, ENVIRONMENT)
+
+
+async def test_one_principal_does_not_take_every_place(house: House) -> None:
+    async def hold(stream: trio.abc.Stream) -> None:
+        arrived.release()
+        await let_go.wait()
+        await stream.send_all(HI)
+
+    arrived, let_go = trio.Semaphore(0), trio.Event()
+    async with open_lane(house) as lane, trio.open_nursery() as nursery:
+        lane.upstream.answer = hold
+        for _ in range(MAX_OF_PRINCIPAL):
+            nursery.start_soon(asks, lane)
+        for _ in range(MAX_OF_PRINCIPAL):
+            await arrived.acquire()
+        assert await code_of(lane) == "OVERLOADED"
+        nursery.start_soon(partial(lane.street.ask, "GET", "/v1/models", key=lane.street.rival))
+        await arrived.acquire()
+        let_go.set()
 
 
 # -- The island ----------------------------------------------------------------------------------------------------
