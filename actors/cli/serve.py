@@ -107,7 +107,7 @@ async def run(gateway: Gateway) -> None:
     proxy = proxy_of(config, gateway.place.path, os.environ)
     supervisor = Supervisor(open_one=gateway.open_one, config=config, keys=keys, proxy=proxy, tell=gateway.tell)
     if proxy is not None:
-        gateway.tell(f"OpenAI clients: base_url http://{config.bind}:PORT/v1, upstream {proxy.place.origin}")
+        gateway.tell(f"OpenAI clients find {proxy.place.origin} below /v1 of this address")
     gateway.tell(f"process {os.getpid()}, log {gateway.place.log_id}, policy epoch {gateway.signed.policy.epoch}")
     async with trio.open_nursery() as nursery:
         await nursery.start(listen, gateway)
