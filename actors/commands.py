@@ -21,6 +21,7 @@ from helm.guardian.exchanges import Ceilings
 from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, check_command
 from helm.guardian.intake import Caller, check_name
 from helm.guardian.memory import Active, Boot, Memory
+from helm.guardian.servers import SERVER_COMMAND, ServerCommand, check_server_command
 from helm.proofgraph.node import Draft, NodeKind
 from helm.trust.event import TrustEvent, to_payload
 from helm.trust.registry import Registry
@@ -168,6 +169,52 @@ class Freeze(Command):
         memory.freezes.apply(self.command)
         body = FREEZE_COMMAND.body(self.command)
         return attest({"command": body, "signature": self.signature, "type": "FREEZE"})
+
+
+@attrs.define(eq=False)
+class CommandServer(Command):
+    """Obey a signed approval, or revocation, of an MCP server."""
+
+    urgent: ClassVar[bool] = True
+
+    command: ServerCommand
+    signature: str
+    registry: Registry | None
+
+    def change(self, memory: Memory, now_ms: int) -> Control | None:
+        """Check key, signature, log and sequence, as every later start will, and put it in force."""
+        if self.registry is None or self.command.log_id != self.registry.log_id:
+            raise Invalid("the command is for another log", "server command", "sign it for this log")
+        key = self.registry.require(self.command.key_id, KeyPurpose.APPROVAL, self.registry.lamport + 1)
+        check_server_command(self.command, self.signature, key)
+        memory.servers.apply(self.command)
+        body = SERVER_COMMAND.body(self.command)
+        return attest({"command": body, "signature": self.signature, "type": "MCP_SERVER"})
+
+
+@attrs.define(eq=False)
+class NoteDrift(Command):
+    """Remember that an MCP server lists a tool as another one than was pinned."""
+
+    server_id: str
+    operation: str
+    listed: str
+    """The pin of what is listed now, "" for a tool that is gone."""
+
+    def change(self, memory: Memory, now_ms: int) -> Control | None:
+        """Bar the tool until an approver has looked; the same drift again changes nothing."""
+        if memory.servers.drifted.get(self.server_id, {}).get(self.operation) == self.listed:
+            return None
+        memory.servers.note_drift(self.server_id, self.operation, self.listed)
+        return attest(
+            {
+                "listed": self.listed,
+                "noted_at_ms": now_ms,
+                "operation": self.operation,
+                "server_id": self.server_id,
+                "type": "MCP_DRIFT",
+            }
+        )
 
 
 @attrs.define(eq=False)

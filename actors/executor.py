@@ -136,7 +136,7 @@ class Executor:
                 self.clock.now_ms(),
                 policy.policy_hash,
                 self.memory.freezes.covering(case.call.tenant, case.call.principal),
-                self.memory.halted.get(rule.connector, ""),
+                self.memory.barring(rule, self.clock.now_ms()),
             ),
         )
         return Dispatch(

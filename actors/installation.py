@@ -49,6 +49,7 @@ KEYS: Final = (
     KeyPurpose.POLICY,
     KeyPurpose.EVIDENCE,
     KeyPurpose.EMERGENCY,
+    KeyPurpose.APPROVAL,
 )
 """The keys an installation begins with, in the order of its genesis: the first vouches for the rest."""
 
@@ -172,6 +173,10 @@ class Installation:
     def evidence_key(self) -> Signer:
         """Return the key that signs evidence packs. Raises Invalid."""
         return self.key(KeyPurpose.EVIDENCE)
+
+    def approval_key(self) -> Signer:
+        """Return the key that signs approvals of MCP servers. Raises Invalid."""
+        return self.key(KeyPurpose.APPROVAL)
 
     def emergency_key(self) -> Signer:
         """Return the key that signs freezes. Raises Invalid."""

@@ -22,8 +22,8 @@ from trio.lowlevel import enable_ki_protection
 
 from actors.appender import Appender
 from actors.clock import Clock
-from actors.commands import ActivatePolicy, Command, attest, started, trust_draft
-from actors.connectors.port import Connector
+from actors.commands import ActivatePolicy, Command, NoteDrift, attest, started, trust_draft
+from actors.connectors.port import Attended, Connector
 from actors.executor import Executor
 from actors.fingerprint import Sensor
 from actors.guardian import Guardian
@@ -236,7 +236,21 @@ class Kernel:
         one, Invalid for a key that does not count.
         """
         check_signed(signed, self.parts.state, self.appender.graph.lamport + 1)
-        await self.command(ActivatePolicy(signed, lambda: self.executor.plug(connectors)))
+        await self.command(ActivatePolicy(signed, lambda: self._plug(connectors)))
+
+    def _plug(self, connectors: Mapping[str, Connector]) -> None:
+        self.executor.plug(connectors)
+        self._attend(connectors)
+
+    def _attend(self, connectors: Mapping[str, Connector]) -> None:
+        """Let what connectors keep running run for as long as calls may need it."""
+        for connector in connectors.values():
+            if isinstance(connector, Attended):
+                self.nursery.start_soon(connector.attend, self._note_drift)
+
+    async def _note_drift(self, server_id: str, operation: str, listed: str) -> None:
+        await self._opened.wait()  # not before the kernel's own first word
+        await self._pass_on(NoteDrift(server_id, operation, listed))
 
     async def write_start(self, genesis: tuple[TrustEvent, ...]) -> None:
         """Write what every start writes: a new log's genesis, then this kernel's epoch, before any call is taken.
@@ -336,6 +350,7 @@ class Kernel:
     async def work(self, effects: trio.Nursery) -> None:
         """Start what ends first: sentinel, guardian, timelock, and the executor's hands; doors live beside them."""
         self.nursery = effects
+        self._attend(self.parts.connectors)
         await effects.start(self._sentinel)
         effects.start_soon(self._office, self._run_guardian, "guardian")
         effects.start_soon(self._office, self._run_timelock, "timelock")

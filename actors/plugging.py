@@ -12,7 +12,14 @@ from actors.connectors.local import Function, LocalConnector
 from actors.connectors.port import Connector
 from actors.connectors.wasm import WasmConnector
 from helm.contracts.errors import Invalid
-from helm.guardian.connection import ClientConnection, FilesConnection, HttpConnection, LocalConnection, WasmConnection
+from helm.guardian.connection import (
+    ClientConnection,
+    FilesConnection,
+    HttpConnection,
+    LocalConnection,
+    McpConnection,
+    WasmConnection,
+)
 from helm.guardian.policy import Policy
 
 MODULES = "modules"
@@ -44,6 +51,8 @@ def plug(policy: Policy | None, given: Mapping[str, Given], base: Path) -> dict[
                 plugged[name] = ClientConnector()
             case WasmConnection():
                 plugged[name] = WasmConnector(connection, base / MODULES)
+            case McpConnection():
+                plugged[name] = mcp_connector(connection, policy)
             case FilesConnection():
                 plugged[name] = FilesConnector(base / connection.root, max_bytes=connection.max_bytes)
     return plugged
@@ -55,3 +64,10 @@ def _given(given: Mapping[str, Given], name: str) -> Connector:
         raise Invalid("nobody gave this local connector", f"connector {name}", hint)
     functions = given[name]
     return LocalConnector(functions) if isinstance(functions, Mapping) else functions
+
+
+def mcp_connector(connection: McpConnection, policy: Policy | None) -> Connector:
+    """Return the connector of one MCP server. The SDK is imported here: most installations have no such server."""
+    from actors.connectors.mcp import McpConnector, pins_for
+
+    return McpConnector(connection, pins_for(policy, connection.name) if policy is not None else {})

@@ -23,6 +23,7 @@ from helm.evidence import payloads
 from helm.evidence.manifest import Cover
 from helm.evidence.schemas import DOCUMENTS, PUBLISHED
 from helm.guardian.freezes import FreezeCommand
+from helm.guardian.servers import ServerCommand
 from helm.proofgraph.graph import MEMBERS
 from helm.trust.event import TrustEvent
 
@@ -44,6 +45,7 @@ RECORDS: Final = {
     "EFFECT": Effect,
     "TRUST_EVENT": TrustEvent,
     "FREEZE": FreezeCommand,
+    "MCP_SERVER": ServerCommand,
 }
 SHAPES: Final = {
     "NODE": MEMBERS,

@@ -45,9 +45,20 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 MCP_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "serve": ("actors.cli.mcp.serve", "Serve the tools of the policy to an MCP client."),
+        "wrap": ("actors.cli.mcp.wrap", "Stand between an MCP client and an MCP server."),
+        "pin": ("actors.cli.mcp.pin", "Declare an MCP server in the policy, its tools pinned."),
+        "approve": ("actors.cli.mcp.approve", "Approve a server with its pinned tools."),
+        "revoke": ("actors.cli.mcp.approve", "Revoke a server."),
+        "list": ("actors.cli.mcp.approve", "List the servers with their states."),
     }
 )
 """The commands of `helm mcp`, likewise."""
+
+
+def variable(command: str) -> str:
+    """Return the name of a command in its module: one of Python's own stands with an underscore."""
+    name = command.replace("-", "_")
+    return f"{name}_" if name == "list" else name
 
 
 class Table(click.Group):
@@ -65,7 +76,7 @@ class Table(click.Group):
         """Import the module of a command and return it, None for an unknown name."""
         if cmd_name not in self.table:
             return None
-        command: click.Command = vars(import_module(self.table[cmd_name][0]))[cmd_name.replace("-", "_")]
+        command: click.Command = vars(import_module(self.table[cmd_name][0]))[variable(cmd_name)]
         return command
 
     def resolve_command(

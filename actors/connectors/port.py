@@ -8,7 +8,8 @@ cancelled lets the cancellation pass. Any other exception counts as ConnectorFai
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol, runtime_checkable
 
 from helm.contracts.form import JSONValue, Noun
 from helm.contracts.reason import ReasonCode
@@ -47,6 +48,19 @@ class Connector(Protocol):
 
     async def aclose(self) -> None:
         """Let go of what is held; no dispatch is under way and none follows."""
+        ...
+
+
+Report = Callable[[str, str, str], Awaitable[None]]
+"""Told of a drift: the server, the operation, and the pin of what is listed now, "" for a tool that is gone."""
+
+
+@runtime_checkable
+class Attended(Protocol):
+    """A connector with something that runs for as long as the kernel does."""
+
+    async def attend(self, report: Report) -> None:
+        """Keep it running until cancelled; what it meets is told by `dispatch`, and ends no kernel."""
         ...
 
 

@@ -78,5 +78,13 @@ class ReasonCode(StrEnum):
     OVERLOADED = "OVERLOADED"
 
 
+def why_halted(text: str) -> ReasonCode:
+    """Return the code of a text that says why a connector may not serve: its first word, or that it drifted."""
+    first = text.partition(" ")[0]
+    return ReasonCode(first) if first in CODES else ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT
+
+
+CODES = frozenset(code.value for code in ReasonCode) - {""}
+
 ESCALATING = frozenset({ReasonCode.APPROVAL_REQUIRED, ReasonCode.TEMPORAL_INTERVENTION})
 """The codes whose verdict is ESCALATE: a human may still say yes. Every other code is a DENY."""

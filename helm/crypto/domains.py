@@ -22,6 +22,7 @@ PACK = b"HELM/Pack/v1\n"
 FREEZE = b"HELM/Freeze/v1\n"
 PERMIT = b"HELM/Permit/v1\n"
 DRIFT = b"HELM/Drift/v1\n"
+MCP_SERVER = b"HELM/McpServer/v1\n"
 
 # What is only ever hashed. No purpose below may sign one of these.
 NODE = b"HELM/Node/v1\n"
@@ -44,6 +45,8 @@ MANIFEST = b"HELM/Manifest/v1\n"
 FINGERPRINT = b"HELM/Fingerprint/v1\n"
 GRANT = b"HELM/Grant/v1\n"
 LEASE = b"HELM/Lease/v1\n"
+MCP_TOOL = b"HELM/McpTool/v1\n"
+MCP_PINS = b"HELM/McpPins/v1\n"
 CLAIM = b"HELM/Claim/v1\n"
 
 
@@ -71,7 +74,7 @@ class PurposeMismatch(Exception):
 SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
     {
         KeyPurpose.EXECUTION: frozenset({RECEIPT, CHECKPOINT, PERMIT, APPROVAL_CHALLENGE, DRIFT}),
-        KeyPurpose.APPROVAL: frozenset({APPROVAL}),
+        KeyPurpose.APPROVAL: frozenset({APPROVAL, MCP_SERVER}),
         KeyPurpose.DELEGATION: frozenset({DELEGATION}),
         KeyPurpose.TRUST_ADMIN: frozenset({TRUST_EVENT}),
         KeyPurpose.POLICY: frozenset({POLICY_BUNDLE}),

@@ -103,7 +103,7 @@ def check_signed_manifest(reading: Reading) -> None:
 
 
 def check_control(reading: Reading) -> None:
-    """Every event says what its kind says, kernels started in order, freezes are signed and in sequence."""
+    """Every event says what its kind says, kernels started in order, stops and approvals are signed, in sequence."""
     for node in reading.nodes:
         if node.kind not in KINDS:
             raise Invalid(f"a node of unknown kind {node.kind!r}", node.where, "a newer HELM wrote this log")
@@ -113,8 +113,8 @@ def check_control(reading: Reading) -> None:
             case "KERNEL_STARTED":
                 reading.control.start(node.payload, node.where)
                 reading.epochs.append((node.lamport, reading.control.kernel_epoch))
-            case "FREEZE":
-                reading.control.freeze(node.payload, reading.registry, node.lamport, node.where)
+            case "FREEZE" | "MCP_SERVER":
+                reading.control.obey(node.payload, reading.registry, node.lamport, node.where)
             case "POLICY_ACTIVATED":
                 reading.activations.append((node, activation(node.payload)))
             case _:

@@ -9,6 +9,7 @@ from helm.contracts.form import JSONValue
 from helm.crypto.domains import KeyPurpose
 from helm.evidence.payloads import OF_LOG, OF_SESSION
 from helm.guardian.freezes import FreezeCommand, Freezes, check_command
+from helm.guardian.servers import ServerCommand, Servers, check_server_command
 from helm.trust.registry import Registry
 from helm.wire import structure
 
@@ -28,6 +29,7 @@ class Control:
     """What the control chain has come to."""
 
     freezes: Freezes = attrs.field(factory=Freezes)
+    servers: Servers = attrs.field(factory=Servers)
     kernel_epoch: int = 0
 
     def start(self, payload: dict[str, JSONValue], where: str) -> None:
@@ -37,6 +39,13 @@ class Control:
             raise Invalid(what, where, "two kernels wrote here")
         self.kernel_epoch += 1
 
+    def obey(self, payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> None:
+        """Take a signed command, whatever it is about. Raises Invalid."""
+        if payload["type"] == "FREEZE":
+            self.freeze(payload, registry, lamport, where)
+        else:
+            self.server(payload, registry, lamport, where)
+
     def freeze(self, payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> None:
         """Take a freeze or unfreeze. Raises Invalid unless an emergency key signed it, next in sequence."""
         command = structure(payload["command"], FreezeCommand, where)
@@ -45,3 +54,12 @@ class Control:
         key = registry.require(command.key_id, KeyPurpose.EMERGENCY, lamport)
         check_command(command, payload["signature"], key)
         self.freezes.apply(command)
+
+    def server(self, payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> None:
+        """Take what was said of an MCP server. Raises Invalid unless an approval key signed it, next in sequence."""
+        command = structure(payload["command"], ServerCommand, where)
+        if registry is None or command.log_id != registry.log_id:
+            raise Invalid("the server command belongs to another log", where)
+        key = registry.require(command.key_id, KeyPurpose.APPROVAL, lamport)
+        check_server_command(command, payload["signature"], key)
+        self.servers.apply(command)

@@ -78,7 +78,7 @@ class Refold:
 
     def __attrs_post_init__(self) -> None:
         self._fold = Fold(self.graph)
-        self.control = Control(self.memory.freezes)
+        self.control = Control(self.memory.freezes, self.memory.servers)
 
     @property
     def kernel_epoch(self) -> int:
@@ -191,8 +191,10 @@ class Refold:
                     self._activate(payload, node, where)
                 case kind if kind in OF_SESSION:
                     self._take_of_session(kind, payload, node, where)
-                case "FREEZE":
-                    self.control.freeze(payload, self.registry, node.lamport, where)
+                case "FREEZE" | "MCP_SERVER":
+                    self.control.obey(payload, self.registry, node.lamport, where)
+                case "MCP_DRIFT":
+                    memory.servers.note_drift(payload["server_id"], payload["operation"], payload["listed"])
                 case "CONNECTOR_RESUMED":
                     memory.resume(payload["connector"], payload["lifted"])
                 case "APPROVALS_EXPIRED":

@@ -8,7 +8,7 @@ from helm.contracts.decision import Decision
 from helm.contracts.effect import Permit
 from helm.contracts.errors import Refused
 from helm.contracts.form import Sealed
-from helm.contracts.reason import ReasonCode
+from helm.contracts.reason import ReasonCode, why_halted
 from helm.contracts.verdict import Verdict
 from helm.crypto import domains
 from helm.crypto.hashing import hash_in, sha256
@@ -50,4 +50,4 @@ def check_permit(permit: Permit, decision: Sealed[Decision], arguments: bytes, m
     if permit.tool != decided.tool or permit.effect_id != decided.effect_id:  # 7
         raise Refused(ReasonCode.PROVENANCE_FAILURE, "the permit is for another effect")
     if moment.halted:  # 8
-        raise Refused(ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT, f"the connector is halted: {moment.halted}")
+        raise Refused(why_halted(moment.halted), f"the connector is halted: {moment.halted}")

@@ -16,6 +16,7 @@ from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_connections import read_connections
 from helm.guardian.bundle_lines import located
 from helm.guardian.bundle_rules import read_budgets, read_compliance, read_p0, read_principals
+from helm.guardian.bundle_servers import pins_of
 from helm.guardian.bundle_table import MAX_WHOLE, Table, dotted
 from helm.guardian.bundle_toml import as_document, read_toml
 from helm.guardian.bundle_tools import read_tool
@@ -58,6 +59,7 @@ def compile_written(written: bytes) -> Policy:
     p0, hard_budget = read_p0(bundle.table("p0"))
     budgets = (*hard_budget, *read_budgets(bundle))
     connections = read_connections(bundle)
+    tools = {name: read_tool(name, table, connections) for name, table in bundle.named("tools")}
     policy = Policy(
         policy_hash=hash_in(domains.POLICY, written),
         scope=bundle.name("scope"),
@@ -71,7 +73,8 @@ def compile_written(written: bytes) -> Policy:
         budgets=budgets,
         budgets_by_id=MappingProxyType({budget.id: budget for budget in budgets}),
         connectors=connections,
-        tools=MappingProxyType({name: read_tool(name, table, connections) for name, table in bundle.named("tools")}),
+        tools=MappingProxyType(tools),
+        server_pins=pins_of(tools.values()),
         document=written,
     )
     bundle.finish()

@@ -12,6 +12,7 @@ from helm.crypto import domains
 from helm.crypto.canonical import noun_bytes
 from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_grants import read_grant
+from helm.guardian.bundle_servers import read_server
 from helm.guardian.bundle_table import Table, check_name
 from helm.guardian.connection import (
     ClientConnection,
@@ -66,6 +67,8 @@ def read_connection(name: str, table: Table) -> Connection:
             connection = FilesConnection(name=name, root=root, max_bytes=max_bytes)
         case ConnectorKind.CLIENT:
             connection = ClientConnection(name=name)
+        case ConnectorKind.MCP:
+            connection = read_server(name, table)
         case ConnectorKind.WASM:
             grant = read_grant(table)
             connection = WasmConnection(name=name, grant=grant, grant_hash=hash_in(domains.GRANT, noun_bytes(grant)))

@@ -13,6 +13,7 @@ from helm.crypto.canonical import canonical
 from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_destinations import read_reach
 from helm.guardian.bundle_rules import read_patterns
+from helm.guardian.bundle_servers import read_pin
 from helm.guardian.bundle_table import Table
 from helm.guardian.bundle_times import read_velocity, read_windows
 from helm.guardian.cel import Program
@@ -60,6 +61,8 @@ def read_tool(name: str, table: Table, connections: Mapping[str, Connection]) ->
         data_classes=frozenset(table.texts("data_classes", ())),
         jurisdiction=table.name("jurisdiction", ""),
         retention_days=table.whole("retention_days", (0, MAX_RETENTION_DAYS), 0),
+        description=table.source("description") if table.has("description") else "",
+        pin=read_pin(table, connection),
         sandbox_grant_hash=connection.grant_hash if isinstance(connection, WasmConnection) else "",
         credential=table.name("credential", ""),
         windows=tuple(read_windows(table)),

@@ -18,6 +18,7 @@ class ConnectorKind(StrEnum):
     HTTP = "http"
     FILES = "files"
     WASM = "wasm"
+    MCP = "mcp"
     CLIENT = "client"
 
 
@@ -110,4 +111,19 @@ class ClientConnection:
         return True
 
 
-Connection = LocalConnection | HttpConnection | FilesConnection | WasmConnection | ClientConnection
+@attrs.frozen(kw_only=True)
+class McpConnection:
+    """An MCP server: a program that is started, with these variables of ours beside the plain ones."""
+
+    kind: ConnectorKind = attrs.field(default=ConnectorKind.MCP, init=False)
+    name: str
+    command: tuple[str, ...]
+    environment: tuple[str, ...]
+    max_response_bytes: int
+
+    def has(self, operation: str) -> bool:
+        """Tell whether the operation is there: what a server lists is known when it is asked, and pinned by then."""
+        return True
+
+
+Connection = LocalConnection | HttpConnection | FilesConnection | WasmConnection | ClientConnection | McpConnection

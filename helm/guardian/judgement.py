@@ -172,7 +172,7 @@ def _record(inquiry: Inquiry, decision: Sealed[Decision]) -> Sealed[BoundaryReco
             direct_dispatch_seen=inquiry.call.context.fault == ReasonCode.PROVENANCE_FAILURE,
             input_schema_hash=decided.input_schema_hash,
             log_id=decided.log_id,
-            mcp_server_id="",
+            mcp_server_id=rule.connector if rule.pin else "",
             oauth_resource="",
             oauth_scopes=(),
             pinned_schema_hash=decided.input_schema_hash,

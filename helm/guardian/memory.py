@@ -17,7 +17,8 @@ from helm.guardian.approvals import Approvals, Parked
 from helm.guardian.exchanges import Exchanges
 from helm.guardian.freezes import Freezes
 from helm.guardian.ledger import Ledger
-from helm.guardian.policy import NO_POLICY, Policy
+from helm.guardian.policy import NO_POLICY, Policy, ToolRule
+from helm.guardian.servers import Servers
 from helm.guardian.sessions import Sessions
 from helm.guardian.velocity import Velocity
 from helm.guardian.world import World
@@ -57,6 +58,7 @@ class Memory:
     freezes: Freezes = attrs.field(factory=Freezes)
     approvals: Approvals = attrs.field(factory=Approvals)
     exchanges: Exchanges = attrs.field(factory=Exchanges)
+    servers: Servers = attrs.field(factory=Servers)
     halted: dict[str, str] = attrs.field(factory=dict)
     """Connectors that drifted, and why; halted until an operator resumes them (T3)."""
 
@@ -72,7 +74,7 @@ class Memory:
             budgets=self.ledger.standing(policy, call, now_ms),
             call_seq=call_seq,
             claim_conflict=conflict,
-            connector_halted=self.halted.get(rule.connector, ""),
+            connector_halted=self.barring(rule, now_ms),
             fingerprint=fingerprint,
             fingerprint_at_boot=boot.fingerprint,
             frozen=self.freezes.covering(call.tenant, call.principal),
@@ -87,6 +89,14 @@ class Memory:
             if watched is None
             else self.velocity.count((call.tenant, call.principal, call.tool), now_ms, watched.window_s),
         )
+
+    def barring(self, rule: ToolRule, now_ms: int) -> str:
+        """Return why the connector of this tool may not serve it, "" where it may; a reason code may come first."""
+        halt = self.halted.get(rule.connector, "")
+        if halt or not rule.pin:
+            return halt
+        pins = self.policy.server_pins.get(rule.connector, "")
+        return self.servers.barring(rule.connector, rule.operation or rule.name, pins, now_ms)
 
     def note_decision(self, decision: Decision) -> None:
         """Remember one decision: the session it bound and tainted, the budget it reserved, the approval it parked."""

@@ -89,6 +89,10 @@ class ToolRule:
     data_classes: frozenset[str]
     jurisdiction: str
     retention_days: int
+    description: str
+    """What agents are told of the tool, "" for nothing."""
+    pin: str
+    """The hash of what its MCP server listed, "" for a tool of no such server."""
     sandbox_grant_hash: str
     """What its guests are granted, "" for a tool that is no guest."""
     credential: str
@@ -208,6 +212,8 @@ class Policy:
     budgets_by_id: Mapping[str, Budget]
     connectors: Mapping[str, Connection]
     tools: Mapping[str, ToolRule]
+    server_pins: Mapping[str, str]
+    """By MCP server: the hash of all its pinned tools."""
     document: bytes = attrs.field(repr=False)
 
     def tool(self, name: str) -> ToolRule | None:
@@ -248,6 +254,8 @@ UNDECLARED = ToolRule(
     data_classes=frozenset(),
     jurisdiction="",
     retention_days=0,
+    description="",
+    pin="",
     sandbox_grant_hash="",
     credential="",
     windows=(),
@@ -275,6 +283,7 @@ NO_POLICY = Policy(
     budgets_by_id=MappingProxyType({}),
     connectors=MappingProxyType({}),
     tools=MappingProxyType({}),
+    server_pins=MappingProxyType({}),
     document=b"",
 )
 """What is in force before any policy is: it declares nothing. The effect office refuses every call under it."""

@@ -52,6 +52,7 @@ def test_what_was_made_can_be_opened(made: Made) -> None:
         "policy",
         "evidence",
         "emergency",
+        "approval",
     ]
     assert {event.issued_at_ms for event in place.genesis} == {NOW_MS}
     assert place.config.data_dir == str(made.path)
@@ -59,7 +60,7 @@ def test_what_was_made_can_be_opened(made: Made) -> None:
         assert path.parent == made.path
 
 
-@pytest.mark.parametrize("name", ["trust_admin", "execution", "policy", "evidence", "emergency"])
+@pytest.mark.parametrize("name", ["trust_admin", "execution", "policy", "evidence", "emergency", "approval"])
 def test_every_key_is_the_one_that_the_genesis_vouches_for(made: Made, name: str) -> None:
     place = Installation.open(made.path)
     read: Callable[[], Any] = getattr(place, f"{name}_key")

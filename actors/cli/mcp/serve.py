@@ -49,12 +49,12 @@ def serve(data_dir: Path, policy: Path | None, transport: str, principal: str, p
     trio.run(over_stdio, place, signed, principal)
 
 
-async def over_stdio(place: Installation, signed: SignedPolicy, principal: str) -> None:
-    """Serve one client. Raises Invalid where it sends what is no message, or does not read."""
+async def over_stdio(place: Installation, signed: SignedPolicy, principal: str, server_id: str = "") -> None:
+    """Serve one client, all tools or those of one server. Raises Invalid where it floods, or does not read."""
     own = sha256(secrets.token_bytes(KEY_BYTES))  # nobody holds it: the session of this process is its own
     key = BearerKey(credential_hash=own, created_at_ms=0, key_class=KeyClass.TENANT, tenant=TENANT, principal=principal)
     async with open_kernel(place, policy=signed) as kernel:
-        door = StdioDoor(Core(Entry(kernel, place.config, STDIO), place.config.max_body_bytes), key)
+        door = StdioDoor(Core(Entry(kernel, place.config, STDIO), place.config.max_body_bytes, server_id), key)
         show.note(f"MCP on stdio, log {place.log_id}, policy epoch {signed.policy.epoch}")
         async with trio.lowlevel.FdStream(0) as source, trio.lowlevel.FdStream(1) as sink:
             try:

@@ -7,6 +7,7 @@ session to steal. Whatever it does not serve, it refuses by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -72,17 +73,19 @@ class Core:
 
     entry: Entry
     max_bytes: int
+    server_id: str = ""
+    """The one MCP server that this door stands before, "" for one that serves all tools."""
     _listings: dict[str, Listing] = attrs.field(factory=dict, init=False)
     """By principal, as long as the policy is the same."""
 
     def listing(self, principal: str) -> Listing:
         """Return what a principal is shown now."""
-        policy = self.entry.kernel.memory.policy
+        memory, clock = self.entry.kernel.memory, self.entry.kernel.parts.clock
+        policy, said = memory.policy, memory.servers.sequence
         found = self._listings.get(principal)
-        if found is None or found.policy_hash != policy.policy_hash:
-            if found is not None:
-                self._listings.clear()
-            found = self._listings[principal] = list_tools(policy, principal)
+        if found is None or (found.policy_hash, found.said) != (policy.policy_hash, said) or policy.server_pins:
+            barring = partial(memory.barring, now_ms=clock.now_ms())
+            found = self._listings[principal] = list_tools(policy, principal, barring, said, self.server_id)
         return found
 
     def capabilities(self, principal: str) -> bytes:
@@ -137,12 +140,17 @@ class Core:
         malformed = "" if type(arguments) is dict else "not an object, at /params/arguments"
         terms, session_id = terms_of(message.meta)
         return Asked(
-            tool=self.listing(key.principal).tool_of(name),
+            tool=self._tool_of(key, name),
             session_id=session_id,
             arguments=arguments,
             malformed=malformed,
             terms=terms,
         )
+
+    def _tool_of(self, key: BearerKey, name: str) -> str:
+        """Return the policy's name of what a client calls; before one server, every name is of that server."""
+        tool = self.listing(key.principal).tool_of(name)
+        return f"{self.server_id}.{name}" if self.server_id and tool == name else tool
 
     async def _call(self, key: BearerKey, message: Message | Torn, asked: Asked, raw: bytes) -> bytes:
         try:
@@ -152,7 +160,8 @@ class Core:
         if answer.reason_code is ReasonCode.NO_POLICY_DEFINED:
             raise Fault(wire.INVALID_PARAMS, f"Unknown tool: {answer.reason}", evidence(answer))
         modern = isinstance(message, Message) and message.is_modern
-        return wire.told(message.id, call_result(answer, modern=modern))
+        is_mcp = self.entry.kernel.memory.policy.rule(asked.tool).pin != ""
+        return wire.told(message.id, call_result(answer, modern=modern, is_mcp=is_mcp))
 
     async def _govern(self, call: ToolCall) -> Answer:
         try:

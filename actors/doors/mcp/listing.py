@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -38,6 +38,8 @@ class Listing:
     """What one principal is shown under one policy. `tools` are by their names in MCP."""
 
     policy_hash: str
+    said: int
+    """How much had been said of servers by then."""
     tools: Mapping[str, Listed]
     legacy: bytes
     modern: bytes
@@ -49,11 +51,25 @@ class Listing:
         return name if found is None else found.tool
 
 
-def list_tools(policy: Policy, principal: str) -> Listing:
-    """Return what `principal` may call under `policy`."""
-    tools = {mcp_name(rule.name): listed(rule) for rule in shown(policy, principal)}
+Barring = Callable[[ToolRule], str]
+"""Why a tool's connector may not serve it now, "" where it may."""
+
+
+def list_tools(policy: Policy, principal: str, barring: Barring, said: int, server_id: str = "") -> Listing:
+    """Return what `principal` may call under `policy`; of one server alone, under the server's own names."""
+    rules = [rule for rule in shown(policy, principal) if not barring(rule)]
+    if server_id:
+        tools = {rule.operation or rule.name: rule for rule in rules if rule.connector == server_id}
+    else:
+        tools = {mcp_name(rule.name): rule for rule in rules}
+    return listing_of({name: listed(rule, name) for name, rule in tools.items()}, policy, said)
+
+
+def listing_of(tools: Mapping[str, Listed], policy: Policy, said: int) -> Listing:
+    """Return described tools as a listing."""
     return Listing(
         policy_hash=policy.policy_hash,
+        said=said,
         tools=MappingProxyType(tools),
         legacy=b"[" + b",".join(tool.legacy for tool in tools.values()) + b"]",
         modern=b"[" + b",".join(tool.modern for tool in tools.values()) + b"]",
@@ -80,19 +96,31 @@ def mcp_name(tool: str) -> str:
     return tool if NAME.fullmatch(tool) else STAND_IN + sha256(tool.encode())[7:39]
 
 
-def listed(rule: ToolRule) -> Listed:
+def listed(rule: ToolRule, name: str) -> Listed:
     """Return how a tool is described. The schemas are the pinned ones: what is listed is what is enforced."""
-    inputs, outputs = rule.input_schema.document, rule.output_schema.document
+    inputs, outputs = rule.input_schema.document, promised(rule)
     members: dict[str, JSONValue] = {
         "annotations": hints(rule),
         "inputSchema": {**(inputs if type(inputs) is dict else {}), "type": OBJECT},
-        "name": mcp_name(rule.name),
+        "name": name,
     }
-    if members["name"] != rule.name:
-        members["title"] = rule.name
+    title = rule.operation if rule.pin else rule.name
+    if name != title:
+        members["title"] = title
+    if rule.description:
+        members["description"] = rule.description
     modern = members | ({"outputSchema": outputs} if type(outputs) is dict and outputs else {})
     legacy = modern if type(outputs) is dict and outputs.get("type") == OBJECT else members
     return Listed(rule.name, canonical(legacy), canonical(modern))
+
+
+def promised(rule: ToolRule) -> JSONValue:
+    """Return what a tool's structured content satisfies; of an MCP server's answer, that is one part."""
+    document = rule.output_schema.document
+    if not rule.pin or type(document) is not dict:
+        return document
+    inner = document.get("properties", {}).get("structuredContent", {})
+    return {**inner, "$defs": document["$defs"]} if inner and "$defs" in document else inner
 
 
 def hints(rule: ToolRule) -> dict[str, JSONValue]:

@@ -13,11 +13,14 @@ EVIDENCE: Final = "helm/"
 """Prefix of the members of _meta that are HELM's."""
 
 
-def call_result(answer: Answer, *, modern: bool) -> bytes:
-    """Return the CallToolResult of `answer`: an error that a model can read where the tool gave no output."""
+def call_result(answer: Answer, *, modern: bool, is_mcp: bool) -> bytes:
+    """Return the CallToolResult of `answer`: an error that a model can read where the tool gave no output.
+
+    `is_mcp`: the output is the answer of an MCP server, and is handed on as it is.
+    """
     result: dict[str, JSONValue] = {"_meta": evidence(answer)}
     if answer.allowed:
-        result |= told(answer.output_json, modern=modern)
+        result |= answer.output if is_mcp else told(answer.output_json, modern=modern)
         result["isError"] = False
     else:
         result["content"] = [text(refusal(answer))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helm.contracts.errors import Refused
-from helm.contracts.reason import ReasonCode
+from helm.contracts.reason import ReasonCode, why_halted
 from helm.guardian.cel import CelError
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.offices.prg import cel_variables
@@ -18,10 +18,9 @@ def check(inquiry: Inquiry) -> None:
         raise Refused(ReasonCode.PDP_DENY, f"a P0 ceiling forbids it: {ceiling}")
     if not rule.admits(call.principal):
         raise Refused(ReasonCode.INSUFFICIENT_PRIVILEGE, "the policy does not let this principal use the tool")
-    if inquiry.world.connector_halted:
-        raise Refused(
-            ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT, f"the connector is halted: {inquiry.world.connector_halted}"
-        )
+    halted = inquiry.world.connector_halted
+    if halted:
+        raise Refused(why_halted(halted), f"the connector is halted: {halted}")
     if rule.approval is not None and _asks(rule.approval, inquiry):
         raise Refused(ReasonCode.APPROVAL_REQUIRED, "the policy asks for an approval of this call")
 

@@ -13,7 +13,7 @@ from helm.crypto.domains import SIGNS, KeyPurpose, PurposeMismatch, check_may_si
 CONTEXTS = {name: value for name, value in vars(domains).items() if name.isupper() and isinstance(value, bytes)}
 SIGNING = {
     "RECEIPT", "APPROVAL", "APPROVAL_CHALLENGE", "DELEGATION", "TRUST_EVENT", "CHECKPOINT", "POLICY_BUNDLE",
-    "PACK", "FREEZE", "PERMIT", "DRIFT",
+    "PACK", "FREEZE", "PERMIT", "DRIFT", "MCP_SERVER",
 }  # fmt: skip
 
 

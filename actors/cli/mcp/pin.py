@@ -1,0 +1,68 @@
+"""helm mcp pin: start a server, look at its tools, and declare them in the policy, to be approved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import trio
+
+from actors.cli import show
+from actors.cli.mcp.declaring import Terms, declaration, declare, sort_out
+from actors.cli.place import data_dir_option, open_place
+from helm.contracts.errors import Invalid
+from helm.contracts.verdict import EffectType, RiskTier
+from helm.guardian.bundle_servers import MAX_BYTES
+from helm.guardian.connection import McpConnection
+from helm.guardian.intake import check_name
+
+
+@click.command()
+@click.argument("server")
+@click.argument("command", nargs=-1, required=True)
+@data_dir_option
+@click.option("--env", "environment", multiple=True, metavar="NAME", help="A variable that the server gets.")
+@click.option("--effect-type", type=click.Choice([one.value for one in EffectType]), default=Terms().effect_type)
+@click.option("--risk-tier", type=click.Choice([one.value for one in RiskTier]), default=Terms().risk_tier)
+@click.option("--principal", default=Terms().principal, help="Who may call it; * for everyone.")
+@click.option("--dry-run", is_flag=True, help="Write what would be declared, and change nothing.")
+def pin(  # noqa: PLR0913 - the options of a command
+    server: str,
+    command: tuple[str, ...],
+    *,
+    data_dir: Path,
+    environment: tuple[str, ...],
+    effect_type: str,
+    risk_tier: str,
+    principal: str,
+    dry_run: bool,
+) -> None:
+    """Start COMMAND, pin what it lists, and declare it as SERVER in the policy's next epoch.
+
+    Nobody can call any of it before `helm mcp approve SERVER`. Write -- before COMMAND.
+    """
+    from actors.connectors.mcp import look_at
+
+    check_name(server, "server")
+    place = open_place(data_dir)
+    connection = McpConnection(name=server, command=command, environment=environment, max_response_bytes=MAX_BYTES)
+    listing = trio.run(look_at, connection)
+    if not listing:
+        raise Invalid("lists no tools", f"server {server}", "there is nothing to pin")
+    listing, left_out = sort_out(listing)
+    tell_left_out(left_out)
+    terms = Terms(effect_type=effect_type, risk_tier=risk_tier, principal=principal)
+    part = declaration(connection, listing, terms)
+    if dry_run:
+        click.echo(part, nl=False)
+        return
+    signed = declare(place, part)
+    show.note(f"{place.policy_path} is at epoch {signed.policy.epoch}: {len(listing)} tools of {server}, quarantined")
+    show.note(f"look at what they say of themselves, then: helm mcp approve {server} --reason WHY")
+
+
+def tell_left_out(left_out: Mapping[str, Invalid]) -> None:
+    """Say which tools nobody will be able to call, and why."""
+    for name, problem in left_out.items():
+        show.note(f"left out: {show.plain(name)}: {show.plain(str(problem))}")

@@ -1,0 +1,198 @@
+"""An MCP server as tools: one program, started with the kernel and ended with it, asked through the official SDK.
+
+What it lists is compared with the pins of the policy before it is asked anything. A tool that is not listed as it was
+pinned is never called: whoever changed it may have changed what it does (T3).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import attrs
+import trio
+from mcp import StdioServerParameters
+from mcp.client.client import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolRequest, CallToolRequestParams, CallToolResult
+
+from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched, Report
+from helm.contracts.errors import Invalid, Malformed
+from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
+from helm.crypto.canonical import canonical
+from helm.guardian.connection import McpConnection
+from helm.guardian.policy import Policy
+from helm.mcp.pins import MAX_TOOLS, ListedTool, listing_of
+
+READY_S: Final = 20.0
+"""How long a call waits for a server that is being started: package runners fetch before they run."""
+
+START_S: Final = 60.0
+"""How long a server may take to be started, greet and list its tools (T4)."""
+
+AGAIN_S: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
+"""How long to wait before a server that ended is started again: longer each time, so that it does not spin (T4)."""
+
+LOST: Final = frozenset({CONNECTION_CLOSED, REQUEST_TIMEOUT})
+"""Codes by which the SDK tells of a server that did not answer. One that sends them itself is not believed more."""
+
+MAX_PAGES: Final = 64
+"""Pages of one listing: a server whose pages never end is not followed (T4)."""
+
+GONE: Final = (OSError, ValueError, trio.BrokenResourceError, trio.ClosedResourceError, MCPError)
+"""How a server is lost, or never comes."""
+
+
+@attrs.define(eq=False)
+class McpConnector:
+    """One server. `pins` are by operation, as the policy has them."""
+
+    connection: McpConnection
+    pins: Mapping[str, str]
+    environment: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
+    listing: Mapping[str, ListedTool] = attrs.field(factory=dict, init=False)
+    """What is listed now."""
+    failure: str = attrs.field(default="it was not started yet", init=False)
+    """Why there is no server to ask, "" while there is one."""
+    _client: Client | None = attrs.field(default=None, init=False)
+    _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def attend(self, report: Report) -> None:
+        """Keep the server running, and compare what it lists with the pins, for ever."""
+        for wait_s in (*AGAIN_S, *[AGAIN_S[-1]] * 1_000_000):
+            try:
+                await self._serve(report)
+            except* (*GONE, Invalid, trio.TooSlowError) as lost:
+                self.failure = f"it cannot be asked: {words(lost)}"
+            finally:
+                self._client = None
+                if self._ready.is_set():
+                    self._ready = trio.Event()
+            await trio.sleep(wait_s)
+
+    async def _serve(self, report: Report) -> None:
+        command, *arguments = self.connection.command
+        passed = {name: self.environment[name] for name in self.connection.environment if name in self.environment}
+        server = StdioServerParameters(command=command, args=arguments, env=passed)
+        async with Client(server, message_handler=self._heard) as client:
+            while True:
+                self._changed = trio.Event()
+                with trio.fail_after(START_S):
+                    self.listing = await listed(client, self.connection.name)
+                await self._report_drift(report)
+                self._client, self.failure = client, ""
+                self._ready.set()
+                await self._changed.wait()
+
+    async def _heard(self, message: Any) -> None:
+        """Look again at what is listed: after a notification that it changed, and when the server is gone."""
+        root = getattr(message, "root", message)
+        if isinstance(message, Exception) or getattr(root, "method", "") == "notifications/tools/list_changed":
+            self._changed.set()
+
+    async def _report_drift(self, report: Report) -> None:
+        for operation, pin in self.pins.items():
+            found = self.listing.get(operation)
+            if found is None or found.pin != pin:
+                await report(self.connection.name, operation, "" if found is None else found.pin)
+
+    async def listed(self) -> None:
+        """Return once the server's tools are known, and compared with their pins."""
+        await self._ready.wait()
+
+    async def dispatch(self, order: Dispatch, /) -> JSONValue:
+        """Call the tool, and return its content. Raises as the port says."""
+        operation = order.operation or order.tool
+        client = await self._asked()
+        found = self.listing.get(operation)
+        if found is None or found.pin != self.pins.get(operation):
+            reason = f"{operation} is not listed as it was pinned"
+            raise NotDispatched(ReasonCode.SCHEMA_VIOLATION, reason)
+        try:
+            # Not `client.call_tool`, which judges the answer itself: the pinned schema is the executor's to hold it to.
+            asked = CallToolRequest(params=CallToolRequestParams(name=operation, arguments=order.parsed))
+            result = await client.session.send_request(asked, CallToolResult)
+        except MCPError as problem:
+            if problem.error.code in LOST:
+                self._changed.set()
+                raise ConnectorUnknown("the server was lost before it answered") from problem
+            raise ConnectorFailed(f"the server answered {problem.error.code}: {problem.error.message}") from problem
+        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as problem:
+            self._changed.set()
+            raise ConnectorUnknown("the server was lost before it answered") from problem
+        return self._answer(result)
+
+    async def _asked(self) -> Client:
+        """Return who is to be asked. Raises NotDispatched where nobody is there in time."""
+        with trio.move_on_after(READY_S):
+            await self._ready.wait()
+        if self._client is None:
+            reason = f"the server {self.connection.name} is not there: {self.failure}"
+            raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, reason)
+        return self._client
+
+    def _answer(self, result: CallToolResult) -> JSONValue:
+        body = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+        content = body.get("content", [])
+        if result.is_error:
+            said = " ".join(part["text"] for part in content if part.get("type") == "text")
+            raise ConnectorFailed(said or "the tool failed and said nothing")
+        answer = {"content": content}
+        if "structuredContent" in body:
+            answer["structuredContent"] = body["structuredContent"]
+        try:
+            canonical(answer, max_bytes=self.connection.max_response_bytes)
+        except Malformed as problem:
+            raise ConnectorUnknown(f"an answer that cannot be kept: {problem}") from problem
+        return answer
+
+    async def aclose(self) -> None:
+        """Nothing is held outside `attend`, which has ended by now."""
+
+
+async def listed(client: Client, server_id: str) -> dict[str, ListedTool]:
+    """Return everything a server lists. Raises Invalid."""
+    tools: list[JSONValue] = []
+    cursor: str | None = None
+    for _ in range(MAX_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        tools += [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in page.tools]
+        cursor = page.next_cursor
+        if cursor is None or len(tools) > MAX_TOOLS:
+            return listing_of(tools, f"server {server_id}")
+    raise Invalid(f"a listing of more than {MAX_PAGES} pages", f"server {server_id}")
+
+
+async def look_at(connection: McpConnection) -> dict[str, ListedTool]:
+    """Start a server for as long as it takes to list its tools. Raises Invalid where it does not."""
+    where = f"server {connection.name}"
+    command, *arguments = connection.command
+    passed = {name: os.environ[name] for name in connection.environment if name in os.environ}
+    listing: dict[str, ListedTool] = {}
+    try:
+        with trio.fail_after(START_S):
+            async with Client(StdioServerParameters(command=command, args=arguments, env=passed)) as client:
+                listing = await listed(client, connection.name)
+    except* (*GONE, trio.TooSlowError) as lost:
+        raise Invalid(f"it does not list its tools: {words(lost)}", where, "run its command by hand") from lost
+    return listing
+
+
+def pins_for(policy: Policy, server_id: str) -> dict[str, str]:
+    """Return the pins that a policy has for one server, by operation."""
+    return {rule.operation or rule.name: rule.pin for rule in rules_of(policy, server_id)}
+
+
+def rules_of(policy: Policy, server_id: str) -> Iterable[Any]:
+    return (rule for rule in policy.tools.values() if rule.connector == server_id)
+
+
+def words(lost: BaseExceptionGroup[BaseException]) -> str:
+    """Return what the first of several failures says."""
+    first: BaseException = lost
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return f"{type(first).__name__} {first}".strip()[:300]

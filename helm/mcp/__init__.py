@@ -1,0 +1,1 @@
+"""MCP without a wire: what a server lists, pinned and compared."""
