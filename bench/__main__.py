@@ -25,7 +25,7 @@ DURABILITY = (
     "journal in segments, O_DIRECT and O_DSYNC where the disk has them: intents before dispatch, "
     "receipts before answers, one durable write per batch"
 )
-LEFT_OUT = "no MCP; no remote policy decision; no store of a million receipts"
+LEFT_OUT = "no remote policy decision; no store of a million receipts"
 
 PARTS: tuple[Callable[[int], Awaitable[list[Figure]]], ...] = (
     belt,

@@ -33,6 +33,19 @@ LONGEST_S = 60.0
 """For one order: a server that hangs ends the benchmark."""
 
 
+MCP = "/mcp"
+MCP_REVISION = "2026-07-28"
+
+EXPECTED = {
+    "echo": b'"id"',
+    "mcp": b'"isError":false',
+    "post": b'"verdict":"ALLOW"',
+    "post-echo": b'"tool"',
+    "stream": b'"verdict":"ALLOW"',
+}
+"""What every answer to each kind of load holds."""
+
+
 @attrs.frozen
 class Order:
     """One slice of load: to whom, with which key, how much."""
@@ -90,6 +103,18 @@ def message(number: int) -> bytes:
 def body(number: int) -> bytes:
     """Return one call as a body of HTTP."""
     call = {"tool": "notes.read", "arguments": ALLOWED, "session_id": f"s{number % SESSIONS}"}
+    return json.dumps(call, separators=(",", ":")).encode()
+
+
+def mcp_body(number: int) -> bytes:
+    """Return one call as a message of MCP, in its newest revision."""
+    meta = {
+        "helm/session_id": f"s{number % SESSIONS}",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/protocolVersion": MCP_REVISION,
+    }
+    params = {"_meta": meta, "arguments": ALLOWED, "name": "notes.read"}
+    call = {"id": number, "jsonrpc": "2.0", "method": "tools/call", "params": params}
     return json.dumps(call, separators=(",", ":")).encode()
 
 
@@ -180,13 +205,15 @@ async def some(stream: trio.SocketStream) -> bytes:
 
 def request(path: str, key: str, number: int) -> bytes:
     """Return one request to call a tool."""
-    raw = body(number)
+    raw = mcp_body(number) if path == MCP else body(number)
+    named = [f"mcp-protocol-version: {MCP_REVISION}", "mcp-method: tools/call", "mcp-name: notes.read"]
     fields = [
         f"POST {path} HTTP/1.1",
         f"host: {HOST}",
         f"authorization: Bearer {key}",
         "content-type: application/json",
         f"content-length: {len(raw)}",
+        *(named if path == MCP else []),
     ]
     return "\r\n".join([*fields, "", ""]).encode() + raw
 
@@ -200,7 +227,7 @@ class Loader:
 
     async def obey(self, order: Order, stack: AsyncExitStack) -> float:
         """Return how many seconds the load of one order took."""
-        expected = b'"id"' if order.kind == "echo" else b'"tool"' if order.kind == "post-echo" else b'"verdict":"ALLOW"'
+        expected = EXPECTED[order.kind]
         if order.kind in ("echo", "stream"):
             if order.port not in self.frames:
                 self.frames[order.port] = connection = FrameConnection(await connected(order.port, stack))
@@ -211,7 +238,10 @@ class Loader:
             return time.perf_counter() - start
         if order.port not in self.posts:
             self.posts[order.port] = [await connected(order.port, stack) for _ in range(CONNECTIONS)]
-        requests = [request("/v1/tools/execute", order.key, number) for number in range(order.count)]
+        requests = [
+            request(MCP if order.kind == "mcp" else "/v1/tools/execute", order.key, number)
+            for number in range(order.count)
+        ]
         start = time.perf_counter()
         async with trio.open_nursery() as nursery:
             for number, stream in enumerate(self.posts[order.port]):
