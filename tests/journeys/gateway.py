@@ -15,7 +15,7 @@ import trio
 from actors.bearer import KeyClass
 from actors.cli.server import Reply, Server
 from actors.connectors.port import Connector
-from actors.doors.serve import serve
+from actors.doors.serve import Door, serve
 from actors.installation import TENANT, Installation
 from actors.kernel import Kernel, Limits
 from actors.opening import Ground, break_ground, run_kernel
@@ -72,6 +72,7 @@ class Gateway:
     house: House
     kernel: Kernel
     url: str
+    door: Door
 
     async def send(self, path: str, body: bytes, *, key: str = "agent", **headers: str) -> Reply:
         """Send one POST request and return the answer."""
@@ -101,6 +102,6 @@ async def gateway(
     limits = limits or Limits(places=16, places_per_principal=16)
     async with run_kernel(ground, policy=policy, connectors=connectors, limits=limits, clock=house.clock) as kernel:
         door = await kernel.nursery.start(serve, kernel, house.place.config, house.place.bearer_keys())
-        yield Gateway(house, kernel, door.address.url)
+        yield Gateway(house, kernel, door.address.url, door)
         door.close()
         await door.ended.wait()

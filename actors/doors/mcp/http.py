@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -41,6 +42,9 @@ NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "
 """Which member of params a method's Mcp-Name repeats."""
 
 ENCODED: Final = re.compile(r"=\?base64\?(.*)\?=")
+
+LOCAL: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+"""Names of this machine."""
 
 OVER_WEBSOCKET: Final = "mcp.websocket"
 """What a refused upgrade is judged as: a call of this tool, which no policy declares."""
@@ -78,7 +82,7 @@ class McpDoor:
 
     async def _answer(self, scope: Scope, heading: Heading, receive: Receive) -> Told:
         heading.check()
-        check_origin(scope, heading)
+        check_origin(scope, heading, is_local=self.config.bind in LOCAL)
         key = authenticate(self.keys, heading.text(b"authorization"))
         check_tenant(key)
         if heading.get(b"sec-websocket-key"):
@@ -127,10 +131,16 @@ def tell(status: int, body: bytes, heading: Heading) -> Told:
     return Told(status, [*kind, length_of(body), *SECURITY, *heading.echoed()], body)
 
 
-def check_origin(scope: Scope, heading: Heading) -> None:
-    """Raise Problem for a page of another site: whoever names itself is told by its browser (DNS rebinding, T9)."""
-    origin = heading.text(b"origin")
-    if origin and origin != f"{scope['scheme']}://{heading.text(b'host')}":
+def check_origin(scope: Scope, heading: Heading, *, is_local: bool) -> None:
+    """Raise Problem for a page of another site: its browser tells where it comes from (DNS rebinding, T9).
+
+    A door that only this machine reaches is asked for under this machine's own names: another name that leads here was
+    made to lead here.
+    """
+    host, origin = heading.text(b"host"), heading.text(b"origin")
+    if is_local and urlsplit(f"//{host}").hostname not in LOCAL:
+        raise Problem(status=403, detail="this door is for this machine, and that is not its name", place="host")
+    if origin and origin != f"{scope['scheme']}://{host}":
         raise Problem(status=403, detail="a page of another origin may not call tools", place="origin")
 
 
@@ -144,6 +154,8 @@ def check_accept(heading: Heading) -> None:
 def check_version(message: Message, heading: Heading) -> None:
     """Raise Fault where headers and body disagree, or name a revision that is not spoken."""
     named = heading.text(VERSION)
+    if named in wire.MODERN_PROTOCOL_VERSIONS and message.method == "initialize":
+        raise Fault(wire.METHOD_NOT_FOUND, f"revision {named} has no handshake", message.method)
     if message.is_modern or named in wire.MODERN_PROTOCOL_VERSIONS:
         if message.id is not None:
             check_routing(message, heading)
