@@ -1,5 +1,8 @@
 # Run inside an environment that holds `pip install -e '.[test]'`.
 
+# Set where the tests that are not slow have just run, and left their coverage: then only the slow ones are missing.
+covered := env("COVERED", "")
+
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 # List what there is.
@@ -26,7 +29,7 @@ layers:
 
 # Every test, the slow ones too, and how far they walk through the trusted base.
 full:
-    pytest -m "slow or not slow" --cov --cov-report=json:.coverage.json
+    pytest {{ if covered == "" { '-m "slow or not slow"' } else { "-m slow --cov-append" } }} --cov --cov-report=json:.coverage.json
     python -m tests.gates.coverage_gate .coverage.json
 
 # The tests that a change should wait for.
