@@ -46,33 +46,17 @@ class Book(Protocol):
         """Leave everything as it is: an append failed, and its outcome is for a fresh process to find."""
 
 
-class UnderWay(Protocol):
-    """A write that the loop began by itself; it has the book in hand until it ends."""
-
-    def finish(self) -> None:
-        """Wait for its end, and let go of the book. Idempotent."""
-
-
 @attrs.define(eq=False)
 class Batch(Errand):
-    """Rows on their way; `first` is their number once they are durable, and 0 says that they may not be.
-
-    Without rows it asks for what is due between two batches.
-    """
+    """Rows on their way; `first` is their number once they are durable, and 0 says that they may not be."""
 
     rows: tuple[bytes, ...] = ()
     first: int = attrs.field(default=0, init=False)
 
 
-NO_ROWS = Batch()
-
-BEGINNING_S = 0.001
-"""What the loop may take between having the book in hand and having begun to write: then its end can be waited for."""
-
-
 @attrs.define(eq=False)
 class Writer:
-    """The thread and what it tells the loop. The plain attributes are set by whoever has the book in hand."""
+    """The thread and what it tells the loop. The plain attributes are set by the thread, read by anyone."""
 
     name: str
     """Of what it writes, for whoever looks at the threads."""
@@ -84,14 +68,6 @@ class Writer:
     refusal: Invalid | None = attrs.field(default=None, init=False)
     opened: Errand = attrs.field(factory=Errand, init=False)
     ended: Errand = attrs.field(factory=Errand, init=False)
-    hand: threading.Lock = attrs.field(factory=threading.Lock, init=False)
-    """Who holds it has the book: the thread as long as it works, or a write that the loop began by itself."""
-    book: Book | None = attrs.field(default=None, init=False)
-    flight: UnderWay | None = attrs.field(default=None, init=False)
-    """What the loop began last."""
-    _is_wanted: bool = attrs.field(default=False, init=False)
-    _handed: Batch | None = attrs.field(default=None, init=False)
-    _nudge: Batch | None = attrs.field(default=None, init=False)
     _inbox: queue.SimpleQueue[Batch | None] = attrs.field(factory=queue.SimpleQueue, init=False)
 
     def start(self) -> None:
@@ -100,25 +76,7 @@ class Writer:
 
     def append(self, batch: Batch) -> None:
         """Hand a batch over. It will be finished, unless the disk hangs or `failure` is set."""
-        self._handed = batch
         self._inbox.put(batch)
-
-    @property
-    def is_busy(self) -> bool:
-        """True while the thread comes before any other batch: it wants the book, or was handed one to write."""
-        return self._is_wanted or (self._handed is not None and not self._handed.is_done)
-
-    def nudge(self) -> None:
-        """Ask for what is due between two batches, unless that is asked for already."""
-        if self._nudge is None or self._nudge.is_done:
-            self._nudge = Batch()
-            self._inbox.put(self._nudge)
-
-    def fail(self, error: Exception) -> None:
-        """Take nothing more, for good. Whoever calls it has the book in hand."""
-        self.failure = f"{type(error).__name__}: {error}"
-        if self.book is not None:
-            self.book.condemn()
 
     def stop(self) -> None:
         """Let the thread end after what it was handed before."""
@@ -137,19 +95,18 @@ class Writer:
             self.ended.finish()
 
     def _serve(self, book: Book) -> None:
-        self.book, self.head, self.low_space = book, book.head, book.ground.low
+        self.head, self.low_space = book.head, book.ground.low
         self.opened.finish()
         while True:
             try:
                 batch = self._inbox.get(timeout=EVERY_S)
             except queue.Empty:
-                batch = NO_ROWS
-            self._take_in_hand()
+                self._tidy(book)
+                continue
             if batch is None:
-                return  # nobody gets the book any more
+                return
             self._commit(book, batch)
             self._tidy(book)
-            self.hand.release()
             self._work_ahead(book)
 
     def _work_ahead(self, book: Book) -> None:
@@ -157,24 +114,15 @@ class Writer:
             while self._inbox.empty() and not self.failure and book.work_ahead():
                 pass
         except DISK_ERRORS as error:
-            self._take_in_hand()
-            self.fail(error)
-            self.hand.release()
-
-    def _take_in_hand(self) -> None:
-        self._is_wanted = True  # else the loop would take it again and again
-        while not self.hand.acquire(timeout=BEGINNING_S):
-            if self.flight is not None:
-                self.flight.finish()
-        self._is_wanted = False
+            self._fail(book, error)
 
     def _commit(self, book: Book, batch: Batch) -> None:
-        if batch.rows and not self.failure:
+        if not self.failure:
             try:
                 batch.first = book.append(batch.rows, batch.begin)
                 self.head = book.head
             except DISK_ERRORS as error:
-                self.fail(error)
+                self._fail(book, error)
         batch.finish()
 
     def _tidy(self, book: Book) -> None:
@@ -183,7 +131,11 @@ class Writer:
                 book.tidy()
                 self.low_space = book.ground.low
             except DISK_ERRORS as error:
-                self.fail(error)
+                self._fail(book, error)
+
+    def _fail(self, book: Book, error: Exception) -> None:
+        self.failure = f"{type(error).__name__}: {error}"
+        book.condemn()
 
     def _dismiss(self) -> None:
         while not self._inbox.empty():

@@ -17,7 +17,6 @@ from actors.stores import lock
 from actors.stores.ground import Ground
 from actors.stores.segments import folder
 from actors.stores.segments.coming import Coming, begin
-from actors.stores.segments.flight import Flight
 from actors.stores.segments.frame import (
     HEADER_BYTES,
     NO_DIGEST,
@@ -28,7 +27,6 @@ from actors.stores.segments.frame import (
 from actors.stores.segments.raw_file import DISK, Disk
 from actors.stores.segments.scan import Found, read_through
 from actors.stores.segments.segment import NO_ROOM, Segment, create
-from actors.stores.segments.submission import Submissions
 from helm.contracts.errors import Invalid
 
 LOG = logging.getLogger("helm.journal")
@@ -59,12 +57,8 @@ class Book:
     _bytes_before: int = 0
     """What the files before this one take."""
     _condemned: bool = attrs.field(default=False, init=False)
-    _queue: Submissions | None = attrs.field(init=False)
     _coming: Coming | None = attrs.field(default=None, init=False)
     _desk: mmap.mmap = attrs.field(factory=lambda: mmap.mmap(-1, DESK_BYTES), init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._queue = self.place.disk.open_queue()
 
     @property
     def head(self) -> int:
@@ -85,30 +79,6 @@ class Book:
             begin()
             self.segment.write(header, frame)
         return header.first
-
-    def take_off(self, rows: tuple[bytes, ...], land: Callable[[Header, OSError | None], None]) -> Flight | None:
-        """Begin to write the rows, and return at once; None where they need a file, zeros or memory first.
-
-        `land` is told of the end, with the error or None, and then takes note of the frame. Raises OSError.
-        """
-        if self._queue is None or not self.segment.file.passes_cache:
-            return None
-        body = (lengths_of(rows), *rows)
-        header = self._header(len(rows), body)
-        size = header.end - header.offset
-        if size > DESK_BYTES or header.end > self.segment.prepared or self._is_beyond_quota(header.end):
-            return None
-        header = lay(self._desk, header, body)
-        if not self._queue.submit(self.segment.file.descriptor, memoryview(self._desk)[:size], header.offset):
-            return None
-        return Flight(header, size, self._queue, land)
-
-    @property
-    def is_tidy(self) -> bool:
-        """True while the next rows need nothing first."""
-        segment, coming = self.segment, self._coming
-        is_time_to_turn = segment.is_full or (segment.is_nearly_full and coming is not None and coming.is_ready)
-        return not is_time_to_turn and (coming is not None or not segment.is_half_full)
 
     def _header(self, rows: int, body: tuple[bytes, ...]) -> Header:
         last = self.segment.last
@@ -184,8 +154,6 @@ class Book:
         with suppress(OSError):
             self._drop()
         self.segment.close()
-        if self._queue is not None:
-            self._queue.close()
 
     def _turn(self) -> None:
         """Go on in a new file: it is there before the old one says so."""

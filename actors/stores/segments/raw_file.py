@@ -15,7 +15,6 @@ from pathlib import Path
 import attrs
 
 from actors.stores.segments.frame import BLOCK
-from actors.stores.segments.submission import Submissions, open_queue
 
 PAST_THE_CACHE = getattr(os, "O_DIRECT", 0)
 ALWAYS = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -46,10 +45,6 @@ class Disk:
             fcntl.fcntl(descriptor, FULL_SYNC)
         else:
             os.fsync(descriptor)
-
-    def open_queue(self) -> Submissions | None:
-        """Return what takes writes that nobody waits for in a thread, None where there is no such thing."""
-        return open_queue()
 
 
 DISK = Disk()

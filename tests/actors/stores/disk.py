@@ -8,7 +8,6 @@ from itertools import count
 import apsw
 
 from actors.stores.segments.raw_file import Disk
-from actors.stores.segments.submission import Submissions
 
 _names = count()
 
@@ -74,15 +73,11 @@ class _File(apsw.VFSFile):
 class SegmentDisk(Disk, Mood):
     """The disk of a journal of segments. `passing` the page cache or not, as file systems do."""
 
-    def __init__(self, *, passing: bool = True, has_queue: bool = False) -> None:
+    def __init__(self, *, passing: bool = True) -> None:
         Mood.__init__(self)
-        self.has_queue = has_queue
         self.may_pass_cache = passing and Disk.may_pass_cache
         self.taken: int | None = None
         """How many bytes of a write are taken, instead of all."""
-
-    def open_queue(self) -> Submissions | None:
-        return Queue(self) if self.has_queue else None
 
     def reserve(self, descriptor: int, size: int) -> None:
         if self.is_full:
@@ -98,36 +93,3 @@ class SegmentDisk(Disk, Mood):
         if self.sync_fails:
             raise OSError(errno.EIO, "the disk is told to fail")
         return count
-
-
-class Queue:
-    """The system's queue, with a thread in the place of the system: it writes, or fails to, as the disk is told."""
-
-    def __init__(self, disk: SegmentDisk) -> None:
-        self._disk = disk
-        self._ended = threading.Event()
-        self._result: int | OSError = 0
-        self.event = os.eventfd(0, os.EFD_NONBLOCK)
-
-    def submit(self, descriptor: int, data: memoryview, offset: int) -> bool:
-        threading.Thread(target=self._write, args=(descriptor, data, offset), daemon=True).start()
-        return True
-
-    def collect(self, *, wait: bool) -> int | None:
-        if not self._ended.wait(None if wait else 0):
-            return None
-        self._ended.clear()
-        if isinstance(self._result, OSError):
-            raise self._result
-        return self._result
-
-    def close(self) -> None:
-        os.close(self.event)
-
-    def _write(self, descriptor: int, data: memoryview, offset: int) -> None:
-        try:
-            self._result = self._disk.write(descriptor, data, offset)
-        except OSError as error:
-            self._result = error
-        self._ended.set()
-        os.eventfd_write(self.event, 1)

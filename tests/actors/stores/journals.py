@@ -75,14 +75,11 @@ class Store:
 
 
 SQLITE = Store("journal.db", SqliteDisk)
-SEGMENTS = Store("journal", lambda: SegmentDisk(has_queue=True))
-"""Segments that the loop writes by itself."""
-THREADED = Store("journal", SegmentDisk)
-"""Segments on a system that has no queue for us."""
+SEGMENTS = Store("journal", SegmentDisk)
 CACHED = Store("journal", lambda: SegmentDisk(passing=False))
 """Segments on a file system that has nothing but the page cache."""
 
-STORES = {"sqlite": SQLITE, "segments": SEGMENTS, "segments by the thread": THREADED, "segments in the cache": CACHED}
+STORES = {"sqlite": SQLITE, "segments": SEGMENTS, "segments in the cache": CACHED}
 
 
 def name_of(store: Store) -> str:
