@@ -13,7 +13,7 @@ from actors.mailbox import Case, Control, Inbox, Stage
 from actors.stores.index import IdIndex
 from actors.stores.port import Journal
 from helm.contracts.errors import Broken
-from helm.crypto.canonical import record_bytes
+from helm.crypto.canonical import ordered_bytes
 from helm.guardian.judgement import intent_payload, refusal_payload
 from helm.guardian.memory import RELEASING
 from helm.proofgraph.graph import Graph
@@ -60,9 +60,10 @@ class Appender:
             item.lamport = node.lamport
             return row(node, *item.beside)
         if item.sealed is None:
-            node = self.graph.append(_draft(item, INTENT, intent_payload(item.judged())))
+            judgement = item.judged()
+            node = self.graph.append(_draft(item, INTENT, intent_payload(judgement)))
             item.intent_node = node.node_hash
-            return row(node, b'"facts":' + item.judged().facts)
+            return row(node, b'"facts":' + judgement.facts)
         if item.intent_node:
             return row(self.graph.append(_effect(item)), *_beside_effect(item))
         payload = refusal_payload(item.judged(), item.sealed.receipt_hash)
@@ -78,14 +79,8 @@ class Appender:
             item.stage = Stage.RUNNING
             dispatch(item)
         else:
-            note_receipt(
-                self.index,
-                item.sealed.content.tenant,
-                item.sealed.content.session_id,
-                item.sealed.content.lamport_clock,
-                item.sealed.receipt_id,
-                seq,
-            )
+            said = item.sealed.content
+            note_receipt(self.index, said.tenant, said.session_id, said.lamport_clock, item.sealed.receipt_id, seq)
             if not item.intent_node:
                 self.index.note(item.judged().record.id, seq)
             elif item.claim and item.status not in RELEASING:
@@ -133,7 +128,7 @@ def _draft(case: Case, kind: str, payload: bytes, relies_on: tuple[str, ...] = (
 def _effect(case: Case) -> Draft:
     if case.sealed is None:
         raise Broken("an effect without a receipt")
-    payload = record_bytes(
+    payload = ordered_bytes(
         {
             "intent_node": case.intent_node,
             "reason": case.reason,

@@ -52,6 +52,8 @@ from helm.trust.registry import fold
 CONTROL_PLACES = 32
 """Commands under way at once; they travel the same channels as cases, so they have places of their own."""
 
+VERDICTS = {verdict.value: verdict for verdict in Verdict}
+
 URGENT_PLACES = 8
 """More of them, for stops alone: no flood of other commands keeps an operator from freezing the system (T4)."""
 
@@ -191,7 +193,7 @@ class Kernel:
         self.intake.release(case)
         case.slot.resolve(
             Answer(
-                verdict=Verdict(decision.verdict),
+                verdict=VERDICTS[decision.verdict],
                 status=case.status,
                 reason_code=case.code,
                 reason=case.reason,

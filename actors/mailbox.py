@@ -214,7 +214,7 @@ class Inbox(Generic[T]):
             self._growing = [item]
             self._sender.send_nowait(self._growing)
             return
-        if len(self) >= self._capacity:
+        if len(self._taken) + len(self._growing) >= self._capacity:
             raise Broken("more on the belt than there are places")
         self._growing.append(item)
 

@@ -97,7 +97,8 @@ def canonical(value: JSONValue, *, max_bytes: int = MAX_BYTES, max_depth: int = 
     Only dict with str keys, list, str, int, float, bool and None themselves are JSON values: a subclass, a
     tuple or a date may be written in more than one way. Raises Malformed, naming problem and JSON pointer.
     """
-    check_depth_limit(max_depth)
+    if max_depth > DEEPEST:
+        check_depth_limit(max_depth)
     try:
         plain = is_plain(value, max_bytes, max_depth)
         written = orjson.dumps(value, option=SORTED) if plain else rfc8785.dumps(value)
@@ -119,19 +120,18 @@ def reread(written: bytes) -> JSONValue:
     return orjson.loads(written)
 
 
-noun_bytes = msgspec.json.Encoder().encode
-"""Return the canonical bytes of a Noun whose fields stand in the order of their names, as its Form has checked.
+fragment = orjson.Fragment
+"""Canonical bytes that stand as they are, as one value inside a record that `record_bytes` writes."""
 
-For strings, whole numbers, true and false, and arrays of those this library writes what RFC 8785 does.
+ordered_bytes = msgspec.json.Encoder().encode
+"""Return the canonical bytes of a record of ours whose members stand in canonical order already.
+
+A Noun that has a Form, or a dict that was written down in that order. For trusted input only: strings, whole numbers
+within 2^53, true and false, and arrays and objects of those, which this library writes as RFC 8785 does.
 """
 
-fragment = orjson.Fragment
-"""Canonical bytes that stand as they are, as one value inside a record of ours."""
-
-
-def ordered_bytes(body: dict[str, JSONValue] | tuple[str, ...]) -> bytes:
-    """Return the canonical bytes of a record whose members stand in canonical order already, as a Form gives them."""
-    return orjson.dumps(body, option=orjson.OPT_STRICT_INTEGER)
+raw_value = msgspec.Raw
+"""Canonical bytes that stand as they are, as one value inside a record that `ordered_bytes` writes."""
 
 
 def insert_member(record: bytes, member: bytes, before: bytes) -> bytes:

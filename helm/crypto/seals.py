@@ -6,13 +6,13 @@ from helm.contracts.decision import Decision
 from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
 from helm.crypto import domains
-from helm.crypto.canonical import insert_member, noun_bytes
+from helm.crypto.canonical import insert_member, ordered_bytes
 from helm.crypto.hashing import content_id, hash_in
 
 
 def seal_decision(content: Decision) -> Sealed[Decision]:
     """Name a decision by the hash of its content, HELM/Decision/v1."""
-    said = noun_bytes(content)
+    said = ordered_bytes(content)
     full_hash = hash_in(domains.DECISION, said)
     decision_id = decision_name(full_hash)
     member = b',"decision_id":"%b"' % decision_id.encode()
@@ -27,7 +27,7 @@ def decision_name(full_hash: str) -> str:
 def seal_record(content: BoundaryRecord) -> Sealed[BoundaryRecord]:
     """Name a record after the decision it records; its record_hash, HELM/Record/v1, covers every other member."""
     record_id = "rec_" + content.decision_id.removeprefix("dec_")
-    head, name, tail = noun_bytes(content).partition(b',"sandbox_grant_hash":')
+    head, name, tail = ordered_bytes(content).partition(b',"sandbox_grant_hash":')
     rest = b',"record_id":"%b"%b%b' % (record_id.encode(), name, tail)
     said = head + rest
     record_hash = hash_in(domains.RECORD, said)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from helm.contracts.errors import Invalid, Refused
 from helm.crypto import domains
-from helm.crypto.canonical import noun_bytes
+from helm.crypto.canonical import ordered_bytes
 from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_grants import read_grant
 from helm.guardian.bundle_servers import read_server
@@ -71,7 +71,7 @@ def read_connection(name: str, table: Table) -> Connection:
             connection = read_server(name, table)
         case ConnectorKind.WASM:
             grant = read_grant(table)
-            connection = WasmConnection(name=name, grant=grant, grant_hash=hash_in(domains.GRANT, noun_bytes(grant)))
+            connection = WasmConnection(name=name, grant=grant, grant_hash=hash_in(domains.GRANT, ordered_bytes(grant)))
         case _:
             connection = LocalConnection(name=name)
     table.finish()

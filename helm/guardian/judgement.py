@@ -13,7 +13,7 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
 from helm.crypto import domains
-from helm.crypto.canonical import fragment, noun_bytes, ordered_bytes, record_bytes
+from helm.crypto.canonical import ordered_bytes, raw_value
 from helm.crypto.hashing import content_id, hash_in
 from helm.crypto.seals import seal_decision, seal_record
 from helm.guardian.inquiry import Inquiry
@@ -72,7 +72,7 @@ def call_body(call: ToolCall) -> dict[str, JSONValue]:
     return {
         "approval_id": call.approval_id,
         "args_hash": call.args_hash,
-        "arguments": b64encode(call.arguments).decode() if call.malformed else fragment(call.arguments),
+        "arguments": b64encode(call.arguments).decode() if call.malformed else raw_value(call.arguments),
         "claimed_principal": context.claimed_principal,
         "credential_hash": context.credential_hash,
         "delegation_id": call.delegation_id,
@@ -101,9 +101,12 @@ GATE_WORDS = tuple(("PASS",) * passed for passed in range(64))
 def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: str) -> Sealed[Decision]:
     call, world, rule, policy = inquiry.call, inquiry.world, inquiry.rule, inquiry.world.policy
     passes = GATE_WORDS[finding.passed]
+    approval_id, approval_expires_at_ms = call.approval_id, 0
+    if finding.verdict is Verdict.ESCALATE:
+        approval_id, approval_expires_at_ms = _asked_for(inquiry)
     content = Decision(
-        approval_expires_at_ms=_approval_deadline(inquiry, finding),
-        approval_id=_approval_id(inquiry, finding),
+        approval_expires_at_ms=approval_expires_at_ms,
+        approval_id=approval_id,
         args_hash=call.args_hash,
         authz_snapshot_hash="",
         budget_reservation=inquiry.reservation,
@@ -142,19 +145,11 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
     return seal_decision(content)
 
 
-def _approval_id(inquiry: Inquiry, finding: Finding) -> str:
-    """Name the approval an ESCALATE waits for after its intent: the same intent waits for the same approval."""
-    if finding.verdict is Verdict.ESCALATE:
-        return content_id("apr_", inquiry.intent_hash)
-    return inquiry.call.approval_id
-
-
-def _approval_deadline(inquiry: Inquiry, finding: Finding) -> int:
-    if finding.verdict is not Verdict.ESCALATE:
-        return 0
+def _asked_for(inquiry: Inquiry) -> tuple[str, int]:
+    """Name the approval an ESCALATE waits for after its intent, and its end: the same intent waits for the same one."""
     rule = inquiry.rule
     expires_s = rule.approval.expires_s if rule.approval is not None else INTERVENTION_EXPIRES_S
-    return inquiry.world.now_ms + expires_s * 1000
+    return content_id("apr_", inquiry.intent_hash), inquiry.world.now_ms + expires_s * 1000
 
 
 def _record(inquiry: Inquiry, decision: Sealed[Decision]) -> Sealed[BoundaryRecord]:
@@ -212,7 +207,7 @@ def intent_payload(judgement: Judgement) -> bytes:
     """Return the payload of an ALLOWed call's INTENT node: the decision, the record and the effect to come."""
     if judgement.effect is None:
         raise ValueError("an intent without an effect")
-    effect = noun_bytes(judgement.effect)
+    effect = ordered_bytes(judgement.effect)
     parts = (
         b'{"decision":',
         judgement.decision.json,
@@ -227,11 +222,11 @@ def intent_payload(judgement: Judgement) -> bytes:
 
 def refusal_payload(judgement: Judgement, receipt_hash: str) -> bytes:
     """Return the payload of a refused call's ATTESTATION node: the decision, the record and the receipt's hash."""
-    return record_bytes(
-        {
-            "decision": fragment(judgement.decision.json),
-            "receipt_hash": receipt_hash,
-            "record": fragment(judgement.record.json),
-            "type": "REFUSAL",
-        }
+    parts = (
+        b'{"decision":',
+        judgement.decision.json,
+        b',"receipt_hash":"%b","record":' % receipt_hash.encode(),
+        judgement.record.json,
+        b',"type":"REFUSAL"}',
     )
+    return b"".join(parts)

@@ -19,6 +19,8 @@ class Ledger:
 
     def standing(self, policy: Policy, call: ToolCall, now_ms: int) -> tuple[Usage, ...]:
         """Return what stands at `now_ms` against every budget that binds `call`."""
+        if not policy.budgets:
+            return ()
         return tuple(
             self._current(account, now_ms - now_ms % (budget.window_s * 1000))
             for account, budget in policy.budgets_for(call.tenant, call.principal, call.tool)

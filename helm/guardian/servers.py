@@ -8,7 +8,7 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import Form, Noun
 from helm.contracts.reason import ReasonCode
 from helm.crypto import domains
-from helm.crypto.canonical import noun_bytes, record_bytes
+from helm.crypto.canonical import ordered_bytes, record_bytes
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid, Signer
 from helm.crypto.hashing import hash_in
 
@@ -49,13 +49,13 @@ SERVER_COMMAND = Form(ServerCommand)
 
 def sign_server_command(command: ServerCommand, signer: Signer) -> str:
     """Return the approval key's signature, 128 hex digits, over the command."""
-    return signer.sign(domains.MCP_SERVER, noun_bytes(command))
+    return signer.sign(domains.MCP_SERVER, ordered_bytes(command))
 
 
 def check_server_command(command: ServerCommand, signature: str, key: PublicKey) -> None:
     """Raise Invalid unless `key` signed `command`."""
     try:
-        key.verify(domains.MCP_SERVER, noun_bytes(command), signature)
+        key.verify(domains.MCP_SERVER, ordered_bytes(command), signature)
     except SignatureInvalid as problem:
         raise Invalid(str(problem), "server command", "sign it with the approval key of this log") from problem
 

@@ -8,7 +8,7 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue, Noun
 from helm.contracts.receipt import GENESIS, Receipt
 from helm.crypto import domains
-from helm.crypto.canonical import insert_member, noun_bytes, record_bytes
+from helm.crypto.canonical import insert_member, ordered_bytes, record_bytes
 from helm.crypto.ed25519 import Signer
 from helm.crypto.hashing import content_id, hash_in
 
@@ -61,7 +61,7 @@ class SealedReceipt(Noun, frozen=True):
 
 def seal(receipt: Receipt, signer: Signer) -> SealedReceipt:
     """Name and sign `receipt`: the id is its content's hash, the signature covers every member but itself (T5)."""
-    said = noun_bytes(receipt)
+    said = ordered_bytes(receipt)
     receipt_id = content_id(RECEIPT_ID, hash_in(domains.RECEIPT_NAME, said))
     named = insert_member(said, b',"receipt_id":"%b"' % receipt_id.encode(), b',"record_hash":')
     signature = signer.sign(domains.RECEIPT, named)

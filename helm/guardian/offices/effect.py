@@ -6,7 +6,7 @@ from helm.contracts.effect import Effect, Intent
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.crypto import domains
-from helm.crypto.canonical import noun_bytes
+from helm.crypto.canonical import ordered_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.policy import NO_POLICY, UNDECLARED
@@ -34,8 +34,8 @@ def check(inquiry: Inquiry) -> None:
         risk_tier=rule.risk_tier,
         tool=call.tool,
     )
-    inquiry.effect_id = content_id("eff_", hash_in(domains.EFFECT, noun_bytes(effect)))
-    inquiry.intent_hash = hash_in(domains.INTENT, noun_bytes(_intent(inquiry)))
+    inquiry.effect_id = content_id("eff_", hash_in(domains.EFFECT, ordered_bytes(effect)))
+    inquiry.intent_hash = hash_in(domains.INTENT, ordered_bytes(_intent(inquiry)))
 
 
 def _intent(inquiry: Inquiry) -> Intent:

@@ -10,7 +10,7 @@ from helm.contracts.decision import DECISION, Decision
 from helm.contracts.errors import Invalid
 from helm.contracts.receipt import RECEIPT, Receipt
 from helm.contracts.record import RECORD, BoundaryRecord
-from helm.crypto.canonical import noun_bytes, record_bytes, reread
+from helm.crypto.canonical import ordered_bytes, record_bytes, reread
 from helm.evidence.lines import read_json, read_lines
 from helm.wire import structure
 from tests.helm.evidence.material import Log
@@ -28,7 +28,7 @@ SAMPLES: dict[type, dict[str, Any]] = {
 def test_what_is_read_is_what_was_written(record_class: type[Any]) -> None:
     body = SAMPLES[record_class]
     read = structure(body, record_class, "here")
-    assert reread(noun_bytes(read)) == body
+    assert reread(ordered_bytes(read)) == body
     assert type(read) is record_class
     with pytest.raises(AttributeError):
         read.tenant = "evil"
