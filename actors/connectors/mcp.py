@@ -65,7 +65,7 @@ class McpConnector:
         for wait_s in (*AGAIN_S, *[AGAIN_S[-1]] * 1_000_000):
             try:
                 await self._serve(report)
-            except* (*GONE, Invalid, trio.TooSlowError) as lost:
+            except* Exception as lost:  # a server makes the SDK raise what it likes, and ends no kernel by it (T4)
                 self.failure = f"it cannot be asked: {words(lost)}"
             finally:
                 self._client = None
@@ -86,6 +86,7 @@ class McpConnector:
                 self._client, self.failure = client, ""
                 self._ready.set()
                 await self._changed.wait()
+                self._client, self._ready = None, trio.Event()  # nobody is asked by the old listing
 
     async def _heard(self, message: Any) -> None:
         """Look again at what is listed: after a notification that it changed, and when the server is gone."""
@@ -120,9 +121,9 @@ class McpConnector:
                 self._changed.set()
                 raise ConnectorUnknown("the server was lost before it answered") from problem
             raise ConnectorFailed(f"the server answered {problem.error.code}: {problem.error.message}") from problem
-        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as problem:
+        except Exception as problem:  # whatever the SDK raises once it was asked tells nothing of the effect
             self._changed.set()
-            raise ConnectorUnknown("the server was lost before it answered") from problem
+            raise ConnectorUnknown(f"no answer that can be read: {type(problem).__name__}") from problem
         return self._answer(result)
 
     async def _asked(self) -> Client:

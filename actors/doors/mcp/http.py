@@ -17,7 +17,7 @@ from actors.bearer import BearerKey, BearerKeys
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, check_framing, read_body, say
 from actors.doors.credentials import authenticate, check_tenant
-from actors.doors.entry import Entry
+from actors.doors.entry import UNANSWERED, Entry, untold
 from actors.doors.envelope import Asked
 from actors.doors.heading import SECURITY, Heading, heading_of
 from actors.doors.mcp import wire
@@ -117,7 +117,10 @@ class McpDoor:
     async def _refuse_socket(self, key: BearerKey, heading: Heading) -> Told:
         """Refuse MCP over a WebSocket: no revision has it, and what is not mediated is not let in (T1)."""
         asked = Asked(tool=OVER_WEBSOCKET, malformed="MCP is not served over WebSocket")
-        answer = await self.kernel.govern(self._socket.admit(key, asked, b""))
+        try:
+            answer = await self.kernel.govern(self._socket.admit(key, asked, b""))
+        except UNANSWERED as failure:
+            raise untold(failure) from failure
         headers = (("x-helm-receipt-id", answer.receipt.receipt_id),)
         detail = f"MCP is not served over WebSocket: refused by receipt {answer.receipt.receipt_id}"
         return tell_problem(

@@ -20,7 +20,8 @@ def call_result(answer: Answer, *, modern: bool, is_mcp: bool) -> bytes:
     """
     result: dict[str, JSONValue] = {"_meta": evidence(answer)}
     if answer.allowed:
-        result |= answer.output if is_mcp else told(answer.output_json, modern=modern)
+        output = answer.output if is_mcp else None
+        result |= output if type(output) is dict else told(answer.output_json, modern=modern)
         result["isError"] = False
     else:
         result["content"] = [text(refusal(answer))]

@@ -172,15 +172,31 @@ async def test_a_server_that_died_is_started_again(house: House) -> None:
                 await compared(kernel)
 
 
-async def test_a_server_that_cannot_be_started_is_not_asked(house: House) -> None:
+LIES = """
+import sys
+for number, line in enumerate(sys.stdin):
+    said = '{"jsonrpc":"2.0","id":%d,"result":{"protocolVersion":7,"tools":"many","content":"no list"}}'
+    print(said % number, flush=True)
+"""
+"""Answers everything, and nothing as it should be."""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("/nowhere/at-all",), (sys.executable, "-c", "print('hello')"), (sys.executable, "-c", LIES)],
+    ids=["is not there", "is no server", "lies"],
+)
+async def test_a_server_that_cannot_be_asked_ends_no_kernel(house: House, words: tuple[str, ...]) -> None:
     text = await policy_of(server())
-    missing = McpConnection(name="small", command=("/nowhere/at-all",), environment=(), max_response_bytes=MAX_BYTES)
-    text = text.replace('operation = "sum"', 'operation = "sum"\ntimeout_ms = 500')
-    async with house.kernel(await behind(missing, text=text), policy=text, ground=await house.real_ground()) as kernel:
+    odd = McpConnection(name="small", command=words, environment=(), max_response_bytes=MAX_BYTES)
+    text = text.replace('operation = "sum"', 'operation = "sum"\ntimeout_ms = 2500')
+    async with house.kernel(await behind(odd, text=text), policy=text, ground=await house.real_ground()) as kernel:
         await kernel.command(command(kernel, house, APPROVE))
         answer = await sums(kernel)
+        alive = await kernel.call("read", {}, principal="agent")
     assert answer.status in ("NOT_DISPATCHED", "INDETERMINATE")
     assert answer.reason_code in (ReasonCode.ERR_CONNECTOR_ERROR, ReasonCode.ERR_CONNECTOR_TIMEOUT)
+    assert alive.allowed
 
 
 @pytest.mark.parametrize(
