@@ -129,7 +129,8 @@ class McpConnector:
     async def _asked(self) -> Client:
         """Return who is to be asked. Raises NotDispatched where nobody is there in time."""
         with trio.move_on_after(READY_S):
-            await self._ready.wait()
+            while self._client is None:  # it may be looked at again between its being ready and our being woken
+                await self._ready.wait()
         if self._client is None:
             reason = f"the server {self.connection.name} is not there: {self.failure}"
             raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, reason)

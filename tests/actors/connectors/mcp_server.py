@@ -26,8 +26,14 @@ SUM = Tool(
 SAY = Tool(name="say", description="Says it again.", input_schema={"type": "object"})
 
 
-async def list_tools(_: Any, __: Any) -> ListToolsResult:
-    """List both tools, or one."""
+restless = ["say that it changed"] * 6 if "restless" in HOW else []
+
+
+async def list_tools(context: Any, __: Any) -> ListToolsResult:
+    """List both tools, or one; when restless, say first that the list has changed."""
+    if restless:
+        restless.pop()
+        await context.session.send_tool_list_changed()
     return ListToolsResult(tools=[SUM] if "shrunk" in HOW else [SUM, SAY])
 
 

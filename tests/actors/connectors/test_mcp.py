@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from actors.cli.mcp.declaring import Terms, declaration
 from actors.commands import CommandServer
@@ -19,6 +20,7 @@ from helm.guardian.bundle import load_toml
 from helm.guardian.bundle_servers import MAX_BYTES
 from helm.guardian.connection import McpConnection
 from helm.guardian.servers import APPROVE, REVOKE, ServerCommand, sign_server_command
+from tests.actors.connectors.orders import order
 from tests.actors.kit import House, all_of
 from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
@@ -170,6 +172,39 @@ async def test_a_server_that_died_is_started_again(house: House) -> None:
         with trio.fail_after(60):
             while not (await kernel.call("small.say", {}, principal="agent")).allowed:
                 await compared(kernel)
+
+
+async def test_whoever_waits_for_a_server_that_is_looked_at_again_goes_on_waiting() -> None:
+    connector = McpConnector(server(), {name: tool.pin for name, tool in (await look_at(server())).items()})
+    answers: list[Any] = []
+
+    async def ask() -> None:
+        answers.append(await connector.dispatch(order({"a": 1, "b": 2}, tool="small.sum", operation="sum")))
+
+    async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as asking:
+            asking.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            connector._ready.set()  # it is there, and before anybody wakes
+            connector._ready = trio.Event()  # it says that its list has changed
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(connector.attend, unheard)
+        nursery.cancel_scope.cancel()
+    assert answers[0]["structuredContent"] == {"sum": 3}
+
+
+async def test_a_server_that_is_restless_is_asked_all_the_same() -> None:
+    connector = McpConnector(server("restless"), {name: tool.pin for name, tool in (await look_at(server())).items()})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connector.attend, unheard)
+        for _ in range(20):
+            answer = await connector.dispatch(order({"a": 1, "b": 2}, tool="small.sum", operation="sum"))
+            assert answer["structuredContent"] == {"sum": 3}
+        nursery.cancel_scope.cancel()
+
+
+async def unheard(*_: str) -> None:
+    raise AssertionError("nothing drifted")
 
 
 LIES = """
