@@ -8,7 +8,7 @@ from typing import NoReturn
 import attrs
 
 from actors.clock import Clock
-from actors.commands import Command
+from actors.commands.command import Command
 from actors.fingerprint import Sensor
 from actors.mailbox import Case, Control, Inbox, Stage
 from helm.guardian.chain import CHAIN

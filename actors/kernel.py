@@ -22,7 +22,10 @@ from trio.lowlevel import enable_ki_protection
 
 from actors.appender import Appender
 from actors.clock import Clock
-from actors.commands import ActivatePolicy, Command, NoteDrift, attest, started, trust_draft
+from actors.commands.command import Command, attest
+from actors.commands.policy import ActivatePolicy
+from actors.commands.servers import NoteDrift
+from actors.commands.start import started, trust_draft
 from actors.connectors.port import Attended, Connector
 from actors.executor import Executor
 from actors.fingerprint import Sensor

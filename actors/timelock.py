@@ -10,7 +10,8 @@ import attrs
 import trio
 
 from actors.clock import Clock
-from actors.commands import Command, ExpireApprovals
+from actors.commands.approvals import ExpireApprovals
+from actors.commands.command import Command
 from helm.guardian.memory import Memory
 
 LONGEST_NAP_S = 60.0

@@ -123,7 +123,7 @@ def on_directory(stop: Stop, place: Installation) -> dict[str, Any]:
 
 async def write_stop(stop: Stop, place: Installation) -> dict[str, Any]:
     """Run a kernel without a policy for as long as it takes to obey one command."""
-    from actors.commands import Freeze
+    from actors.commands.freeze import Freeze
     from actors.opening import open_kernel
 
     async with open_kernel(place, policy=None) as kernel:

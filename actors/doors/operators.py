@@ -5,7 +5,8 @@ from __future__ import annotations
 from quart import Response
 
 from actors.bearer import BearerKey
-from actors.commands import Freeze, ResumeConnector
+from actors.commands.connectors import ResumeConnector
+from actors.commands.freeze import Freeze
 from actors.doors.credentials import check_admin, tenant_of
 from actors.doors.desk import Desk, answer, query, read_object
 from actors.doors.problem import Problem

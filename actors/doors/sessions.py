@@ -7,7 +7,7 @@ import secrets
 from quart import Response
 
 from actors.bearer import BearerKey, KeyClass
-from actors.commands import CloseSession, OpenSession
+from actors.commands.sessions import CloseSession, OpenSession
 from actors.doors.credentials import check_opening, check_tenant
 from actors.doors.desk import Desk, answer, query, read_object
 from actors.doors.envelope import unframed

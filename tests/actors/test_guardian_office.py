@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.commands import CloseSession
+from actors.commands.sessions import CloseSession
 from actors.kernel import Kernel, Limits
 from actors.mailbox import Answer
 from helm.contracts.call import NO_CONTEXT, CallContext

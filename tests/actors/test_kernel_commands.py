@@ -10,7 +10,9 @@ import pytest
 import trio
 import trio.testing
 
-from actors.commands import CloseSession, Freeze, OpenSession, ResumeConnector
+from actors.commands.connectors import ResumeConnector
+from actors.commands.freeze import Freeze
+from actors.commands.sessions import CloseSession, OpenSession
 from actors.kernel import CONTROL_PLACES, URGENT_PLACES, Kernel
 from actors.mailbox import KernelStopped, Overloaded
 from helm.contracts.errors import Invalid, Refused

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.commands import OpenSession
+from actors.commands.sessions import OpenSession
 from actors.kernel import CONTROL_PLACES, Kernel
 from actors.mailbox import Overloaded
 from actors.timelock import AT_ONCE

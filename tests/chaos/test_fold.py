@@ -17,7 +17,10 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.commands import BeginExchange, CloseSession, Freeze, OpenSession, ResumeConnector, SettleExchange
+from actors.commands.connectors import ResumeConnector
+from actors.commands.exchanges import BeginExchange, SettleExchange
+from actors.commands.freeze import Freeze
+from actors.commands.sessions import CloseSession, OpenSession
 from actors.connectors.port import ConnectorUnknown, Dispatch, NotDispatched
 from actors.kernel import Kernel
 from actors.mailbox import Overloaded

@@ -15,7 +15,7 @@ import trio
 
 from actors.cli.mcp.declaring import Terms, declaration
 from actors.clock import SystemClock
-from actors.commands import CommandServer
+from actors.commands.servers import CommandServer
 from actors.connectors.mcp import McpConnector, look_at, pins_for
 from actors.doors.mcp.core import Core
 from actors.doors.mcp.http import MCP

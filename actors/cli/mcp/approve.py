@@ -70,7 +70,7 @@ class Said(NamedTuple):
 
 async def command(place: Installation, policy: Policy, said: Said) -> list[dict[str, Any]]:
     """Have a kernel of our own obey one signed command; return the servers as they stand then. Raises Invalid."""
-    from actors.commands import CommandServer
+    from actors.commands.servers import CommandServer
     from actors.opening import open_kernel
 
     async with open_kernel(place, policy=None) as kernel:

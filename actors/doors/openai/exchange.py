@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import trio
 
-from actors.commands import BeginExchange, SettleExchange
+from actors.commands.exchanges import BeginExchange, SettleExchange
 from actors.connectors.upstream import Incoming, Upstream, UpstreamFailed
 from actors.doors.calls import Send, say
 from actors.doors.entry import UNANSWERED, untold

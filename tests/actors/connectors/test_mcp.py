@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from actors.cli.mcp.declaring import Terms, declaration
-from actors.commands import CommandServer
+from actors.commands.servers import CommandServer
 from actors.connectors.mcp import McpConnector, look_at, pins_for
 from actors.kernel import Kernel
 from actors.mailbox import Answer
