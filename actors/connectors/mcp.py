@@ -1,4 +1,4 @@
-"""An MCP server as tools: one program, started with the kernel and ended with it, asked through the official SDK.
+"""An MCP server as tools: a program, started and ended with the kernel, or an address, asked through the official SDK.
 
 What it lists is compared with the pins of the policy before it is asked anything. A tool that is not listed as it was
 pinned is never called: whoever changed it may have changed what it does (T3).
@@ -6,7 +6,9 @@ pinned is never called: whoever changed it may have changed what it does (T3).
 
 from __future__ import annotations
 
+import logging
 import os
+import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -15,9 +17,18 @@ import trio
 from mcp import StdioServerParameters
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolRequest, CallToolRequestParams, CallToolResult
+from mcp_types import (
+    CONNECTION_CLOSED,
+    PARSE_ERROR,
+    REQUEST_TIMEOUT,
+    CallToolRequest,
+    CallToolRequestParams,
+    CallToolResult,
+)
 
+from actors.connectors.mcp_http import UNDERWAY, Departure, open_address
 from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched, Report
+from actors.connectors.resolver import Resolver
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
@@ -35,11 +46,15 @@ START_S: Final = 60.0
 AGAIN_S: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
 """How long to wait before a server that ended is started again: longer each time, so that it does not spin (T4)."""
 
-LOST: Final = frozenset({CONNECTION_CLOSED, REQUEST_TIMEOUT})
-"""Codes by which the SDK tells of a server that did not answer. One that sends them itself is not believed more."""
+LOST: Final = frozenset({CONNECTION_CLOSED, PARSE_ERROR, REQUEST_TIMEOUT})
+"""Codes by which the SDK tells of an answer that did not come, or cannot be read. A server that sends them itself is
+not believed more."""
 
 MAX_PAGES: Final = 64
 """Pages of one listing: a server whose pages never end is not followed (T4)."""
+
+for name in ("client", "mcp"):  # the SDK's logs hold a server's own words: none of them goes to our stderr by itself
+    logging.getLogger(name).addHandler(logging.NullHandler())
 
 GONE: Final = (OSError, ValueError, trio.BrokenResourceError, trio.ClosedResourceError, MCPError)
 """How a server is lost, or never comes."""
@@ -52,6 +67,8 @@ class McpConnector:
     connection: McpConnection
     pins: Mapping[str, str]
     environment: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
+    resolver: Resolver | None = None
+    ssl_context: ssl.SSLContext | None = None
     listing: Mapping[str, ListedTool] = attrs.field(factory=dict, init=False)
     """What is listed now."""
     failure: str = attrs.field(default="it was not started yet", init=False)
@@ -74,10 +91,8 @@ class McpConnector:
             await trio.sleep(wait_s)
 
     async def _serve(self, report: Report) -> None:
-        command, *arguments = self.connection.command
-        passed = {name: self.environment[name] for name in self.connection.environment if name in self.environment}
-        server = StdioServerParameters(command=command, args=arguments, env=passed)
-        async with Client(server, message_handler=self._heard) as client:
+        link = link_to(self.connection, self.environment, resolver=self.resolver, ssl_context=self.ssl_context)
+        async with Client(link, message_handler=self._heard) as client:
             while True:
                 self._changed = trio.Event()
                 with trio.fail_after(START_S):
@@ -112,11 +127,15 @@ class McpConnector:
         if found is None or found.pin != self.pins.get(operation):
             reason = f"{operation} is not listed as it was pinned"
             raise NotDispatched(ReasonCode.SCHEMA_VIOLATION, reason)
+        departure = Departure()
+        UNDERWAY.set(departure)  # of this order's task, and of what the SDK starts to send it
         try:
             # Not `client.call_tool`, which judges the answer itself: the pinned schema is the executor's to hold it to.
             asked = CallToolRequest(params=CallToolRequestParams(name=operation, arguments=order.parsed))
             result = await client.session.send_request(asked, CallToolResult)
         except MCPError as problem:
+            if departure.problem is not None:
+                raise departure.problem from problem
             if problem.error.code in LOST:
                 self._changed.set()
                 raise ConnectorUnknown("the server was lost before it answered") from problem
@@ -171,16 +190,30 @@ async def listed(client: Client, server_id: str) -> dict[str, ListedTool]:
 async def look_at(connection: McpConnection) -> dict[str, ListedTool]:
     """Start a server for as long as it takes to list its tools. Raises Invalid where it does not."""
     where = f"server {connection.name}"
-    command, *arguments = connection.command
-    passed = {name: os.environ[name] for name in connection.environment if name in os.environ}
     listing: dict[str, ListedTool] = {}
     try:
         with trio.fail_after(START_S):
-            async with Client(StdioServerParameters(command=command, args=arguments, env=passed)) as client:
+            async with Client(link_to(connection, os.environ)) as client:
                 listing = await listed(client, connection.name)
-    except* (*GONE, trio.TooSlowError) as lost:
-        raise Invalid(f"it does not list its tools: {words(lost)}", where, "run its command by hand") from lost
+    except* (*GONE, Invalid, trio.TooSlowError) as lost:
+        hint = "run its command by hand" if connection.command else "is this the address of an MCP server?"
+        raise Invalid(f"it does not list its tools: {words(lost)}", where, hint) from lost
     return listing
+
+
+def link_to(
+    connection: McpConnection,
+    environment: Mapping[str, str],
+    *,
+    resolver: Resolver | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+) -> Any:
+    """Return how the SDK reaches a server: a program to start, or streams to an address."""
+    if connection.url:
+        return open_address(connection, environment, resolver=resolver, ssl_context=ssl_context)
+    command, *arguments = connection.command
+    passed = {name: environment[name] for name in connection.environment if name in environment}
+    return StdioServerParameters(command=command, args=arguments, env=passed)
 
 
 def pins_for(policy: Policy, server_id: str) -> dict[str, str]:

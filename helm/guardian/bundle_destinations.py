@@ -8,7 +8,7 @@ from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
 from helm.guardian.bundle_rules import read_patterns
 from helm.guardian.bundle_table import Table
-from helm.guardian.connection import Connection, FilesConnection, HttpConnection
+from helm.guardian.connection import Connection, FilesConnection, HttpConnection, McpConnection
 from helm.guardian.destination import Pattern, normalise
 from helm.guardian.policy import DestinationRule
 
@@ -27,8 +27,9 @@ NOWHERE = Reach(destination=None, allow=())
 def read_reach(table: Table, connection: Connection, operation: str, inputs: dict[str, JSONValue]) -> Reach:
     """Return where a tool goes; it must be where its connector goes. Raises Invalid."""
     rule = read_destination(table)
-    if isinstance(connection, HttpConnection):
-        rule = agreed(rule, connection, operation, table.at("destination"))
+    goes = goes_to(connection, operation)
+    if goes is not None:
+        rule = agreed(rule, goes, table.at("destination"))
     elif isinstance(connection, FilesConnection) and rule is not None:
         raise Invalid("a directory has no destination", table.at("destination"), "leave it out")
     if rule is None:
@@ -60,10 +61,17 @@ def read_destination(table: Table) -> DestinationRule | None:
         raise Invalid(refused.reason, below.at("fixed")) from refused
 
 
-def agreed(rule: DestinationRule | None, connection: HttpConnection, operation: str, where: str) -> DestinationRule:
+def goes_to(connection: Connection, operation: str) -> DestinationRule | None:
+    """Return where a connector takes an operation, None where it does not say."""
+    if isinstance(connection, HttpConnection):
+        return DestinationRule(fixed=connection.origin, argument=connection.operations[operation].url_argument)
+    if isinstance(connection, McpConnection) and connection.url:
+        return DestinationRule(fixed=str(normalise(connection.url)), argument="")
+    return None
+
+
+def agreed(rule: DestinationRule | None, goes: DestinationRule, where: str) -> DestinationRule:
     """Return where the operation goes; a tool that says where must say the same. Raises Invalid."""
-    argument = connection.operations[operation].url_argument
-    goes = DestinationRule(fixed=connection.origin, argument=argument)
     if rule is not None and rule != goes:
         stated, there = rule.fixed or rule.argument, goes.fixed or goes.argument
         hint = f"leave it out, or write {there}"

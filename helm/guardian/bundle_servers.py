@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from helm.contracts.errors import Invalid
+from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bundle_table import Table
 from helm.guardian.connection import Connection, McpConnection
+from helm.guardian.destination import split_url
 from helm.guardian.policy import ToolRule
 from helm.guardian.servers import pins_hash
 
@@ -22,13 +23,34 @@ PIN = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def read_server(name: str, table: Table) -> McpConnection:
-    """Return one MCP server: the program that is started. Raises Invalid."""
-    return McpConnection(
-        name=name,
-        command=read_command(table),
-        environment=table.texts("environment", ()),
-        max_response_bytes=table.whole("max_response_bytes", (1, MAX_BYTES), MAX_BYTES),
-    )
+    """Return one MCP server: the program that is started, or the address that is asked. Raises Invalid."""
+    max_bytes = table.whole("max_response_bytes", (1, MAX_BYTES), MAX_BYTES)
+    if not table.has("url"):
+        environment = table.texts("environment", ())
+        return McpConnection(
+            name=name, command=read_command(table), environment=environment, max_response_bytes=max_bytes
+        )
+    if table.has("command") or table.has("environment"):
+        raise Invalid("a server that is started and has an address", table.place, "write command or url, not both")
+    allow_private, bearer = table.flag("allow_private"), table.name("bearer", "")
+    url = read_url(table)
+    if bearer and url.startswith("http:") and not allow_private:
+        raise Invalid("a token in the clear", table.at("bearer"), "write https, or allow_private for this machine")
+    return McpConnection(name=name, url=url, bearer=bearer, allow_private=allow_private, max_response_bytes=max_bytes)
+
+
+def read_url(table: Table) -> str:
+    """Return a server's address in its one spelling. Raises Invalid, also for one that could hold a secret."""
+    try:
+        destination, rest = split_url(table.text("url"))
+    except Refused as refused:
+        raise Invalid(refused.reason, table.at("url")) from refused
+    if destination.scheme not in ("http", "https"):
+        raise Invalid("not http://host[:port]/path or https://host[:port]/path", table.at("url"))
+    if "?" in rest or "#" in rest:
+        hint = "a bundle is read by everyone who verifies: name the variable of a token as bearer"
+        raise Invalid("a query or a fragment", table.at("url"), hint)
+    return f"{destination}{rest or '/'}"
 
 
 def read_command(table: Table) -> tuple[str, ...]:

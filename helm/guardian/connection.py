@@ -113,12 +113,18 @@ class ClientConnection:
 
 @attrs.frozen(kw_only=True)
 class McpConnection:
-    """An MCP server: a program that is started, with these variables of ours beside the plain ones."""
+    """An MCP server: a program that is started, with these variables of ours beside the plain ones, or an address.
+
+    Of `command` and `url` one is empty. `bearer` names the variable that holds the token for the address, "" for none.
+    """
 
     kind: ConnectorKind = attrs.field(default=ConnectorKind.MCP, init=False)
     name: str
-    command: tuple[str, ...]
-    environment: tuple[str, ...]
+    command: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    url: str = ""
+    bearer: str = ""
+    allow_private: bool = False
     max_response_bytes: int
 
     def has(self, operation: str) -> bool:

@@ -62,6 +62,13 @@ def server_lines(connection: McpConnection) -> Iterator[str]:
     """Yield the lines of a server's table."""
     yield f"[connectors.{text(connection.name)}]"
     yield 'kind = "mcp"'
+    if connection.url:
+        yield f"url = {text(connection.url)}"
+        if connection.bearer:
+            yield f"bearer = {text(connection.bearer)}"
+        if connection.allow_private:
+            yield "allow_private = true"
+        return
     yield f"command = [{', '.join(text(word) for word in connection.command)}]"
     if connection.environment:
         yield f"environment = [{', '.join(text(name) for name in connection.environment)}]"

@@ -4,49 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import trio
 
 from actors.cli import show
 from actors.cli.mcp.declaring import Terms, declaration, declare, sort_out
+from actors.cli.mcp.reaching import Reach, reach_options
 from actors.cli.place import data_dir_option, open_place
 from helm.contracts.errors import Invalid
 from helm.contracts.verdict import EffectType, RiskTier
-from helm.guardian.bundle_servers import MAX_BYTES
-from helm.guardian.connection import McpConnection
-from helm.guardian.intake import check_name
 
 
 @click.command()
 @click.argument("server")
-@click.argument("command", nargs=-1, required=True)
+@reach_options
 @data_dir_option
-@click.option("--env", "environment", multiple=True, metavar="NAME", help="A variable that the server gets.")
 @click.option("--effect-type", type=click.Choice([one.value for one in EffectType]), default=Terms().effect_type)
 @click.option("--risk-tier", type=click.Choice([one.value for one in RiskTier]), default=Terms().risk_tier)
 @click.option("--principal", default=Terms().principal, help="Who may call it; * for everyone.")
 @click.option("--dry-run", is_flag=True, help="Write what would be declared, and change nothing.")
-def pin(  # noqa: PLR0913 - the options of a command
+def pin(
     server: str,
-    command: tuple[str, ...],
     *,
     data_dir: Path,
-    environment: tuple[str, ...],
     effect_type: str,
     risk_tier: str,
     principal: str,
     dry_run: bool,
+    **reach: Any,
 ) -> None:
-    """Start COMMAND, pin what it lists, and declare it as SERVER in the policy's next epoch.
+    """Start COMMAND, or ask the address, pin what it lists, and declare it as SERVER in the policy's next epoch.
 
     Nobody can call any of it before `helm mcp approve SERVER`. Write -- before COMMAND.
     """
     from actors.connectors.mcp import look_at
 
-    check_name(server, "server")
+    connection = Reach(**reach).connection(server)
     place = open_place(data_dir)
-    connection = McpConnection(name=server, command=command, environment=environment, max_response_bytes=MAX_BYTES)
     listing = trio.run(look_at, connection)
     if not listing:
         raise Invalid("lists no tools", f"server {server}", "there is nothing to pin")
