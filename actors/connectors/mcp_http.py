@@ -87,7 +87,7 @@ async def open_address(
         httpx2.AsyncClient(
             transport=wire, trust_env=False, timeout=None, headers={"user-agent": "helm", "accept-encoding": "identity"}
         ) as client,
-        streamable_http_client(connection.url, http_client=client, max_sse_event_size=wire.max_bytes) as streams,
+        streamable_http_client(connection.url, http_client=client, max_sse_event_size=STREAM_BYTES) as streams,
     ):
         yield streams
 
@@ -123,7 +123,7 @@ class Wire(httpx2.AsyncBaseTransport):
         except TRANSPORT_ERRORS as error:
             return told(departure, what_is_known(error, request.url.host, sent=departure.begun))
         headers = [(name, value) for name, value in answer.headers if name.lower() in KEPT]
-        pieces = Pieces(answer, departure, self._limit(request, headers))
+        pieces = Pieces(answer, departure, self.max_bytes, self._limit(request, headers))
         problem = misfit(answer) if request.method == "POST" else None
         if answer.status == 202 and UNDERWAY.get() is not None:
             problem = ConnectorUnknown("HTTP 202: taken, and no answer follows")
@@ -164,17 +164,21 @@ class Pieces(httpx2.AsyncByteStream):
 
     answer: httpcore2.Response
     departure: Departure
+    line_limit: int
+    """Of one line: what holds one message on a stream, and all of an answer that is none."""
     limit: float
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield what comes. Raises StreamError, which ends one exchange and no connection of the SDK's."""
-        came = 0
+        came = line = 0
         try:
             async with aclosing(self.answer.aiter_stream()) as pieces:
                 async for piece in pieces:
                     came += len(piece)
-                    if came > self.limit:
-                        raise ConnectorUnknown(f"an answer longer than {self.limit} bytes")
+                    at = piece.rfind(b"\n")
+                    line = line + len(piece) if at < 0 else len(piece) - at
+                    if came > self.limit or line > self.line_limit:
+                        raise ConnectorUnknown("an answer longer than it may be")
                     yield piece
         except TRANSPORT_ERRORS as error:
             self.departure.problem = ConnectorUnknown(f"the answer was cut off: {type(error).__name__}")

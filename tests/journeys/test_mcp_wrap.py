@@ -17,6 +17,8 @@ from mcp.client.client import Client
 
 from tests.actors.cli.conftest import Made, made
 from tests.actors.cli.shell import helm
+from tests.actors.connectors.mcp_address import at_address
+from tests.actors.connectors.mcp_server import small
 from tests.counterparts.programs import npm_bin
 
 __all__ = ["made"]
@@ -25,10 +27,11 @@ SMALL = [sys.executable, str(Path(__file__).parent.parent / "actors" / "connecto
 
 
 @asynccontextmanager
-async def wrapped(made: Made, server: list[str], mode: Any = "auto") -> AsyncIterator[Client]:
+async def wrapped(made: Made, server: list[str], mode: Any = "auto", **variables: str) -> AsyncIterator[Client]:
     """Connect the SDK's client to a server through HELM, as its configuration would start both."""
-    words = ["-m", "actors.cli.main", "mcp", "wrap", *made.option, "--", *server]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HELM_")}
+    reach = server if server[0].startswith("--") else ["--", *server]
+    words = ["-m", "actors.cli.main", "mcp", "wrap", *made.option, *reach]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HELM_")} | variables
     async with Client(StdioServerParameters(command=sys.executable, args=words, env=kept), mode=mode) as client:
         yield client
 
@@ -121,3 +124,36 @@ async def test_everything_that_the_reference_server_lists_is_pinned_or_named(mad
     async with wrapped(made, server) as client:
         echoed = await client.call_tool("echo", {"message": "hello"})
     assert "hello" in str(echoed.content)
+
+
+async def test_a_server_at_an_address_is_wrapped_like_a_program(made: Made) -> None:
+    async with at_address(small()) as (url, front):
+        reach = ["--url", url, "--allow-private", "--bearer", "SMALL_TOKEN"]
+        async with wrapped(made, reach, SMALL_TOKEN="s3cret") as client:
+            assert (await client.list_tools()).tools == []
+        await say(made, "mcp", "approve", "wrapped", "--reason", "looked at both tools")
+        async with wrapped(made, reach, SMALL_TOKEN="s3cret") as client:
+            answer = await client.call_tool("sum", {"a": 1, "b": 2})
+        other = await trio.to_thread.run_sync(partial(helm, "mcp", "wrap", *made.option, "--url", f"{url}/other"))
+    assert answer.structured_content == {"sum": 3}
+    assert {headers["authorization"] for _, headers, _ in front.seen} == {"Bearer s3cret"}
+    assert "s3cret" not in (made.path / "policy.toml").read_text()
+    assert other.code == 1
+    assert "not the command that the policy declares" in other.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--url", "https://a.example", "--", "npx"],
+        ["--bearer", "TOKEN", "--", "npx"],
+        ["--url", "https://a.example", "--env", "A"],
+    ],
+    ids=str,
+)
+def test_a_server_is_said_to_be_in_one_place(made: Made, words: list[str]) -> None:
+    before = (made.path / "policy.toml").read_bytes()
+    ended = helm("mcp", "pin", "odd", *made.option, *words)
+    assert ended.code == 1, ended.err
+    assert (made.path / "policy.toml").read_bytes() == before
