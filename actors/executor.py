@@ -154,6 +154,7 @@ class Executor:
             idempotency_key=case.call.idempotency_key,
             sandbox_grant_hash=rule.sandbox_grant_hash,
             permit=None,
+            line=case.line,
         )
 
     @disable_ki_protection

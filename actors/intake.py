@@ -8,6 +8,7 @@ import attrs
 import trio
 
 from actors.library import Library
+from actors.line import Line
 from actors.mailbox import Answer, Case, KernelStopped, Overloaded
 from actors.stores.index import IndexFailed
 from actors.stores.port import JournalFailed
@@ -42,8 +43,8 @@ class Intake:
     _ended: bool = attrs.field(default=False, init=False)
     _reading: set[trio.CancelScope] = attrs.field(factory=set, init=False, repr=False)
 
-    async def claim(self, call: ToolCall) -> Answer:
-        """Return the answer of the key's one call."""
+    async def claim(self, call: ToolCall, line: Line | None = None) -> Answer:
+        """Return the answer of the key's one call; only the first one's line leads anywhere."""
         name = claim_of(call)
         while (claimed := self.in_flight.get(name)) is not None:
             if not same_call(call, claimed.case.call.tool, claimed.case.call.args_hash):
@@ -51,7 +52,7 @@ class Intake:
             answer = await self._wait(claimed)
             if answer is not None:
                 return answer
-        return await self._first(name, call)
+        return await self._first(name, Case(call, claim=name, line=line))
 
     def abandon(self) -> None:
         """Let nobody wait for a store that does not answer: the kernel has ended."""
@@ -59,9 +60,9 @@ class Intake:
         for scope in self._reading:
             scope.cancel()
 
-    async def _first(self, name: str, call: ToolCall) -> Answer:
+    async def _first(self, name: str, case: Case) -> Answer:
         """Hold the key from this very step on, then see whether an earlier call answers for it."""
-        case = Case(call, claim=name)
+        call = case.call
         claimed = self.in_flight[name] = Claimed(case)
         try:
             earlier = await self._earlier(name)

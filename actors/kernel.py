@@ -32,6 +32,7 @@ from actors.fingerprint import Sensor
 from actors.guardian import Guardian
 from actors.intake import Intake
 from actors.library import Library
+from actors.line import Line
 from actors.mailbox import Answer, Case, Control, Inbox, KernelStopped, Overloaded, Stage
 from actors.recovery import reopened
 from actors.signed_policy import SignedPolicy, check_signed
@@ -154,15 +155,17 @@ class Kernel:
             admit(Caller(tenant=tenant, principal=principal, session_id=session), tool, arguments, terms)
         )
 
-    async def govern(self, call: ToolCall, *, decide_only: bool = False) -> Answer:
+    async def govern(self, call: ToolCall, *, decide_only: bool = False, line: Line | None = None) -> Answer:
         """Have one call judged and, if it is allowed, executed; return its answer, refusals included.
+
+        `line` is the way back to its client while it is under way, None where there is none.
 
         Raises Overloaded where no place is free, KernelStopped where there is no kernel to answer. A caller that is
         cancelled leaves; its case goes on.
         """
         if call.idempotency_key and not decide_only:
-            return await self.intake.claim(call)
-        return await self.submit(Case(call, decide_only)).slot.wait()
+            return await self.intake.claim(call, line)
+        return await self.submit(Case(call, decide_only, line=line)).slot.wait()
 
     def submit(self, case: Case) -> Case:
         """Take an in-flight place for `case` and put it on the belt. No await lies between the two."""

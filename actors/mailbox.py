@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import attrs
 import trio
 
+from actors.line import Line
 from helm.contracts.call import ToolCall
 from helm.contracts.decision import Decision
 from helm.contracts.errors import Broken
@@ -154,6 +155,7 @@ class Case:
     output_hash: str = ""
     run: SandboxRun = NO_RUN
     sealed: SealedReceipt | None = None
+    line: Line | None = None
 
     def judged(self) -> Judgement:
         """Return the judgement; only the guardian's door is before it."""

@@ -24,16 +24,24 @@ from mcp_types import (
     CallToolRequest,
     CallToolRequestParams,
     CallToolResult,
+    ErrorData,
+    InputRequiredResult,
 )
+from mcp_types.methods import CLIENT_REQUESTS, MONOLITH_REQUESTS, is_input_required
+from pydantic import RootModel, ValidationError
 
+from actors.connectors.mcp_back import Back
 from actors.connectors.mcp_http import UNDERWAY, Departure, open_address
 from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched, Report
 from actors.connectors.resolver import Resolver
+from actors.line import Line, NotGranted
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.crypto.canonical import canonical
 from helm.guardian.connection import McpConnection
+from helm.guardian.methods import METHODS, OF_CLIENT
+from helm.guardian.methods import PIN as METHOD_PIN
 from helm.guardian.policy import Policy
 from helm.mcp.pins import MAX_TOOLS, ListedTool, listing_of
 
@@ -56,6 +64,18 @@ MAX_PAGES: Final = 64
 for name in ("client", "mcp"):  # the SDK's logs hold a server's own words: none of them goes to our stderr by itself
     logging.getLogger(name).addHandler(logging.NullHandler())
 
+MAX_ROUNDS: Final = 8
+"""How often a server may ask back before it has answered one call (T4)."""
+
+MAX_QUESTIONS: Final = 16
+"""Questions of a server's at once: each is a governed call (T4)."""
+
+ENVELOPE: Final = frozenset({"_meta", "cacheScope", "resultType", "ttlMs"})
+"""Members of every result, whatever it is of."""
+
+Raw = RootModel[dict[str, Any]]
+"""A result as it came: what is in it is judged by the pinned schema."""
+
 GONE: Final = (OSError, ValueError, trio.BrokenResourceError, trio.ClosedResourceError, MCPError)
 """How a server is lost, or never comes."""
 
@@ -73,9 +93,14 @@ class McpConnector:
     """What is listed now."""
     failure: str = attrs.field(default="it was not started yet", init=False)
     """Why there is no server to ask, "" while there is one."""
+    back: Back = attrs.field(init=False)
     _client: Client | None = attrs.field(default=None, init=False)
     _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        passed = frozenset(operation for operation, pin in self.pins.items() if pin == METHOD_PIN)
+        self.back = Back(self.connection.name, passed)
 
     async def attend(self, report: Report) -> None:
         """Keep the server running, and compare what it lists with the pins, for ever."""
@@ -92,7 +117,7 @@ class McpConnector:
 
     async def _serve(self, report: Report) -> None:
         link = link_to(self.connection, self.environment, resolver=self.resolver, ssl_context=self.ssl_context)
-        async with Client(link, message_handler=self._heard) as client:
+        async with Client(link, message_handler=self._heard, **self.back.callbacks()) as client:
             while True:
                 self._changed = trio.Event()
                 with trio.fail_after(START_S):
@@ -105,12 +130,15 @@ class McpConnector:
 
     async def _heard(self, message: Any) -> None:
         """Look again at what is listed: after a notification that it changed, and when the server is gone."""
-        root = getattr(message, "root", message)
-        if isinstance(message, Exception) or getattr(root, "method", "") == "notifications/tools/list_changed":
+        method = "" if isinstance(message, Exception) else str(getattr(message, "method", ""))
+        self.back.heard(method)
+        if method in ("", "notifications/tools/list_changed"):
             self._changed.set()
 
     async def _report_drift(self, report: Report) -> None:
         for operation, pin in self.pins.items():
+            if operation in METHODS:
+                continue
             found = self.listing.get(operation)
             if found is None or found.pin != pin:
                 await report(self.connection.name, operation, "" if found is None else found.pin)
@@ -120,19 +148,51 @@ class McpConnector:
         await self._ready.wait()
 
     async def dispatch(self, order: Dispatch, /) -> JSONValue:
-        """Call the tool, and return its content. Raises as the port says."""
+        """Call the tool, or use the method, and return what came of it. Raises as the port says."""
         operation = order.operation or order.tool
-        client = await self._asked()
+        if operation in OF_CLIENT:
+            return await self._ask_client(operation, order)
+        sent = False
+        with order.line.wanted() if order.line else trio.CancelScope(), self.back.under_way(order.line):
+            client = await self._asked()
+            request = self._request(client, operation, order)
+            sent = True
+            raw = await self._exchange(client, request, order.line)
+            return self._kept(plain(raw)) if operation in METHODS else self._answer(CallToolResult.model_validate(raw))
+        if sent:
+            raise ConnectorUnknown("its client took the call back while it was under way; the server was told so")
+        reason = "its client took the call back before it was sent"
+        raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, reason)
+
+    async def _ask_client(self, method: str, order: Dispatch) -> JSONValue:
+        if order.line is None:
+            reason = "the call came through a door that keeps no way back to its client"
+            raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, reason)
+        return await order.line.request(method, order.parsed)
+
+    def _request(self, client: Client, operation: str, order: Dispatch) -> Any:
+        """Return what the server is sent. Raises NotDispatched for what it does not list, or does not speak."""
+        if operation in METHODS:
+            if (operation, client.protocol_version) not in CLIENT_REQUESTS:
+                reason = f"the server speaks {client.protocol_version}, which has no {operation}"
+                raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, reason)
+            try:
+                return MONOLITH_REQUESTS[operation].model_validate({"method": operation, "params": order.parsed})
+            except ValidationError as problem:
+                raise NotDispatched(ReasonCode.SCHEMA_VIOLATION, f"these are no params of {operation}") from problem
         found = self.listing.get(operation)
         if found is None or found.pin != self.pins.get(operation):
             reason = f"{operation} is not listed as it was pinned"
             raise NotDispatched(ReasonCode.SCHEMA_VIOLATION, reason)
+        return CallToolRequest(params=CallToolRequestParams(name=operation, arguments=order.parsed))
+
+    async def _exchange(self, client: Client, request: Any, line: Line | None) -> dict[str, JSONValue]:
         departure = Departure()
         UNDERWAY.set(departure)  # of this order's task, and of what the SDK starts to send it
         try:
-            # Not `client.call_tool`, which judges the answer itself: the pinned schema is the executor's to hold it to.
-            asked = CallToolRequest(params=CallToolRequestParams(name=operation, arguments=order.parsed))
-            result = await client.session.send_request(asked, CallToolResult)
+            return await self._asked_back(client, request, line)
+        except NotGranted as refusal:
+            raise ConnectorFailed(str(refusal)) from refusal
         except MCPError as problem:
             if departure.problem is not None:
                 raise departure.problem from problem
@@ -143,7 +203,28 @@ class McpConnector:
         except Exception as problem:  # whatever the SDK raises once it was asked tells nothing of the effect
             self._changed.set()
             raise ConnectorUnknown(f"no answer that can be read: {type(problem).__name__}") from problem
-        return self._answer(result)
+
+    async def _asked_back(self, client: Client, request: Any, line: Line | None) -> dict[str, JSONValue]:
+        """Return the answer to a request; what the server asks for in between is the client's to answer.
+
+        Not `client.call_tool`, which judges the answer itself: the pinned schema is the executor's to hold it to.
+        """
+        progress = line.progress if line is not None and line.wants_progress else None
+        for _ in range(MAX_ROUNDS):
+            raw = (await client.session.send_request(request, Raw, progress_callback=progress)).root
+            if not is_input_required(raw):
+                return raw
+            asked = InputRequiredResult.model_validate(raw)
+            questions = asked.input_requests or {}
+            if len(questions) > MAX_QUESTIONS:
+                raise NotGranted(f"the server asks {len(questions)} questions at once")
+            answers = {key: await self.back.answer(question, line) for key, question in questions.items()}
+            refusal = next((one.message for one in answers.values() if isinstance(one, ErrorData)), "")
+            if refusal:
+                raise NotGranted(f"the server asked its client for something: {refusal}")
+            more = {"input_responses": answers or None, "request_state": asked.request_state}
+            request = request.model_copy(update={"params": request.params.model_copy(update=more)})
+        raise NotGranted("the server asks its client for ever")
 
     async def _asked(self) -> Client:
         """Return who is to be asked. Raises NotDispatched where nobody is there in time."""
@@ -164,6 +245,9 @@ class McpConnector:
         answer = {"content": content}
         if "structuredContent" in body:
             answer["structuredContent"] = body["structuredContent"]
+        return self._kept(answer)
+
+    def _kept(self, answer: JSONValue) -> JSONValue:
         try:
             canonical(answer, max_bytes=self.connection.max_response_bytes)
         except Malformed as problem:
@@ -174,12 +258,17 @@ class McpConnector:
         """Nothing is held outside `attend`, which has ended by now."""
 
 
+def plain(raw: dict[str, JSONValue]) -> dict[str, JSONValue]:
+    """Return the result of a method without what only its revision, or only its sender, says of it."""
+    return {name: value for name, value in raw.items() if name not in ENVELOPE}
+
+
 async def listed(client: Client, server_id: str) -> dict[str, ListedTool]:
     """Return everything a server lists. Raises Invalid."""
     tools: list[JSONValue] = []
     cursor: str | None = None
     for _ in range(MAX_PAGES):
-        page = await client.list_tools(cursor=cursor)
+        page = await client.list_tools(cursor=cursor, cache_mode="refresh")
         tools += [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in page.tools]
         cursor = page.next_cursor
         if cursor is None or len(tools) > MAX_TOOLS:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, runtime_checkable
 
+from actors.line import Line
 from helm.contracts.form import JSONValue, Noun
 from helm.contracts.reason import ReasonCode
 from helm.contracts.sandbox import SandboxRun
@@ -37,6 +38,8 @@ class Dispatch(Noun, frozen=True, kw_only=True):
     idempotency_key: str
     sandbox_grant_hash: str
     permit: bytes | None
+    line: Line | None = None
+    """Whoever waits for it, where the door keeps a way back. It is no part of what was judged."""
 
 
 class Connector(Protocol):

@@ -10,6 +10,8 @@ from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bundle_table import Table
 from helm.guardian.connection import Connection, McpConnection
 from helm.guardian.destination import split_url
+from helm.guardian.methods import METHODS, name_of
+from helm.guardian.methods import PIN as METHOD_PIN
 from helm.guardian.policy import ToolRule
 from helm.guardian.servers import pins_hash
 
@@ -65,9 +67,14 @@ def read_command(table: Table) -> tuple[str, ...]:
     return tuple(words)
 
 
-def read_pin(table: Table, connection: Connection) -> str:
+def read_pin(name: str, operation: str, table: Table, connection: Connection) -> str:
     """Return the pin of a tool: every tool of an MCP server has one, and no other. Raises Invalid."""
     pin = table.text("pin", "")
+    if isinstance(connection, McpConnection) and operation in METHODS:
+        if pin or name != name_of(connection.name, operation):
+            hint = f"without a pin, as tools.{name_of(connection.name, operation)!r}"
+            raise Invalid(f"{operation} is a method of MCP", table.at("operation"), hint)
+        return METHOD_PIN
     if isinstance(connection, McpConnection) != bool(pin):
         hint = "`helm mcp pin` writes it" if not pin else "only tools of an MCP server are pinned"
         raise Invalid("a tool of an MCP server has a pin" if not pin else "a pin", table.at("pin"), hint)

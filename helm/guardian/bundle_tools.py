@@ -62,7 +62,7 @@ def read_tool(name: str, table: Table, connections: Mapping[str, Connection]) ->
         jurisdiction=table.name("jurisdiction", ""),
         retention_days=table.whole("retention_days", (0, MAX_RETENTION_DAYS), 0),
         description=table.source("description") if table.has("description") else "",
-        pin=read_pin(table, connection),
+        pin=read_pin(name, operation or name, table, connection),
         sandbox_grant_hash=connection.grant_hash if isinstance(connection, WasmConnection) else "",
         credential=table.name("credential", ""),
         windows=tuple(read_windows(table)),

@@ -16,7 +16,7 @@ PLACES: Final[dict[str, str]] = {
     "actors.executor:Executor.effect": "a connector that raises is a FAILED call, not a failed kernel",
     "actors.executor:Executor._accept": "an answer that cannot be checked, because its tool still changes it, is drift",
     "actors.connectors.mcp:McpConnector.attend": "whatever a server makes the SDK raise, it is started again",
-    "actors.connectors.mcp:McpConnector.dispatch": "what the SDK raises once a server was asked leaves the effect open",
+    "actors.connectors.mcp:McpConnector._exchange": "what the SDK raises once it has asked leaves the effect open",
     "actors.opening:_running": "nested nurseries wrap what the body raised; it is unwrapped and raised again",
 }
 

@@ -27,12 +27,13 @@ SMALL = [sys.executable, str(Path(__file__).parent.parent / "actors" / "connecto
 
 
 @asynccontextmanager
-async def wrapped(made: Made, server: list[str], mode: Any = "auto", **variables: str) -> AsyncIterator[Client]:
+async def wrapped(made: Made, server: list[str], mode: Any = "auto", **more: Any) -> AsyncIterator[Client]:
     """Connect the SDK's client to a server through HELM, as its configuration would start both."""
     reach = server if server[0].startswith("--") else ["--", *server]
     words = ["-m", "actors.cli.main", "mcp", "wrap", *made.option, *reach]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HELM_")} | variables
-    async with Client(StdioServerParameters(command=sys.executable, args=words, env=kept), mode=mode) as client:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HELM_")}
+    kept |= {name: more.pop(name) for name in list(more) if name.isupper()}
+    async with Client(StdioServerParameters(command=sys.executable, args=words, env=kept), mode=mode, **more) as client:
         yield client
 
 

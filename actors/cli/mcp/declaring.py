@@ -20,6 +20,7 @@ from helm.contracts.schema import Schema
 from helm.crypto.canonical import reread
 from helm.guardian.connection import McpConnection
 from helm.guardian.intake import check_name
+from helm.guardian.methods import METHODS, OF_CLIENT, name_of
 from helm.guardian.policy import Policy
 from helm.mcp.pins import ListedTool
 from helm.mcp.schemas import adopted
@@ -34,12 +35,15 @@ class Terms:
     effect_type: str = "execute"
     risk_tier: str = "T2"
     principal: str = "*"
+    methods: tuple[str, ...] = ()
+    """What is passed beside tools."""
 
 
 def declaration(connection: McpConnection, listing: Mapping[str, ListedTool], terms: Terms) -> str:
     """Return the part of a policy, in TOML, that declares a server with all that it lists."""
     blocks = ["\n".join(server_lines(connection))]
     blocks += ["\n".join(tool_lines(connection.name, tool, terms)) for tool in listing.values()]
+    blocks += ["\n".join(method_lines(connection.name, method, terms)) for method in terms.methods]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -50,6 +54,8 @@ def sort_out(listing: Mapping[str, ListedTool]) -> tuple[dict[str, ListedTool], 
     for name, tool in listing.items():
         try:
             check_name(name, "name")
+            if name in METHODS:
+                raise Invalid("named like a method of MCP", name)
             Schema.compile(input_schema(tool), f"{name}.input")
             Schema.compile(output_schema(tool), f"{name}.output")
             good[name] = tool
@@ -86,6 +92,18 @@ def tool_lines(server: str, tool: ListedTool, terms: Terms) -> Iterator[str]:
     yield f"description = {text(tool.description)}"
     yield f"input = {text(json.dumps(input_schema(tool), ensure_ascii=False))}"
     yield f"output = {text(json.dumps(output_schema(tool), ensure_ascii=False))}"
+
+
+def method_lines(server: str, method: str, terms: Terms) -> Iterator[str]:
+    """Yield the lines of the table that passes a method: any params, any result, to be narrowed by hand."""
+    yield f"[tools.{text(name_of(server, method))}]"
+    yield f"connector = {text(server)}"
+    yield f"operation = {text(method)}"
+    yield f"effect_type = {text(terms.effect_type if method in OF_CLIENT else 'read')}"
+    yield f"risk_tier = {text(terms.risk_tier)}"
+    yield f"principals = [{text(terms.principal)}]"
+    yield 'input = \'{"type": "object"}\''
+    yield 'output = \'{"type": "object"}\''
 
 
 def input_schema(tool: ListedTool) -> JSONValue:

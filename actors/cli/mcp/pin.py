@@ -15,6 +15,7 @@ from actors.cli.mcp.reaching import Reach, reach_options
 from actors.cli.place import data_dir_option, open_place
 from helm.contracts.errors import Invalid
 from helm.contracts.verdict import EffectType, RiskTier
+from helm.guardian.methods import METHODS
 
 
 @click.command()
@@ -24,14 +25,16 @@ from helm.contracts.verdict import EffectType, RiskTier
 @click.option("--effect-type", type=click.Choice([one.value for one in EffectType]), default=Terms().effect_type)
 @click.option("--risk-tier", type=click.Choice([one.value for one in RiskTier]), default=Terms().risk_tier)
 @click.option("--principal", default=Terms().principal, help="Who may call it; * for everyone.")
+@click.option("--pass", "methods", multiple=True, type=click.Choice(sorted(METHODS)), help="Pass this beside tools.")
 @click.option("--dry-run", is_flag=True, help="Write what would be declared, and change nothing.")
-def pin(
+def pin(  # noqa: PLR0913 - the options of a command
     server: str,
     *,
     data_dir: Path,
     effect_type: str,
     risk_tier: str,
     principal: str,
+    methods: tuple[str, ...],
     dry_run: bool,
     **reach: Any,
 ) -> None:
@@ -48,7 +51,7 @@ def pin(
         raise Invalid("lists no tools", f"server {server}", "there is nothing to pin")
     listing, left_out = sort_out(listing)
     tell_left_out(left_out)
-    terms = Terms(effect_type=effect_type, risk_tier=risk_tier, principal=principal)
+    terms = Terms(effect_type=effect_type, risk_tier=risk_tier, principal=principal, methods=methods)
     part = declaration(connection, listing, terms)
     if dry_run:
         click.echo(part, nl=False)

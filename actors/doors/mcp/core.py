@@ -16,11 +16,13 @@ import attrs
 from actors.bearer import BearerKey
 from actors.doors.entry import UNANSWERED, Entry
 from actors.doors.envelope import Asked
-from actors.doors.mcp import wire
+from actors.doors.mcp import passing, wire
+from actors.doors.mcp.line import CallLine, Client
 from actors.doors.mcp.listing import Listing, list_tools
 from actors.doors.mcp.result import EVIDENCE, call_result, evidence
 from actors.doors.mcp.wire import Fault, Message, Torn
 from actors.doors.problem import Problem
+from actors.line import NotGranted
 from actors.mailbox import Answer, KernelStopped, Overloaded
 from helm import __version__
 from helm.contracts.call import ToolCall
@@ -28,6 +30,7 @@ from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.crypto.canonical import fragment, record_bytes
 from helm.guardian.intake import PLAIN, Terms
+from helm.guardian.methods import OF_SERVER, name_of
 
 INSTRUCTIONS: Final = (
     "Every call is judged by HELM against a signed policy before it is executed. A refused call says why; asking again "
@@ -51,7 +54,7 @@ NOT_SERVED: Final = frozenset(
         "subscriptions/listen",
     }
 )
-"""What MCP has and HELM has not: it serves tools, because those it can judge."""
+"""What MCP has beside tools: the door of one server passes what the policy declares of `OF_SERVER`; no door more."""
 
 NOTICES: Final = frozenset(
     {
@@ -61,7 +64,7 @@ NOTICES: Final = frozenset(
         "notifications/roots/list_changed",
     }
 )
-"""What a client may notify of. None of it changes anything: a call that is under way goes on to its receipt."""
+"""What a client may notify of. A call that it takes back goes on to its receipt all the same."""
 
 TERMS: Final = frozenset({f"{EVIDENCE}approval_id", f"{EVIDENCE}idempotency_key", f"{EVIDENCE}session_id"})
 """What a caller may say about a call, in its _meta."""
@@ -88,6 +91,28 @@ class Core:
             found = self._listings[principal] = list_tools(policy, principal, barring, said, self.server_id)
         return found
 
+    def offered(self, principal: str) -> dict[str, JSONValue]:
+        """Return what a principal is told that this door can do."""
+        if not self.server_id:
+            return dict(CAPABILITIES)
+        memory, now_ms = self.entry.kernel.memory, self.entry.kernel.parts.clock.now_ms()
+        beside = passing.capabilities(memory.policy, self.server_id, principal, partial(memory.barring, now_ms=now_ms))
+        return {**CAPABILITIES, **beside}
+
+    def line(self, key: BearerKey, client: Client, message: Message) -> CallLine:
+        """Return the line of one call of a client that can be reached."""
+        token = message.meta.get("progressToken")
+        session_id = terms_of(message.meta)[1]
+
+        async def govern(tool: str, params: JSONValue, line: CallLine) -> Answer:
+            asked = Asked(tool=tool, session_id=session_id, arguments=params)
+            try:
+                return await self._govern(self.entry.admit(key, asked, record_bytes(params)), line)
+            except (Fault, Problem) as problem:
+                raise NotGranted(str(problem)) from problem
+
+        return CallLine(client, govern, token if type(token) in (str, int) else None)
+
     def capabilities(self, principal: str) -> bytes:
         """Return what this door speaks, and the tools that a principal may call through it, as a JSON object."""
         spoken = {
@@ -99,7 +124,7 @@ class Core:
         }
         return record_bytes(spoken)
 
-    async def answer(self, key: BearerKey, message: Message | Torn, raw: bytes) -> bytes:
+    async def answer(self, key: BearerKey, message: Message | Torn, raw: bytes, line: CallLine | None = None) -> bytes:
         """Return the answer to one message, b"" to a notification. Raises Fault."""
         if isinstance(message, Torn):
             return await self._call(key, message, Asked(tool=message.tool, malformed=message.problem), raw)
@@ -107,20 +132,34 @@ class Core:
             return notice(message)
         version = wire.version_of(message) if message.is_modern else ""
         if message.method == "tools/call":
-            return await self._call(key, message, self._asked(key, message), raw)
+            return await self._call(key, message, self._asked(key, message), raw, line)
+        if message.method in OF_SERVER and self.server_id:
+            return wire.told(message.id, await self._pass(key, message, raw, line))
         return wire.told(message.id, self._served(key, message, modern=version != ""))
+
+    async def _pass(self, key: BearerKey, message: Message, raw: bytes, line: CallLine | None) -> JSONValue:
+        """Have a method of the server governed as the call of a tool. Raises Fault."""
+        terms, session_id = terms_of(message.meta)
+        params = {name: value for name, value in message.params.items() if name != "_meta"}
+        tool = name_of(self.server_id, message.method)
+        asked = Asked(tool=tool, session_id=session_id, arguments=params, terms=terms)
+        try:
+            answer = await self._govern(self.entry.admit(key, asked, raw), line)
+        except Problem as problem:
+            raise Fault(wire.INVALID_PARAMS, problem.detail, problem.place or None) from problem
+        return passing.passed(message.method, answer, modern=message.is_modern)
 
     def _served(self, key: BearerKey, message: Message, *, modern: bool) -> JSONValue:
         if message.method == "tools/list":
             return self._tools(key, message, modern=modern)
         if message.method == "server/discover" and modern:
-            return discovered()
+            return discovered(self.offered(key.principal))
         if message.method == "initialize" and not modern:
-            return initialized(message)
+            return initialized(message, self.offered(key.principal))
         if message.method == "ping" and not modern:
             return {}
         name = message.method[: wire.MAX_METHOD]
-        what = "HELM serves tools only" if message.method in NOT_SERVED else "Method not found"
+        what = "HELM does not serve it here" if message.method in NOT_SERVED else "Method not found"
         raise Fault(wire.METHOD_NOT_FOUND, what, name)
 
     def _tools(self, key: BearerKey, message: Message, *, modern: bool) -> bytes:
@@ -152,9 +191,11 @@ class Core:
         tool = self.listing(key.principal).tool_of(name)
         return f"{self.server_id}.{name}" if self.server_id and tool == name else tool
 
-    async def _call(self, key: BearerKey, message: Message | Torn, asked: Asked, raw: bytes) -> bytes:
+    async def _call(
+        self, key: BearerKey, message: Message | Torn, asked: Asked, raw: bytes, line: CallLine | None = None
+    ) -> bytes:
         try:
-            answer = await self._govern(self.entry.admit(key, asked, raw))
+            answer = await self._govern(self.entry.admit(key, asked, raw), line)
         except Problem as problem:
             raise Fault(wire.INVALID_PARAMS, problem.detail, problem.place or None) from problem
         if answer.reason_code is ReasonCode.NO_POLICY_DEFINED:
@@ -163,9 +204,9 @@ class Core:
         is_mcp = self.entry.kernel.memory.policy.rule(asked.tool).pin != ""
         return wire.told(message.id, call_result(answer, modern=modern, is_mcp=is_mcp))
 
-    async def _govern(self, call: ToolCall) -> Answer:
+    async def _govern(self, call: ToolCall, line: CallLine | None = None) -> Answer:
         try:
-            return await self.entry.kernel.govern(call)
+            return await self.entry.kernel.govern(call, line=line)
         except Overloaded as problem:
             raise Fault(wire.OVERLOADED, str(problem), {"reason_code": ReasonCode.OVERLOADED.value}) from problem
         except UNANSWERED as failure:
@@ -191,23 +232,23 @@ def complete() -> dict[str, JSONValue]:
     }
 
 
-def discovered() -> dict[str, JSONValue]:
+def discovered(offered: dict[str, JSONValue]) -> dict[str, JSONValue]:
     """Return the answer to server/discover."""
     return {
         **complete(),
-        "capabilities": dict(CAPABILITIES),
+        "capabilities": offered,
         "instructions": INSTRUCTIONS,
         "supportedVersions": list(wire.MODERN_PROTOCOL_VERSIONS),
     }
 
 
-def initialized(message: Message) -> dict[str, JSONValue]:
+def initialized(message: Message, offered: dict[str, JSONValue]) -> dict[str, JSONValue]:
     """Return the answer to initialize: the revision that was asked for if it is spoken, else the newest of its era."""
     asked = message.params.get("protocolVersion")
     if type(asked) is not str:
         raise Fault(wire.INVALID_PARAMS, "params.protocolVersion is missing")
     return {
-        "capabilities": dict(CAPABILITIES),
+        "capabilities": offered,
         "instructions": INSTRUCTIONS,
         "protocolVersion": asked if asked in wire.HANDSHAKE_PROTOCOL_VERSIONS else wire.LATEST_HANDSHAKE_VERSION,
         "serverInfo": dict(SERVER_INFO),

@@ -22,7 +22,7 @@ from actors.doors.envelope import Asked
 from actors.doors.heading import SECURITY, Heading, heading_of
 from actors.doors.mcp import wire
 from actors.doors.mcp.core import Core
-from actors.doors.mcp.wire import Fault, Message, Torn
+from actors.doors.mcp.wire import Fault, Message, Reply, Torn
 from actors.doors.problem import Problem
 from actors.doors.told import JSON, Told, length_of, tell_problem
 from actors.kernel import Kernel
@@ -105,7 +105,10 @@ class McpDoor:
     async def _exchange(self, key: BearerKey, raw: bytes, heading: Heading) -> Told:
         message: Message | Torn | None = None
         try:
-            message = wire.read(raw, self.config.max_body_bytes)
+            found = wire.read(raw, self.config.max_body_bytes)
+            if isinstance(found, Reply):
+                raise Fault(wire.INVALID_REQUEST, "an answer to nothing: this door asks no client")
+            message = found
             if isinstance(message, Message):
                 check_version(message, heading)
             body = await self.core.answer(key, message, raw)

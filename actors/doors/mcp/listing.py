@@ -13,6 +13,7 @@ from helm.contracts.form import JSONValue
 from helm.contracts.verdict import EffectType
 from helm.crypto.canonical import canonical
 from helm.crypto.hashing import sha256
+from helm.guardian.methods import PIN as METHOD
 from helm.guardian.policy import Policy, ToolRule
 
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -80,7 +81,7 @@ def shown(policy: Policy, principal: str) -> Iterator[ToolRule]:
     """Yield the rules of the tools that are worth a call: everything else would be refused whatever the arguments."""
     for name in sorted(policy.tools):
         rule = policy.tools[name]
-        if rule.admits(principal) and not policy.p0.forbids(rule) and takes_an_object(rule):
+        if rule.pin != METHOD and rule.admits(principal) and not policy.p0.forbids(rule) and takes_an_object(rule):
             yield rule
 
 

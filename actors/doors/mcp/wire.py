@@ -100,6 +100,15 @@ class Message:
 
 
 @attrs.frozen
+class Reply:
+    """The answer to something that we asked of the client: its result, or the words of its error."""
+
+    id: str
+    result: JSONValue
+    error: str
+
+
+@attrs.frozen
 class Torn:
     """Bytes that are no acceptable JSON and yet name a call of a tool: it is refused with a record."""
 
@@ -108,13 +117,25 @@ class Torn:
     problem: str
 
 
-def read(raw: bytes, max_bytes: int) -> Message | Torn:
+def read(raw: bytes, max_bytes: int) -> Message | Torn | Reply:
     """Return the one message in `raw`. Raises Fault for what is none."""
     try:
         body = parse(raw, max_bytes=max_bytes, max_depth=MESSAGE_DEPTH)
     except Malformed as problem:
         return torn(raw, problem)
-    return message_of(body)
+    return reply_of(body) or message_of(body)
+
+
+def reply_of(body: JSONValue) -> Reply | None:
+    """Return a JSON value as an answer to us, None for what is none: our ids are strings, and an error has words."""
+    if type(body) is not dict or body.get("jsonrpc") != "2.0" or "method" in body or type(body.get("id")) is not str:
+        return None
+    error = body.get("error")
+    if "result" in body and error is None:
+        return Reply(body["id"], body["result"], "")
+    if type(error) is dict and type(error.get("message")) is str:
+        return Reply(body["id"], None, error["message"] or "an error without words")
+    return None
 
 
 def message_of(body: JSONValue) -> Message:

@@ -1,0 +1,50 @@
+"""A line: whoever waits for a call, as what executes it may reach them while it is under way."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import trio
+
+from helm.contracts.form import JSONValue
+
+
+class Line(Protocol):
+    """The client of one call. A door that keeps no way back to its clients has none to give.
+
+    Nothing of it raises because a client is slow or gone, except `ask` and `request`, which say what came of them.
+    """
+
+    @property
+    def client(self) -> object:
+        """Who it is: two calls of one client have two lines and one client."""
+        ...
+
+    @property
+    def wants_progress(self) -> bool:
+        """Whether the client asked to be told of progress."""
+        ...
+
+    def wanted(self) -> trio.CancelScope:
+        """Return a scope that is cancelled once the client takes its call back, also where it did so before."""
+        ...
+
+    async def progress(self, progress: float, total: float | None, message: str | None) -> None:
+        """Tell how far the call has come; what cannot be told at once is left out, because the next one says more."""
+        ...
+
+    async def tell(self, method: str, params: JSONValue) -> None:
+        """Notify the client."""
+        ...
+
+    async def ask(self, tool: str, params: JSONValue) -> JSONValue:
+        """Have a call of `tool` governed as the client's own; return its output. Raises what a refusal says."""
+        ...
+
+    async def request(self, method: str, params: JSONValue) -> JSONValue:
+        """Ask the client itself, and return its answer. Raises as the connector port says."""
+        ...
+
+
+class NotGranted(Exception):
+    """What a server asked of its client was refused, or failed; the words are for the server."""
