@@ -21,6 +21,7 @@ from helm.guardian.bundle_table import MAX_WHOLE, Table, dotted
 from helm.guardian.bundle_toml import as_document, read_toml
 from helm.guardian.bundle_tools import read_tool
 from helm.guardian.policy import Policy
+from helm.guardian.shadowing import check_shadowing
 
 VERSION = "helm.policy/1"
 
@@ -60,6 +61,7 @@ def compile_written(written: bytes) -> Policy:
     budgets = (*hard_budget, *read_budgets(bundle))
     connections = read_connections(bundle)
     tools = {name: read_tool(name, table, connections) for name, table in bundle.named("tools")}
+    check_shadowing(tools.values(), connections)
     policy = Policy(
         policy_hash=hash_in(domains.POLICY, written),
         scope=bundle.name("scope"),

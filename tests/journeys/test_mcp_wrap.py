@@ -158,3 +158,20 @@ def test_a_server_is_said_to_be_in_one_place(made: Made, words: list[str]) -> No
     ended = helm("mcp", "pin", "odd", *made.option, *words)
     assert ended.code == 1, ended.err
     assert (made.path / "policy.toml").read_bytes() == before
+
+
+async def test_a_server_whose_tool_shadows_anothers_is_named_and_reaches_no_call(made: Made) -> None:
+    """Tool shadowing: the second server lists `sum` too, and the first one's clients go on calling the first one's."""
+    first = await trio.to_thread.run_sync(partial(helm, "mcp", "pin", "wrapped", *made.option, "--", *SMALL))
+    second = await trio.to_thread.run_sync(partial(helm, "mcp", "pin", "rogue", *made.option, "--", *SMALL, "drifted"))
+    third = await trio.to_thread.run_sync(partial(helm, "mcp", "pin", "wrappeb", *made.option, "--", *SMALL))
+    fourth = await trio.to_thread.run_sync(partial(helm, "mcp", "pin", "vvrapped", *made.option, "--", *SMALL))
+    assert (first.code, second.code, third.code, fourth.code) == (0, 0, 0, 1)
+    assert "the name sum shadows wrapped.sum" in second.err
+    assert "looks like" in fourth.err
+    await say(made, "mcp", "approve", "wrapped", "--reason", "looked at both tools")
+    async with wrapped(made, SMALL) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == {"say", "sum"}
+        assert "id_rsa" not in str((await client.list_tools()).tools)
+        assert not (await client.call_tool("sum", {"a": 1, "b": 2})).is_error
+    assert [one["tool"] for one in receipts(made)] == ["wrapped.sum"]

@@ -13,9 +13,13 @@ from actors.cli import show
 from actors.cli.mcp.declaring import Terms, declaration, declare, sort_out
 from actors.cli.mcp.reaching import Reach, reach_options
 from actors.cli.place import data_dir_option, open_place
+from actors.installation import Installation
+from actors.policy_file import read_policy
 from helm.contracts.errors import Invalid
 from helm.contracts.verdict import EffectType, RiskTier
 from helm.guardian.methods import METHODS
+from helm.guardian.shadowing import shadowed
+from helm.mcp.pins import ListedTool
 
 
 @click.command()
@@ -51,6 +55,7 @@ def pin(  # noqa: PLR0913 - the options of a command
         raise Invalid("lists no tools", f"server {server}", "there is nothing to pin")
     listing, left_out = sort_out(listing)
     tell_left_out(left_out)
+    tell_shadowed(place, server, listing)
     terms = Terms(effect_type=effect_type, risk_tier=risk_tier, principal=principal, methods=methods)
     part = declaration(connection, listing, terms)
     if dry_run:
@@ -59,6 +64,13 @@ def pin(  # noqa: PLR0913 - the options of a command
     signed = declare(place, part)
     show.note(f"{place.policy_path} is at epoch {signed.policy.epoch}: {len(listing)} tools of {server}, quarantined")
     show.note(f"look at what they say of themselves, then: helm mcp approve {server} --reason WHY")
+
+
+def tell_shadowed(place: Installation, server: str, listing: Mapping[str, ListedTool]) -> None:
+    """Say which tools another connector has too: a model may take one for the other."""
+    tools = read_policy(place.policy_path).tools.values()
+    for name, other in shadowed(server, listing, tools).items():
+        show.note(f"the name {show.plain(name)} shadows {other}: they are told apart as {server}.{name} and {other}")
 
 
 def tell_left_out(left_out: Mapping[str, Invalid]) -> None:

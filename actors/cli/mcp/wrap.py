@@ -11,7 +11,7 @@ import trio
 
 from actors.cli import show
 from actors.cli.mcp.declaring import Terms, connection_of, declaration, declare, sort_out
-from actors.cli.mcp.pin import tell_left_out
+from actors.cli.mcp.pin import tell_left_out, tell_shadowed
 from actors.cli.mcp.reaching import Reach, reach_options
 from actors.cli.mcp.serve import over_stdio
 from actors.cli.place import data_dir_option, open_place
@@ -57,6 +57,7 @@ async def introduce(place: Installation, wanted: McpConnection) -> None:
 
     listing, left_out = sort_out(await look_at(wanted))
     tell_left_out(left_out)
+    tell_shadowed(place, wanted.name, listing)
     signed = declare(place, declaration(wanted, listing, Terms()))
     show.note(f"{wanted.name} is new: {len(listing)} tools pinned in policy epoch {signed.policy.epoch}, quarantined")
     show.note(f"to let agents use them: helm mcp approve {wanted.name} --data-dir {place.path} --reason WHY")
