@@ -1,4 +1,4 @@
-"""Tools that could be taken for one another: of two servers, under names that look alike, or that claim to be another's.
+"""Tools that could be taken for one another: of two servers, by names that look alike, or that claim to be another's.
 
 A server that joins a policy beside a trusted one lists a tool of the same name, and a model calls the wrong one (T3).
 Two servers may list a tool of one name, because both names are qualified by their server. A name that only looks like
