@@ -265,6 +265,11 @@ def plain(raw: dict[str, JSONValue]) -> dict[str, JSONValue]:
 
 async def listed(client: Client, server_id: str) -> dict[str, ListedTool]:
     """Return everything a server lists. Raises Invalid."""
+    return listing_of(await bodies(client, server_id), f"server {server_id}")
+
+
+async def bodies(client: Client, server_id: str) -> list[JSONValue]:
+    """Return all that a server says of its tools, annotations and all. Raises Invalid."""
     tools: list[JSONValue] = []
     cursor: str | None = None
     for _ in range(MAX_PAGES):
@@ -272,22 +277,27 @@ async def listed(client: Client, server_id: str) -> dict[str, ListedTool]:
         tools += [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in page.tools]
         cursor = page.next_cursor
         if cursor is None or len(tools) > MAX_TOOLS:
-            return listing_of(tools, f"server {server_id}")
+            return tools
     raise Invalid(f"a listing of more than {MAX_PAGES} pages", f"server {server_id}")
 
 
 async def look_at(connection: McpConnection) -> dict[str, ListedTool]:
     """Start a server for as long as it takes to list its tools. Raises Invalid where it does not."""
+    return listing_of(await look_closely(connection), f"server {connection.name}")
+
+
+async def look_closely(connection: McpConnection) -> list[JSONValue]:
+    """Start a server for as long as it takes to hear all that it says of its tools. Raises Invalid."""
     where = f"server {connection.name}"
-    listing: dict[str, ListedTool] = {}
+    said: list[JSONValue] = []
     try:
         with trio.fail_after(START_S):
             async with Client(link_to(connection, os.environ)) as client:
-                listing = await listed(client, connection.name)
+                said = await bodies(client, connection.name)
     except* (*GONE, Invalid, trio.TooSlowError) as lost:
         hint = "run its command by hand" if connection.command else "is this the address of an MCP server?"
         raise Invalid(f"it does not list its tools: {words(lost)}", where, hint) from lost
-    return listing
+    return said
 
 
 def link_to(
