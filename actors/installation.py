@@ -50,6 +50,7 @@ KEYS: Final = (
     KeyPurpose.EVIDENCE,
     KeyPurpose.EMERGENCY,
     KeyPurpose.APPROVAL,
+    KeyPurpose.DELEGATION,
 )
 """The keys an installation begins with, in the order of its genesis: the first vouches for the rest."""
 
@@ -177,6 +178,10 @@ class Installation:
     def approval_key(self) -> Signer:
         """Return the key that signs approvals of MCP servers. Raises Invalid."""
         return self.key(KeyPurpose.APPROVAL)
+
+    def delegation_key(self) -> Signer:
+        """Return the key that signs delegations. Raises Invalid."""
+        return self.key(KeyPurpose.DELEGATION)
 
     def emergency_key(self) -> Signer:
         """Return the key that signs freezes. Raises Invalid."""

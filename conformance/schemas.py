@@ -22,6 +22,7 @@ from helm.crypto.hashing import sha256
 from helm.evidence import payloads
 from helm.evidence.manifest import Cover
 from helm.evidence.schemas import DOCUMENTS, PUBLISHED
+from helm.guardian.delegation import DelegationGrant, DelegationRevocation
 from helm.guardian.freezes import FreezeCommand
 from helm.guardian.servers import ServerCommand
 from helm.proofgraph.graph import MEMBERS
@@ -37,6 +38,7 @@ END: Final = "# --- End of the tables ---\n"
 NEWEST: Final = 'NEWEST: Final = "'
 
 LETTERS: Final = {str: "s", int: "i", bool: "b", list: "l", dict: "d"}
+MADE_OF: Final[Mapping[Any, type]] = {tuple: list, dict: dict}
 RECORDS: Final = {
     "COVER": Cover,
     "DECISION": Decision,
@@ -44,6 +46,8 @@ RECORDS: Final = {
     "RECEIPT": Receipt,
     "EFFECT": Effect,
     "TRUST_EVENT": TrustEvent,
+    "DELEGATION": DelegationGrant,
+    "DELEGATION_END": DelegationRevocation,
     "FREEZE": FreezeCommand,
     "MCP_SERVER": ServerCommand,
 }
@@ -96,7 +100,7 @@ def tables() -> str:
 
 def members_of(record_class: type[Any]) -> dict[str, type]:
     """Return the members of a record class as JSON has them."""
-    return {name: list if get_origin(kind) is tuple else kind for name, kind in kinds_of(record_class).items()}
+    return {name: MADE_OF.get(get_origin(kind), kind) for name, kind in kinds_of(record_class).items()}
 
 
 def shape(members: Mapping[str, type]) -> str:

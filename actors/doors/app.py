@@ -12,6 +12,7 @@ from quart_trio import QuartTrio
 from actors.bearer import BearerKeys
 from actors.doors import desk
 from actors.doors.approvals import ApprovalRoutes
+from actors.doors.delegations import DELEGATIONS, DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer
 from actors.doors.heading import SECURITY, heading_of
 from actors.doors.operators import OperatorRoutes
@@ -57,6 +58,7 @@ def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]
     """Return every route of the control plane."""
     state, receipts, sessions = StateRoutes(kernel), ReceiptRoutes(kernel, at, tails), SessionRoutes(kernel, at)
     operators, approvals = OperatorRoutes(kernel, at), ApprovalRoutes(kernel, at)
+    delegations = DelegationRoutes(kernel, at)
     return {
         "/healthz": {"GET": state.alive},
         "/readyz": {"GET": state.ready},
@@ -67,6 +69,9 @@ def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]
         f"{API}/boundary/records/<record_id>": {"GET": receipts.record},
         f"{API}/approvals": {"GET": approvals.browse},
         f"{API}/approvals/<approval_id>": {"GET": approvals.show},
+        DELEGATIONS: {"GET": delegations.browse, "POST": delegations.create},
+        f"{DELEGATIONS}/<name>": {"GET": delegations.show},
+        f"{DELEGATIONS}/<name>/revoke": {"POST": delegations.revoke},
         SESSIONS: {"POST": sessions.open},
         f"{SESSIONS}/<session_id>": {"GET": sessions.show, "DELETE": sessions.close},
         f"{API}/freeze": {"GET": operators.stops, "POST": operators.freeze},

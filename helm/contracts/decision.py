@@ -23,6 +23,8 @@ class Decision(Noun, frozen=True, kw_only=True):
     call_seq: int
     decided_at_ms: int
     delegation_id: str
+    delegation_sequence: int
+    """Which call under its delegation session it is, 0 where gate 5 let none through."""
     door: str
     effect_id: str
     effect_type: str

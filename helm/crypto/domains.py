@@ -15,6 +15,8 @@ RECEIPT = b"HELM/Receipt/v1\n"
 APPROVAL = b"HELM/Approval/v1\n"
 APPROVAL_CHALLENGE = b"HELM/ApprovalChallenge/v1\n"
 DELEGATION = b"HELM/Delegation/v1\n"
+DELEGATION_END = b"HELM/DelegationEnd/v1\n"
+DELEGATION_STOP = b"HELM/DelegationStop/v1\n"
 TRUST_EVENT = b"HELM/TrustEvent/v1\n"
 CHECKPOINT = b"HELM/Checkpoint/v1\n"
 POLICY_BUNDLE = b"HELM/PolicyBundle/v1\n"
@@ -48,6 +50,7 @@ LEASE = b"HELM/Lease/v1\n"
 MCP_TOOL = b"HELM/McpTool/v1\n"
 MCP_PINS = b"HELM/McpPins/v1\n"
 CLAIM = b"HELM/Claim/v1\n"
+DELEGATION_NAME = b"HELM/DelegationName/v1\n"
 
 
 class KeyPurpose(StrEnum):
@@ -75,11 +78,11 @@ SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
     {
         KeyPurpose.EXECUTION: frozenset({RECEIPT, CHECKPOINT, PERMIT, APPROVAL_CHALLENGE, DRIFT}),
         KeyPurpose.APPROVAL: frozenset({APPROVAL, MCP_SERVER}),
-        KeyPurpose.DELEGATION: frozenset({DELEGATION}),
+        KeyPurpose.DELEGATION: frozenset({DELEGATION, DELEGATION_END}),
         KeyPurpose.TRUST_ADMIN: frozenset({TRUST_EVENT}),
         KeyPurpose.POLICY: frozenset({POLICY_BUNDLE}),
         KeyPurpose.EVIDENCE: frozenset({PACK}),
-        KeyPurpose.EMERGENCY: frozenset({FREEZE}),
+        KeyPurpose.EMERGENCY: frozenset({FREEZE, DELEGATION_STOP}),
     }
 )
 """Which statements each purpose may sign. None stands twice: a key stolen for one thing buys one thing."""

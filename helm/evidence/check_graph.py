@@ -7,7 +7,7 @@ from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import KeyPurpose
 from helm.evidence import manifest
-from helm.evidence.control import check_event
+from helm.evidence.control import SIGNED, check_event
 from helm.evidence.layout import FRONTIER, MANIFEST, NODES, REFUSAL, SNAPSHOT, record_path, trust_path
 from helm.evidence.lines import read_json, read_lines
 from helm.evidence.part import Part, Payload, check_shape, is_bare
@@ -113,7 +113,7 @@ def check_control(reading: Reading) -> None:
             case "KERNEL_STARTED":
                 reading.control.start(node.payload, node.where)
                 reading.epochs.append((node.lamport, reading.control.kernel_epoch))
-            case "FREEZE" | "MCP_SERVER":
+            case kind if kind in SIGNED:
                 reading.control.obey(node.payload, reading.registry, node.lamport, node.where)
             case "POLICY_ACTIVATED":
                 reading.activations.append((node, activation(node.payload)))

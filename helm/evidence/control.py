@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.domains import KeyPurpose
 from helm.evidence.payloads import OF_LOG, OF_SESSION
+from helm.guardian.delegation import (
+    SKEW_MS,
+    DelegationGrant,
+    DelegationRevocation,
+    check_grant,
+    check_revocation,
+)
+from helm.guardian.delegations import Delegations
 from helm.guardian.freezes import FreezeCommand, Freezes, check_command
 from helm.guardian.servers import ServerCommand, Servers, check_server_command
 from helm.trust.registry import Registry
@@ -24,12 +34,17 @@ def check_event(payload: dict[str, JSONValue], *, in_session: bool, where: str) 
     return str(kind)
 
 
+SIGNED: Final = frozenset({"DELEGATION_BOUND", "DELEGATION_REVOKED", "FREEZE", "MCP_SERVER"})
+"""Events that carry somebody's signature: the kernel only obeyed."""
+
+
 @attrs.define
 class Control:
     """What the control chain has come to."""
 
     freezes: Freezes = attrs.field(factory=Freezes)
     servers: Servers = attrs.field(factory=Servers)
+    delegations: Delegations = attrs.field(factory=Delegations)
     kernel_epoch: int = 0
 
     def start(self, payload: dict[str, JSONValue], where: str) -> None:
@@ -41,10 +56,34 @@ class Control:
 
     def obey(self, payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> None:
         """Take a signed command, whatever it is about. Raises Invalid."""
-        if payload["type"] == "FREEZE":
-            self.freeze(payload, registry, lamport, where)
-        else:
-            self.server(payload, registry, lamport, where)
+        obeyed = {
+            "DELEGATION_BOUND": self.delegate,
+            "DELEGATION_REVOKED": self.undelegate,
+            "FREEZE": self.freeze,
+            "MCP_SERVER": self.server,
+        }
+        obeyed[payload["type"]](payload, registry, lamport, where)
+
+    def delegate(self, payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> None:
+        """Take a delegation. Raises Invalid unless a delegation key signed it, in its time, and never before."""
+        grant = structure(payload["grant"], DelegationGrant, where)
+        if registry is None or grant.log_id != registry.log_id:
+            raise Invalid("the delegation belongs to another log", where)
+        check_grant(grant, payload["signature"], registry.require(grant.key_id, KeyPurpose.DELEGATION, lamport))
+        if not grant.issued_at_ms - SKEW_MS <= payload["bound_at_ms"] < grant.expires_at_ms:
+            raise Invalid("the delegation was not in force when it was bound", where)
+        if self.delegations.bind(grant) != payload["delegation_id"]:
+            raise Invalid("the delegation is not the one that its event names", where)
+
+    def undelegate(self, payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> None:
+        """Take a revocation. Raises Invalid unless the delegator's own key signed it, or an emergency key."""
+        revocation = structure(payload["command"], DelegationRevocation, where)
+        if registry is None or revocation.log_id != registry.log_id:
+            raise Invalid("the revocation belongs to another log", where)
+        purpose = self.delegations.revoker(revocation)
+        key = registry.require(revocation.key_id, purpose, lamport)
+        check_revocation(revocation, payload["signature"], key, purpose)
+        self.delegations.end(revocation.delegation_id, revocation.reason)
 
     def freeze(self, payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> None:
         """Take a freeze or unfreeze. Raises Invalid unless an emergency key signed it, next in sequence."""

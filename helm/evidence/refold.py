@@ -25,7 +25,7 @@ from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
 from helm.crypto.domains import KeyPurpose
 from helm.evidence.beside import check_bundle, check_facts, check_names, check_output
-from helm.evidence.control import Control, check_event
+from helm.evidence.control import SIGNED, Control, check_event
 from helm.evidence.payloads import OF_SESSION
 from helm.evidence.policies import activation
 from helm.evidence.signed import check_signed
@@ -78,7 +78,7 @@ class Refold:
 
     def __attrs_post_init__(self) -> None:
         self._fold = Fold(self.graph)
-        self.control = Control(self.memory.freezes, self.memory.servers)
+        self.control = Control(self.memory.freezes, self.memory.servers, self.memory.delegations)
 
     @property
     def kernel_epoch(self) -> int:
@@ -122,6 +122,7 @@ class Refold:
             self.registry = Registry.begin(event, self.log_id, node.lamport)
         else:
             self.registry.apply(event, node.lamport)
+            self.memory.note_trust(event)
 
     def _take_intent(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> Taken:
         check_names(beside, {"facts"}, where)
@@ -191,7 +192,7 @@ class Refold:
                     self._activate(payload, node, where)
                 case kind if kind in OF_SESSION:
                     self._take_of_session(kind, payload, node, where)
-                case "FREEZE" | "MCP_SERVER":
+                case kind if kind in SIGNED:
                     self.control.obey(payload, self.registry, node.lamport, where)
                 case "MCP_DRIFT":
                     memory.servers.note_drift(payload["server_id"], payload["operation"], payload["listed"])

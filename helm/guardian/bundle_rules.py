@@ -87,6 +87,8 @@ def read_principals(bundle: Table) -> Mapping[str, PrincipalRule]:
 def read_principal(table: Table) -> PrincipalRule:
     classes = frozenset(table.texts("data_classes")) if table.has("data_classes") else None
     principal = PrincipalRule(
+        delegation_keys=frozenset(table.texts("delegation_keys", ())),
+        delegation_mfa=table.flag("delegation_mfa"),
         delegation_required=table.flag("delegation_required"),
         data_classes=classes,
         credentials=frozenset(table.texts("credentials", ())),

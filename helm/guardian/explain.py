@@ -76,6 +76,10 @@ def of_delegation(policy: Policy, principal: str) -> Iterator[Row]:
     found = policy.principals.get(principal)
     if found is not None and found.delegation_required:
         yield Row("delegation", f"{principal} acts only under a delegation session", ASK)
+    for name, rule in policy.principals.items():
+        if rule.delegation_keys and name != principal:
+            mfa = ", with MFA evidence" if rule.delegation_mfa else ""
+            yield Row("delegation", f"{name} may let {principal} act in its name{mfa}", PASS)
 
 
 def of_effect(policy: Policy, rule: ToolRule) -> Iterator[Row]:

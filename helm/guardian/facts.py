@@ -11,9 +11,10 @@ from types import MappingProxyType
 
 from helm.contracts.call import CallContext, Source, ToolCall, Trust
 from helm.contracts.errors import Invalid, Malformed
-from helm.contracts.form import JSONValue
+from helm.contracts.form import JSONValue, noun_of
 from helm.crypto.canonical import canonical, ordered_bytes, parse
 from helm.crypto.hashing import sha256
+from helm.guardian.delegation import Standing
 from helm.guardian.judgement import call_body
 from helm.guardian.policy import Policy
 from helm.guardian.world import World, world_body
@@ -140,6 +141,12 @@ def read_world(body: dict[str, JSONValue], policy: Policy) -> World:
     """Return the world of an object, with `policy` in the place of its hash. Raises KeyError or TypeError."""
     said = dict(body)
     said["policy"] = policy
+    said["delegation"] = read_standing(body["delegation"])
     said["budgets"] = tuple(tuple(usage) for usage in body["budgets"])
     said["session_labels"] = tuple(body["session_labels"])
     return World(**said)
+
+
+def read_standing(body: JSONValue) -> Standing | None:
+    """Return the standing of an object, None of null. Raises ValueError for anything else."""
+    return None if body is None else noun_of(Standing, body)

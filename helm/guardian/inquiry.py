@@ -26,6 +26,8 @@ class Inquiry:
     effect_id: str = ""
     intent_hash: str = ""
     reservation: tuple[Usage, ...] = ()
+    delegation_sequence: int = 0
+    """Which call under its delegation session it is, as gate 5 let it through; 0 without one."""
 
 
 @attrs.frozen

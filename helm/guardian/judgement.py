@@ -113,6 +113,7 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         call_seq=world.call_seq,
         decided_at_ms=world.now_ms,
         delegation_id=call.delegation_id,
+        delegation_sequence=inquiry.delegation_sequence,
         door=call.source.door,
         effect_id=inquiry.effect_id,
         effect_type=rule.effect_type,

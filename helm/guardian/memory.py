@@ -14,6 +14,7 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import Receipt
 from helm.contracts.verdict import Status, Verdict
 from helm.guardian.approvals import Approvals, Parked
+from helm.guardian.delegations import Delegations
 from helm.guardian.exchanges import Exchanges
 from helm.guardian.freezes import Freezes
 from helm.guardian.ledger import Ledger
@@ -22,6 +23,7 @@ from helm.guardian.servers import Servers
 from helm.guardian.sessions import Sessions
 from helm.guardian.velocity import Velocity
 from helm.guardian.world import World
+from helm.trust.event import EventKind, TrustEvent
 
 RELEASING = frozenset({Status.NOT_DISPATCHED, Status.INTERRUPTED})
 """Outcomes that prove that nothing happened: only they give a reservation back."""
@@ -59,6 +61,7 @@ class Memory:
     approvals: Approvals = attrs.field(factory=Approvals)
     exchanges: Exchanges = attrs.field(factory=Exchanges)
     servers: Servers = attrs.field(factory=Servers)
+    delegations: Delegations = attrs.field(factory=Delegations)
     halted: dict[str, str] = attrs.field(factory=dict)
     """Connectors that drifted, and why; halted until an operator resumes them (T3)."""
 
@@ -75,6 +78,7 @@ class Memory:
             call_seq=call_seq,
             claim_conflict=conflict,
             connector_halted=self.barring(rule, now_ms),
+            delegation=self.delegations.standing(call) if call.delegation_id else None,
             fingerprint=fingerprint,
             fingerprint_at_boot=boot.fingerprint,
             frozen=self.freezes.covering(call.tenant, call.principal),
@@ -104,6 +108,8 @@ class Memory:
         self.sessions.bind(session, decision.principal, decision.decided_at_ms)
         if decision.labels:
             self.sessions.taint(session, decision.principal, decision.labels)
+        if decision.delegation_sequence:
+            self.delegations.note(decision.delegation_id, decision.delegation_sequence)
         if decision.velocity_window_s:
             self.velocity.note((decision.tenant, decision.principal, decision.tool), decision.decided_at_ms)
         if decision.verdict == Verdict.ALLOW:
@@ -117,6 +123,11 @@ class Memory:
             self.ledger.release(decision.budget_reservation)
         if receipt.status == Status.FAILED and receipt.reason_code == ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT:
             self.halted[connector] = f"{receipt.decision_id}: its output for {decision.tool} broke the pinned schema"
+
+    def note_trust(self, event: TrustEvent) -> None:
+        """Remember what a change of the keys ends: whatever a revoked key gave."""
+        if event.kind == EventKind.KEY_REVOKED:
+            self.delegations.end_all_of(event.key_id)
 
     def resume(self, connector: str, halt: str) -> None:
         """Lift the very halt that an operator looked at: a drift that became known meanwhile stays in force.

@@ -149,6 +149,10 @@ class Compliance:
 class PrincipalRule:
     """What the policy says of one principal beyond the tools that name it."""
 
+    delegation_keys: frozenset[str]
+    """The keys with which it delegates."""
+    delegation_mfa: bool
+    """Whether it must prove to be there whenever it delegates."""
     delegation_required: bool
     data_classes: frozenset[str] | None
     """None: whatever the compliance rules clear."""

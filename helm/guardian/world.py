@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from helm.contracts.form import JSONValue, Noun
+from helm.guardian.delegation import Standing, standing_body
 
 if TYPE_CHECKING:
     from helm.guardian.policy import Policy
@@ -27,6 +28,8 @@ class World(Noun, frozen=True, kw_only=True):
     """The call's idempotency key was claimed before with other bytes."""
     connector_halted: str
     """Why the tool's connector is halted, "" while it is not."""
+    delegation: Standing | None
+    """What is known of the delegation session that the call names, None where nothing is."""
     fingerprint: str
     fingerprint_at_boot: str
     frozen: str
@@ -51,6 +54,7 @@ def world_body(world: World) -> dict[str, JSONValue]:
         "call_seq": world.call_seq,
         "claim_conflict": world.claim_conflict,
         "connector_halted": world.connector_halted,
+        "delegation": standing_body(world.delegation),
         "fingerprint": world.fingerprint,
         "fingerprint_at_boot": world.fingerprint_at_boot,
         "frozen": world.frozen,

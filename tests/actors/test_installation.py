@@ -53,6 +53,7 @@ def test_what_was_made_can_be_opened(made: Made) -> None:
         "evidence",
         "emergency",
         "approval",
+        "delegation",
     ]
     assert {event.issued_at_ms for event in place.genesis} == {NOW_MS}
     assert place.config.data_dir == str(made.path)

@@ -15,6 +15,7 @@ import trio
 from actors.cli.freeze import Stop, sign
 from actors.cli.server import Reply
 from actors.connectors.port import Connector, ConnectorFailed, ConnectorUnknown, Dispatch
+from actors.doors.delegations import DELEGATIONS
 from actors.fingerprint import Sensor
 from actors.kernel import Kernel, Limits
 from actors.mailbox import Case, KernelStopped, Stage
@@ -23,7 +24,9 @@ from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ESCALATING, ReasonCode
+from helm.guardian.delegation import GRANT, delegation_id
 from helm.guardian.intake import Caller, admit
+from tests.actors.delegating import VERIFIER, grant, policy_of, signature
 from tests.actors.modules import guests_of, keep, with_guest
 from tests.actors.policies import POLICY, with_epoch
 from tests.actors.puppet import Hold, Puppet, raising
@@ -84,6 +87,20 @@ def stopped(scope: str, target: str) -> Attack:
         told = await at.send(FREEZE, json.dumps(signed.body()).encode(), key="operator")
         assert told.status == 200
         return await at.call("read")
+
+    return attack
+
+
+def delegated(tool: str, *, key: str) -> Attack:
+    """Return an attack under a delegation that lets the delegate read, and nobody do anything else."""
+
+    async def attack(at: Gateway) -> Reply:
+        place = at.house.place
+        one = grant(place, at.house.clock.now_ms())
+        body = {"grant": GRANT.body(one), "signature": signature(one, place)}
+        assert (await at.send(DELEGATIONS, json.dumps(body).encode())).status == 201
+        delegation = {"id": delegation_id(one), "sequence": 1, "verifier": VERIFIER}
+        return await at.call(tool, key=key, delegation=delegation)
 
     return attack
 
@@ -164,6 +181,8 @@ THROUGH_HTTP: Final[Mapping[ReasonCode, Refusal]] = MappingProxyType(
         ),
         ReasonCode.TAINTED_INPUT_HIGH_RISK_DENY: Refusal(attack=calls("high", taint=["web"])),
         ReasonCode.DELEGATION_INVALID: Refusal(attack=calls("read", key="delegate")),
+        ReasonCode.DELEGATION_PRINCIPAL_MISMATCH: Refusal(attack=delegated("read", key="intruder")),
+        ReasonCode.DELEGATION_SCOPE_VIOLATION: Refusal(attack=delegated("write", key="delegate")),
         ReasonCode.INSUFFICIENT_PRIVILEGE: Refusal(attack=calls("private")),
         ReasonCode.APPROVAL_REQUIRED: Refusal(attack=calls("asking")),
         ReasonCode.BUDGET_EXCEEDED: Refusal(attack=repeated(4, "limited"), dispatched=3),
@@ -195,7 +214,7 @@ THROUGH_HTTP: Final[Mapping[ReasonCode, Refusal]] = MappingProxyType(
 async def test_every_refusal_has_its_code_and_its_receipt(code: ReasonCode, tmp_path: Path) -> None:
     refusal = THROUGH_HTTP[code]
     house, puppet = build(tmp_path / "data", *PRINCIPALS), refusal.puppet()
-    signed = house.sign(refusal.policy)
+    signed = house.sign(policy_of(house.place, refusal.policy))
     if refusal.found:
         keep(house.place.path, refusal.found, under=refusal.module)
     sandboxes = guests_of(signed.policy, house.place.path)

@@ -12,7 +12,8 @@ from helm.crypto.domains import SIGNS, KeyPurpose, PurposeMismatch, check_may_si
 
 CONTEXTS = {name: value for name, value in vars(domains).items() if name.isupper() and isinstance(value, bytes)}
 SIGNING = {
-    "RECEIPT", "APPROVAL", "APPROVAL_CHALLENGE", "DELEGATION", "TRUST_EVENT", "CHECKPOINT", "POLICY_BUNDLE",
+    "RECEIPT", "APPROVAL", "APPROVAL_CHALLENGE", "DELEGATION", "DELEGATION_END", "DELEGATION_STOP",
+    "TRUST_EVENT", "CHECKPOINT", "POLICY_BUNDLE",
     "PACK", "FREEZE", "PERMIT", "DRIFT", "MCP_SERVER",
 }  # fmt: skip
 

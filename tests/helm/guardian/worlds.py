@@ -32,6 +32,7 @@ def world(**changes: Any) -> World:
         call_seq=1,
         claim_conflict=False,
         connector_halted="",
+        delegation=None,
         fingerprint="sha256:here",
         fingerprint_at_boot="sha256:here",
         frozen="",
