@@ -18,7 +18,7 @@ from actors.doors.entry import UNANSWERED, Entry
 from actors.doors.envelope import Asked
 from actors.doors.mcp import passing, wire
 from actors.doors.mcp.line import CallLine, Client
-from actors.doors.mcp.listing import Listing, list_tools
+from actors.doors.mcp.listing import NO_NAMES, Listing, Names, list_tools, names_of
 from actors.doors.mcp.result import EVIDENCE, call_result, evidence
 from actors.doors.mcp.wire import Fault, Message, Torn
 from actors.doors.problem import Problem
@@ -70,7 +70,7 @@ TERMS: Final = frozenset({f"{EVIDENCE}approval_id", f"{EVIDENCE}idempotency_key"
 """What a caller may say about a call, in its _meta."""
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Core:
     """What one transport needs to speak MCP."""
 
@@ -80,6 +80,7 @@ class Core:
     """The one MCP server that this door stands before, "" for one that serves all tools."""
     _listings: dict[str, Listing] = attrs.field(factory=dict, init=False)
     """By principal, as long as the policy is the same."""
+    _names: Names = attrs.field(default=NO_NAMES, init=False)
 
     def listing(self, principal: str) -> Listing:
         """Return what a principal is shown now."""
@@ -132,7 +133,7 @@ class Core:
             return notice(message)
         version = wire.version_of(message) if message.is_modern else ""
         if message.method == "tools/call":
-            return await self._call(key, message, self._asked(key, message), raw, line)
+            return await self._call(key, message, self._asked(message), raw, line)
         if message.method in OF_SERVER and self.server_id:
             return wire.told(message.id, await self._pass(key, message, raw, line))
         return wire.told(message.id, self._served(key, message, modern=version != ""))
@@ -170,7 +171,7 @@ class Core:
             return b'{%b,"tools":%b}' % (record_bytes(complete())[1:-1], listing.modern)
         return b'{"tools":%b}' % listing.legacy
 
-    def _asked(self, key: BearerKey, message: Message) -> Asked:
+    def _asked(self, message: Message) -> Asked:
         """Return the call that a message asks for. Raises Fault where it names no tool."""
         name = message.params.get("name")
         if type(name) is not str or not name:
@@ -179,17 +180,24 @@ class Core:
         malformed = "" if type(arguments) is dict else "not an object, at /params/arguments"
         terms, session_id = terms_of(message.meta)
         return Asked(
-            tool=self._tool_of(key, name),
+            tool=self._tool_of(name),
             session_id=session_id,
             arguments=arguments,
             malformed=malformed,
             terms=terms,
         )
 
-    def _tool_of(self, key: BearerKey, name: str) -> str:
-        """Return the policy's name of what a client calls; before one server, every name is of that server."""
-        tool = self.listing(key.principal).tool_of(name)
-        return f"{self.server_id}.{name}" if self.server_id and tool == name else tool
+    def _tool_of(self, name: str) -> str:
+        """Return the policy's name of what a client calls; before one server, every name is of that server.
+
+        A name that stands for nothing is judged as it is. What is not listed has its name all the same: the guardian
+        says why it may not be called.
+        """
+        policy = self.entry.kernel.memory.policy
+        if self._names.policy_hash != policy.policy_hash:
+            self._names = names_of(policy, self.server_id)
+        tool = self._names.tools.get(name)
+        return tool if tool is not None else f"{self.server_id}.{name}" if self.server_id else name
 
     async def _call(
         self, key: BearerKey, message: Message | Torn, asked: Asked, raw: bytes, line: CallLine | None = None

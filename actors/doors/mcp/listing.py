@@ -27,9 +27,8 @@ OBJECT: Final = "object"
 
 @attrs.frozen
 class Listed:
-    """One tool: its name in the policy, and how MCP describes it, in both eras."""
+    """How MCP describes one tool, in both eras."""
 
-    tool: str
     legacy: bytes
     modern: bytes
 
@@ -46,10 +45,26 @@ class Listing:
     modern: bytes
     """The whole list, as a JSON array."""
 
-    def tool_of(self, name: str) -> str:
-        """Return the policy's name of what a client calls; a name that is not listed is judged as it is."""
-        found = self.tools.get(name)
-        return name if found is None else found.tool
+
+@attrs.frozen
+class Names:
+    """The names of a policy's tools, by what MCP calls them: the same for everyone, as long as the policy is."""
+
+    policy_hash: str
+    tools: Mapping[str, str]
+
+
+NO_NAMES: Final = Names("", MappingProxyType({}))
+
+
+def names_of(policy: Policy, server_id: str = "") -> Names:
+    """Return the names of all tools; of one server alone, by the server's own names."""
+    rules = [rule for rule in policy.tools.values() if rule.pin != METHOD]
+    if server_id:
+        tools = {rule.operation or rule.name: rule.name for rule in rules if rule.connector == server_id}
+    else:
+        tools = {mcp_name(rule.name): rule.name for rule in rules}
+    return Names(policy.policy_hash, MappingProxyType(tools))
 
 
 Barring = Callable[[ToolRule], str]
@@ -112,7 +127,7 @@ def listed(rule: ToolRule, name: str) -> Listed:
         members["description"] = rule.description
     modern = members | ({"outputSchema": outputs} if type(outputs) is dict and outputs else {})
     legacy = modern if type(outputs) is dict and outputs.get("type") == OBJECT else members
-    return Listed(rule.name, canonical(legacy), canonical(modern))
+    return Listed(canonical(legacy), canonical(modern))
 
 
 def promised(rule: ToolRule) -> JSONValue:
