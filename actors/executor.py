@@ -73,9 +73,16 @@ class Executor:
         """
         hand = Hand()
         while True:
+            hand.case, hand.forbidden = None, ""
             with trio.CancelScope() as hand.patience:
                 while True:
                     await self.effect(await self.hands.next_case(hand), hand)
+                    hand.case = None
+
+    def halt(self) -> None:
+        """Cancel every effect under way whose caller is frozen by now: what is not known to have ended may go on."""
+        covering = self.memory.freezes.covering
+        self.hands.forbid(lambda case: covering(case.call.tenant, case.call.principal))
 
     @enable_ki_protection
     async def run(self, inbox: Inbox[Case]) -> NoReturn:
@@ -108,7 +115,7 @@ class Executor:
         except BaseException as failure:  # a connector is the world: its errors are an outcome, never our end
             if isinstance(failure, GuestFailed):
                 case.run = failure.run
-            self._end(case, *outcome_of(failure, hand.patience, rule))
+            self._end(case, *outcome_of(failure, hand, rule))
             if is_ours(failure):
                 raise
         else:
@@ -182,12 +189,17 @@ class Executor:
         self.post(case)
 
 
-def outcome_of(failure: BaseException, patience: trio.CancelScope, rule: ToolRule) -> tuple[Status, ReasonCode, str]:
+def outcome_of(failure: BaseException, hand: Hand, rule: ToolRule) -> tuple[Status, ReasonCode, str]:
     """Return what is known of an effect whose connector raised `failure`: refused, failed, or nothing certain.
 
     What else a connector raises once it was cancelled tells how it took that, and nothing of its effect.
     """
+    patience = hand.patience
     match failure:
+        case NotDispatched() if hand.forbidden:
+            return Status.NOT_DISPATCHED, ReasonCode(hand.forbidden), "a freeze came before the effect began"
+        case GuestFailed(code=ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED) if hand.forbidden:
+            return Status.INTERRUPTED, ReasonCode(hand.forbidden), "the guest was interrupted by a freeze"
         case NotDispatched() if failure.code:
             return Status.NOT_DISPATCHED, failure.code, legible(failure.reason)
         case GuestFailed(code=ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED) if not patience.cancel_called:
@@ -203,7 +215,7 @@ def outcome_of(failure: BaseException, patience: trio.CancelScope, rule: ToolRul
         case _ if not (patience.cancel_called or is_of_the_end(failure)):
             return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, f"the connector raised {type(failure).__name__}"
         case _:
-            return Status.INDETERMINATE, *why_unknown(patience, rule)
+            return Status.INDETERMINATE, *why_unknown(hand, rule)
 
 
 def is_ours(failure: BaseException) -> bool:
@@ -230,8 +242,10 @@ def legible(reason: str) -> str:
     return str(reason)[:MAX_REASON].encode("utf-8", "replace").decode()
 
 
-def why_unknown(patience: trio.CancelScope, rule: ToolRule) -> tuple[ReasonCode, str]:
-    """Return why nothing certain is known of an effect that was cancelled: its deadline, or the kernel's end."""
-    if patience.cancel_called:
+def why_unknown(hand: Hand, rule: ToolRule) -> tuple[ReasonCode, str]:
+    """Return why nothing certain is known of an effect that was cancelled: a freeze, its deadline, the kernel's end."""
+    if hand.forbidden:
+        return ReasonCode(hand.forbidden), "a freeze came while the effect was under way"
+    if hand.patience.cancel_called:
         return ReasonCode.ERR_CONNECTOR_TIMEOUT, f"no answer within {rule.timeout_ms} ms"
     return ReasonCode.ERR_INDETERMINATE, "cancelled while the effect was under way"

@@ -27,6 +27,8 @@ class Guardian:
     sensor: Sensor
     post_intent: Callable[[Case | Control], None]
     post_refusal: Callable[[Case], None]
+    halt: Callable[[], None]
+    """Has the executor end what nobody may have any more."""
     call_seq: int = 0
 
     async def run(self, inbox: Inbox[Case | Command]) -> NoReturn:
@@ -65,3 +67,5 @@ class Guardian:
         control = command.obey(self.memory, self.clock.now_ms())
         if control is not None:
             self.post_intent(control)
+            if command.halts:
+                self.halt()

@@ -7,6 +7,7 @@ and the watch looks only when the earliest one that it knew of has come.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NoReturn
 
 import attrs
@@ -25,6 +26,9 @@ class Hand:
     until: float = math.inf
     """Trio time at which its effect is over at the latest; inf while it has none."""
     case: Case | None = None
+    """What it was given, until it is done with it."""
+    forbidden: str = ""
+    """The reason code of the freeze that ended its effect, "" where none did."""
     task: trio.lowlevel.Task | None = None
 
 
@@ -60,16 +64,23 @@ class Hands:
             return Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(leave)
-        case, hand.case = hand.case, None
-        if case is None:
+        if hand.case is None:
             raise Broken("a hand was woken for nothing")
-        return case
+        return hand.case
 
     def be_patient(self, hand: Hand, timeout_ms: int) -> None:
         """Cancel what `hand` does once it has taken so long."""
         hand.until = until = trio.current_time() + timeout_ms / 1000
         if until < self._look_at:
             self._look_at = self._nap.deadline = until
+
+    def forbid(self, forbidden: Callable[[Case], str]) -> None:
+        """Cancel every effect under way for which `forbidden` names a reason code."""
+        for hand in self._all:
+            if hand.case is not None and hand.until < math.inf:
+                hand.forbidden = forbidden(hand.case)
+                if hand.forbidden:
+                    hand.patience.cancel()
 
     async def watch(self) -> NoReturn:
         """Cancel each effect whose time is over, for ever."""

@@ -116,6 +116,7 @@ class Kernel:
         self._at_signer = Inbox[Case](capacity)
         self._at_appender = Inbox[Case | Control](capacity)
         self._at_executor = Inbox[Case](capacity)
+        self.executor = Executor(parts.connectors, self.memory, parts.clock, self._at_signer.post, self._stopped)
         self.guardian = Guardian(
             self.memory,
             parts.boot,
@@ -123,10 +124,10 @@ class Kernel:
             parts.sensor,
             self._at_appender.post,
             self._at_signer.post,
+            self.executor.halt,
         )
         self.signer = Signer(parts.pen, state.chains, parts.clock)
         self.appender = Appender(state.graph, parts.journal, parts.index, self.finish, self._maybe_fall_silent)
-        self.executor = Executor(parts.connectors, self.memory, parts.clock, self._at_signer.post, self._stopped)
         self.timelock = Timelock(self.memory, parts.clock, self._pass_on)
         self.intake = Intake(self.library, self.submit)
 

@@ -24,6 +24,8 @@ class Command(ABC):
 
     urgent: ClassVar[bool] = False
     """Whether it may take one of the places that are kept for stops."""
+    halts: ClassVar[bool] = False
+    """Whether effects that are under way may have lost their permission by it."""
 
     _obeyed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _control: Control | None = attrs.field(default=None, init=False)

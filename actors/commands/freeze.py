@@ -20,6 +20,7 @@ class Freeze(Command):
     """Obey a signed freeze or unfreeze."""
 
     urgent: ClassVar[bool] = True
+    halts: ClassVar[bool] = True
 
     command: FreezeCommand
     signature: str

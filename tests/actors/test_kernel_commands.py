@@ -47,6 +47,61 @@ def freeze_of(house: House, sequence: int, action: str = "freeze", scope: str = 
     return Freeze(command, signature, house.place.registry())
 
 
+class TestFreezeOfWhatIsUnderWay:
+    """Whoever stops an agent stops what it is doing, not only what it would do next."""
+
+    async def test_an_effect_under_way_is_cancelled_and_nobody_claims_to_know_what_became_of_it(
+        self, house: House, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        hold, told = Hold(), Told()
+        async with house.kernel(Puppet(deed=hold)) as kernel, trio.open_nursery() as nursery:
+            for name in ("alice", "bob"):
+                call = partial(kernel.call, "read", {}, principal=name, session=name)
+                nursery.start_soon(told.ask, call)
+            await settle()
+            await kernel.command(freeze_of(house, 1, scope="agent", target="local/alice"))
+            await settle()
+            assert [(answer.status, answer.reason_code) for answer in told.answers] == [
+                (Status.INDETERMINATE, ReasonCode.AGENT_KILLED)
+            ]
+            assert told.answers[0].reason == "a freeze came while the effect was under way"
+            hold.let_go()
+        assert [answer.status for answer in told.answers] == [Status.INDETERMINATE, Status.SUCCESS]
+        assert (await house.read_simulated())[0].open_intents == {}
+
+    async def test_the_hand_that_was_stopped_works_on_when_the_freeze_is_lifted(
+        self, house: House, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        told = Told()
+        async with house.kernel(Puppet(deed=Hold())) as kernel, trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(told.ask, partial(kernel.call, "read", {}, principal="alice", session="s"))
+            await settle()
+            await kernel.command(freeze_of(house, 1))
+            await kernel.command(freeze_of(house, 2, "unfreeze"))
+            await settle()
+            assert [answer.reason_code for answer in told.answers] == [ReasonCode.SYSTEM_FROZEN] * 3
+            again = await kernel.call("read", {}, principal="alice", session="s")  # held, until its own deadline
+        assert (again.status, again.reason_code) == (Status.INDETERMINATE, ReasonCode.ERR_CONNECTOR_TIMEOUT)
+
+    async def test_an_effect_that_ends_well_although_it_was_cancelled_has_ended_well(
+        self, house: House, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        """A connector that shields its last step tells what it knows, and is believed."""
+        hold, told = Hold(), Told()
+
+        async def shielded(order: Any) -> Any:
+            with trio.CancelScope(shield=True):
+                return await hold(order)
+
+        async with house.kernel(Puppet(deed=shielded)) as kernel, trio.open_nursery() as nursery:
+            nursery.start_soon(told.ask, partial(kernel.call, "read", {}, principal="alice", session="s"))
+            await settle()
+            await kernel.command(freeze_of(house, 1))
+            hold.let_go()
+        assert [answer.status for answer in told.answers] == [Status.SUCCESS]
+
+
 class TestFreeze:
     """A stop that an emergency key signed overrides everything else, and only the next such command lifts it."""
 

@@ -13,6 +13,7 @@ from tests.actors.kit import House, all_of
 from tests.actors.modules import guests_of, keep, with_guest
 from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
+from tests.actors.test_kernel_commands import freeze_of
 from tests.helm.runtime import guests
 
 
@@ -57,3 +58,23 @@ async def test_a_guest_that_runs_as_the_kernel_ends_was_interrupted_and_nothing_
     [receipt] = log.receipts.values()
     assert (receipt["status"], receipt["reason_code"]) == ("INTERRUPTED", "KERNEL_STOPPED")
     assert (receipt["module_hash"], receipt["output_hash"]) == (sha256(guests.LOOP), "")
+
+
+async def test_a_guest_that_a_freeze_interrupts_did_nothing_and_gives_its_budget_back(house: House) -> None:
+    policy = with_guest(POLICY, guests.LOOP, fuel=10**12, timeout_ms=60_000)
+    policy += '\n[[budgets]]\nid = "one"\nsubject = "tool:guest"\ntool_call_limit = 1\nwindow_s = 86400\n'
+    keep(house.path, guests.LOOP)
+    sandboxes = guests_of(house.sign(policy).policy, house.path)
+    ground = await house.real_ground()
+    with trio.fail_after(20):
+        async with house.kernel(all_of(Puppet()) | sandboxes, policy=policy, ground=ground) as kernel:
+            async with trio.open_nursery() as callers:
+                callers.start_soon(partial(kernel.call, "guest", {}, principal="agent"))
+                while not sandboxes["guests"].running:
+                    await trio.lowlevel.checkpoint()
+                await kernel.command(freeze_of(house, 1, scope="agent", target="local/agent"))
+            [usage] = [one for one in kernel.memory.ledger.accounts.values() if one[0] == "one"]
+    _, log = await house.read_real()
+    [receipt] = log.receipts.values()
+    assert (receipt["status"], receipt["reason_code"]) == ("INTERRUPTED", "AGENT_KILLED")
+    assert usage[2] == 0
