@@ -51,6 +51,8 @@ MCP_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "scan": ("actors.cli.mcp.scan", "Look for what an approver should know of a server."),
         "approve": ("actors.cli.mcp.approve", "Approve a server with its pinned tools."),
         "revoke": ("actors.cli.mcp.approve", "Revoke a server."),
+        "print-config": ("actors.cli.mcp.install", "Write a client's configuration that starts HELM."),
+        "install": ("actors.cli.mcp.install", "Put that into the client's own file, with a backup."),
         "list": ("actors.cli.mcp.approve", "List the servers with their states."),
     }
 )
