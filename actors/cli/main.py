@@ -53,6 +53,7 @@ MCP_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "revoke": ("actors.cli.mcp.approve", "Revoke a server."),
         "print-config": ("actors.cli.mcp.install", "Write a client's configuration that starts HELM."),
         "install": ("actors.cli.mcp.install", "Put that into the client's own file, with a backup."),
+        "pack": ("actors.cli.mcp.pack", "Write a server as an MCP bundle that starts HELM."),
         "list": ("actors.cli.mcp.approve", "List the servers with their states."),
     }
 )

@@ -139,25 +139,25 @@ def test_a_table_that_has_no_place_is_refused(text: str) -> None:
 
 
 HOMES = {
-    LINUX: Home(system=LINUX, home="/home/a", project="/src/p"),
+    LINUX: Home(system=LINUX, home="/people/a", project="/src/p"),
     MACOS: Home(system=MACOS, home="/Users/a", project="/src/p"),
     WINDOWS: Home(system=WINDOWS, home="C:\\Users\\a", project="C:\\p", settings="C:\\Users\\a\\AppData\\Roaming"),
 }
 
 PATHS = [
-    ("claude-code", USER, LINUX, "/home/a/.claude.json"),
-    ("claude-code", LOCAL, LINUX, "/home/a/.claude.json"),
+    ("claude-code", USER, LINUX, "/people/a/.claude.json"),
+    ("claude-code", LOCAL, LINUX, "/people/a/.claude.json"),
     ("claude-code", PROJECT, LINUX, "/src/p/.mcp.json"),
-    ("claude-desktop", USER, LINUX, "/home/a/.config/Claude/claude_desktop_config.json"),
+    ("claude-desktop", USER, LINUX, "/people/a/.config/Claude/claude_desktop_config.json"),
     ("claude-desktop", USER, MACOS, "/Users/a/Library/Application Support/Claude/claude_desktop_config.json"),
     ("claude-desktop", USER, WINDOWS, "C:\\Users\\a\\AppData\\Roaming\\Claude\\claude_desktop_config.json"),
     ("cursor", USER, MACOS, "/Users/a/.cursor/mcp.json"),
     ("cursor", PROJECT, LINUX, "/src/p/.cursor/mcp.json"),
-    ("vscode", USER, LINUX, "/home/a/.config/Code/User/mcp.json"),
+    ("vscode", USER, LINUX, "/people/a/.config/Code/User/mcp.json"),
     ("vscode", USER, MACOS, "/Users/a/Library/Application Support/Code/User/mcp.json"),
     ("vscode", USER, WINDOWS, "C:\\Users\\a\\AppData\\Roaming\\Code\\User\\mcp.json"),
     ("vscode", PROJECT, LINUX, "/src/p/.vscode/mcp.json"),
-    ("codex", USER, LINUX, "/home/a/.codex/config.toml"),
+    ("codex", USER, LINUX, "/people/a/.codex/config.toml"),
     ("codex", PROJECT, WINDOWS, "C:\\p\\.codex\\config.toml"),
     ("windsurf", USER, WINDOWS, "C:\\Users\\a\\.codeium\\windsurf\\mcp_config.json"),
 ]
