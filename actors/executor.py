@@ -23,6 +23,7 @@ from actors.connectors.port import (
 )
 from actors.hands import Hand, Hands
 from actors.mailbox import Case, Inbox
+from helm.contracts.effect import Permit
 from helm.contracts.errors import Broken, Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
@@ -51,6 +52,8 @@ class Executor:
     post: Callable[[Case], None]
     """Hands a case with its outcome to the signer; never waits."""
     stopping: trio.Event
+    vouch: Callable[[Permit, str], bytes]
+    """Signs a permit for a tool server that asks for it: an operation of it, this once."""
     hands: Hands = attrs.field(factory=Hands, init=False)
     _unplugged: list[Connector] = attrs.field(factory=list, init=False)
     """Connectors that a newer policy replaced: what they had under way may still be."""
@@ -160,7 +163,7 @@ class Executor:
             intent_hash=permit.intent_hash,
             idempotency_key=case.call.idempotency_key,
             sandbox_grant_hash=rule.sandbox_grant_hash,
-            permit=None,
+            permit=self.vouch(permit, rule.operation or rule.name) if rule.carries_permit else None,
             line=case.line,
         )
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import attrs
@@ -48,6 +49,7 @@ from helm.contracts.verdict import Status, Verdict
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer as Pen
 from helm.evidence.refold import Refold
+from helm.executor.outbound import shown
 from helm.guardian.intake import PLAIN, Caller, Terms, admit
 from helm.guardian.memory import Boot
 from helm.trust.event import TrustEvent
@@ -116,7 +118,14 @@ class Kernel:
         self._at_signer = Inbox[Case](capacity)
         self._at_appender = Inbox[Case | Control](capacity)
         self._at_executor = Inbox[Case](capacity)
-        self.executor = Executor(parts.connectors, self.memory, parts.clock, self._at_signer.post, self._stopped)
+        self.executor = Executor(
+            parts.connectors,
+            self.memory,
+            parts.clock,
+            self._at_signer.post,
+            self._stopped,
+            partial(shown, log_id=parts.boot.log_id, pen=parts.pen),
+        )
         self.guardian = Guardian(
             self.memory,
             parts.boot,

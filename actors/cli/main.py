@@ -47,6 +47,7 @@ MCP_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "serve": ("actors.cli.mcp.serve", "Serve the tools of the policy to an MCP client."),
         "wrap": ("actors.cli.mcp.wrap", "Stand between an MCP client and an MCP server."),
+        "permit-key": ("actors.cli.mcp.permit_key", "Tell what a tool server needs to verify permits."),
         "pin": ("actors.cli.mcp.pin", "Declare an MCP server in the policy, its tools pinned."),
         "scan": ("actors.cli.mcp.scan", "Look for what an approver should know of a server."),
         "approve": ("actors.cli.mcp.approve", "Approve a server with its pinned tools."),

@@ -18,7 +18,7 @@ from typing import Any
 import httpcore2
 import trio
 
-from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
+from actors.connectors.port import PERMIT_HEADER, ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
 from actors.connectors.request import OutboundRequest, check_operation, make_request
 from actors.connectors.resolver import Resolver, addresses_of, system_resolver
 from helm.contracts.errors import Invalid, Malformed, Refused
@@ -126,7 +126,7 @@ class HttpConnector:
         if order.idempotency_key:
             headers["idempotency-key"] = _header_value(order.idempotency_key)
         if order.permit is not None:
-            headers["x-helm-permit"] = base64.urlsafe_b64encode(order.permit).decode()
+            headers[PERMIT_HEADER] = base64.urlsafe_b64encode(order.permit).decode()
         return headers
 
     async def _answer(self, response: httpcore2.Response) -> JSONValue:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -32,7 +33,15 @@ from pydantic import RootModel, ValidationError
 
 from actors.connectors.mcp_back import Back
 from actors.connectors.mcp_http import UNDERWAY, Departure, open_address
-from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched, Report
+from actors.connectors.port import (
+    PERMIT_HEADER,
+    PERMIT_MEMBER,
+    ConnectorFailed,
+    ConnectorUnknown,
+    Dispatch,
+    NotDispatched,
+    Report,
+)
 from actors.connectors.resolver import Resolver
 from actors.line import Line, NotGranted
 from helm.contracts.errors import Invalid, Malformed
@@ -157,7 +166,7 @@ class McpConnector:
             client = await self._asked()
             request = self._request(client, operation, order)
             sent = True
-            raw = await self._exchange(client, request, order.line)
+            raw = await self._exchange(client, request, order)
             return self._kept(plain(raw)) if operation in METHODS else self._answer(CallToolResult.model_validate(raw))
         if sent:
             raise ConnectorUnknown("its client took the call back while it was under way; the server was told so")
@@ -172,25 +181,28 @@ class McpConnector:
 
     def _request(self, client: Client, operation: str, order: Dispatch) -> Any:
         """Return what the server is sent. Raises NotDispatched for what it does not list, or does not speak."""
+        meta = {"_meta": {PERMIT_MEMBER: order.permit.decode()}} if order.permit else {}
         if operation in METHODS:
             if (operation, client.protocol_version) not in CLIENT_REQUESTS:
                 reason = f"the server speaks {client.protocol_version}, which has no {operation}"
                 raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, reason)
             try:
-                return MONOLITH_REQUESTS[operation].model_validate({"method": operation, "params": order.parsed})
+                params = {**order.parsed, **meta}
+                return MONOLITH_REQUESTS[operation].model_validate({"method": operation, "params": params})
             except ValidationError as problem:
                 raise NotDispatched(ReasonCode.SCHEMA_VIOLATION, f"these are no params of {operation}") from problem
         found = self.listing.get(operation)
         if found is None or found.pin != self.pins.get(operation):
             reason = f"{operation} is not listed as it was pinned"
             raise NotDispatched(ReasonCode.SCHEMA_VIOLATION, reason)
-        return CallToolRequest(params=CallToolRequestParams(name=operation, arguments=order.parsed))
+        params = {"name": operation, "arguments": order.parsed, **meta}
+        return CallToolRequest(params=CallToolRequestParams.model_validate(params, by_name=False))
 
-    async def _exchange(self, client: Client, request: Any, line: Line | None) -> dict[str, JSONValue]:
-        departure = Departure()
+    async def _exchange(self, client: Client, request: Any, order: Dispatch) -> dict[str, JSONValue]:
+        departure = Departure({PERMIT_HEADER: urlsafe_b64encode(order.permit).decode()} if order.permit else {})
         UNDERWAY.set(departure)  # of this order's task, and of what the SDK starts to send it
         try:
-            return await self._asked_back(client, request, line)
+            return await self._asked_back(client, request, order.line)
         except NotGranted as refusal:
             raise ConnectorFailed(str(refusal)) from refusal
         except MCPError as problem:

@@ -9,7 +9,7 @@ cancelled lets the cancellation pass. Any other exception counts as ConnectorFai
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from actors.line import Line
 from helm.contracts.form import JSONValue, Noun
@@ -40,6 +40,11 @@ class Dispatch(Noun, frozen=True, kw_only=True):
     permit: bytes | None
     line: Line | None = None
     """Whoever waits for it, where the door keeps a way back. It is no part of what was judged."""
+
+
+PERMIT_HEADER: Final = "x-helm-permit"
+PERMIT_MEMBER: Final = "helm/permit"
+"""Where the signed permit of a call travels: in a header of HTTP, in base64, and in the _meta of MCP as it is."""
 
 
 class Connector(Protocol):

@@ -46,5 +46,22 @@ class Permit(Noun, frozen=True, kw_only=True):
     expires_at_ms: int
 
 
+class OutboundPermit(Noun, frozen=True, kw_only=True):
+    """What a tool server is shown of a Permit, signed: this very call of its operation came through HELM, once (T1)."""
+
+    args_hash: str
+    connector: str
+    decision_id: str
+    effect_id: str
+    expires_at_ms: int
+    intent_hash: str
+    key_id: str
+    log_id: str
+    operation: str
+    policy_epoch: int
+    tool: str
+    version: str
+
+
 EFFECT = Form(Effect)
 INTENT = Form(Intent)

@@ -51,6 +51,7 @@ MCP_TOOL = b"HELM/McpTool/v1\n"
 MCP_PINS = b"HELM/McpPins/v1\n"
 CLAIM = b"HELM/Claim/v1\n"
 DELEGATION_NAME = b"HELM/DelegationName/v1\n"
+BYPASS = b"HELM/Bypass/v1\n"
 
 
 class KeyPurpose(StrEnum):

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, get_args, get_origin
 
 from helm.contracts.decision import Decision
-from helm.contracts.effect import Effect, Intent, Permit
+from helm.contracts.effect import Effect, Intent, OutboundPermit, Permit
 from helm.contracts.form import JSONValue, kinds_of
 from helm.contracts.receipt import GENESIS, Receipt
 from helm.contracts.record import BoundaryRecord
@@ -147,6 +147,7 @@ DOCUMENTS: Final = (
     document("effect", "The change that a call asks for", drawn(Effect)),
     document("intent", "What an approver approves", drawn(Intent)),
     document("permit", "An ALLOW made usable once", drawn(Permit)),
+    document("outbound-permit", "What a tool server is shown of a permit", drawn(OutboundPermit)),
     document("record", "The boundary record", sealed(BoundaryRecord, "record_id", "record_hash")),
     document("receipt", "The signed receipt of one call", sealed(Receipt, "receipt_id", "signature")),
     document("node", "One node of the ProofGraph", NODE_MEMBERS),

@@ -91,6 +91,7 @@ def read_http(name: str, table: Table) -> HttpConnection:
         operations=MappingProxyType(operations),
         headers=MappingProxyType(read_headers(table)),
         allow_private=table.flag("allow_private"),
+        permits=table.flag("permits"),
         max_response_bytes=table.whole("max_response_bytes", (1, MAX_BYTES), MAX_BYTES),
     )
 

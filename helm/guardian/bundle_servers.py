@@ -27,10 +27,14 @@ PIN = re.compile(r"sha256:[0-9a-f]{64}")
 def read_server(name: str, table: Table) -> McpConnection:
     """Return one MCP server: the program that is started, or the address that is asked. Raises Invalid."""
     max_bytes = table.whole("max_response_bytes", (1, MAX_BYTES), MAX_BYTES)
+    permits = table.flag("permits")
     if not table.has("url"):
-        environment = table.texts("environment", ())
         return McpConnection(
-            name=name, command=read_command(table), environment=environment, max_response_bytes=max_bytes
+            name=name,
+            command=read_command(table),
+            environment=table.texts("environment", ()),
+            permits=permits,
+            max_response_bytes=max_bytes,
         )
     if table.has("command") or table.has("environment"):
         raise Invalid("a server that is started and has an address", table.place, "write command or url, not both")
@@ -38,7 +42,14 @@ def read_server(name: str, table: Table) -> McpConnection:
     url = read_url(table)
     if bearer and url.startswith("http:") and not allow_private:
         raise Invalid("a token in the clear", table.at("bearer"), "write https, or allow_private for this machine")
-    return McpConnection(name=name, url=url, bearer=bearer, allow_private=allow_private, max_response_bytes=max_bytes)
+    return McpConnection(
+        name=name,
+        url=url,
+        bearer=bearer,
+        allow_private=allow_private,
+        permits=permits,
+        max_response_bytes=max_bytes,
+    )
 
 
 def read_url(table: Table) -> str:

@@ -18,7 +18,7 @@ from helm.guardian.bundle_table import Table
 from helm.guardian.bundle_times import read_velocity, read_windows
 from helm.guardian.cel import Program
 from helm.guardian.cel_grammar import together
-from helm.guardian.connection import Connection, WasmConnection
+from helm.guardian.connection import Connection, HttpConnection, McpConnection, WasmConnection
 from helm.guardian.glob import names_of
 from helm.guardian.policy import ApprovalRule, Requirement, ToolRule
 
@@ -63,6 +63,7 @@ def read_tool(name: str, table: Table, connections: Mapping[str, Connection]) ->
         retention_days=table.whole("retention_days", (0, MAX_RETENTION_DAYS), 0),
         description=table.source("description") if table.has("description") else "",
         pin=read_pin(name, operation or name, table, connection),
+        carries_permit=isinstance(connection, (HttpConnection, McpConnection)) and connection.permits,
         sandbox_grant_hash=connection.grant_hash if isinstance(connection, WasmConnection) else "",
         credential=table.name("credential", ""),
         windows=tuple(read_windows(table)),

@@ -64,6 +64,8 @@ class HttpConnection:
     operations: Mapping[str, HttpOperation]
     headers: Mapping[str, str] = MappingProxyType({})
     allow_private: bool = False
+    permits: bool = False
+    """Whether it is shown the signed permit of each call."""
     max_response_bytes: int
 
     def has(self, operation: str) -> bool:
@@ -116,6 +118,7 @@ class McpConnection:
     """An MCP server: a program that is started, with these variables of ours beside the plain ones, or an address.
 
     Of `command` and `url` one is empty. `bearer` names the variable that holds the token for the address, "" for none.
+    `permits`: it is shown the signed permit of each call.
     """
 
     kind: ConnectorKind = attrs.field(default=ConnectorKind.MCP, init=False)
@@ -125,6 +128,7 @@ class McpConnection:
     url: str = ""
     bearer: str = ""
     allow_private: bool = False
+    permits: bool = False
     max_response_bytes: int
 
     def has(self, operation: str) -> bool:

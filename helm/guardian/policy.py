@@ -93,6 +93,8 @@ class ToolRule:
     """What agents are told of the tool, "" for nothing."""
     pin: str
     """The hash of what its MCP server listed, "" for a tool of no such server."""
+    carries_permit: bool
+    """Whether its calls travel with their signed permit."""
     sandbox_grant_hash: str
     """What its guests are granted, "" for a tool that is no guest."""
     credential: str
@@ -260,6 +262,7 @@ UNDECLARED = ToolRule(
     retention_days=0,
     description="",
     pin="",
+    carries_permit=False,
     sandbox_grant_hash="",
     credential="",
     windows=(),

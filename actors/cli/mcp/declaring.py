@@ -68,6 +68,8 @@ def server_lines(connection: McpConnection) -> Iterator[str]:
     """Yield the lines of a server's table."""
     yield f"[connectors.{text(connection.name)}]"
     yield 'kind = "mcp"'
+    if connection.permits:
+        yield "permits = true"
     if connection.url:
         yield f"url = {text(connection.url)}"
         if connection.bearer:

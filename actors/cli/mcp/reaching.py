@@ -25,6 +25,7 @@ class Reach:
     url: str | None
     bearer: str | None
     allow_private: bool
+    permits: bool
 
     def connection(self, server: str) -> McpConnection:
         """Return the connection, read as a policy reads it. Raises Invalid."""
@@ -38,6 +39,7 @@ class Reach:
             said |= {"environment": list(self.environment)} if self.environment else {}
         elif self.bearer or self.allow_private:
             raise Invalid("a token or a network for a server that is started", server, "these go with --url")
+        said["permits"] = self.permits
         return read_server(server, Table(server, {name: value for name, value in said.items() if value != []}))
 
 
@@ -47,6 +49,7 @@ def reach_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--url", help="The server's address, in the place of COMMAND."),
         click.option("--bearer", metavar="NAME", help="The variable that holds the token for the address."),
         click.option("--allow-private", is_flag=True, help="Let the address be one of this machine or network."),
+        click.option("--permits", is_flag=True, help="Show the server the signed permit of each call."),
         click.option("--env", "environment", multiple=True, metavar="NAME", help="A variable that the server gets."),
         click.argument("command", nargs=-1),
     )
