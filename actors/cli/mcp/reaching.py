@@ -25,7 +25,7 @@ class Reach:
     url: str | None
     bearer: str | None
     allow_private: bool
-    permits: bool
+    permits: bool = False
 
     def connection(self, server: str) -> McpConnection:
         """Return the connection, read as a policy reads it. Raises Invalid."""
