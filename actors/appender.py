@@ -58,6 +58,7 @@ class Appender:
         if isinstance(item, Control):
             node = self.graph.append(item.draft)
             item.lamport = node.lamport
+            item.placed(node.lamport)
             return row(node, *item.beside)
         if item.sealed is None:
             judgement = item.judged()

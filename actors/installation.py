@@ -159,6 +159,20 @@ class Installation:
         """Return the key for `purpose`; whether it still counts, the registry knows. Raises Invalid."""
         return read_key(self.path, purpose)
 
+    def next_key(self, purpose: KeyPurpose) -> Signer:
+        """Return the key that is to replace the one for `purpose`, made where there is none yet. Raises Invalid."""
+        path = next_path(self.path, purpose)
+        return keyfile.read(path, purpose) if path.exists() else keyfile.write_new(path, purpose)
+
+    def promote_next_key(self, purpose: KeyPurpose) -> None:
+        """Put the next key in the old one's place. The old one is gone: it counts for nothing any more."""
+        try:
+            next_path(self.path, purpose).replace(key_path(self.path, purpose))
+            durable.sync_directory(self.path / "keys")
+        except OSError as error:
+            hint = "say the same again: the new key counts already, and is still there"
+            raise Invalid(f"the key file cannot be replaced: {error.strerror}", str(self.path), hint) from error
+
     def trust_admin_key(self) -> Signer:
         """Return the key that signs trust events. Raises Invalid."""
         return self.key(KeyPurpose.TRUST_ADMIN)
@@ -233,6 +247,10 @@ def addition_of(signer: Signer) -> KeyChange:
 
 def key_path(path: Path, purpose: KeyPurpose) -> Path:
     return path / "keys" / f"{purpose}.pem"
+
+
+def next_path(path: Path, purpose: KeyPurpose) -> Path:
+    return path / "keys" / f"{purpose}.next.pem"
 
 
 def read_key(path: Path, purpose: KeyPurpose) -> Signer:

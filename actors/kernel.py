@@ -36,7 +36,7 @@ from actors.library import Library
 from actors.line import Line
 from actors.mailbox import Answer, Case, Control, Inbox, KernelStopped, Overloaded, Stage
 from actors.recovery import reopened
-from actors.signed_policy import SignedPolicy, check_signed
+from actors.signed_policy import SignedPolicy
 from actors.signer import Signer
 from actors.stores.index import IdIndex, IndexFailed
 from actors.stores.port import Journal
@@ -253,8 +253,7 @@ class Kernel:
         Raises Refused for a signature that does not vouch for it and for a policy that may not follow the active
         one, Invalid for a key that does not count.
         """
-        check_signed(signed, self.parts.state, self.appender.graph.lamport + 1)
-        await self.command(ActivatePolicy(signed, lambda: self._plug(connectors)))
+        await self.command(ActivatePolicy(signed, self.parts.state.registry, lambda: self._plug(connectors)))
 
     def _plug(self, connectors: Mapping[str, Connector]) -> None:
         self.executor.plug(connectors)

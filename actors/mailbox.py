@@ -179,6 +179,10 @@ class Case:
         self.status, self.code, self.reason = status, code, reason
 
 
+def unheard(_: int) -> None:
+    """Hear of a place, and do nothing."""
+
+
 @attrs.define(eq=False)
 class Control:
     """One event of the kernel's own, on its way to the journal: a command obeyed, an activation, a deadline passed."""
@@ -186,6 +190,8 @@ class Control:
     draft: Draft
     beside: tuple[bytes, ...] = ()
     """Canonical members, "name":value, in the order of their names."""
+    placed: Callable[[int], None] = attrs.field(default=unheard)
+    """Told the lamport that the appender gives the node, before anything is written behind it."""
     durable: trio.Event = attrs.field(factory=trio.Event)
     lamport: int = 0
 

@@ -6,9 +6,9 @@ import attrs
 
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
-from helm.evidence.refold import Refold
 from helm.guardian.bundle_signature import PolicySignature, check_signature
 from helm.guardian.policy import Policy
+from helm.trust.registry import Registry
 
 
 @attrs.frozen(kw_only=True)
@@ -19,9 +19,9 @@ class SignedPolicy:
     signature: PolicySignature
 
 
-def check_signed(signed: SignedPolicy, state: Refold, lamport: int) -> None:
-    """Raise Invalid, or Refused with its code, unless a policy key that counts at `lamport` signed the policy."""
-    if state.registry is None:
+def check_signed(signed: SignedPolicy, registry: Registry | None) -> None:
+    """Raise Invalid, or Refused with its code, unless a policy key that counts now signed the policy."""
+    if registry is None:
         raise Invalid("no key is trusted yet", "policy", "start the kernel once to write its genesis")
-    key = state.registry.require(signed.signature.key_id, KeyPurpose.POLICY, lamport)
+    key = registry.require(signed.signature.key_id, KeyPurpose.POLICY, registry.lamport + 1)
     check_signature(signed.policy, signed.signature, key.hex)

@@ -20,6 +20,7 @@ from actors.cli.receipts import verify_journal
 from actors.installation import KEYS, Installation
 from actors.policy_file import read_signed
 from actors.stores.glance import glance, sqlite_version
+from actors.trust_log import registry_of
 from helm.contracts.errors import Invalid, Refused
 from helm.crypto.domains import KeyPurpose
 from helm.guardian.bundle_signature import check_signature
@@ -131,11 +132,11 @@ def disk_sync(place: Installation) -> Finding:
 
 
 def key_files(place: Installation) -> Finding:
-    """Read every key, which checks modes and owners, and ask the genesis whether it vouches for it."""
-    registry = place.registry()
+    """Read every key, which checks modes and owners, and ask the trust events whether it counts."""
+    registry = registry_of(place)
     for purpose in KEYS:
-        registry.require(place.key(purpose).key_id, purpose, len(place.genesis))
-    return Finding("key files", "ok", f"{len(KEYS)}, mode 0600, vouched for by the genesis")
+        registry.require(place.key(purpose).key_id, purpose, registry.lamport + 1)
+    return Finding("key files", "ok", f"{len(KEYS)}, mode 0600, vouched for by the trust events")
 
 
 def bearer_keys(place: Installation) -> Finding:
@@ -157,7 +158,8 @@ def exposure(place: Installation) -> Finding:
 def policy(place: Installation) -> Finding:
     """Compile the policy and check its signature, as a start would."""
     signed = read_signed(place.policy_path)
-    key = place.registry().require(signed.signature.key_id, KeyPurpose.POLICY, len(place.genesis))
+    registry = registry_of(place)
+    key = registry.require(signed.signature.key_id, KeyPurpose.POLICY, registry.lamport + 1)
     check_signature(signed.policy, signed.signature, key.hex)
     detail = f"epoch {signed.policy.epoch}, {len(signed.policy.tools)} tools, signed by {key.key_id}"
     return Finding("policy", "ok", detail)

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "delegation": ("actors.cli.delegation", "Let one principal act for another, for a short time."),
         "freeze": ("actors.cli.freeze", "Stop everything, a tenant or an agent, by a signed command."),
         "unfreeze": ("actors.cli.freeze", "Lift a freeze by a signed command."),
+        "trust": ("actors.cli.trust.group", "The keys that count: list, add, rotate, revoke them."),
         "sandbox": ("actors.cli.sandbox", "Run guests, and keep the modules that a policy pins."),
         "doctor": ("actors.cli.doctor", "Examine this machine and a data directory."),
         "bench": ("actors.cli.bench", "Measure this machine against bare baselines."),
@@ -59,6 +60,19 @@ MCP_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """The commands of `helm mcp`, likewise."""
+
+
+TRUST_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "events": ("actors.cli.trust.reading", "List the signed events."),
+        "keys": ("actors.cli.trust.reading", "List every key ever known, and what became of it."),
+        "snapshot": ("actors.cli.trust.reading", "Write the registry as the fold of its events."),
+        "add": ("actors.cli.trust.changing", "Add a key for one purpose."),
+        "rotate": ("actors.cli.trust.changing", "Put a new key in the place of one of this directory's."),
+        "revoke": ("actors.cli.trust.changing", "Revoke a key: what it signs from now on counts for nothing."),
+    }
+)
+"""The commands of `helm trust`, likewise."""
 
 
 def variable(command: str) -> str:

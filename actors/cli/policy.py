@@ -133,11 +133,12 @@ def signature_state(file: Path, compiled: Policy, data_dir: Path) -> str:
 
 
 def check_vouched(compiled: Policy, signature: PolicySignature, data_dir: Path) -> None:
-    """Raise Invalid or Refused unless a policy key of the data directory's genesis vouches for the policy."""
+    """Raise Invalid or Refused unless a policy key that counts in the data directory's log vouches for the policy."""
+    from actors.trust_log import registry_of
     from helm.crypto.domains import KeyPurpose
 
-    place = open_place(data_dir)
-    key = place.registry().require(signature.key_id, KeyPurpose.POLICY, len(place.genesis))
+    registry = registry_of(open_place(data_dir))
+    key = registry.require(signature.key_id, KeyPurpose.POLICY, registry.lamport + 1)
     check_signature(compiled, signature, key.hex)
 
 

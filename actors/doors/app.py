@@ -20,6 +20,7 @@ from actors.doors.problem import Problem, overloaded, stopped
 from actors.doors.receipts import ReceiptRoutes
 from actors.doors.sessions import SESSIONS, SessionRoutes
 from actors.doors.tail import Tails
+from actors.doors.trust import TrustRoutes
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped, Overloaded
 from actors.stores.index import IndexFailed
@@ -58,7 +59,7 @@ def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]
     """Return every route of the control plane."""
     state, receipts, sessions = StateRoutes(kernel), ReceiptRoutes(kernel, at, tails), SessionRoutes(kernel, at)
     operators, approvals = OperatorRoutes(kernel, at), ApprovalRoutes(kernel, at)
-    delegations = DelegationRoutes(kernel, at)
+    delegations, trust = DelegationRoutes(kernel, at), TrustRoutes(kernel, at)
     return {
         "/healthz": {"GET": state.alive},
         "/readyz": {"GET": state.ready},
@@ -75,6 +76,9 @@ def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]
         SESSIONS: {"POST": sessions.open},
         f"{SESSIONS}/<session_id>": {"GET": sessions.show, "DELETE": sessions.close},
         f"{API}/freeze": {"GET": operators.stops, "POST": operators.freeze},
+        f"{API}/trust/events": {"GET": trust.events, "POST": trust.change},
+        f"{API}/trust/keys": {"GET": trust.keys},
+        f"{API}/trust/snapshot": {"GET": trust.snapshot},
         f"{API}/connectors": {"GET": operators.connectors},
         f"{API}/connectors/<name>/resume": {"POST": operators.resume},
     }

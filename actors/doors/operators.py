@@ -75,11 +75,11 @@ class OperatorRoutes:
         return answer({"halted": "", "name": name})
 
     def _check_key(self, command: FreezeCommand) -> None:
-        registry, lamport = self.kernel.parts.state.registry, self.kernel.appender.graph.lamport + 1
+        registry = self.kernel.parts.state.registry
         if registry is None:
             raise Problem(status=403, detail="no key is known yet", place="/command/key_id")
         try:
-            registry.require(command.key_id, KeyPurpose.EMERGENCY, lamport)
+            registry.require(command.key_id, KeyPurpose.EMERGENCY, registry.lamport + 1)
         except Invalid as problem:
             raise Problem(status=403, detail=str(problem), place="/command/key_id") from problem
 

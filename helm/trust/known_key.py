@@ -31,6 +31,11 @@ class Moment:
         return {"height": self.height, "lamport": self.lamport}
 
 
+def later(moment: Moment, moved: Moment) -> Moment:
+    """Return what `moment` is, once the event at the height of `moved` has its node."""
+    return moved if moment.height == moved.height else moment
+
+
 @attrs.frozen(kw_only=True)
 class KnownKey:
     """One key for one purpose. It counts from `added` on, up to and without `rotated` or `revoked`."""
@@ -62,6 +67,15 @@ class KnownKey:
             if moment is not None and lamport >= moment.lamport:
                 return f"was {word} at lamport {moment.lamport}"
         return ""
+
+    def moved(self, moment: Moment) -> KnownKey:
+        """Return the key with the moments at this height where the node of their event turned out to stand."""
+        return attrs.evolve(
+            self,
+            added=later(self.added, moment),
+            rotated=self.rotated and later(self.rotated, moment),
+            revoked=self.revoked and later(self.revoked, moment),
+        )
 
     def body(self) -> dict[str, JSONValue]:
         """Return the key as a JSON object; a moment that never came is null."""

@@ -17,7 +17,7 @@ from typing import assert_never
 
 import attrs
 
-from helm.contracts.errors import Invalid
+from helm.contracts.errors import Broken, Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
@@ -32,6 +32,9 @@ from helm.trust.event import (
 )
 from helm.trust.known_key import KnownKey, Moment
 
+PlacedEvent = tuple[TrustEvent, int]
+"""An event and the lamport of its node."""
+
 RESTORE = "the history of the keys was changed: restore the journal from a backup"
 
 
@@ -45,6 +48,10 @@ class Registry:
     lamport: int
     """The ProofGraph's clock at the latest event."""
     keys: dict[str, KnownKey] = attrs.field(repr=False)
+    events: list[PlacedEvent] = attrs.field(repr=False)
+    """Every event that was folded, with its node's lamport."""
+    settled: int
+    """The height up to which these lamports are the nodes' own."""
 
     @classmethod
     def begin(cls, first: TrustEvent, pinned_log_id: str, at_lamport: int = 1) -> Registry:
@@ -62,7 +69,14 @@ class Registry:
         moment = Moment(height=1, lamport=at_lamport)
         known = KnownKey(public_key=key, purpose=KeyPurpose.TRUST_ADMIN, added=moment)
         place = Place(height=2, prev_event_hash=event_hash(first), log_id=pinned_log_id)
-        return cls(log_id=pinned_log_id, place=place, lamport=at_lamport, keys={key.key_id: known})
+        return cls(
+            log_id=pinned_log_id,
+            place=place,
+            lamport=at_lamport,
+            keys={key.key_id: known},
+            events=[(first, at_lamport)],
+            settled=1,
+        )
 
     @property
     def height(self) -> int:
@@ -79,7 +93,33 @@ class Registry:
         changed = self._changed(event, Moment(height=event.height, lamport=at_lamport))
         self.keys.update(changed)
         self.lamport = at_lamport
+        self.events.append((event, at_lamport))
+        if self.settled == event.height - 1:
+            self.settled = event.height
         self.place = Place(height=event.height + 1, prev_event_hash=event_hash(event), log_id=self.log_id)
+
+    def apply_ahead(self, event: TrustEvent, after_lamport: int) -> None:
+        """Fold the next event before it has a node: it counts at once, and `settle` says from where. Raises Invalid."""
+        settled = self.settled
+        self.apply(event, max(after_lamport, self.lamport) + 1)
+        self.settled = settled
+
+    def settle(self, height: int, lamport: int) -> None:
+        """Give the event at `height` the lamport of the node that it got; nodes come in the order of heights."""
+        event, ahead = self.events[height - 1]
+        if height != self.settled + 1 or lamport < ahead:
+            raise Broken(f"{event.where} got lamport {lamport}, which does not follow")
+        moment = Moment(height=height, lamport=lamport)
+        for key_id in {event.key_id, event.replaces} & self.keys.keys():
+            self.keys[key_id] = self.keys[key_id].moved(moment)
+        self.events[height - 1] = (event, lamport)
+        self.settled = height
+        self.lamport = max(self.lamport, lamport)
+
+    def at(self, lamport: int) -> Registry:
+        """Return the registry as it stood at `lamport`, folded again from genesis. Raises Invalid before it began."""
+        settled = self.events[: self.settled]
+        return fold(((event, placed) for event, placed in settled if placed <= lamport), self.log_id)
 
     def require(self, key_id: str, purpose: KeyPurpose, lamport: int) -> PublicKey:
         """Return the key that may have signed for `purpose` in the node at `lamport`. Raises Invalid."""

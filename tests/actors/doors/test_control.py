@@ -50,6 +50,10 @@ ROUTES = [
     ("DELETE", "/api/v1/sessions/s"),
     ("POST", "/api/v1/freeze"),
     ("GET", "/api/v1/freeze"),
+    ("GET", "/api/v1/trust/events"),
+    ("POST", "/api/v1/trust/events"),
+    ("GET", "/api/v1/trust/keys"),
+    ("GET", "/api/v1/trust/snapshot"),
     ("GET", "/api/v1/connectors"),
     ("POST", "/api/v1/connectors/local/resume"),
 ]

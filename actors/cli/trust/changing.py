@@ -1,0 +1,168 @@
+"""helm trust add, helm trust rotate, helm trust revoke: changes of the keys, signed here by the trust-admin key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+import trio
+
+from actors import keyfile
+from actors.cli import show
+from actors.cli.failure import Failed
+from actors.cli.place import data_dir_option, open_place
+from actors.cli.server import Server, server_option, server_url
+from actors.cli.trust.reading import EVENTS, read_registry
+from actors.clock import SystemClock
+from actors.installation import KEYS, Installation
+from helm.contracts.errors import Invalid
+from helm.crypto.domains import KeyPurpose
+from helm.crypto.ed25519 import PublicKey, SignatureInvalid
+from helm.trust.event import EventKind, KeyChange, TrustEvent, event_hash, sign_event, to_body
+from helm.trust.registry import Registry
+
+PURPOSES = click.Choice([purpose.value for purpose in KeyPurpose])
+OWN_PURPOSES = click.Choice([purpose.value for purpose in KEYS])
+
+AGAIN = "say the same again when it is known: a new key that was made is kept until then"
+
+
+def options(command: Any) -> Any:
+    """Add what every change takes."""
+    for option in (
+        show.json_option,
+        server_option,
+        data_dir_option,
+        click.option("--reason", required=True, help="Why; it stands in the log for ever."),
+    ):
+        command = option(command)
+    return command
+
+
+@attrs.frozen(kw_only=True)
+class Desk:
+    """Where a change is made: the directory whose trust-admin key signs, and the running kernel, if one is named."""
+
+    place: Installation
+    url: str
+    registry: Registry
+    """As it stands; it takes each event first, so that what a kernel would refuse is refused here."""
+
+    @classmethod
+    def open(cls, data_dir: Path, server: str | None) -> Desk:
+        """Return the desk of the options. Raises Invalid and Failed."""
+        url = server_url(data_dir, server)
+        return cls(place=open_place(data_dir), url=url, registry=read_registry(data_dir, url, None))
+
+    def sign(self, change: KeyChange) -> TrustEvent:
+        """Return the next event, checked as a kernel will check it. Raises Invalid."""
+        event = sign_event(change, self.registry.place, SystemClock().now_ms(), self.place.trust_admin_key())
+        self.registry.apply_ahead(event, self.registry.lamport)
+        return event
+
+    def hand_in(self, event: TrustEvent) -> dict[str, Any]:
+        """Have the kernel take the event, the running one or one of our own. Raises Invalid and Failed."""
+        if self.url:
+            told: dict[str, Any] = Server(self.url).post(EVENTS, {"event": to_body(event)})
+            return told
+        return trio.run(write_event, event, self.place)
+
+
+@click.command()
+@click.argument("purpose", type=PURPOSES)
+@click.option("--public-key", default="", metavar="HEX", help="The key to add: 64 hex digits.")
+@click.option("--new-key", type=click.Path(path_type=Path), help="Make the key, and write it to this new file.")
+@options
+def add(purpose: str, public_key: str, new_key: Path | None, reason: str, **where: Any) -> None:
+    """Add a key for PURPOSE: an approver's, a delegator's, another administrator's."""
+    if bool(public_key) == (new_key is not None):
+        raise click.UsageError("--public-key or --new-key, one of the two")
+    desk = Desk.open(where["data_dir"], where["server"])
+    if new_key is not None:
+        public_key = keyfile.write_new(new_key, KeyPurpose(purpose)).public_key
+    key = checked(public_key)
+    told = desk.hand_in(desk.sign(change_of(EventKind.KEY_ADDED, key, purpose, reason)))
+    tell(told, key, as_json=where["as_json"])
+
+
+@click.command()
+@click.argument("purpose", type=OWN_PURPOSES)
+@options
+def rotate(purpose: str, reason: str, data_dir: Path, server: str | None, as_json: bool) -> None:
+    """Put a new key in the place of this directory's key for PURPOSE. What the old one signed keeps verifying.
+
+    The execution key signs receipts: it is rotated while no kernel runs. Said again after a crash, it ends what was
+    begun.
+    """
+    desk = Desk.open(data_dir, server)
+    new = desk.place.next_key(KeyPurpose(purpose))
+    known = desk.registry.keys.get(new.key_id)
+    if known is not None and known.is_active:
+        told: dict[str, Any] = {"height": known.added.height, "lamport": known.added.lamport}
+    else:
+        old = desk.place.key(KeyPurpose(purpose))
+        change = attrs.evolve(
+            change_of(EventKind.KEY_ROTATED, checked(new.public_key), purpose, reason), replaces=old.key_id
+        )
+        told = desk.hand_in(desk.sign(change))
+    desk.place.promote_next_key(KeyPurpose(purpose))
+    tell(told, checked(new.public_key), as_json=as_json)
+    if purpose == KeyPurpose.POLICY:
+        show.note("The policy is still signed by the old key: helm policy sign")
+
+
+@click.command()
+@click.argument("key_id")
+@options
+def revoke(key_id: str, reason: str, data_dir: Path, server: str | None, as_json: bool) -> None:
+    """Revoke KEY_ID: whatever it signs from now on counts for nothing, for ever."""
+    desk = Desk.open(data_dir, server)
+    known = desk.registry.keys.get(key_id)
+    if known is None:
+        raise Invalid("no trust event ever added this key", key_id, "helm trust keys lists them")
+    change = change_of(EventKind.KEY_REVOKED, known.public_key, known.purpose.value, reason)
+    tell(desk.hand_in(desk.sign(change)), known.public_key, as_json=as_json)
+
+
+async def write_event(event: TrustEvent, place: Installation) -> dict[str, Any]:
+    """Run a kernel without a policy for as long as it takes to write one event. Raises Invalid."""
+    from actors.commands.trust import ChangeTrust
+    from actors.opening import open_kernel
+
+    async with open_kernel(place, policy=None) as kernel:
+        parts = kernel.parts
+        control = await kernel.command(ChangeTrust(event, parts.state.registry, parts.pen.key_id, idle=True))
+        if control is None:
+            raise Failed("the event changed nothing", AGAIN)
+        return {"event_hash": event_hash(event), "height": event.height, "lamport": control.lamport}
+
+
+def change_of(kind: EventKind, key: PublicKey, purpose: str, reason: str) -> KeyChange:
+    """Return a change that replaces nothing."""
+    return KeyChange(key_id=key.key_id, kind=kind.value, public_key=key.hex, purpose=purpose, reason=reason)
+
+
+def checked(public_key: str) -> PublicKey:
+    """Return the key of 64 hex digits. Raises Invalid."""
+    try:
+        return PublicKey.from_hex(public_key)
+    except SignatureInvalid as problem:
+        raise Invalid(str(problem), "--public-key", "64 lower-case hex digits") from problem
+
+
+def tell(told: dict[str, Any], key: PublicKey, *, as_json: bool) -> None:
+    """Say where the event stands."""
+    body = {**told, "key_id": key.key_id, "public_key": key.hex}
+    if as_json:
+        show.as_object(body)
+        return
+    show.fields(
+        [
+            ("key", key.key_id),
+            ("public key", key.hex),
+            ("height", str(told["height"])),
+            ("lamport", str(told["lamport"])),
+        ]
+    )

@@ -1,0 +1,41 @@
+"""The keys of a data directory: the trust events in its journal, read without a kernel and folded from genesis."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from actors.installation import Installation
+from actors.stores.glance import glance
+from helm.crypto.canonical import reread
+from helm.proofgraph.node import NodeKind
+from helm.trust.event import from_payload
+from helm.trust.registry import PlacedEvent, Registry, fold
+
+PAGE = 256
+"""Rows read at a time: a kernel that tidies its journal never waits for more."""
+
+OF_TRUST = b'"kind":"TRUST_EVENT"'
+"""In every row of a trust event. Arguments may hold the same text: it only saves the reading of the others."""
+
+
+def registry_of(place: Installation) -> Registry:
+    """Return the registry of all durable trust events; of the genesis alone before the first start. Raises Invalid."""
+    if not os.path.lexists(place.journal_path):
+        return place.registry()
+    history = list(placed_events(place))
+    return fold(history, place.log_id) if history else place.registry()
+
+
+def placed_events(place: Installation) -> Iterator[PlacedEvent]:
+    """Yield the trust events in the journal. Raises Invalid."""
+    with glance(place.journal_path) as journal:
+        done = 0
+        while page := journal.page(done + 1, PAGE):
+            for seq, body in page:
+                done = seq
+                if OF_TRUST not in body:
+                    continue
+                node = reread(body)["node"]
+                if node["kind"] == NodeKind.TRUST_EVENT:
+                    yield from_payload(node["payload"], f"journal entry {seq}"), node["lamport"]
