@@ -31,6 +31,7 @@ class ChangeTrust(Command):
             raise Invalid("no key is known yet", event.where, "start the kernel once to write its genesis")
         self._check_pen()
         registry.apply_ahead(event, registry.lamport)
+        memory.note_trust(event)
         return Control(trust_draft(event), placed=lambda lamport: registry.settle(event.height, lamport))
 
     def _check_pen(self) -> None:

@@ -94,7 +94,8 @@ async def test_events_come_in_pages(street: Street) -> None:
     first = (await street.ask("GET", f"{EVENTS}?limit=4", key=street.admin)).json()
     assert ([row["event"]["height"] for row in first["events"]], first["next"]) == ([1, 2, 3, 4], 4)
     rest = (await street.ask("GET", f"{EVENTS}?after=4", key=street.admin)).json()
-    assert ([row["event"]["height"] for row in rest["events"]], rest["next"]) == ([5, 6], None)
+    height = registry(street).height
+    assert ([row["event"]["height"] for row in rest["events"]], rest["next"]) == ([*range(5, height + 1)], None)
 
 
 async def test_a_rogue_that_stole_an_operators_key_changes_no_key(street: Street) -> None:
