@@ -61,6 +61,16 @@ class BearerKey:
     principal: str = attrs.field(validator=matches_re(PRINCIPAL))
     tenant: str
 
+    @property
+    def oauth_resource(self) -> str:
+        """What the caller's access token is for: a key of ours is none."""
+        return ""
+
+    @property
+    def oauth_scopes(self) -> tuple[str, ...]:
+        """What the caller's access token carries."""
+        return ()
+
     def __attrs_post_init__(self) -> None:
         if not TENANTS[KeyClass(self.key_class)].fullmatch(self.tenant):
             raise ValueError(f"{self.tenant!r} is not the tenant of a key of class {self.key_class}")

@@ -57,6 +57,7 @@ MCP_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "install": ("actors.cli.mcp.install", "Put that into the client's own file, with a backup."),
         "pack": ("actors.cli.mcp.pack", "Write a server as an MCP bundle that starts HELM."),
         "list": ("actors.cli.mcp.approve", "List the servers with their states."),
+        "auth-profile": ("actors.cli.mcp.profile", "Say whose access tokens open the MCP door."),
     }
 )
 """The commands of `helm mcp`, likewise."""

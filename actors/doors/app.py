@@ -15,6 +15,7 @@ from actors.doors.approvals import ApprovalRoutes
 from actors.doors.delegations import DELEGATIONS, DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer
 from actors.doors.heading import SECURITY, heading_of
+from actors.doors.mcp.profiles import PROFILES, ProfileRoutes
 from actors.doors.operators import OperatorRoutes
 from actors.doors.problem import Problem, overloaded, stopped
 from actors.doors.receipts import ReceiptRoutes
@@ -60,6 +61,7 @@ def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]
     state, receipts, sessions = StateRoutes(kernel), ReceiptRoutes(kernel, at, tails), SessionRoutes(kernel, at)
     operators, approvals = OperatorRoutes(kernel, at), ApprovalRoutes(kernel, at)
     delegations, trust = DelegationRoutes(kernel, at), TrustRoutes(kernel, at)
+    profiles = ProfileRoutes(kernel, at)
     return {
         "/healthz": {"GET": state.alive},
         "/readyz": {"GET": state.ready},
@@ -73,6 +75,8 @@ def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]
         DELEGATIONS: {"GET": delegations.browse, "POST": delegations.create},
         f"{DELEGATIONS}/<name>": {"GET": delegations.show},
         f"{DELEGATIONS}/<name>/revoke": {"POST": delegations.revoke},
+        PROFILES: {"GET": profiles.browse},
+        f"{PROFILES}/<profile_id>": {"GET": profiles.show},
         SESSIONS: {"POST": sessions.open},
         f"{SESSIONS}/<session_id>": {"GET": sessions.show, "DELETE": sessions.close},
         f"{API}/freeze": {"GET": operators.stops, "POST": operators.freeze},

@@ -34,7 +34,11 @@ class Entry:
     def admit(self, key: BearerKey, asked: Asked, raw: bytes) -> ToolCall:
         """Return the frozen call; what are no arguments stays the whole body, as it came. Raises Problem."""
         context = CallContext(
-            credential_hash=key.credential_hash, claimed_principal=asked.claimed_principal, labels=asked.labels
+            credential_hash=key.credential_hash,
+            claimed_principal=asked.claimed_principal,
+            labels=asked.labels,
+            oauth_resource=key.oauth_resource,
+            oauth_scopes=key.oauth_scopes,
         )
         caller = self.caller(key, asked.session_id, context)
         try:

@@ -22,6 +22,7 @@ from actors.doors.mcp.http import CAPABILITIES as MCP_CAPABILITIES
 from actors.doors.mcp.http import EXECUTE as MCP_EXECUTE
 from actors.doors.mcp.http import MCP, McpDoor
 from actors.doors.mcp.http import PLAIN as MCP_PLAIN
+from actors.doors.mcp.oauth import METADATA
 from actors.doors.openai.copying import copy_receipts
 from actors.doors.openai.door import PATHS, OpenAiDoor
 from actors.doors.openai.proxy import Proxy
@@ -190,7 +191,7 @@ def data_plane(
     """Return the applications through which calls come in, by path."""
     calls, mcp = CallsDoor(kernel, config, keys, bounds), McpDoor(kernel, config, keys, bounds)
     plain = CallsDoor(kernel, config, keys, bounds, MCP_PLAIN)
-    return {EXECUTE: calls, EVALUATE: calls, MCP: mcp, MCP_CAPABILITIES: mcp, MCP_EXECUTE: plain}
+    return {EXECUTE: calls, EVALUATE: calls, MCP: mcp, MCP_CAPABILITIES: mcp, METADATA: mcp, MCP_EXECUTE: plain}
 
 
 def hypercorn_config() -> HypercornConfig:

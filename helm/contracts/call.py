@@ -36,6 +36,10 @@ class CallContext(Noun, frozen=True, kw_only=True):
     fault: str = ""
     """The reason code under which the call is refused for how it came, "" where the door found nothing wrong."""
     fault_reason: str = ""
+    oauth_resource: str = ""
+    """What the caller's access token is for, "" for a caller without one."""
+    oauth_scopes: tuple[str, ...] = ()
+    """What the caller's access token carries, sorted."""
 
 
 EMBEDDED = Source(door="embedding", transport="in-process")

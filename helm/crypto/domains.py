@@ -52,6 +52,9 @@ MCP_PINS = b"HELM/McpPins/v1\n"
 CLAIM = b"HELM/Claim/v1\n"
 DELEGATION_NAME = b"HELM/DelegationName/v1\n"
 BYPASS = b"HELM/Bypass/v1\n"
+OAUTH_KEYS = b"HELM/OauthKeys/v1\n"
+OAUTH_SCOPES = b"HELM/OauthScopes/v1\n"
+OAUTH_PROFILE = b"HELM/OauthProfile/v1\n"
 
 
 class KeyPurpose(StrEnum):

@@ -15,6 +15,7 @@ from helm.crypto.canonical import canonical, parse
 from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_connections import read_connections
 from helm.guardian.bundle_lines import located
+from helm.guardian.bundle_oauth import read_oauth
 from helm.guardian.bundle_rules import read_budgets, read_compliance, read_p0, read_principals
 from helm.guardian.bundle_servers import pins_of
 from helm.guardian.bundle_table import MAX_WHOLE, Table, dotted
@@ -77,6 +78,7 @@ def compile_written(written: bytes) -> Policy:
         connectors=connections,
         tools=MappingProxyType(tools),
         server_pins=pins_of(tools.values()),
+        oauth=read_oauth(bundle),
         document=written,
     )
     bundle.finish()

@@ -12,6 +12,7 @@ from helm.crypto import domains
 from helm.crypto.canonical import canonical
 from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_destinations import read_reach
+from helm.guardian.bundle_oauth import read_scopes
 from helm.guardian.bundle_rules import read_patterns
 from helm.guardian.bundle_servers import read_pin
 from helm.guardian.bundle_table import Table
@@ -66,6 +67,7 @@ def read_tool(name: str, table: Table, connections: Mapping[str, Connection]) ->
         carries_permit=isinstance(connection, (HttpConnection, McpConnection)) and connection.permits,
         sandbox_grant_hash=connection.grant_hash if isinstance(connection, WasmConnection) else "",
         credential=table.name("credential", ""),
+        scopes=frozenset(read_scopes(table, "scopes")),
         windows=tuple(read_windows(table)),
         velocity=read_velocity(table),
         requirements=requirements,

@@ -43,6 +43,8 @@ CALL: Mapping[str, type] = MappingProxyType(
         "idempotency_key": str,
         "labels": list,
         "malformed": str,
+        "oauth_resource": str,
+        "oauth_scopes": list,
         "principal": str,
         "session_id": str,
         "tenant": str,
@@ -133,6 +135,8 @@ def read_call(body: dict[str, JSONValue]) -> ToolCall:
             labels=tuple(body["labels"]),
             fault=body["fault"],
             fault_reason=body["fault_reason"],
+            oauth_resource=body["oauth_resource"],
+            oauth_scopes=tuple(body["oauth_scopes"]),
         ),
     )
 

@@ -137,6 +137,8 @@ def _check_context(context: CallContext) -> None:
         check_name(context.claimed_principal, "claimed_principal")
     for label in context.labels:
         check_name(label, "labels")
+    for scope in context.oauth_scopes:
+        check_name(scope, "oauth_scopes")
     try:
         size = sum(len(text.encode()) for text in (*context.texts, context.fault_reason))
     except UnicodeEncodeError as problem:

@@ -17,6 +17,7 @@ from helm.guardian.cel_grammar import Needs, together
 from helm.guardian.connection import Connection
 from helm.guardian.destination import Pattern
 from helm.guardian.glob import Names
+from helm.guardian.oauth import OAuthProfile
 
 
 @attrs.frozen(kw_only=True)
@@ -99,6 +100,8 @@ class ToolRule:
     """What its guests are granted, "" for a tool that is no guest."""
     credential: str
     """The credential that a principal must hold, "" for none."""
+    scopes: frozenset[str]
+    """What the caller's access token must carry."""
     windows: tuple[Window, ...]
     """Empty: at any hour."""
     velocity: VelocityRule | None
@@ -220,6 +223,8 @@ class Policy:
     tools: Mapping[str, ToolRule]
     server_pins: Mapping[str, str]
     """By MCP server: the hash of all its pinned tools."""
+    oauth: OAuthProfile | None
+    """Whose access tokens open the MCP door, None where none does."""
     document: bytes = attrs.field(repr=False)
 
     def tool(self, name: str) -> ToolRule | None:
@@ -265,6 +270,7 @@ UNDECLARED = ToolRule(
     carries_permit=False,
     sandbox_grant_hash="",
     credential="",
+    scopes=frozenset(),
     windows=(),
     velocity=None,
     requirements=(),
@@ -291,6 +297,7 @@ NO_POLICY = Policy(
     connectors=MappingProxyType({}),
     tools=MappingProxyType({}),
     server_pins=MappingProxyType({}),
+    oauth=None,
     document=b"",
 )
 """What is in force before any policy is: it declares nothing. The effect office refuses every call under it."""

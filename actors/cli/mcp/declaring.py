@@ -133,8 +133,10 @@ def text(said: str) -> str:
     return json.dumps(said, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def declare(place: Installation, part: str) -> SignedPolicy:
+def declare(place: Installation, part: str, *, instead_of: re.Pattern[str] | None = None) -> SignedPolicy:
     """Append `part` to the installation's policy as its next epoch, signed. Raises Invalid, and then changes nothing.
+
+    What `instead_of` finds makes way for it.
 
     What is declared can be called by nobody before an approver's key approves its server.
     """
@@ -145,7 +147,10 @@ def declare(place: Installation, part: str) -> SignedPolicy:
     if found is None:
         raise Invalid("no line that says the epoch", str(path), "write epoch = 1 on a line of its own, at the top")
     epoch = int(found[1].replace("_", "")) + 1
-    after = f"{before[: found.start()]}epoch = {epoch}{before[found.end() :].rstrip()}\n\n{part}"
+    rest = before[found.end() :]
+    if instead_of is not None:
+        rest = instead_of.sub("", rest)
+    after = f"{before[: found.start()]}epoch = {epoch}{rest.rstrip()}\n\n{part}"
     if len(after.encode()) > MAX_POLICY_BYTES:
         raise Invalid("the policy would be too large", str(path), "leave out what nobody needs")
     signed = sign_text(after, str(path), place.policy_key())

@@ -31,6 +31,7 @@ from helm.contracts.reason import ReasonCode
 from helm.crypto.canonical import fragment, record_bytes
 from helm.guardian.intake import PLAIN, Terms
 from helm.guardian.methods import OF_SERVER, name_of
+from helm.guardian.oauth import lacking
 
 INSTRUCTIONS: Final = (
     "Every call is judged by HELM against a signed policy before it is executed. A refused call says why; asking again "
@@ -148,9 +149,11 @@ class Core:
             answer = await self._govern(self.entry.admit(key, asked, raw), line)
         except Problem as problem:
             raise Fault(wire.INVALID_PARAMS, problem.detail, problem.place or None) from problem
+        self._check_scopes(key, tool, answer)
         return passing.passed(message.method, answer, modern=message.is_modern)
 
     def _served(self, key: BearerKey, message: Message, *, modern: bool) -> JSONValue:
+        self._check_scopes(key, "")
         if message.method == "tools/list":
             return self._tools(key, message, modern=modern)
         if message.method == "server/discover" and modern:
@@ -206,11 +209,22 @@ class Core:
             answer = await self._govern(self.entry.admit(key, asked, raw), line)
         except Problem as problem:
             raise Fault(wire.INVALID_PARAMS, problem.detail, problem.place or None) from problem
+        self._check_scopes(key, asked.tool, answer)
         if answer.reason_code is ReasonCode.NO_POLICY_DEFINED:
             raise Fault(wire.INVALID_PARAMS, f"Unknown tool: {answer.reason}", evidence(answer))
         modern = isinstance(message, Message) and message.is_modern
         is_mcp = self.entry.kernel.memory.policy.rule(asked.tool).pin != ""
         return wire.told(message.id, call_result(answer, modern=modern, is_mcp=is_mcp))
+
+    def _check_scopes(self, key: BearerKey, tool: str, answer: Answer | None = None) -> None:
+        """Raise Fault where an access token lacks a scope: its client may ask for a wider one (RFC 6750)."""
+        if not key.oauth_resource or (answer and answer.reason_code is not ReasonCode.INSUFFICIENT_PRIVILEGE):
+            return
+        policy = self.entry.kernel.memory.policy
+        missing = lacking(policy.oauth, policy.rule(tool).scopes, key)
+        if missing:
+            data = {"scopes": missing, **(evidence(answer) if answer else {})}
+            raise Fault(wire.INSUFFICIENT_SCOPE, f"the access token does not carry {', '.join(missing)}", data)
 
     async def _govern(self, call: ToolCall, line: CallLine | None = None) -> Answer:
         try:

@@ -22,6 +22,7 @@ from actors.doors.envelope import Asked
 from actors.doors.heading import SECURITY, Heading, heading_of
 from actors.doors.mcp import wire
 from actors.doors.mcp.core import Core
+from actors.doors.mcp.oauth import METADATA, challenge, holder_of, metadata, token_of
 from actors.doors.mcp.wire import Fault, Message, Reply, Torn
 from actors.doors.problem import Problem
 from actors.doors.told import JSON, Told, length_of, tell_problem
@@ -83,7 +84,9 @@ class McpDoor:
     async def _answer(self, scope: Scope, heading: Heading, receive: Receive) -> Told:
         heading.check()
         check_origin(scope, heading, is_local=self.config.bind in LOCAL)
-        key = authenticate(self.keys, heading.text(b"authorization"))
+        if scope["path"] == METADATA:
+            return self._metadata(scope, heading)
+        key = self._caller(heading.text(b"authorization"))
         check_tenant(key)
         if heading.get(b"sec-websocket-key"):
             return await self._refuse_socket(key, heading)
@@ -96,6 +99,25 @@ class McpDoor:
         check_framing(heading, self.config.max_body_bytes)
         raw = await read_body(receive, self.config.max_body_bytes, self.bounds.body_s)
         return await self._exchange(key, raw, heading)
+
+    def _caller(self, authorization: str) -> BearerKey:
+        """Return whose key or access token it is. Raises Problem 401, and says where tokens come from."""
+        profile, token = self.kernel.memory.policy.oauth, token_of(authorization)
+        if profile is None:
+            return authenticate(self.keys, authorization)
+        if token:
+            return holder_of(token, profile, self.kernel.parts.clock.now_ms())
+        try:
+            return authenticate(self.keys, authorization)
+        except Problem as problem:
+            raise Problem(
+                status=problem.status, detail=problem.detail, place=problem.place, headers=(challenge(profile),)
+            ) from problem
+
+    def _metadata(self, scope: Scope, heading: Heading) -> Told:
+        if scope["method"] != "GET":
+            raise Problem(status=405, detail="metadata are read with GET", headers=(("allow", "GET"),))
+        return tell(200, metadata(self.kernel.memory.policy), heading)
 
     def _capabilities(self, key: BearerKey, scope: Scope, heading: Heading) -> Told:
         if scope["method"] != "GET":
@@ -114,8 +136,17 @@ class McpDoor:
             body = await self.core.answer(key, message, raw)
         except Fault as fault:
             asked = message.id if message is not None else None
-            return tell(wire.HTTP_STATUS.get(fault.code, 200), wire.refused(asked, fault), heading)
+            told = tell(wire.HTTP_STATUS.get(fault.code, 200), wire.refused(asked, fault), heading)
+            return self._challenged(told, fault)
         return tell(200 if body else 202, body, heading)
+
+    def _challenged(self, told: Told, fault: Fault) -> Told:
+        """Return the answer, with the scopes that a token would need where it lacked any."""
+        profile = self.kernel.memory.policy.oauth
+        if fault.code != wire.INSUFFICIENT_SCOPE or profile is None:
+            return told
+        name, value = challenge(profile, error="insufficient_scope", scopes=tuple(fault.data["scopes"]))
+        return Told(told.status, [*told.headers, (name.encode(), value.encode())], told.body)
 
     async def _refuse_socket(self, key: BearerKey, heading: Heading) -> Told:
         """Refuse MCP over a WebSocket: no revision has it, and what is not mediated is not let in (T1)."""

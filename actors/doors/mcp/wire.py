@@ -44,6 +44,7 @@ __all__ = [
 
 OVERLOADED: Final = -32000
 STOPPED: Final = -32001
+INSUFFICIENT_SCOPE: Final = -32002
 """Of JSON-RPC's codes for servers, the part that MCP leaves to implementations."""
 
 HTTP_STATUS: Final[Mapping[int, int]] = MappingProxyType(
@@ -54,6 +55,7 @@ HTTP_STATUS: Final[Mapping[int, int]] = MappingProxyType(
         HEADER_MISMATCH: 400,
         UNSUPPORTED_PROTOCOL_VERSION: 400,
         METHOD_NOT_FOUND: 404,
+        INSUFFICIENT_SCOPE: 403,
         OVERLOADED: 503,
         STOPPED: 503,
     }

@@ -6,6 +6,7 @@ from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode, why_halted
 from helm.guardian.cel import CelError
 from helm.guardian.inquiry import Inquiry, Office
+from helm.guardian.oauth import lacking
 from helm.guardian.offices.prg import cel_variables
 from helm.guardian.policy import ApprovalRule
 
@@ -18,11 +19,19 @@ def check(inquiry: Inquiry) -> None:
         raise Refused(ReasonCode.PDP_DENY, f"a P0 ceiling forbids it: {ceiling}")
     if not rule.admits(call.principal):
         raise Refused(ReasonCode.INSUFFICIENT_PRIVILEGE, "the policy does not let this principal use the tool")
+    if rule.scopes or call.context.oauth_resource:
+        _check_scopes(inquiry)
     halted = inquiry.world.connector_halted
     if halted:
         raise Refused(why_halted(halted), f"the connector is halted: {halted}")
     if rule.approval is not None and _asks(rule.approval, inquiry):
         raise Refused(ReasonCode.APPROVAL_REQUIRED, "the policy asks for an approval of this call")
+
+
+def _check_scopes(inquiry: Inquiry) -> None:
+    missing = lacking(inquiry.world.policy.oauth, inquiry.rule.scopes, inquiry.call.context)
+    if missing:
+        raise Refused(ReasonCode.INSUFFICIENT_PRIVILEGE, f"the access token does not carry {', '.join(missing)}")
 
 
 def _asks(approval: ApprovalRule, inquiry: Inquiry) -> bool:
