@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "freeze": ("actors.cli.freeze", "Stop everything, a tenant or an agent, by a signed command."),
         "unfreeze": ("actors.cli.freeze", "Lift a freeze by a signed command."),
         "trust": ("actors.cli.trust.group", "The keys that count: list, add, rotate, revoke them."),
+        "audit": ("actors.cli.audit", "Every act of administration, and whether one was removed."),
         "sandbox": ("actors.cli.sandbox", "Run guests, and keep the modules that a policy pins."),
         "doctor": ("actors.cli.doctor", "Examine this machine and a data directory."),
         "bench": ("actors.cli.bench", "Measure this machine against bare baselines."),

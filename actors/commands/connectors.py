@@ -7,6 +7,7 @@ import attrs
 from actors.commands.command import Command, attest
 from actors.mailbox import Control
 from helm.contracts.errors import Invalid
+from helm.guardian.intake import Caller
 from helm.guardian.memory import Memory
 
 MAX_REASON = 500
@@ -19,6 +20,8 @@ class ResumeConnector(Command):
 
     connector: str
     reason: str
+    operator: str = ""
+    """Whose admin key asked for it; "" for the embedding program."""
 
     def change(self, memory: Memory, now_ms: int) -> Control | None:
         """Lift the halt; refuse where there is none, and without a reason that a record can hold."""
@@ -35,5 +38,6 @@ class ResumeConnector(Command):
                 "reason": self.reason,
                 "resumed_at_ms": now_ms,
                 "type": "CONNECTOR_RESUMED",
-            }
+            },
+            caller=Caller(tenant="", principal=self.operator, session_id=""),
         )

@@ -12,6 +12,7 @@ from quart_trio import QuartTrio
 from actors.bearer import BearerKeys
 from actors.doors import desk
 from actors.doors.approvals import ApprovalRoutes
+from actors.doors.audit import AuditRoutes
 from actors.doors.delegations import DELEGATIONS, DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer
 from actors.doors.heading import SECURITY, heading_of
@@ -80,6 +81,7 @@ def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]
         SESSIONS: {"POST": sessions.open},
         f"{SESSIONS}/<session_id>": {"GET": sessions.show, "DELETE": sessions.close},
         f"{API}/freeze": {"GET": operators.stops, "POST": operators.freeze},
+        f"{API}/audit": {"GET": AuditRoutes(kernel, at).browse},
         f"{API}/trust/events": {"GET": trust.events, "POST": trust.change},
         f"{API}/trust/keys": {"GET": trust.keys},
         f"{API}/trust/snapshot": {"GET": trust.snapshot},

@@ -61,7 +61,8 @@ class OperatorRoutes:
 
     async def resume(self, name: str) -> Response:
         """Let a halted connector serve again."""
-        check_admin(self.desk.caller())
+        key = self.desk.caller()
+        check_admin(key)
         body = await read_object(frozenset({"reason"}), needed=frozenset({"reason"}))
         reason = body["reason"]
         if type(reason) is not str or not 0 < len(reason) <= MAX_REASON:
@@ -69,7 +70,7 @@ class OperatorRoutes:
         if name not in self.kernel.executor.connectors and name not in self.kernel.memory.halted:
             raise Problem(status=404, detail="no such connector")
         try:
-            await self.kernel.command(ResumeConnector(name, reason))
+            await self.kernel.command(ResumeConnector(name, reason, key.principal))
         except Invalid as problem:
             raise Problem(status=409, detail=problem.what) from problem
         return answer({"halted": "", "name": name})

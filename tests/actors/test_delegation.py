@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from actors.commands.delegation import BindDelegation, RevokeDelegation
+from actors.commands.trust import ChangeTrust
 from actors.kernel import Kernel
 from actors.mailbox import Answer
 from helm.contracts.errors import Invalid
@@ -18,6 +19,7 @@ from helm.guardian.chain import CHAIN
 from helm.guardian.delegation import DelegationGrant, DelegationRevocation, delegation_id, sign_revocation
 from helm.guardian.facts import read_facts
 from helm.guardian.intake import Terms
+from helm.trust.event import EventKind, KeyChange, sign_event
 from tests.actors.delegating import grant, policy_of, signature, under
 from tests.actors.kit import House
 from tests.actors.policies import with_epoch
@@ -275,3 +277,24 @@ async def test_a_call_of_a_delegate_can_be_judged_again_from_its_facts(house: Ho
             judged.append(again.content.delegation_sequence)
             assert entry["node"]["payload"]["decision"]["decision_id"] == again.id
     assert judged == [1, 0]
+
+
+async def test_a_revoked_key_ends_what_it_gave_in_the_running_kernel_as_at_the_next_start(house: House) -> None:
+    one, key = given(house), house.place.delegation_key()
+    async with house.kernel(Puppet(), policy=policy_of(house.place)) as kernel:
+        await bind(kernel, house, one)
+        registry = kernel.parts.state.registry
+        assert registry is not None
+        change = KeyChange(
+            key_id=key.key_id,
+            kind=EventKind.KEY_REVOKED.value,
+            public_key=key.public_key,
+            purpose=key.purpose.value,
+            reason="stolen",
+        )
+        event = sign_event(change, registry.place, house.clock.now_ms(), house.place.trust_admin_key())
+        await kernel.command(ChangeTrust(event, registry, kernel.parts.pen.key_id))
+        live = await call(kernel, under(one, 1))
+    async with house.kernel(Puppet(), policy=policy_of(house.place)) as kernel:
+        later = await call(kernel, under(one, 2))
+    assert (live.reason_code, later.reason_code) == (ReasonCode.DELEGATION_INVALID, ReasonCode.DELEGATION_INVALID)

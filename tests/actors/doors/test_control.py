@@ -50,6 +50,7 @@ ROUTES = [
     ("DELETE", "/api/v1/sessions/s"),
     ("POST", "/api/v1/freeze"),
     ("GET", "/api/v1/freeze"),
+    ("GET", "/api/v1/audit"),
     ("GET", "/api/v1/trust/events"),
     ("POST", "/api/v1/trust/events"),
     ("GET", "/api/v1/trust/keys"),
