@@ -80,18 +80,18 @@ def rewrite(rows: Rows, seq: int) -> None:
 
 
 ATTACKS: Mapping[str, tuple[Callable[[Rows, int], None], int, str]] = {
-    "an edited principal": (replace(b'"principal":"local"', b'"principal":"other"'), 10, "journal entry 10"),
-    "an edited verdict": (replace(b'"DENY"', b'"ALLOW"'), 11, "journal entry 11"),
-    "an edited receipt": (replace(b'"status":"SUCCESS"', b'"status":"FAILED"'), 10, "journal entry 10"),
-    "another signature": (replace(b'"signature":"', b'"signature":"00'), 10, "journal entry 10"),
+    "an edited principal": (replace(b'"principal":"local"', b'"principal":"other"'), 11, "journal entry 11"),
+    "an edited verdict": (replace(b'"DENY"', b'"ALLOW"'), 12, "journal entry 12"),
+    "an edited receipt": (replace(b'"status":"SUCCESS"', b'"status":"FAILED"'), 11, "journal entry 11"),
+    "another signature": (replace(b'"signature":"', b'"signature":"00'), 11, "journal entry 11"),
     "another key": (replace(b'"public_key":"', b'"public_key":"00'), 2, "."),
-    "a missing node": (take_out, 10, "journal entry 10"),
-    "a gap": (leave_a_gap, 10, "journal entry 11|journal"),
-    "a node twice": (repeat, 10, "journal entry 15"),
-    "two nodes in each other's place": (swap, 9, "journal entry 9"),
-    "a receipt that is gone": (forget_the_receipt, 10, "journal entry 10"),
-    "bytes that are not canonical": (rewrite, 10, "journal entry 10"),
-    "no JSON": (replace(b"{", b"["), 10, "journal entry 10"),
+    "a missing node": (take_out, 11, "journal entry 11"),
+    "a gap": (leave_a_gap, 11, "journal entry 12|journal"),
+    "a node twice": (repeat, 11, "journal entry 16"),
+    "two nodes in each other's place": (swap, 10, "journal entry 10"),
+    "a receipt that is gone": (forget_the_receipt, 11, "journal entry 11"),
+    "bytes that are not canonical": (rewrite, 11, "journal entry 11"),
+    "no JSON": (replace(b"{", b"["), 11, "journal entry 11"),
 }
 
 
@@ -110,7 +110,7 @@ async def test_a_journal_that_does_not_fold_starts_no_kernel_and_the_node_is_nam
 async def test_a_journal_that_lost_its_last_rows_is_not_taken_for_a_shorter_one(house: House) -> None:
     await fill(house)
     with tampered(house.place.journal_path) as rows:
-        for seq in range(13, max(rows) + 1):
+        for seq in range(14, max(rows) + 1):
             del rows[seq]
     await check_refused(house, "ahead of the journal")
 
