@@ -36,7 +36,7 @@ def audit() -> None:
 @server_option
 @show.json_option
 def list_(data_dir: Path, server: str | None, as_json: bool) -> None:
-    """List who did what: keys, policies, freezes, delegations, servers, starts."""
+    """List who did what, when and why."""
     url = server_url(data_dir, server)
     acts = told_acts(Server(url)) if url else read_acts(open_place(data_dir)).acts
     if as_json:
