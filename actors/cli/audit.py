@@ -53,7 +53,8 @@ def list_(data_dir: Path, server: str | None, as_json: bool) -> None:
 def verify(head: str, data_dir: Path, as_json: bool) -> None:
     """Read the whole log again, every link and signature.
 
-    Exit 1 where an act was removed or edited. A log that was cut off at its end is sound in itself: note the head that is shown, and give it the next time.
+    Exit 1 where an act was removed or edited. A log that was cut off at its end is sound in itself: note
+    the head that is shown, and give it the next time.
     """
     log = read_acts(open_place(data_dir))
     if head and all(act.node_hash != head for act in log.acts):
