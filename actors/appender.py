@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 import attrs
@@ -43,6 +43,8 @@ class Appender:
     finish: Callable[[Case], None]
     settle: Callable[[], None]
     """Told when an event of the kernel's own is durable."""
+    grants: Mapping[str, str]
+    """The node that each approval was granted by: what relies on an approval stands on it."""
 
     async def run(self, inbox: Inbox[Case | Control], dispatch: Callable[[Case], None]) -> NoReturn:
         """Append whatever arrives, for ever."""
@@ -58,11 +60,13 @@ class Appender:
         if isinstance(item, Control):
             node = self.graph.append(item.draft)
             item.lamport = node.lamport
-            item.placed(node.lamport)
+            item.placed(node)
             return row(node, *item.beside)
         if item.sealed is None:
             judgement = item.judged()
-            node = self.graph.append(_draft(item, INTENT, intent_payload(judgement)))
+            relied = judgement.decision.content.approval_id
+            relies_on = (self.grants[relied],) if relied else ()
+            node = self.graph.append(_draft(item, INTENT, intent_payload(judgement), relies_on))
             item.intent_node = node.node_hash
             return row(node, b'"facts":' + judgement.facts)
         if item.intent_node:

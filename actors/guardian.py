@@ -29,6 +29,8 @@ class Guardian:
     post_refusal: Callable[[Case], None]
     halt: Callable[[], None]
     """Has the executor end what nobody may have any more."""
+    tell: Callable[[str], None]
+    """Told the id of each approval that a command has moved on."""
     call_seq: int = 0
 
     async def run(self, inbox: Inbox[Case | Command]) -> NoReturn:
@@ -69,3 +71,5 @@ class Guardian:
             self.post_intent(control)
             if command.halts:
                 self.halt()
+            for approval_id in command.told():
+                self.tell(approval_id)

@@ -50,6 +50,7 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer as Pen
 from helm.evidence.refold import Refold
 from helm.executor.outbound import shown
+from helm.guardian.ceremony import APPROVED, WAITING
 from helm.guardian.intake import PLAIN, Caller, Terms, admit
 from helm.guardian.memory import Boot
 from helm.trust.event import TrustEvent
@@ -112,6 +113,8 @@ class Kernel:
         """Intents that ended without an outcome, once the kernel has ended."""
         self._opened = trio.Event()
         self._commands: set[Command] = set()
+        self._news: dict[str, trio.Event] = {}
+        """What waits for the next word about an approval. Each event is set once, when it is taken out."""
         self._held: Counter[tuple[str, str]] = Counter()
         capacity = limits.places + CONTROL_PLACES + URGENT_PLACES + OWN_PLACES
         self._at_guardian = Inbox[Case | Command](capacity)
@@ -134,9 +137,11 @@ class Kernel:
             self._at_appender.post,
             self._at_signer.post,
             self.executor.halt,
+            self._tell,
         )
         self.signer = Signer(parts.pen, state.chains, parts.clock)
-        self.appender = Appender(state.graph, parts.journal, parts.index, self.finish, self._maybe_fall_silent)
+        grants = self.memory.approvals.nodes
+        self.appender = Appender(state.graph, parts.journal, parts.index, self.finish, self._maybe_fall_silent, grants)
         self.timelock = Timelock(self.memory, parts.clock, self._pass_on)
         self.intake = Intake(self.library, self.submit)
 
@@ -156,14 +161,38 @@ class Kernel:
         session: str = "default",
         tenant: str = "local",
         terms: Terms = PLAIN,
+        wait_for_approval: float = 0,
     ) -> Answer:
         """Govern one call of an embedding program: `arguments` are a JSON value or JSON bytes.
 
+        With `wait_for_approval` a call that is escalated waits for its approvers, for so many seconds at most and
+        without one of the places in flight, and is then made again: judged anew, in the world of that moment. What
+        was escalated and not approved in time is answered as it was.
+
         Raises Invalid for a name that cannot stand in a record, and whatever `govern` raises.
         """
-        return await self.govern(
-            admit(Caller(tenant=tenant, principal=principal, session_id=session), tool, arguments, terms)
-        )
+        caller = Caller(tenant=tenant, principal=principal, session_id=session)
+        call = admit(caller, tool, arguments, terms)
+        answer = await self.govern(call)
+        if answer.approval_id and wait_for_approval > 0:
+            await self._until_answered(answer.approval_id, wait_for_approval)
+            if self.memory.approvals.find(answer.approval_id).state == APPROVED:
+                return await self.govern(call.but(approval_id=answer.approval_id))
+        return answer
+
+    async def _until_answered(self, approval_id: str, seconds: float) -> None:
+        """Wait until no approver is waited for any more, `seconds` at most. Raises KernelStopped at the end."""
+        with trio.move_on_after(seconds):
+            while self.memory.approvals.find(approval_id).state in WAITING:
+                self.check_running()
+                await self._news.setdefault(approval_id, trio.Event()).wait()
+        self.check_running()
+
+    def _tell(self, approval_id: str) -> None:
+        """Have whoever waits for this approval look again."""
+        news = self._news.pop(approval_id, None)
+        if news is not None:
+            news.set()
 
     async def govern(self, call: ToolCall, *, decide_only: bool = False, line: Line | None = None) -> Answer:
         """Have one call judged and, if it is allowed, executed; return its answer, refusals included.
@@ -203,6 +232,8 @@ class Kernel:
         judgement = case.judged()
         if judgement.effect is not None and case.intent_node:
             self.memory.note_outcome(judgement.decision.content, sealed.content, judgement.effect.connector)
+        else:
+            self.memory.note_written(judgement.decision.content, judgement.record.id)
         case.stage = Stage.DONE
         decision = judgement.decision.content
         self._leave(case)
@@ -219,7 +250,7 @@ class Kernel:
                 approval_id=decision.approval_id if case.status is Status.ESCALATED else "",
             )
         )
-        if case.status is Status.ESCALATED:
+        if decision.approval_id:
             self.timelock.watch(decision.approval_id)
         self._maybe_fall_silent()
 
@@ -397,6 +428,8 @@ class Kernel:
             self.intake.release(case)
             case.slot.fail(unknown=case.may_have_acted)
         self.intake.abandon()
+        for approval_id in list(self._news):
+            self._tell(approval_id)
         for command in list(self._commands):
             command.fail()
 

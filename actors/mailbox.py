@@ -19,7 +19,7 @@ from helm.contracts.sandbox import NO_RUN, SandboxRun
 from helm.contracts.verdict import Status, Verdict
 from helm.crypto.canonical import reread
 from helm.guardian.judgement import Judgement
-from helm.proofgraph.node import Draft
+from helm.proofgraph.node import Draft, Node
 from helm.receipts.chain import SealedReceipt
 
 T = TypeVar("T")
@@ -179,7 +179,7 @@ class Case:
         self.status, self.code, self.reason = status, code, reason
 
 
-def unheard(_: int) -> None:
+def unheard(_: Node) -> None:
     """Hear of a place, and do nothing."""
 
 
@@ -190,8 +190,8 @@ class Control:
     draft: Draft
     beside: tuple[bytes, ...] = ()
     """Canonical members, "name":value, in the order of their names."""
-    placed: Callable[[int], None] = attrs.field(default=unheard)
-    """Told the lamport that the appender gives the node, before anything is written behind it."""
+    placed: Callable[[Node], None] = attrs.field(default=unheard)
+    """Told the node as soon as the appender has given it its place, before anything behind it has one."""
     durable: trio.Event = attrs.field(factory=trio.Event)
     lamport: int = 0
 

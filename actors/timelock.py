@@ -1,4 +1,4 @@
-"""The timelock: keeps the deadlines of everything that waits for a human, on the kernel's own clock."""
+"""The timelock: keeps the hours of everything that waits for a human, on the kernel's own clock."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import attrs
 import trio
 
 from actors.clock import Clock
-from actors.commands.approvals import ExpireApprovals
+from actors.commands.approvals import ExpireApprovals, UnlockApprovals
 from actors.commands.command import Command
+from helm.guardian.ceremony import ENDING, Ceremony
 from helm.guardian.memory import Memory
 
 LONGEST_NAP_S = 60.0
@@ -24,53 +25,66 @@ reads back (T4)."""
 
 @attrs.define
 class Timelock:
-    """Ends each wait at its deadline. After a restart the deadlines are read back from the journal."""
+    """Opens each ceremony at the end of its timelock, and ends it at its deadline.
+
+    After a restart both hours are read back from the journal. What anybody else's clock says is never asked.
+    """
 
     memory: Memory
     clock: Clock
     command: Callable[[Command], Awaitable[Any]]
     _deadlines: list[tuple[int, str]] = attrs.field(factory=list, init=False, repr=False)
     """A heap of (ms, approval_id): many may wait, and each look must be cheap (T4)."""
-    _minded: set[str] = attrs.field(factory=set, init=False, repr=False)
-    """Whose deadlines are in the heap, each once: one intent may be asked for a million times before its deadline."""
+    _minded: set[tuple[int, str]] = attrs.field(factory=set, init=False, repr=False)
+    """What is in the heap, each once: one intent may be asked for a million times before its deadline."""
     _woken: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def watch(self, approval_id: str) -> None:
-        """Mind the deadline of an approval that may just have been parked; one that waits already is minded."""
-        parked = self.memory.approvals.parked.get(approval_id)
-        if parked is not None and parked.state == "PENDING" and approval_id not in self._minded:
-            self._mind((parked.expires_at_ms, approval_id))
+        """Mind the hours of a ceremony that may just have been opened; what is minded already stays so."""
+        ceremony = self.memory.approvals.ceremonies.get(approval_id)
+        if ceremony is not None and ceremony.state in ENDING:
+            for at_ms in hours(ceremony):
+                if (at_ms, approval_id) not in self._minded:
+                    self._mind((at_ms, approval_id))
 
     async def run(self) -> NoReturn:
-        """Expire what is due, then sleep until the next deadline or until an earlier one is minded."""
-        for parked in self.memory.approvals.pending():
-            self._mind((parked.expires_at_ms, parked.approval_id))
+        """Open and end what is due, then sleep until the next hour or until an earlier one is minded."""
+        for ceremony in self.memory.approvals.running():
+            self.watch(ceremony.approval_id)
         while True:
             self._woken = trio.Event()
             late = self._late(self.clock.now_ms())
             if late:
+                await self.command(UnlockApprovals(late))
                 await self.command(ExpireApprovals(late))
-                for approval_id in late:  # a clock that was set back in between let it wait on
+                for approval_id in late:  # its deadline is yet to come, or a clock was set back in between
                     self.watch(approval_id)
                 continue
             with trio.move_on_after(self._nap_s()):
                 await self._woken.wait()
 
-    def _mind(self, deadline: tuple[int, str]) -> None:
-        heappush(self._deadlines, deadline)
-        self._minded.add(deadline[1])
-        if self._deadlines[0] is deadline:
+    def _mind(self, hour: tuple[int, str]) -> None:
+        heappush(self._deadlines, hour)
+        self._minded.add(hour)
+        if self._deadlines[0] is hour:
             self._woken.set()
 
     def _late(self, now_ms: int) -> list[str]:
         late: list[str] = []
         while self._deadlines and self._deadlines[0][0] <= now_ms and len(late) < AT_ONCE:
-            approval_id = heappop(self._deadlines)[1]
-            self._minded.discard(approval_id)
-            late.append(approval_id)
-        return late
+            hour = heappop(self._deadlines)
+            self._minded.discard(hour)
+            late.append(hour[1])
+        return list(dict.fromkeys(late))
 
     def _nap_s(self) -> float:
         if not self._deadlines:
             return LONGEST_NAP_S
         return min((self._deadlines[0][0] - self.clock.now_ms()) / 1000, LONGEST_NAP_S)
+
+
+def hours(ceremony: Ceremony) -> tuple[int, ...]:
+    """Return when something happens to the ceremony by itself."""
+    if ceremony.unlocked:
+        return (ceremony.expires_at_ms,)
+    return (ceremony.timelock_until_ms, ceremony.expires_at_ms)

@@ -36,6 +36,10 @@ class Command(ABC):
     def change(self, memory: Memory, now_ms: int) -> Control | None:
         """Change `memory` and return the event, None where there was nothing to change; raise to refuse."""
 
+    def told(self) -> tuple[str, ...]:
+        """Return the approvals whose waiters look again once this is obeyed."""
+        return ()
+
     def obey(self, memory: Memory, now_ms: int) -> Control | None:
         """Make the change. Whoever asked learns of a refusal; the belt goes on."""
         try:

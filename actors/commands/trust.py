@@ -32,7 +32,7 @@ class ChangeTrust(Command):
         self._check_pen()
         registry.apply_ahead(event, registry.lamport)
         memory.note_trust(event)
-        return Control(trust_draft(event), placed=lambda lamport: registry.settle(event.height, lamport))
+        return Control(trust_draft(event), placed=lambda node: registry.settle(event.height, node.lamport))
 
     def _check_pen(self) -> None:
         """Refuse what ends the pen: receipts under way would be signed by a key that counts no more."""

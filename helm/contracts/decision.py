@@ -14,9 +14,16 @@ class Decision(Noun, frozen=True, kw_only=True):
     in roster order, up to and including the one that refused.
     """
 
+    approval_approvers: tuple[str, ...]
+    """Who may approve what this ESCALATE asks for: "principal key_id" each; () for whoever holds an approval key."""
     approval_expires_at_ms: int
     """When the approval that this ESCALATE asks for expires, 0 where it asks for none."""
     approval_id: str
+    """The approval that is asked for, that was relied on, or, in a DENY, that the caller named."""
+    approval_quorum: int
+    """How many must agree where this ESCALATE opens a ceremony; 0 where it opens none."""
+    approval_timelock_until_ms: int
+    """Before when nobody may approve it."""
     args_hash: str
     authz_snapshot_hash: str
     budget_reservation: tuple[tuple[str, int, int, int, int], ...]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
+from helm.contracts.approval import Assertion, Challenge
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.domains import KeyPurpose
 from helm.evidence.payloads import OF_LOG, OF_SESSION
+from helm.guardian.approvals import Approvals
 from helm.guardian.delegation import (
     SKEW_MS,
     DelegationGrant,
@@ -38,6 +40,33 @@ SIGNED: Final = frozenset({"DELEGATION_BOUND", "DELEGATION_REVOKED", "FREEZE", "
 """Events that carry somebody's signature: the kernel only obeyed."""
 
 
+class Session(Protocol):
+    """A node of a session, whoever read it back."""
+
+    @property
+    def lamport(self) -> int:
+        """Its place on the clock."""
+
+    @property
+    def node_hash(self) -> str:
+        """Its name."""
+
+    @property
+    def principal(self) -> str:
+        """Whose session it is."""
+
+    @property
+    def session(self) -> tuple[str, str]:
+        """Tenant and session."""
+
+
+OF_APPROVAL: Final = frozenset({"APPROVAL_ASSERTED", "APPROVAL_CHALLENGED"})
+"""Events of a ceremony, in the session of the call that asked."""
+
+HOURS: Final = frozenset({"APPROVALS_EXPIRED", "APPROVALS_UNLOCKED"})
+"""Events of the timelock."""
+
+
 @attrs.define
 class Control:
     """What the control chain has come to."""
@@ -45,6 +74,7 @@ class Control:
     freezes: Freezes = attrs.field(factory=Freezes)
     servers: Servers = attrs.field(factory=Servers)
     delegations: Delegations = attrs.field(factory=Delegations)
+    approvals: Approvals = attrs.field(factory=Approvals)
     kernel_epoch: int = 0
 
     def start(self, payload: dict[str, JSONValue], where: str) -> None:
@@ -84,6 +114,35 @@ class Control:
         key = registry.require(revocation.key_id, purpose, lamport)
         check_revocation(revocation, payload["signature"], key, purpose)
         self.delegations.end(revocation.delegation_id, revocation.reason)
+
+    def approve(self, payload: dict[str, JSONValue], registry: Registry | None, node: Session, where: str) -> None:
+        """Take a challenge, or what an approver signed. Raises Invalid unless it is possible, as it was then."""
+        if registry is None:
+            raise Invalid("an approval before any key that could vouch for it", where)
+        if payload["type"] == "APPROVAL_CHALLENGED":
+            challenge = structure(payload["challenge"], Challenge, where)
+            self.check_of(challenge.approval_id, node, where)
+            self.approvals.put_challenge(challenge, payload["signature"], registry, node.lamport)
+            return
+        assertion = structure(payload["assertion"], Assertion, where)
+        self.check_of(assertion.approval_id, node, where)
+        at_ms, signature = payload["asserted_at_ms"], payload["signature"]
+        self.approvals.put_assertion(assertion, signature, registry, node.lamport, at_ms)
+        self.approvals.stand(assertion.approval_id, node.node_hash)
+
+    def check_of(self, approval_id: str, node: Session, where: str) -> None:
+        """Raise Invalid unless the event stands in the session of the call that asked."""
+        one = self.approvals.find(approval_id)
+        if (one.tenant, one.session_id, one.principal) != (*node.session, node.principal):
+            raise Invalid("the event stands in another session than its approval", where)
+
+    def pass_hours(self, payload: dict[str, JSONValue]) -> None:
+        """Take note of approvals whose timelock elapsed, or whose time was over."""
+        for approval_id in payload["approval_ids"]:
+            if payload["type"] == "APPROVALS_UNLOCKED":
+                self.approvals.unlock(approval_id, payload["unlocked_at_ms"])
+            else:
+                self.approvals.expire(approval_id)
 
     def freeze(self, payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> None:
         """Take a freeze or unfreeze. Raises Invalid unless an emergency key signed it, next in sequence."""

@@ -51,6 +51,7 @@ OUTCOME: Final = Shape({"intent_node": str, "reason": str, "receipt_hash": str, 
 EVENTS_OF_LOG: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
     {
         "APPROVALS_EXPIRED": {"approval_ids": list, "expired_at_ms": int, "type": str},
+        "APPROVALS_UNLOCKED": {"approval_ids": list, "type": str, "unlocked_at_ms": int},
         "CONNECTOR_RESUMED": {
             "connector": str,
             "lifted": str,
@@ -86,6 +87,8 @@ EVENTS_OF_LOG: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
 
 EVENTS_OF_SESSION: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
     {
+        "APPROVAL_ASSERTED": {"asserted_at_ms": int, "assertion": dict, "signature": str, "type": str},
+        "APPROVAL_CHALLENGED": {"challenge": dict, "signature": str, "type": str},
         "EXCHANGE_BEGUN": {"began_at_ms": int, "reserved_microcents": int, "type": str},
         "EXCHANGE_SETTLED": {"began_at_ms": int, "change_microcents": int, "type": str},
         "SESSION_CLOSED": {"closed_at_ms": int, "type": str},

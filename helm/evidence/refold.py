@@ -25,7 +25,7 @@ from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
 from helm.crypto.domains import KeyPurpose
 from helm.evidence.beside import check_bundle, check_facts, check_names, check_output
-from helm.evidence.control import SIGNED, Control, check_event
+from helm.evidence.control import HOURS, OF_APPROVAL, SIGNED, Control, check_event
 from helm.evidence.payloads import OF_SESSION
 from helm.evidence.policies import activation
 from helm.evidence.signed import check_signed
@@ -78,7 +78,7 @@ class Refold:
 
     def __attrs_post_init__(self) -> None:
         self._fold = Fold(self.graph)
-        self.control = Control(self.memory.freezes, self.memory.servers, self.memory.delegations)
+        self.control = Control(self.memory.freezes, self.memory.servers, self.memory.delegations, self.memory.approvals)
 
     @property
     def kernel_epoch(self) -> int:
@@ -133,8 +133,14 @@ class Refold:
         self.open_intents[node.node_hash] = OpenIntent(
             decision=decision, record=record, effect=effect, node_hash=node.node_hash
         )
+        self._check_relied(decision.content, node, where)
         self.memory.note_decision(decision.content)
         return Taken(node=node, record_id=record.id)
+
+    def _check_relied(self, decision: Decision, node: Placed, where: str) -> None:
+        """Raise Invalid unless an intent that relied on an approval stands on the node that granted it."""
+        if decision.approval_id and self.memory.approvals.nodes.get(decision.approval_id) not in node.parents:
+            raise Invalid(f"does not stand on what granted {decision.approval_id}", where, "it was not approved")
 
     def _take_refusal(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> Taken:
         check_names(beside, {"facts", "receipt"}, where)
@@ -144,6 +150,7 @@ class Refold:
         receipt = self._receipt(beside, payload, node, where)
         check_story(receipt.content, decision, record, "", where)  # 5
         self.memory.note_decision(decision.content)
+        self.memory.note_written(decision.content, record.id)
         return Taken(node=node, receipt=receipt, record_id=record.id)
 
     def _take_effect(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> Taken:
@@ -190,6 +197,8 @@ class Refold:
                     self.control.start(payload, where)
                 case "POLICY_ACTIVATED":
                     self._activate(payload, node, where)
+                case kind if kind in OF_APPROVAL:
+                    self.control.approve(payload, self.registry, node, where)
                 case kind if kind in OF_SESSION:
                     self._take_of_session(kind, payload, node, where)
                 case kind if kind in SIGNED:
@@ -198,9 +207,8 @@ class Refold:
                     memory.servers.note_drift(payload["server_id"], payload["operation"], payload["listed"])
                 case "CONNECTOR_RESUMED":
                     memory.resume(payload["connector"], payload["lifted"])
-                case "APPROVALS_EXPIRED":
-                    for approval_id in payload["approval_ids"]:
-                        memory.approvals.expire(approval_id)
+                case kind if kind in HOURS:
+                    self.control.pass_hours(payload)
                 case kind:
                     raise Invalid(f"nothing is known of a {kind} event", where, "a newer HELM wrote this log: use it")
         except KeyError as problem:

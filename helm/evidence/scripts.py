@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:3ad126d36f6b4129fd8792e1a68a5f8e682ee62a35dbff281a40d85a0dd7c1f3"
+NEWEST: Final = "sha256:71df2181af898f7fe70d1bb2cf63586d767e18ed8760b848867be65972deaf6d"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

@@ -13,6 +13,7 @@ from helm.contracts.form import JSONValue
 from helm.crypto import domains
 from helm.crypto.canonical import canonical, parse
 from helm.crypto.hashing import hash_in
+from helm.guardian.bundle_approvals import keys_of, read_approvers
 from helm.guardian.bundle_connections import read_connections
 from helm.guardian.bundle_lines import located
 from helm.guardian.bundle_oauth import read_oauth
@@ -61,7 +62,8 @@ def compile_written(written: bytes) -> Policy:
     p0, hard_budget = read_p0(bundle.table("p0"))
     budgets = (*hard_budget, *read_budgets(bundle))
     connections = read_connections(bundle)
-    tools = {name: read_tool(name, table, connections) for name, table in bundle.named("tools")}
+    approvers = read_approvers(bundle)
+    tools = {name: read_tool(name, table, connections, approvers) for name, table in bundle.named("tools")}
     check_shadowing(tools.values(), connections)
     policy = Policy(
         policy_hash=hash_in(domains.POLICY, written),
@@ -73,6 +75,7 @@ def compile_written(written: bytes) -> Policy:
         p0_ceiling_hash=hash_in(domains.P0, canonical(bundle.members.get("p0", {}))),
         compliance=read_compliance(bundle.table("compliance")),
         principals=read_principals(bundle),
+        approvers=keys_of(approvers, approvers),
         budgets=budgets,
         budgets_by_id=MappingProxyType({budget.id: budget for budget in budgets}),
         connectors=connections,

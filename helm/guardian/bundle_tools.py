@@ -11,6 +11,7 @@ from helm.contracts.verdict import EffectType, RiskTier
 from helm.crypto import domains
 from helm.crypto.canonical import canonical
 from helm.crypto.hashing import hash_in
+from helm.guardian.bundle_approvals import read_approval
 from helm.guardian.bundle_destinations import read_reach
 from helm.guardian.bundle_oauth import read_scopes
 from helm.guardian.bundle_rules import read_patterns
@@ -21,7 +22,7 @@ from helm.guardian.cel import Program
 from helm.guardian.cel_grammar import together
 from helm.guardian.connection import Connection, HttpConnection, McpConnection, WasmConnection
 from helm.guardian.glob import names_of
-from helm.guardian.policy import ApprovalRule, Requirement, ToolRule
+from helm.guardian.policy import Requirement, ToolRule
 
 DEFAULT_TIMEOUT_MS = 30_000
 MAX_TIMEOUT_MS = 600_000
@@ -30,12 +31,10 @@ MAX_TIMEOUT_MS = 600_000
 MAX_CENTS = 10**12
 MAX_RETENTION_DAYS = 36_500
 
-DEFAULT_EXPIRES_S = 3_600
-MAX_EXPIRES_S = 30 * 86_400
-MAX_QUORUM = 16
 
-
-def read_tool(name: str, table: Table, connections: Mapping[str, Connection]) -> ToolRule:
+def read_tool(
+    name: str, table: Table, connections: Mapping[str, Connection], approvers: Mapping[str, tuple[str, ...]]
+) -> ToolRule:
     """Return the compiled rule of one tool. Raises Invalid."""
     connection = read_connection_name(table, connections)
     operation = read_operation(name, table, connection)
@@ -73,7 +72,7 @@ def read_tool(name: str, table: Table, connections: Mapping[str, Connection]) ->
         requirements=requirements,
         requirement_needs=together(requirement.program.needs for requirement in requirements),
         requirement_set_hash=hash_in(domains.REQUIREMENTS, canonical(set_of(requirements))),
-        approval=read_approval(table),
+        approval=read_approval(table, approvers),
         free_text=read_free_text(table, inputs.document),
         accepts_tainted=table.flag("accepts_tainted"),
     )
@@ -123,28 +122,6 @@ def read_requirements(table: Table) -> Iterator[Requirement]:
 def set_of(requirements: tuple[Requirement, ...]) -> list[JSONValue]:
     """Return the requirements as JSON, for their hash."""
     return [{"cel": r.program.source, "id": r.id, "reason": r.reason} for r in requirements]
-
-
-def read_approval(table: Table) -> ApprovalRule | None:
-    """Return when a human must agree, None for never. Raises Invalid."""
-    if not table.has("approval"):
-        return None
-    below = table.table("approval")
-    when = Program.compile(below.source("when"), below.at("when")) if below.has("when") else None
-    approval = ApprovalRule(
-        required=below.flag("required"),
-        when=when,
-        quorum=below.whole("quorum", (1, MAX_QUORUM), 1),
-        timelock_s=below.whole("timelock_s", (0, MAX_EXPIRES_S - 1), 0),
-        expires_s=below.whole("expires_s", (1, MAX_EXPIRES_S), DEFAULT_EXPIRES_S),
-    )
-    below.finish()
-    if approval.required == (approval.when is not None):
-        hint = "write required = true, or when = and an expression"
-        raise Invalid("an approval is asked for always or under a condition", below.place, hint)
-    if approval.timelock_s >= approval.expires_s:
-        raise Invalid("the approval expires before its timelock ends", below.place, "raise expires_s")
-    return approval
 
 
 def read_free_text(table: Table, inputs: dict[str, JSONValue]) -> frozenset[str]:

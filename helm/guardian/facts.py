@@ -17,7 +17,7 @@ from helm.crypto.hashing import sha256
 from helm.guardian.delegation import Standing
 from helm.guardian.judgement import call_body
 from helm.guardian.policy import Policy
-from helm.guardian.world import World, world_body
+from helm.guardian.world import Sought, World, world_body
 
 MAX_BYTES = 16 * 1024 * 1024
 """Largest facts that are read: arguments and texts at their limits, malformed ones in base64 (T4)."""
@@ -58,6 +58,7 @@ CALL: Mapping[str, type] = MappingProxyType(
 
 WORLD: Mapping[str, type] = MappingProxyType(
     {
+        "approvals_asked": list,
         "budgets": list,
         "call_seq": int,
         "claim_conflict": bool,
@@ -75,7 +76,9 @@ WORLD: Mapping[str, type] = MappingProxyType(
         "velocity": int,
     }
 )
-"""The members of a world."""
+"""The members of a world but for the approval, which may be none."""
+
+SOUGHT = [str, int, str, str, str, str, bool]
 
 USAGE = [str, int, int, int, int]
 
@@ -101,7 +104,10 @@ def check_types(body: dict[str, JSONValue], members: Mapping[str, type]) -> None
     for name, kind in members.items():
         if type(body[name]) is not kind:
             raise TypeError(f"{name} is {type(body[name]).__name__}")
-        if name == "budgets":
+        if name == "approvals_asked":
+            if [*map(type, body[name])] != [int, int]:
+                raise TypeError("the approvals asked for are not two numbers")
+        elif name == "budgets":
             if not all(type(usage) is list and [*map(type, usage)] == USAGE for usage in body[name]):
                 raise TypeError("a budget's usage is not a name and four numbers")
         elif kind is list and not all(type(text) is str for text in body[name]):
@@ -141,12 +147,23 @@ def read_call(body: dict[str, JSONValue]) -> ToolCall:
     )
 
 
+def read_sought(body: JSONValue) -> Sought | None:
+    """Return how an approval stood, None for none. Raises TypeError for anything else."""
+    if body is None:
+        return None
+    if type(body) is not list or [*map(type, body)] != SOUGHT:
+        raise TypeError("the approval is not what was sought")
+    return Sought(*body)
+
+
 def read_world(body: dict[str, JSONValue], policy: Policy) -> World:
     """Return the world of an object, with `policy` in the place of its hash. Raises KeyError or TypeError."""
     said = dict(body)
     said["policy"] = policy
     said["delegation"] = read_standing(body["delegation"])
     said["budgets"] = tuple(tuple(usage) for usage in body["budgets"])
+    said["approvals_asked"] = tuple(body["approvals_asked"])
+    said["approval"] = read_sought(body["approval"])
     said["session_labels"] = tuple(body["session_labels"])
     return World(**said)
 

@@ -26,6 +26,8 @@ class Inquiry:
     effect_id: str = ""
     intent_hash: str = ""
     reservation: tuple[Usage, ...] = ()
+    relies_on: str = ""
+    """The approval that answered for a human, "" where none was needed."""
     delegation_sequence: int = 0
     """Which call under its delegation session it is, as gate 5 let it through; 0 without one."""
 

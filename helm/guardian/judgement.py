@@ -13,10 +13,11 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
 from helm.crypto import domains
-from helm.crypto.canonical import ordered_bytes, raw_value
+from helm.crypto.canonical import ordered_bytes, raw_value, record_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.crypto.seals import seal_decision, seal_record
 from helm.guardian.inquiry import Inquiry
+from helm.guardian.offices.asking import joins, standing_of
 from helm.guardian.policy import ToolRule
 from helm.guardian.world import world_body
 
@@ -103,12 +104,13 @@ GATE_WORDS = tuple(("PASS",) * passed for passed in range(64))
 def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: str) -> Sealed[Decision]:
     call, world, rule, policy = inquiry.call, inquiry.world, inquiry.rule, inquiry.world.policy
     passes = GATE_WORDS[finding.passed]
-    approval_id, approval_expires_at_ms = call.approval_id, 0
-    if finding.verdict is Verdict.ESCALATE:
-        approval_id, approval_expires_at_ms = _asked_for(inquiry)
+    ask = _asked_for(inquiry) if finding.verdict is Verdict.ESCALATE else NO_ASK
     content = Decision(
-        approval_expires_at_ms=approval_expires_at_ms,
-        approval_id=approval_id,
+        approval_approvers=ask.approvers,
+        approval_expires_at_ms=ask.expires_at_ms,
+        approval_id=ask.approval_id or (inquiry.relies_on if finding.verdict is Verdict.ALLOW else call.approval_id),
+        approval_quorum=ask.quorum,
+        approval_timelock_until_ms=ask.timelock_until_ms,
         args_hash=call.args_hash,
         authz_snapshot_hash="",
         budget_reservation=inquiry.reservation,
@@ -148,11 +150,41 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
     return seal_decision(content)
 
 
-def _asked_for(inquiry: Inquiry) -> tuple[str, int]:
-    """Name the approval an ESCALATE waits for after its intent, and its end: the same intent waits for the same one."""
-    rule = inquiry.rule
-    expires_s = rule.approval.expires_s if rule.approval is not None else INTERVENTION_EXPIRES_S
-    return content_id("apr_", inquiry.intent_hash), inquiry.world.now_ms + expires_s * 1000
+class Ask(NamedTuple):
+    """Which approval an ESCALATE waits for; `quorum` is 0 where it waits with others and opens no ceremony."""
+
+    approval_id: str
+    expires_at_ms: int = 0
+    quorum: int = 0
+    timelock_until_ms: int = 0
+    approvers: tuple[str, ...] = ()
+
+
+NO_ASK = Ask("")
+
+
+def _asked_for(inquiry: Inquiry) -> Ask:
+    """Return the approval that an ESCALATE waits for: the same intent waits for the same one."""
+    standing = standing_of(inquiry)
+    if standing is not None and joins(standing, inquiry):
+        return Ask(standing.approval_id, standing.expires_at_ms)
+    world, rule = inquiry.world, inquiry.rule.approval
+    approval_id = content_id("apr_", hash_in(domains.APPROVAL_NAME, record_bytes(_opening(inquiry))))
+    if rule is None:
+        return Ask(approval_id, world.now_ms + INTERVENTION_EXPIRES_S * 1000, 1, 0, world.policy.approvers)
+    timelock_until_ms = world.now_ms + rule.timelock_s * 1000 if rule.timelock_s else 0
+    return Ask(approval_id, world.now_ms + rule.expires_s * 1000, rule.quorum, timelock_until_ms, rule.approvers)
+
+
+def _opening(inquiry: Inquiry) -> dict[str, JSONValue]:
+    """Return what names a ceremony: the intent, and the one decision that opens it."""
+    world = inquiry.world
+    return {
+        "call_seq": world.call_seq,
+        "intent_hash": inquiry.intent_hash,
+        "kernel_epoch": world.kernel_epoch,
+        "log_id": world.log_id,
+    }
 
 
 def _record(inquiry: Inquiry, decision: Sealed[Decision]) -> Sealed[BoundaryRecord]:

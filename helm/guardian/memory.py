@@ -13,7 +13,7 @@ from helm.contracts.decision import Decision
 from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import Receipt
 from helm.contracts.verdict import Status, Verdict
-from helm.guardian.approvals import Approvals, Parked
+from helm.guardian.approvals import Approvals
 from helm.guardian.delegations import Delegations
 from helm.guardian.exchanges import Exchanges
 from helm.guardian.freezes import Freezes
@@ -27,6 +27,9 @@ from helm.trust.event import EventKind, TrustEvent
 
 RELEASING = frozenset({Status.NOT_DISPATCHED, Status.INTERRUPTED})
 """Outcomes that prove that nothing happened: only they give a reservation back."""
+
+
+NONE_ASKED = (0, 0)
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +76,12 @@ class Memory:
         rule = policy.rule(call.tool)
         binding = self.sessions.find(call.session)
         watched = rule.velocity
+        approval, limits = self.approvals.standing(call), rule.approval
         return World(
+            approval=approval,
+            approvals_asked=NONE_ASKED
+            if limits is None or not (limits.max_per_hour or limits.max_per_day)
+            else self.approvals.asked((call.tenant, call.principal, call.tool), now_ms),
             budgets=self.ledger.standing(policy, call, now_ms),
             call_seq=call_seq,
             claim_conflict=conflict,
@@ -114,13 +122,22 @@ class Memory:
             self.velocity.note((decision.tenant, decision.principal, decision.tool), decision.decided_at_ms)
         if decision.verdict == Verdict.ALLOW:
             self.ledger.reserve(decision.budget_reservation)
+            if decision.approval_id:
+                self.approvals.consume(decision)
         elif decision.verdict == Verdict.ESCALATE:
-            self.approvals.park(_parked(decision))
+            self.approvals.park(decision)
+
+    def note_written(self, decision: Decision, record_id: str) -> None:
+        """Remember that a refusal is durable: from now on humans can answer what it asks."""
+        if decision.approval_quorum:
+            self.approvals.note_written(decision.approval_id, record_id)
 
     def note_outcome(self, decision: Decision, receipt: Receipt, connector: str) -> None:
         """Remember what became of an ALLOWed call: a released reservation, a halted connector."""
         if receipt.status in RELEASING:
             self.ledger.release(decision.budget_reservation)
+        if receipt.status == Status.NOT_DISPATCHED and decision.approval_id:
+            self.approvals.give_back(decision.approval_id)
         if receipt.status == Status.FAILED and receipt.reason_code == ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT:
             self.halted[connector] = f"{receipt.decision_id}: its output for {decision.tool} broke the pinned schema"
 
@@ -136,19 +153,3 @@ class Memory:
         """
         if self.halted[connector] == halt:
             del self.halted[connector]
-
-
-def _parked(decision: Decision) -> Parked:
-    return Parked(
-        approval_id=decision.approval_id,
-        args_hash=decision.args_hash,
-        expires_at_ms=decision.approval_expires_at_ms,
-        intent_hash=decision.intent_hash,
-        policy_hash=decision.policy_hash,
-        principal=decision.principal,
-        reason_code=decision.reason_code,
-        requested_at_ms=decision.decided_at_ms,
-        session_id=decision.session_id,
-        tenant=decision.tenant,
-        tool=decision.tool,
-    )

@@ -49,13 +49,20 @@ class Requirement:
 
 @attrs.frozen(kw_only=True)
 class ApprovalRule:
-    """When a human must agree: always (`required`), or where `when` holds."""
+    """When a human must agree: always (`required`), or where `when` holds.
+
+    A limit of 0 is none. It counts what one principal asks for of the tool.
+    """
 
     required: bool
     when: Program | None
     quorum: int
     timelock_s: int
     expires_s: int
+    max_per_hour: int
+    max_per_day: int
+    approvers: tuple[str, ...]
+    """"principal key_id" each; empty: whoever holds an approval key."""
 
 
 @attrs.frozen(kw_only=True)
@@ -217,6 +224,8 @@ class Policy:
     p0_ceiling_hash: str
     compliance: Compliance
     principals: Mapping[str, PrincipalRule]
+    approvers: tuple[str, ...]
+    """Everyone who may approve anything, "principal key_id" each."""
     budgets: tuple[Budget, ...]
     budgets_by_id: Mapping[str, Budget]
     connectors: Mapping[str, Connection]
@@ -292,6 +301,7 @@ NO_POLICY = Policy(
     p0_ceiling_hash="",
     compliance=Compliance(allowed_data_classes=frozenset(), allowed_jurisdictions=frozenset(), min_retention_days=0),
     principals=MappingProxyType({}),
+    approvers=(),
     budgets=(),
     budgets_by_id=MappingProxyType({}),
     connectors=MappingProxyType({}),

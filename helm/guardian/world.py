@@ -6,7 +6,7 @@ Nothing else reaches a gate: no clock, no store, no network. A fact that could n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from helm.contracts.form import JSONValue, Noun
 from helm.guardian.delegation import Standing, standing_body
@@ -18,9 +18,27 @@ Usage = tuple[str, int, int, int, int]
 """What stands against one budget in one window: budget_id, window_start_ms, tool calls, cents, write operations."""
 
 
+class Sought(NamedTuple):
+    """How the approval stands that such a call has asked for before."""
+
+    approval_id: str
+    expires_at_ms: int
+    intent_hash: str
+    p0_ceiling_hash: str
+    policy_hash: str
+    state: str
+    unlocked: bool
+    """Whether its timelock has elapsed, on the kernel's own clock."""
+
+
 class World(Noun, frozen=True, kw_only=True):
     """The facts of one moment, for one call."""
 
+    approval: Sought | None
+    """None where such a call asks for the first time."""
+    approvals_asked: tuple[int, int]
+    """Approvals that this principal asked for, of this tool, in the last hour and the last day; looked at only where
+    the policy limits them."""
     budgets: tuple[Usage, ...]
     """What is already reserved or spent in the current window of every budget that binds this call."""
     call_seq: int
@@ -50,6 +68,8 @@ class World(Noun, frozen=True, kw_only=True):
 def world_body(world: World) -> dict[str, JSONValue]:
     """Return the World as a JSON object; the policy stands there by its hash."""
     return {
+        "approval": world.approval,
+        "approvals_asked": world.approvals_asked,
         "budgets": world.budgets,
         "call_seq": world.call_seq,
         "claim_conflict": world.claim_conflict,

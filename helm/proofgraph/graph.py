@@ -88,6 +88,11 @@ class Placed:
     shard: str
     tenant: str
 
+    @property
+    def session(self) -> SessionKey:
+        """The node's session, NO_SESSION for one of the control chain."""
+        return (self.tenant, self.session_id)
+
 
 @attrs.define
 class Fold:

@@ -284,7 +284,7 @@ def remembered(state: Refold, now_ms: int, windows_s: int = 60) -> dict[str, Any
     memory: Memory = state.memory
     return {
         "active": memory.active,
-        "approvals": memory.approvals.parked,
+        "approvals": memory.approvals.ceremonies,
         "chains": state.chains.links,
         "control_head": state.graph.control_head,
         "exchanges": memory.exchanges,

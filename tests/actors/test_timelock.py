@@ -16,7 +16,7 @@ from tests.actors.kit import House, settle
 
 
 def states(kernel: Kernel) -> list[str]:
-    return [parked.state for parked in kernel.memory.approvals.parked.values()]
+    return [ceremony.state for ceremony in kernel.memory.approvals.ceremonies.values()]
 
 
 async def test_the_same_intent_is_parked_once_and_keeps_its_deadline(
@@ -39,11 +39,11 @@ async def test_one_that_expired_can_be_asked_for_again(house: House, autojump_cl
         await trio.sleep(601)
         assert states(kernel) == ["EXPIRED"]
         await kernel.call("asking", {})
-        assert states(kernel) == ["PENDING"]
+        assert states(kernel) == ["EXPIRED", "PENDING"]
         await trio.sleep(599)
-        assert states(kernel) == ["PENDING"]
+        assert states(kernel) == ["EXPIRED", "PENDING"]
         await trio.sleep(2)
-        assert states(kernel) == ["EXPIRED"]
+        assert states(kernel) == ["EXPIRED", "EXPIRED"]
 
 
 async def test_an_approval_id_alone_opens_nothing(house: House, autojump_clock: trio.testing.MockClock) -> None:

@@ -7,6 +7,7 @@ from helm.contracts.reason import ReasonCode, why_halted
 from helm.guardian.cel import CelError
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.oauth import lacking
+from helm.guardian.offices.asking import require
 from helm.guardian.offices.prg import cel_variables
 from helm.guardian.policy import ApprovalRule
 
@@ -25,7 +26,7 @@ def check(inquiry: Inquiry) -> None:
     if halted:
         raise Refused(why_halted(halted), f"the connector is halted: {halted}")
     if rule.approval is not None and _asks(rule.approval, inquiry):
-        raise Refused(ReasonCode.APPROVAL_REQUIRED, "the policy asks for an approval of this call")
+        require(inquiry, ReasonCode.APPROVAL_REQUIRED, "the policy asks for an approval of this call")
 
 
 def _check_scopes(inquiry: Inquiry) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.guardian.inquiry import Inquiry, Office
+from helm.guardian.offices.asking import require
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
@@ -18,17 +19,17 @@ def check(inquiry: Inquiry) -> None:
     velocity = rule.velocity
     if velocity is not None:
         if velocity.interrupt_above and world.velocity >= velocity.interrupt_above:
-            raise Refused(
-                ReasonCode.TEMPORAL_INTERVENTION, f"{world.velocity} calls in {velocity.window_s} s need a human"
-            )
-        if velocity.throttle_above and world.velocity >= velocity.throttle_above:
+            what = f"{world.velocity} calls in {velocity.window_s} s need a human"
+            require(inquiry, ReasonCode.TEMPORAL_INTERVENTION, what)
+        elif velocity.throttle_above and world.velocity >= velocity.throttle_above:
             raise Refused(
                 ReasonCode.TEMPORAL_THROTTLE, f"more than {velocity.throttle_above} calls in {velocity.window_s} s"
             )
     if rule.windows:
         weekday, minute = utc_weekday_minute(world.now_ms)
         if not any(weekday in w.days and w.from_minute <= minute < w.to_minute for w in rule.windows):
-            raise Refused(ReasonCode.TEMPORAL_INTERVENTION, "outside the hours in which this tool runs without a human")
+            what = "outside the hours in which this tool runs without a human"
+            require(inquiry, ReasonCode.TEMPORAL_INTERVENTION, what)
 
 
 def utc_weekday_minute(now_ms: int) -> tuple[int, int]:

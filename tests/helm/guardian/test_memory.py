@@ -70,7 +70,7 @@ def receipt_of(decision: Decision, status: Status, code: ReasonCode) -> Receipt:
 def known(memory: Memory) -> dict[str, Any]:
     """Return what a memory holds, its policy aside."""
     return {
-        "approvals": memory.approvals.parked,
+        "approvals": memory.approvals.ceremonies,
         "halted": memory.halted,
         "ledger": memory.ledger.accounts,
         "sessions": memory.sessions.bindings,

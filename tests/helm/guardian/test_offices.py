@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from helm.contracts.decision import Decision
 from helm.contracts.reason import ReasonCode
 from helm.guardian.chain import CHAIN
+from helm.guardian.intake import PLAIN, Terms
 from helm.guardian.offices.temporal import utc_weekday_minute
-from helm.guardian.world import World
+from helm.guardian.world import Sought, World
 from tests.actors.policies import OPEN, POLICY
 from tests.helm.guardian.worlds import call, policy, world
 
@@ -167,7 +169,61 @@ def test_a_halted_connector_is_refused_before_anybody_is_asked() -> None:
     assert code_of("asking", world(connector_halted="drift")) == ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT
 
 
-def test_an_approval_is_named_after_its_intent_and_ends_with_its_rule() -> None:
-    first, again = (decided("asking", world(now_ms=ms, call_seq=ms), {"n": 1}) for ms in (1_000, 5_000))
-    assert first.approval_id == again.approval_id != decided("asking", world(), {"n": 2}).approval_id
-    assert (first.approval_expires_at_ms, again.approval_expires_at_ms) == (601_000, 605_000)
+def test_an_approval_is_named_after_its_intent_and_the_one_decision_that_asks_and_ends_with_its_rule() -> None:
+    first, other = (decided("asking", world(now_ms=ms, call_seq=ms), {"n": 1}) for ms in (1_000, 5_000))
+    assert first.intent_hash == other.intent_hash
+    assert len({first.approval_id, other.approval_id, decided("asking", world(), {"n": 2}).approval_id}) == 3
+    assert (first.approval_expires_at_ms, other.approval_expires_at_ms) == (601_000, 605_000)
+
+
+def sought(decision: Decision, state: str, **changes: Any) -> Sought:
+    """Return how the approval stands that a decision asked for."""
+    return Sought(
+        decision.approval_id,
+        decision.approval_expires_at_ms,
+        decision.intent_hash,
+        decision.p0_ceiling_hash,
+        decision.policy_hash,
+        state,
+        unlocked=True,
+    )._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "named", "code"),
+    [
+        ("PENDING", {}, False, ReasonCode.APPROVAL_REQUIRED),
+        ("PENDING", {}, True, ReasonCode.APPROVAL_REQUIRED),
+        ("PENDING", {"unlocked": False}, True, ReasonCode.ERR_APPROVAL_TIMELOCK_ACTIVE),
+        ("PENDING", {"unlocked": False}, False, ReasonCode.APPROVAL_REQUIRED),
+        ("PENDING", {"expires_at_ms": 1}, True, ReasonCode.APPROVAL_TIMEOUT),
+        ("EXPIRED", {"expires_at_ms": 1}, True, ReasonCode.APPROVAL_TIMEOUT),
+        ("EXPIRED", {"expires_at_ms": 1}, False, ReasonCode.APPROVAL_REQUIRED),
+        ("DISPUTED", {}, True, ReasonCode.APPROVAL_REQUIRED),
+        ("APPROVED", {}, True, ReasonCode.NONE),
+        ("APPROVED", {}, False, ReasonCode.APPROVAL_REQUIRED),
+        ("APPROVED", {"expires_at_ms": 1}, True, ReasonCode.APPROVAL_TIMEOUT),
+        ("APPROVED", {"policy_hash": "sha256:older"}, True, ReasonCode.APPROVAL_REQUIRED),
+        ("APPROVED", {"p0_ceiling_hash": "sha256:older"}, True, ReasonCode.APPROVAL_REQUIRED),
+        ("APPROVED", {"intent_hash": "sha256:other"}, True, ReasonCode.APPROVAL_REQUIRED),
+        ("DENIED", {}, False, ReasonCode.PDP_DENY),
+        ("DENIED", {"expires_at_ms": 1}, False, ReasonCode.APPROVAL_REQUIRED),
+        ("REVOKED", {}, True, ReasonCode.PDP_DENY),
+        ("CONSUMED", {}, True, ReasonCode.PDP_DENY),
+        ("CONSUMED", {}, False, ReasonCode.APPROVAL_REQUIRED),
+    ],
+)
+def test_only_an_approval_of_this_very_world_that_the_call_names_lets_it_pass(
+    state: str, changes: dict[str, Any], named: bool, code: ReasonCode
+) -> None:
+    first = decided("asking", world(), {"n": 1})
+    stands = sought(first, state, **changes)
+    terms = Terms(approval_id=first.approval_id) if named else PLAIN
+    asked = call("asking", {"n": 1}, terms=terms)
+    decision = CHAIN.evaluate(asked, world(approval=stands, call_seq=2)).decision.content
+    assert decision.reason_code == code
+    joined = {"PENDING", "DISPUTED", "APPROVED"} if not changes or "unlocked" in changes else frozenset[str]()
+    if code == ReasonCode.APPROVAL_REQUIRED:  # it waits with the others, or opens a ceremony of its own
+        assert (decision.approval_id == first.approval_id, decision.approval_quorum) == (
+            (True, 0) if state in joined else (False, 1)
+        )

@@ -28,6 +28,8 @@ def policy(text: str = POLICY) -> Policy:
 def world(**changes: Any) -> World:
     """Return a world in which nothing stands in the way."""
     plain = World(
+        approval=None,
+        approvals_asked=(0, 0),
         budgets=(),
         call_seq=1,
         claim_conflict=False,
