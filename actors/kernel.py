@@ -152,7 +152,7 @@ class Kernel:
 
     # -- intake ---------------------------------------------------------------------------------------------------
 
-    async def call(
+    async def call(  # noqa: PLR0913 - all that an embedding program may say of a call, by name
         self,
         tool: str,
         arguments: bytes | JSONValue,

@@ -126,13 +126,13 @@ class Ceremony:
 
     def body(self) -> dict[str, JSONValue]:
         """Return the ceremony as a JSON object, challenges and place in the log aside."""
-        body = {name: getattr(self, name) for name in BODY}
-        return body | {"approvers": [*self.approvers], "grants": [grant._asdict() for grant in self.grants]}
+        said = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name not in UNSAID)
+        said |= {"approvers": [*self.approvers], "grants": [grant._asdict() for grant in self.grants]}
+        return dict(sorted(said.items()))
 
 
-BODY: Final = tuple(
-    sorted(field.name for field in attrs.fields(Ceremony) if field.name not in ("asked", "challenges", "record_id"))
-)
+UNSAID: Final = frozenset({"asked", "challenges", "record_id"})
+"""What changes while nothing is decided: an approver's hash stays good while others are being asked."""
 
 
 def sign_assertion(assertion: Assertion, signer: Signer) -> str:

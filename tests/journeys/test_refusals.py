@@ -140,6 +140,28 @@ async def old_policy(at: Gateway) -> Reply:
     return await at.call("read")
 
 
+async def of_a_locked_approval(at: Gateway) -> Reply:
+    asked = (await at.call("asking")).json()["approval_id"]
+    return await at.call("asking", approval_id=asked)
+
+
+async def of_an_approval_that_is_over(at: Gateway) -> Reply:
+    asked = (await at.call("asking")).json()["approval_id"]
+    at.house.clock.ahead_ms = 601_000
+    return await at.call("asking", approval_id=asked)
+
+
+async def of_one_approval_too_many(at: Gateway) -> Reply:
+    assert (await at.call("asking", {"n": 1})).status == 202
+    assert (await at.call("asking", {"n": 1})).status == 202  # waits for the same one
+    return await at.call("asking", {"n": 2})
+
+
+def asking(rule: str) -> str:
+    """Return the policy with `rule` in the approval rule of the tool `asking`."""
+    return POLICY.replace("required = true, expires_s = 600", f"required = true, expires_s = 600, {rule}", 1)
+
+
 def with_header(line: str) -> str:
     """Return the policy with one more line at its top."""
     return POLICY.replace('scope = "test"', f'scope = "test"\n{line}', 1)
@@ -160,6 +182,11 @@ THROUGH_HTTP: Final[Mapping[ReasonCode, Refusal]] = MappingProxyType(
         ReasonCode.PRG_EVALUATION_ERROR: Refusal(attack=calls("needy", {})),
         ReasonCode.MISSING_REQUIREMENT: Refusal(attack=calls("needy", {"ticket": "T-2"})),
         ReasonCode.PDP_DENY: Refusal(attack=calls("shell.run")),
+        ReasonCode.APPROVAL_TIMEOUT: Refusal(attack=of_an_approval_that_is_over),
+        ReasonCode.ERR_APPROVAL_TIMELOCK_ACTIVE: Refusal(attack=of_a_locked_approval, policy=asking("timelock_s = 60")),
+        ReasonCode.ERR_APPROVAL_RATE_LIMIT_EXCEEDED: Refusal(
+            attack=of_one_approval_too_many, policy=asking("max_per_hour = 1")
+        ),
         ReasonCode.PDP_ERROR: Refusal(attack=calls("read"), policy=YOUNG),
         ReasonCode.SCHEMA_VIOLATION: Refusal(attack=calls("strict", '{"n": 1, "n": 2}')),
         ReasonCode.TEMPORAL_INTERVENTION: Refusal(attack=repeated(3, "counted"), dispatched=2),
