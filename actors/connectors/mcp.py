@@ -7,15 +7,15 @@ pinned is never called: whoever changed it may have changed what it does (T3).
 from __future__ import annotations
 
 import logging
+import math
 import os
 import ssl
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import attrs
 import trio
-from mcp import StdioServerParameters
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -33,6 +33,7 @@ from pydantic import RootModel, ValidationError
 
 from actors.connectors.mcp_back import Back
 from actors.connectors.mcp_http import UNDERWAY, Departure, open_address
+from actors.connectors.mcp_stdio import Lost, open_program
 from actors.connectors.port import (
     PERMIT_HEADER,
     PERMIT_MEMBER,
@@ -85,7 +86,7 @@ ENVELOPE: Final = frozenset({"_meta", "cacheScope", "resultType", "ttlMs"})
 Raw = RootModel[dict[str, Any]]
 """A result as it came: what is in it is judged by the pinned schema."""
 
-GONE: Final = (OSError, ValueError, trio.BrokenResourceError, trio.ClosedResourceError, MCPError)
+GONE: Final = (OSError, ValueError, trio.BrokenResourceError, trio.ClosedResourceError, Lost, MCPError)
 """How a server is lost, or never comes."""
 
 
@@ -126,16 +127,23 @@ class McpConnector:
 
     async def _serve(self, report: Report) -> None:
         link = link_to(self.connection, self.environment, resolver=self.resolver, ssl_context=self.ssl_context)
-        async with Client(link, message_handler=self._heard, **self.back.callbacks()) as client:
-            while True:
-                self._changed = trio.Event()
-                with trio.fail_after(START_S):
-                    self.listing = await listed(client, self.connection.name)
-                await self._report_drift(report)
-                self._client, self.failure = client, ""
-                self._ready.set()
-                await self._changed.wait()
-                self._client, self._ready = None, trio.Event()  # nobody is asked by the old listing
+        with trio.CancelScope(deadline=trio.current_time() + START_S) as patience:
+            async with Client(link, message_handler=self._heard, **self.back.callbacks()) as client:
+                patience.deadline = math.inf
+                await self._watch(client, report)
+        raise Lost(f"it did not greet within {START_S:g} s")
+
+    async def _watch(self, client: Client, report: Report) -> NoReturn:
+        """Know what is listed, look again whenever it may have changed, for as long as the server is there."""
+        while True:
+            self._changed = trio.Event()
+            with trio.fail_after(START_S):
+                self.listing = await listed(client, self.connection.name)
+            await self._report_drift(report)
+            self._client, self.failure = client, ""
+            self._ready.set()
+            await self._changed.wait()
+            self._client, self._ready = None, trio.Event()  # nobody is asked by the old listing
 
     async def _heard(self, message: Any) -> None:
         """Look again at what is listed: after a notification that it changed, and when the server is gone."""
@@ -322,9 +330,7 @@ def link_to(
     """Return how the SDK reaches a server: a program to start, or streams to an address."""
     if connection.url:
         return open_address(connection, environment, resolver=resolver, ssl_context=ssl_context)
-    command, *arguments = connection.command
-    passed = {name: environment[name] for name in connection.environment if name in environment}
-    return StdioServerParameters(command=command, args=arguments, env=passed)
+    return open_program(connection, environment)
 
 
 def pins_for(policy: Policy, server_id: str) -> dict[str, str]:

@@ -23,6 +23,9 @@ MAX_ASKED: Final = 32
 MAX_WORDS: Final = 1000
 """Characters of a progress message: it is a server's own text (T2, T4)."""
 
+MAX_TOLD: Final = 64
+"""Notifications of one call that wait for a client which reads slowly; more are left out (T4)."""
+
 NEEDS: Final[Mapping[str, str]] = {
     "elicitation/create": "elicitation",
     "roots/list": "roots",
@@ -113,6 +116,7 @@ class CallLine:
     govern: Govern
     token: str | int | None
     taken_back: bool = attrs.field(default=False, init=False)
+    _telling: int = attrs.field(default=0, init=False)
     _scopes: list[trio.CancelScope] = attrs.field(factory=list, init=False)
 
     @property
@@ -147,8 +151,15 @@ class CallLine:
 
     async def tell(self, method: str, params: JSONValue) -> None:
         """See actors/line.py."""
-        if not self.taken_back:
-            await self.client.say(record_bytes({"jsonrpc": "2.0", "method": method, "params": params}))
+        if not self.taken_back and self._telling < MAX_TOLD:
+            self._telling += 1
+            try:
+                await self._said(method, params)
+            finally:
+                self._telling -= 1
+
+    async def _said(self, method: str, params: JSONValue) -> None:
+        await self.client.say(record_bytes({"jsonrpc": "2.0", "method": method, "params": params}))
 
     async def ask(self, tool: str, params: JSONValue) -> JSONValue:
         """See actors/line.py."""
