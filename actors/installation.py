@@ -15,22 +15,23 @@ from actors import durable, keyfile, policy_file
 from actors.bearer import BearerKeys, KeyClass
 from actors.clock import Clock
 from actors.stores import which
+from actors.trust_file import TrustFile, read_trust_file
 from helm.config import NOTHING, Config, read_config
-from helm.contracts.errors import Invalid, Malformed
-from helm.contracts.form import JSONValue
-from helm.crypto.canonical import parse, record_bytes
+from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer
 from helm.trust.event import (
     FIRST_PLACE,
+    MAX_ADMINS,
+    Ceremony,
     EventKind,
     KeyChange,
     TrustEvent,
-    check_members,
-    from_body,
+    begin_jointly,
+    cosign,
     log_id_of,
+    place_after,
     sign_event,
-    to_body,
 )
 from helm.trust.registry import Registry, fold
 
@@ -39,6 +40,7 @@ OTHERS: Final = 0o077
 """The mode bits of everyone but the owner."""
 
 GENESIS_FILE: Final = "genesis.json"
+DRAFT_FILE: Final = "genesis.draft.json"
 CONFIG_FILE: Final = "helm.toml"
 BEARER_FILE: Final = "bearer.json"
 POLICY_FILE: Final = "policy.toml"
@@ -67,6 +69,28 @@ SAMPLES: Final[Mapping[str, str]] = {
 
 
 @attrs.frozen(kw_only=True)
+class Keepers:
+    """Who is to keep the log: how many administrators, how many of them must sign, and whose keys are elsewhere."""
+
+    count: int = 1
+    threshold: int = 1
+    others: tuple[str, ...] = ()
+    """Public keys: all but the one that is made here. Where none are given, every key is made here."""
+
+    def __attrs_post_init__(self) -> None:
+        if not 1 <= self.threshold <= self.count <= MAX_ADMINS:
+            what = f"{self.threshold} of {self.count} administrators"
+            raise Invalid(what, "administrators", f"at most {MAX_ADMINS}, and no more that must sign than there are")
+        if self.others and len(self.others) != self.count - 1:
+            what = f"{len(self.others)} keys of other administrators, of {self.count - 1}"
+            raise Invalid(what, "administrators", "give the keys of all the others, or of none")
+
+
+ALONE: Final = Keepers()
+"""One administrator, whose key is made here."""
+
+
+@attrs.frozen(kw_only=True)
 class FirstKeys:
     """The bearer keys of a new installation, in the clear, this one time."""
 
@@ -84,19 +108,23 @@ class Installation:
     genesis: tuple[TrustEvent, ...] = attrs.field(repr=False)
 
     @classmethod
-    def create(cls, path: Path, *, clock: Clock) -> FirstKeys:
+    def create(cls, path: Path, *, clock: Clock, keepers: Keepers = ALONE) -> FirstKeys:
         """Make the data directory at `path` with keys, genesis, settings, policy. Raises Invalid.
 
-        The genesis is written last: a directory without it is half made, and is never opened.
+        The genesis is written last: a directory without it is half made, and is never opened. Where keys of
+        administrators are elsewhere, a draft of it is written for them to sign, and `complete` makes it the genesis.
         """
         now_ms = clock.now_ms()
         make_directories(path)
-        events = make_keys(path, now_ms)
+        genesis = make_keys(path, now_ms, keepers)
         copy_starters(path)
         sign_policy(path / POLICY_FILE, read_key(path, KeyPurpose.POLICY))
         first_keys = make_bearer_keys(path / BEARER_FILE, now_ms)
-        body = {"events": [to_body(event) for event in events], "log_id": log_id_of(events[0])}
-        durable.replace(path / GENESIS_FILE, record_bytes(body) + b"\n")
+        if keepers.others:
+            genesis.write(path / DRAFT_FILE)
+        else:
+            fold(((event, event.height) for event in genesis.events), genesis.log_id)
+            genesis.write(path / GENESIS_FILE)
         return first_keys
 
     @classmethod
@@ -216,23 +244,43 @@ def make_directories(path: Path) -> None:
 
 
 def how_to_empty(path: Path) -> str:
+    if (path / DRAFT_FILE).exists():
+        return f"its administrators have not signed {DRAFT_FILE} yet: helm trust sign, then helm trust apply"
     if (path / GENESIS_FILE).exists():
         return "an installation is here already: open it, or name another directory"
     return f"without {GENESIS_FILE} it is no installation: remove a half-made one, or name another directory"
 
 
-def make_keys(path: Path, now_ms: int) -> tuple[TrustEvent, ...]:
+def make_keys(path: Path, now_ms: int, keepers: Keepers) -> TrustFile:
     """Make every key file and return the signed events that add the keys. Raises Invalid."""
     signers = [keyfile.write_new(key_path(path, purpose), purpose) for purpose in KEYS]
+    others = [make_admin(path, number) for number in range(2, keepers.count + 1 - len(keepers.others))]
     admin = signers[0]
-    first = sign_event(addition_of(admin), FIRST_PLACE, now_ms, admin)
-    registry = Registry.begin(first, log_id_of(first))
-    events = [first]
+    if keepers.count == 1:
+        first = sign_event(addition_of(admin), FIRST_PLACE, now_ms, admin)
+    else:
+        public = (admin.public_key, *keepers.others, *(other.public_key for other in others))
+        ceremony = ceremony_of(public, keepers.threshold)
+        place = attrs.evolve(FIRST_PLACE, prev_event_hash=ceremony.hash)
+        first = begin_jointly(sign_event(addition_of(admin), place, now_ms, admin), ceremony)
+    log_id, events = log_id_of(first), [first]
     for signer in signers[1:]:
-        event = sign_event(addition_of(signer), registry.place, now_ms, admin)
-        registry.apply(event, event.height)
-        events.append(event)
-    return tuple(events)
+        events.append(sign_event(addition_of(signer), place_after(events[-1], log_id), now_ms, admin))
+    for other in others:
+        events = [cosign(event, other) for event in events]
+    return TrustFile(log_id, tuple(events))
+
+
+def make_admin(path: Path, number: int) -> Signer:
+    """Make the key of one more administrator, to be taken away by whoever it is for. Raises Invalid."""
+    return keyfile.write_new(path / "keys" / f"{KeyPurpose.TRUST_ADMIN}-{number}.pem", KeyPurpose.TRUST_ADMIN)
+
+
+def ceremony_of(public_keys: tuple[str, ...], threshold: int) -> Ceremony:
+    try:
+        return Ceremony(admins=tuple(sorted(public_keys)), threshold=threshold)
+    except ValueError as problem:
+        raise Invalid(str(problem), "administrators") from problem
 
 
 def addition_of(signer: Signer) -> KeyChange:
@@ -298,17 +346,21 @@ def check_private(path: Path) -> None:
 
 def read_genesis(path: Path) -> tuple[str, tuple[TrustEvent, ...]]:
     """Return the pinned log_id and the genesis events, folded once against it. Raises Invalid."""
-    where = str(path)
-    try:
-        body: JSONValue = parse(read_bytes(path))
-    except Malformed as problem:
-        raise Invalid(str(problem), where) from problem
-    check_members(body, ("events", "log_id"), where)
-    if type(body["events"]) is not list or type(body["log_id"]) is not str:
-        raise Invalid("expected a list of events and a text as log_id", where)
-    events = tuple(from_body(event, where) for event in body["events"])
-    fold(((event, event.height) for event in events), body["log_id"])
-    return body["log_id"], events
+    file = read_trust_file(path)
+    fold(((event, event.height) for event in file.events), file.log_id)
+    return file.log_id, file.events
+
+
+def complete(path: Path, file: TrustFile) -> None:
+    """Make the half-made installation at `path` a whole one, by a genesis that its keepers signed. Raises Invalid."""
+    begun = read_trust_file(path / DRAFT_FILE)
+    if file.log_id != begun.log_id:
+        raise Invalid(f"it is the genesis of {file.log_id}, not of {begun.log_id}", "genesis", "sign this one's draft")
+    fold(((event, event.height) for event in file.events), file.log_id)
+    if len(file.events) != len(begun.events):
+        raise Invalid(f"{len(file.events)} of {len(begun.events)} events", "genesis", "take the whole file")
+    file.write(path / GENESIS_FILE)
+    (path / DRAFT_FILE).unlink(missing_ok=True)
 
 
 def read_text(path: Path) -> str:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
 from actors.cli import show
 from actors.clock import SystemClock
-from actors.installation import Installation
+from actors.installation import ALONE, DRAFT_FILE, FirstKeys, Installation, Keepers
 
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path), default=Path("helm-data"), envvar="HELM_DATA_DIR")
+@click.option("--admins", metavar="M-of-N", help="Let N administrators keep the log: M of them sign what changes keys.")
+@click.option("--admin-key", "others", multiple=True, metavar="HEX", help="Another administrator's public key.")
 @show.json_option
-def init(directory: Path, as_json: bool) -> None:
+def init(directory: Path, admins: str | None, others: tuple[str, ...], as_json: bool) -> None:
     """Make DIRECTORY (./helm-data): keys of mode 0600, genesis, helm.toml, a signed starter policy."""
-    keys = Installation.create(directory, clock=SystemClock())
+    keepers = keepers_of(admins, others)
+    keys = Installation.create(directory, clock=SystemClock(), keepers=keepers)
+    if others:
+        tell_draft(directory, keys, as_json=as_json)
+        return
     place = Installation.open(directory)
     if as_json:
         show.as_object(
@@ -35,4 +42,33 @@ def init(directory: Path, as_json: bool) -> None:
     click.echo(f"agent's key      {keys.tenant}")
     click.echo(f"admin's key      {keys.admin}")
     show.note("Both keys are shown this one time; HELM keeps only their hashes. Pin the log for verification.")
+    if keepers.count > 1:
+        show.note(
+            f"Take keys/trust-admin-2.pem to -{keepers.count}.pem away: one machine that holds them all is one key."
+        )
     show.note(f"Next: helm serve --data-dir {directory}")
+
+
+def keepers_of(admins: str | None, others: tuple[str, ...]) -> Keepers:
+    """Return what the options say of who keeps the log. Raises UsageError and Invalid."""
+    if admins is None:
+        if others:
+            raise click.UsageError("--admin-key goes with --admins")
+        return ALONE
+    found = re.fullmatch(r"([1-9][0-9]?)-of-([1-9][0-9]?)", admins)
+    if found is None or int(found[2]) < 2 or int(found[1]) > int(found[2]):
+        raise click.UsageError("--admins is M-of-N, such as 2-of-3")
+    return Keepers(threshold=int(found[1]), count=int(found[2]), others=others)
+
+
+def tell_draft(directory: Path, keys: FirstKeys, *, as_json: bool) -> None:
+    """Say what is to be done before the directory can be used."""
+    draft = directory / DRAFT_FILE
+    if as_json:
+        show.as_object({"draft": str(draft), "tenant_key": keys.tenant, "admin_key": keys.admin})
+    else:
+        show.fields(
+            [("agent's key", keys.tenant), ("admin's key", keys.admin), ("genesis", f"{draft}, not signed by all")]
+        )
+    show.note(f"Next, each other administrator: helm trust sign {draft} --key ...")
+    show.note(f"Then: helm trust apply {draft} --data-dir {directory}")

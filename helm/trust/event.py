@@ -2,16 +2,20 @@
 
 Every event signs over the hash of the event before it, so that none can be left out, put in, or moved. The
 first event is signed by the key it adds; its hash is the name of the log, and every verifier pins that name.
+
+Where several administrators keep a log, one of them signs an event, and others put their signatures over the same
+statement beside it. Who they are and how many must sign is hashed into the first event, and so into the log's name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import attrs
 
-from helm.contracts.errors import Invalid
+from helm.contracts.errors import Broken, Invalid
 from helm.contracts.form import Form, JSONValue
 from helm.crypto import domains
 from helm.crypto.canonical import record_bytes
@@ -92,6 +96,10 @@ class TrustEvent:
     signed_by: str = attrs.field(validator=is_text)
 
     def __attrs_post_init__(self) -> None:
+        self.check_members()
+
+    def check_members(self) -> None:
+        """Raise ValueError unless the members can be those of one event."""
         EventKind(self.kind)
         KeyPurpose(self.purpose)
         if not self.reason:
@@ -104,6 +112,56 @@ class TrustEvent:
         """The event as an error message names it."""
         return f"trust event {self.height}"
 
+
+MAX_ADMINS = 16
+"""Administrators of one log: each event is checked under a signature of most of them (T4)."""
+
+
+@attrs.frozen(kw_only=True)
+class Ceremony:
+    """Who keeps a log from its first event on, and how many of them must sign each later one. Both for ever."""
+
+    admins: tuple[str, ...]
+    """Their public keys, in order."""
+    threshold: int
+
+    def __attrs_post_init__(self) -> None:
+        if not all(type(admin) is str for admin in self.admins) or list(self.admins) != sorted(set(self.admins)):
+            raise ValueError("the administrators are not different public keys, in order")
+        if not 2 <= len(self.admins) <= MAX_ADMINS:
+            raise ValueError(f"2 to {MAX_ADMINS} administrators keep a log together")
+        if type(self.threshold) is not int or not 1 <= self.threshold <= len(self.admins):
+            raise ValueError(f"of {len(self.admins)} administrators, 1 to {len(self.admins)} must sign")
+
+    def body(self) -> dict[str, JSONValue]:
+        """Return the ceremony as a JSON object."""
+        return {"admins": list(self.admins), "threshold": self.threshold}
+
+    @property
+    def hash(self) -> str:
+        """What the first event names as the one before it."""
+        return hash_in(domains.CEREMONY, record_bytes(self.body()))
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class JointEvent(TrustEvent):
+    """An event with the signatures of other administrators beside it, by key id: none can stand there twice."""
+
+    ceremony: Ceremony | None = None
+    """Only with the first event of a log that several keep."""
+    cosignatures: Mapping[str, str] = attrs.field(factory=dict)
+
+    def check_members(self) -> None:
+        """Raise ValueError unless the members can be those of one event."""
+        super().check_members()
+        if len(self.cosignatures) > MAX_ADMINS or self.signed_by in self.cosignatures:
+            raise ValueError("one administrator signs an event once")
+        if not all(type(key) is type(value) is str for key, value in self.cosignatures.items()):
+            raise ValueError("a cosignature is a text under the name of a key")
+
+
+BESIDE = frozenset({"ceremony", "cosignatures"})
+"""What stands beside the statement of an event and is not under its signature."""
 
 TRUST_EVENT = Form(TrustEvent)
 KEY_CHANGE = Form(KeyChange)
@@ -118,52 +176,118 @@ def sign_event(change: KeyChange, place: Place, issued_at_ms: int, signer: Signe
     return from_body(body | {"signature": signer.sign(domains.TRUST_EVENT, record_bytes(body))})
 
 
+def begin_jointly(first: TrustEvent, ceremony: Ceremony) -> JointEvent:
+    """Return the first event of a log that several keep, as far as its own key has signed it."""
+    return JointEvent(**own_body(first), ceremony=ceremony)
+
+
+def place_after(event: TrustEvent, log_id: str) -> Place:
+    """Return the place behind an event."""
+    return Place(height=event.height + 1, log_id=log_id, prev_event_hash=event_hash(event))
+
+
+def cosign(event: TrustEvent, signer: Signer) -> JointEvent:
+    """Return the event with the signature of one more administrator beside it. Raises Invalid for one who signed."""
+    body = to_body(event)
+    given = dict(body.get("cosignatures", {}))
+    if signer.key_id in (event.signed_by, *given):
+        raise Invalid(f"{signer.key_id} has signed it already", event.where, "another administrator must sign")
+    given[signer.key_id] = signer.sign(domains.TRUST_EVENT, statement(event))
+    joint = from_body(body | {"cosignatures": given})
+    if not isinstance(joint, JointEvent):
+        raise Broken("a cosigned event is a joint one")
+    return joint
+
+
+def statement(event: TrustEvent) -> bytes:
+    """Return what every signature of `event` is over: all of it but the signatures."""
+    body = own_body(event)
+    del body["signature"]
+    return record_bytes(body)
+
+
 def check_signature(event: TrustEvent, key: PublicKey) -> None:
     """Raise Invalid unless `key` signed `event`."""
-    body = TRUST_EVENT.body(event)
-    del body["signature"]
+    check_over(event, key, event.signature)
+
+
+def check_over(event: TrustEvent, key: PublicKey, signature: str) -> None:
+    """Raise Invalid unless `signature` is that of `key` over the event's statement."""
     try:
-        key.verify(domains.TRUST_EVENT, record_bytes(body), event.signature)
+        key.verify(domains.TRUST_EVENT, statement(event), signature)
     except SignatureInvalid as problem:
         hint = "the event was edited, or someone else signed it"
         raise Invalid(str(problem), event.where, hint) from problem
 
 
 def event_hash(event: TrustEvent) -> str:
-    """Return the hash that the next event signs over: of the whole event, its signature included."""
-    return hash_in(domains.TRUST_EVENT_HASH, record_bytes(TRUST_EVENT.body(event)))
+    """Return the hash that the next event signs over: of the event with its first signature."""
+    return hash_in(domains.TRUST_EVENT_HASH, record_bytes(own_body(event)))
 
 
 def log_id_of(first: TrustEvent) -> str:
     """Return the name of the log that begins with `first`."""
-    return hash_in(domains.GENESIS, record_bytes(TRUST_EVENT.body(first)))
+    return hash_in(domains.GENESIS, record_bytes(own_body(first)))
+
+
+def own_body(event: TrustEvent) -> dict[str, JSONValue]:
+    """Return the members that every event has."""
+    body = TRUST_EVENT.body(event)
+    return {name: value for name, value in body.items() if name not in BESIDE}
+
+
+def beside(event: TrustEvent) -> dict[str, JSONValue]:
+    """Return what stands beside an event: nothing in a log that one administrator keeps."""
+    if not isinstance(event, JointEvent):
+        return {}
+    ceremony = {} if event.ceremony is None else {"ceremony": event.ceremony.body()}
+    return ceremony | {"cosignatures": dict(event.cosignatures)}
 
 
 def to_body(event: TrustEvent) -> dict[str, JSONValue]:
-    """Return the event as a JSON object."""
-    return TRUST_EVENT.body(event)
+    """Return the event as a JSON object, whatever stands beside it included."""
+    return own_body(event) | beside(event)
 
 
 def from_body(body: JSONValue, where: str = "trust event") -> TrustEvent:
     """Return the event of a JSON object. Raises Invalid for a member too many, too few or mistyped."""
-    check_members(body, TRUST_EVENT.names, where)
+    extra = BESIDE.intersection(body) if isinstance(body, Mapping) else frozenset()
+    check_members(body, (*TRUST_EVENT.names, *extra), where)
     try:
-        return TrustEvent(**body)
+        if not extra:
+            return TrustEvent(**body)
+        return JointEvent(**{**body, **read_beside(body, where)})
     except ValueError as problem:
         raise Invalid(str(problem), where) from problem
 
 
+def read_beside(body: JSONValue, where: str) -> dict[str, Any]:
+    """Return ceremony and cosignatures of a body that has them. Raises Invalid and ValueError."""
+    cosignatures, ceremony = body.get("cosignatures"), body.get("ceremony")
+    if not isinstance(cosignatures, Mapping):
+        raise Invalid("its cosignatures are no object", where)
+    if ceremony is None and "ceremony" not in body:
+        return {"cosignatures": cosignatures}
+    check_members(ceremony, ("admins", "threshold"), where)
+    if type(ceremony["admins"]) is not list:
+        raise Invalid("its administrators are no list", where)
+    found = Ceremony(admins=tuple(ceremony["admins"]), threshold=ceremony["threshold"])
+    return {"ceremony": found, "cosignatures": cosignatures}
+
+
 def to_payload(event: TrustEvent) -> bytes:
     """Return the canonical payload of the TRUST_EVENT node that carries `event`."""
-    return record_bytes({"event": TRUST_EVENT.body(event), "type": PAYLOAD_TYPE})
+    return record_bytes(beside(event) | {"event": own_body(event), "type": PAYLOAD_TYPE})
 
 
 def from_payload(payload: JSONValue, where: str = "TRUST_EVENT node") -> TrustEvent:
     """Return the event in the payload of a TRUST_EVENT node. Raises Invalid."""
-    check_members(payload, ("event", "type"), where)
+    extra = BESIDE.intersection(payload) if isinstance(payload, Mapping) else frozenset()
+    check_members(payload, ("event", "type", *extra), where)
     if payload["type"] != PAYLOAD_TYPE:
         raise Invalid(f"its payload is of type {payload['type']!r}", where)
-    return from_body(payload["event"], where)
+    check_members(payload["event"], TRUST_EVENT.names, where)
+    return from_body({**payload["event"], **{name: payload[name] for name in extra}}, where)
 
 
 def check_members(body: JSONValue, names: tuple[str, ...], where: str) -> None:

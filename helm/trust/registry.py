@@ -7,7 +7,9 @@ The rules, each held where its number stands below:
 3. a key's name is its own key's, and it has one purpose for ever
 4. what was once known, rotated or revoked is never added again
 5. a rotated key still answers for what it signed before, a revoked one too; neither for anything after
-6. the last trust-admin key stays: nobody could say anything afterwards, not even that it was stolen
+6. as many trust-admin keys stay as must sign: nobody could say anything afterwards, not even that one was stolen
+7. where several keep the log, as many of them as its first event says have signed, each of them once; all of them
+   signed the first one, and how many must sign is never changed
 """
 
 from __future__ import annotations
@@ -23,9 +25,12 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
 from helm.trust.event import (
     FIRST_PLACE,
+    Ceremony,
     EventKind,
+    JointEvent,
     Place,
     TrustEvent,
+    check_over,
     check_signature,
     event_hash,
     log_id_of,
@@ -50,6 +55,8 @@ class Registry:
     keys: dict[str, KnownKey] = attrs.field(repr=False)
     events: list[PlacedEvent] = attrs.field(repr=False)
     """Every event that was folded, with its node's lamport."""
+    threshold: int
+    """How many trust-admin keys must sign an event."""
     settled: int
     """The height up to which these lamports are the nodes' own."""
 
@@ -59,22 +66,24 @@ class Registry:
         if log_id_of(first) != pinned_log_id:
             what = f"the log does not begin with the pinned genesis {pinned_log_id}"
             raise Invalid(what, first.where, "this is another log's history, or the pin is another log's")
-        check_place(first, FIRST_PLACE)
+        ceremony = first.ceremony if isinstance(first, JointEvent) else None
+        check_place(
+            first, FIRST_PLACE if ceremony is None else attrs.evolve(FIRST_PLACE, prev_event_hash=ceremony.hash)
+        )
         if first.kind != EventKind.KEY_ADDED or first.purpose != KeyPurpose.TRUST_ADMIN:
             raise Invalid("a log begins with the adding of a trust-admin key", first.where)
         if first.signed_by != first.key_id:
             raise Invalid("the first key signs for itself", first.where)
-        key = read_key(first)
-        check_signature(first, key)
+        admins = first_admins(first, ceremony)
         moment = Moment(height=1, lamport=at_lamport)
-        known = KnownKey(public_key=key, purpose=KeyPurpose.TRUST_ADMIN, added=moment)
-        place = Place(height=2, prev_event_hash=event_hash(first), log_id=pinned_log_id)
+        known = {key.key_id: KnownKey(public_key=key, purpose=KeyPurpose.TRUST_ADMIN, added=moment) for key in admins}
         return cls(
             log_id=pinned_log_id,
-            place=place,
+            place=Place(height=2, prev_event_hash=event_hash(first), log_id=pinned_log_id),
             lamport=at_lamport,
-            keys={key.key_id: known},
+            keys=known,
             events=[(first, at_lamport)],
+            threshold=1 if ceremony is None else ceremony.threshold,
             settled=1,
         )
 
@@ -89,7 +98,8 @@ class Registry:
         if at_lamport <= self.lamport:
             what = f"its node's lamport {at_lamport} is not after {self.lamport}"
             raise Invalid(what, event.where, RESTORE)
-        check_signature(event, self._admin(event))  # 2
+        check_signature(event, self._admin(event, event.signed_by))  # 2
+        self._check_cosigned(event)  # 7
         changed = self._changed(event, Moment(height=event.height, lamport=at_lamport))
         self.keys.update(changed)
         self.lamport = at_lamport
@@ -136,20 +146,35 @@ class Registry:
 
     def snapshot(self) -> dict[str, JSONValue]:
         """Return every key ever known, by name, as a JSON object. It proves nothing: the events do."""
+        joint = isinstance(self.events[0][0], JointEvent)
         return {
             "log_id": self.log_id,
             "height": self.height,
             "lamport": self.lamport,
             "last_event_hash": self.place.prev_event_hash,
             "keys": [self.keys[key_id].body() for key_id in sorted(self.keys)],
+            **({"threshold": self.threshold} if joint else {}),
         }
 
-    def _admin(self, event: TrustEvent) -> PublicKey:
-        known = self.keys.get(event.signed_by)
+    def _admin(self, event: TrustEvent, key_id: str) -> PublicKey:
+        known = self.keys.get(key_id)
         if known is None or known.purpose is not KeyPurpose.TRUST_ADMIN or not known.is_active:
             hint = "only an active trust-admin key changes which keys count"
-            raise Invalid(f"{event.signed_by} may not sign trust events", event.where, hint)
+            raise Invalid(f"{key_id} may not sign trust events", event.where, hint)
         return known.public_key
+
+    def _check_cosigned(self, event: TrustEvent) -> None:
+        """Raise Invalid unless enough administrators signed, and nobody who is none stands among them."""
+        joint = event if isinstance(event, JointEvent) else None
+        if joint is not None and joint.ceremony is not None:
+            hint = "who keeps a log, and how many of them must sign, stands in its first event for ever"
+            raise Invalid("it would change how many must sign", event.where, hint)
+        cosignatures = {} if joint is None else joint.cosignatures
+        for key_id, signature in cosignatures.items():
+            check_over(event, self._admin(event, key_id), signature)
+        if len(cosignatures) + 1 < self.threshold:
+            what = f"{len(cosignatures) + 1} of {self.threshold} administrators have signed it"
+            raise Invalid(what, event.where, "helm trust sign, by another administrator, over the same event")
 
     def _changed(self, event: TrustEvent, moment: Moment) -> dict[str, KnownKey]:
         key = read_key(event)  # 3
@@ -179,9 +204,9 @@ class Registry:
         known = self._of_same_purpose(event, event.key_id)
         if known.revoked is not None:
             raise Invalid("the key is revoked already", event.where)
-        if known.is_active and self._admins() == {event.key_id}:  # 6
+        if known.is_active and event.key_id in (admins := self._admins()) and len(admins) <= self.threshold:  # 6
             hint = "rotate it, then revoke the old one"
-            raise Invalid("the last trust-admin key cannot be revoked", event.where, hint)
+            raise Invalid("one of the last trust-admin keys cannot be revoked", event.where, hint)
         return {event.key_id: attrs.evolve(known, revoked=moment)}
 
     def _of_same_purpose(self, event: TrustEvent, key_id: str) -> KnownKey:
@@ -207,6 +232,26 @@ def fold(events: Iterable[tuple[TrustEvent, int]], pinned_log_id: str) -> Regist
     for event, at_lamport in history:
         registry.apply(event, at_lamport)
     return registry
+
+
+def first_admins(first: TrustEvent, ceremony: Ceremony | None) -> list[PublicKey]:
+    """Return the administrators that a log begins with, each of whom signed its first event. Raises Invalid."""
+    key = read_key(first)
+    check_signature(first, key)
+    if not isinstance(first, JointEvent):
+        return [key]
+    if ceremony is None:
+        raise Invalid("it is cosigned, and does not say who keeps the log", first.where)
+    try:
+        admins = {found.key_id: found for found in map(PublicKey.from_hex, ceremony.admins)}
+    except SignatureInvalid as problem:
+        raise Invalid(str(problem), first.where) from problem
+    if {first.key_id, *first.cosignatures} != admins.keys():
+        what = f"not all of the {len(admins)} administrators have signed it, and nobody else"
+        raise Invalid(what, first.where, "helm trust sign, by each of them: who keeps a log agreed to")
+    for key_id, signature in first.cosignatures.items():
+        check_over(first, admins[key_id], signature)
+    return list(admins.values())
 
 
 def check_place(event: TrustEvent, place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from actors.cli.server import Server, server_option, server_url
 from actors.cli.trust.reading import EVENTS, read_registry
 from actors.clock import SystemClock
 from actors.installation import KEYS, Installation
+from actors.trust_file import TrustFile
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
@@ -36,6 +38,9 @@ def options(command: Any) -> Any:
         server_option,
         data_dir_option,
         click.option("--reason", required=True, help="Why; it stands in the log for ever."),
+        click.option(
+            "--out", type=click.Path(path_type=Path), help="Write the event here, for others to sign, and stop."
+        ),
     ):
         command = option(command)
     return command
@@ -48,22 +53,35 @@ class Desk:
     place: Installation
     url: str
     registry: Registry
-    """As it stands; it takes each event first, so that what a kernel would refuse is refused here."""
+    out: Path | None
+    """Where the event goes that others are to sign."""
 
     @classmethod
-    def open(cls, data_dir: Path, server: str | None) -> Desk:
+    def open(cls, where: Mapping[str, Any]) -> Desk:
         """Return the desk of the options. Raises Invalid and Failed."""
-        url = server_url(data_dir, server)
-        return cls(place=open_place(data_dir), url=url, registry=read_registry(data_dir, url, None))
+        data_dir, url = where["data_dir"], server_url(where["data_dir"], where["server"])
+        registry = read_registry(data_dir, url, None)
+        return cls(place=open_place(data_dir), url=url, registry=registry, out=where.get("out"))
 
-    def sign(self, change: KeyChange) -> TrustEvent:
-        """Return the next event, checked as a kernel will check it. Raises Invalid."""
+    def make(self, change: KeyChange) -> dict[str, Any]:
+        """Sign the next event, and hand it in or write it down for others to sign. Raises Invalid and Failed."""
         event = sign_event(change, self.registry.place, SystemClock().now_ms(), self.place.trust_admin_key())
-        self.registry.apply_ahead(event, self.registry.lamport)
-        return event
+        if self.out is None:
+            return self.hand_in(event)
+        if self.out.exists():
+            raise Failed(f"{self.out} is there already", "name another file", "EXISTS")
+        TrustFile(self.place.log_id, (event,)).write(self.out)
+        show.note(
+            f"Next, {self.registry.threshold - 1} others: helm trust sign {self.out} --key ... Then: helm trust apply"
+        )
+        return {"event_hash": event_hash(event), "height": event.height, "lamport": None, "out": str(self.out)}
 
     def hand_in(self, event: TrustEvent) -> dict[str, Any]:
-        """Have the kernel take the event, the running one or one of our own. Raises Invalid and Failed."""
+        """Have the kernel take the event, the running one or one of our own. Raises Invalid and Failed.
+
+        What a kernel would refuse is refused here.
+        """
+        self.registry.apply_ahead(event, self.registry.lamport)
         if self.url:
             told: dict[str, Any] = Server(self.url).post(EVENTS, {"event": to_body(event)})
             return told
@@ -79,36 +97,39 @@ def add(purpose: str, public_key: str, new_key: Path | None, reason: str, **wher
     """Add a key for PURPOSE: an approver's, a delegator's, another administrator's."""
     if bool(public_key) == (new_key is not None):
         raise click.UsageError("--public-key or --new-key, one of the two")
-    desk = Desk.open(where["data_dir"], where["server"])
+    desk = Desk.open(where)
     if new_key is not None:
         public_key = keyfile.write_new(new_key, KeyPurpose(purpose)).public_key
     key = checked(public_key)
-    told = desk.hand_in(desk.sign(change_of(EventKind.KEY_ADDED, key, purpose, reason)))
-    tell(told, key, as_json=where["as_json"])
+    tell(desk.make(change_of(EventKind.KEY_ADDED, key, purpose, reason)), key, as_json=where["as_json"])
 
 
 @click.command()
 @click.argument("purpose", type=OWN_PURPOSES)
 @options
-def rotate(purpose: str, reason: str, data_dir: Path, server: str | None, as_json: bool) -> None:
+def rotate(purpose: str, reason: str, **where: Any) -> None:
     """Put a new key in the place of this directory's key for PURPOSE. What the old one signed keeps verifying.
 
     The execution key signs receipts: it is rotated while no kernel runs. Said again after a crash, it ends what was
     begun.
     """
-    desk = Desk.open(data_dir, server)
+    desk = Desk.open(where)
     new = desk.place.next_key(KeyPurpose(purpose))
-    known = desk.registry.keys.get(new.key_id)
+    known, key = desk.registry.keys.get(new.key_id), checked(new.public_key)
     if known is not None and known.is_active:
         told: dict[str, Any] = {"height": known.added.height, "lamport": known.added.lamport}
     else:
-        old = desk.place.key(KeyPurpose(purpose))
-        change = attrs.evolve(
-            change_of(EventKind.KEY_ROTATED, checked(new.public_key), purpose, reason), replaces=old.key_id
-        )
-        told = desk.hand_in(desk.sign(change))
-    desk.place.promote_next_key(KeyPurpose(purpose))
-    tell(told, checked(new.public_key), as_json=as_json)
+        old = desk.place.key(KeyPurpose(purpose)).key_id
+        change = attrs.evolve(change_of(EventKind.KEY_ROTATED, key, purpose, reason), replaces=old)
+        told = desk.make(change)
+    if "out" not in told:
+        promote(desk.place, KeyPurpose(purpose))
+    tell(told, key, as_json=where["as_json"])
+
+
+def promote(place: Installation, purpose: KeyPurpose) -> None:
+    """Put the new key in the old one's place, and say what is to be signed anew. Raises Invalid."""
+    place.promote_next_key(purpose)
     if purpose == KeyPurpose.POLICY:
         show.note("The policy is still signed by the old key: helm policy sign")
 
@@ -116,14 +137,14 @@ def rotate(purpose: str, reason: str, data_dir: Path, server: str | None, as_jso
 @click.command()
 @click.argument("key_id")
 @options
-def revoke(key_id: str, reason: str, data_dir: Path, server: str | None, as_json: bool) -> None:
+def revoke(key_id: str, reason: str, **where: Any) -> None:
     """Revoke KEY_ID: whatever it signs from now on counts for nothing, for ever."""
-    desk = Desk.open(data_dir, server)
+    desk = Desk.open(where)
     known = desk.registry.keys.get(key_id)
     if known is None:
         raise Invalid("no trust event ever added this key", key_id, "helm trust keys lists them")
     change = change_of(EventKind.KEY_REVOKED, known.public_key, known.purpose.value, reason)
-    tell(desk.hand_in(desk.sign(change)), known.public_key, as_json=as_json)
+    tell(desk.make(change), known.public_key, as_json=where["as_json"])
 
 
 async def write_event(event: TrustEvent, place: Installation) -> dict[str, Any]:
@@ -163,6 +184,6 @@ def tell(told: dict[str, Any], key: PublicKey, *, as_json: bool) -> None:
             ("key", key.key_id),
             ("public key", key.hex),
             ("height", str(told["height"])),
-            ("lamport", str(told["lamport"])),
+            ("lamport", str(told["lamport"] or "not in the log yet")),
         ]
     )
