@@ -1,4 +1,4 @@
-"""The server that MCP's conformance suite asks for, as far as tools go, on the official SDK: HELM stands before it."""
+"""The server that MCP's conformance suite asks for, as far as HELM passes it, on the official SDK."""
 
 from __future__ import annotations
 
@@ -7,13 +7,30 @@ from typing import Any, Final
 import trio
 from mcp.server.lowlevel.server import Server
 from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    INVALID_PARAMS,
     AudioContent,
+    BlobResourceContents,
     CallToolRequestParams,
     CallToolResult,
+    CompleteResult,
+    Completion,
     EmbeddedResource,
+    GetPromptRequestParams,
+    GetPromptResult,
     ImageContent,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
     ListToolsResult,
+    Prompt,
+    PromptArgument,
+    PromptMessage,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
     TextContent,
     TextResourceContents,
     Tool,
@@ -82,9 +99,90 @@ async def call_tool(_: Any, params: CallToolRequestParams) -> CallToolResult:
     return ANSWERS[params.name]
 
 
+TEMPLATE: Final = "test://template/{id}/data"
+STATIC: Final[dict[str, TextResourceContents | BlobResourceContents]] = {
+    "test://static-text": TextResourceContents(
+        uri="test://static-text", mime_type="text/plain", text="This is the content of the static text resource."
+    ),
+    "test://static-binary": BlobResourceContents(uri="test://static-binary", mime_type="image/png", blob=PIXEL),
+}
+
+PROMPTS: Final = {
+    "test_simple_prompt": (),
+    "test_prompt_with_arguments": ("arg1", "arg2"),
+    "test_prompt_with_embedded_resource": ("resourceUri",),
+    "test_prompt_with_image": (),
+}
+
+
+async def list_resources(_: Any, __: Any) -> ListResourcesResult:
+    """List what stands still."""
+    return ListResourcesResult(
+        resources=[Resource(uri=uri, name=uri, mime_type=one.mime_type) for uri, one in STATIC.items()]
+    )
+
+
+async def list_templates(_: Any, __: Any) -> ListResourceTemplatesResult:
+    """List what is made on demand."""
+    return ListResourceTemplatesResult(resource_templates=[ResourceTemplate(uri_template=TEMPLATE, name="template")])
+
+
+async def read_resource(_: Any, params: ReadResourceRequestParams) -> ReadResourceResult:
+    """Return a resource, or say that there is none."""
+    uri = str(params.uri)
+    if uri in STATIC:
+        return ReadResourceResult(contents=[STATIC[uri]])
+    before, _, behind = TEMPLATE.partition("{id}")
+    if not (uri.startswith(before) and uri.endswith(behind)):
+        raise MCPError(INVALID_PARAMS, "Resource not found")
+    name = uri.removeprefix(before).removesuffix(behind)
+    text = f'{{"id":"{name}","templateTest":true,"data":"Data for ID: {name}"}}'
+    return ReadResourceResult(contents=[TextResourceContents(uri=uri, mime_type="application/json", text=text)])
+
+
+async def list_prompts(_: Any, __: Any) -> ListPromptsResult:
+    """List every prompt."""
+    return ListPromptsResult(
+        prompts=[
+            Prompt(
+                name=name,
+                description=f"{name}.",
+                arguments=[PromptArgument(name=one, description=one, required=True) for one in arguments],
+            )
+            for name, arguments in PROMPTS.items()
+        ]
+    )
+
+
+async def get_prompt(_: Any, params: GetPromptRequestParams) -> GetPromptResult:
+    """Return a prompt as the suite expects it."""
+    text = TextContent(text=f"{params.name}: {params.arguments or {}}")
+    contents: list[Any] = [text]
+    if params.name == "test_prompt_with_image":
+        contents = [IMAGE, text]
+    if params.name == "test_prompt_with_embedded_resource":
+        contents = [RESOURCE, text]
+    return GetPromptResult(messages=[PromptMessage(role="user", content=one) for one in contents])
+
+
+async def complete(_: Any, __: Any) -> CompleteResult:
+    """Complete anything with nothing."""
+    return CompleteResult(completion=Completion(values=[], total=0, has_more=False))
+
+
 async def main() -> None:
     """Serve until the client closes its side."""
-    server: Server[Any] = Server("everything", on_list_tools=list_tools, on_call_tool=call_tool)
+    server: Server[Any] = Server(
+        "everything",
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
+        on_list_prompts=list_prompts,
+        on_get_prompt=get_prompt,
+        on_completion=complete,
+    )
     async with stdio_server() as (read, write):
         await server.run(read, write, server.create_initialization_options())
 

@@ -22,6 +22,7 @@ from actors.doors.mcp.http import MCP
 from actors.doors.serve import Door
 from helm.guardian.bundle_servers import MAX_BYTES
 from helm.guardian.connection import McpConnection
+from helm.guardian.methods import OF_SERVER
 from helm.guardian.servers import APPROVE, ServerCommand, sign_server_command
 from tests.actors.policies import POLICY
 from tests.counterparts.programs import npm_bin
@@ -31,12 +32,33 @@ SERVER: Final = str(Path(__file__).with_name("mcp_everything.py"))
 
 TOOLS: Final = ("tools-list", "tools-call-simple-text", "tools-call-image", "tools-call-audio")
 CONTENT: Final = ("tools-call-embedded-resource", "tools-call-mixed-content", "tools-call-error")
+PASSED: Final = (
+    "resources-list",
+    "resources-read-text",
+    "resources-read-binary",
+    "resources-templates-read",
+    "prompts-list",
+    "prompts-get-simple",
+    "prompts-get-with-args",
+    "prompts-get-embedded-resource",
+    "prompts-get-with-image",
+    "completion-complete",
+)
 SCENARIOS: Final = {
-    "2025-11-25": ("server-initialize", "ping", "dns-rebinding-protection", *TOOLS, *CONTENT),
-    "2026-07-28": ("http-header-validation", "dns-rebinding-protection", *TOOLS, *CONTENT),
+    "2025-11-25": ("server-initialize", "ping", "dns-rebinding-protection", *TOOLS, *CONTENT, *PASSED),
+    "2026-07-28": (
+        "http-header-validation",
+        "dns-rebinding-protection",
+        *TOOLS,
+        *CONTENT,
+        *PASSED,
+        "sep-2164-resource-not-found",
+        "caching",
+    ),
 }
-"""What HELM serves. Resources, prompts, completion, logging, sampling and elicitation are refused by name; the
-scenario `server-stateless` wants tools that ask their client for things, and no tool of HELM's does."""
+"""What HELM serves over HTTP. Refused by name: progress, sampling, elicitation and roots (an answer is one JSON body, and
+keeps no way back to its client; over stdio they pass), subscriptions, sessions and streams. The scenarios of
+`input-required-result` and `server-stateless` want tools that ask a client of 2026-07-28 for things."""
 
 
 @asynccontextmanager
@@ -74,7 +96,7 @@ async def wrapped(tmp_path: Path) -> AsyncIterator[str]:
     connection = McpConnection(
         name="suite", command=(sys.executable, SERVER), environment=(), max_response_bytes=MAX_BYTES
     )
-    policy = f"{POLICY}\n{declaration(connection, await look_at(connection), Terms())}"
+    policy = f"{POLICY}\n{declaration(connection, await look_at(connection), Terms(methods=tuple(sorted(OF_SERVER))))}"
     house = build(tmp_path / "data")
     signed = house.sign(policy)
     connector = McpConnector(connection, pins_for(signed.policy, "suite"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -30,6 +31,9 @@ CAPABILITY: Final[Mapping[str, str]] = MappingProxyType(
 """What a server says that it can do, which serves a method."""
 
 CACHEABLE: Final = frozenset({"prompts/list", "resources/list", "resources/read", "resources/templates/list"})
+
+NOT_FOUND: Final = re.compile(r"the server answered (?:-32602|-32002): ")
+"""How a failure begins that says: there is no such thing. Clients know it by its code."""
 
 REFUSED: Final = -32003
 FAILED: Final = -32004
@@ -61,4 +65,6 @@ def code_of(answer: Answer) -> int:
     """Return JSON-RPC's code for an answer without a result."""
     if answer.reason_code is ReasonCode.NO_POLICY_DEFINED:
         return wire.METHOD_NOT_FOUND
-    return FAILED if answer.verdict is Verdict.ALLOW else REFUSED
+    if answer.verdict is not Verdict.ALLOW:
+        return REFUSED
+    return wire.INVALID_PARAMS if NOT_FOUND.match(answer.reason) else FAILED
