@@ -56,8 +56,8 @@ SCENARIOS: Final = {
         "caching",
     ),
 }
-"""What HELM serves over HTTP. Refused by name: progress, sampling, elicitation and roots (an answer is one JSON body, and
-keeps no way back to its client; over stdio they pass), subscriptions, sessions and streams. The scenarios of
+"""What HELM serves over HTTP. Refused by name: progress, sampling, elicitation and roots (an answer is one JSON body,
+and keeps no way back to its client; over stdio they pass), subscriptions, sessions and streams. The scenarios of
 `input-required-result` and `server-stateless` want tools that ask a client of 2026-07-28 for things."""
 
 
