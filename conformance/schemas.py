@@ -24,6 +24,7 @@ from helm.evidence.manifest import Cover
 from helm.evidence.schemas import DOCUMENTS, PUBLISHED
 from helm.guardian.delegation import DelegationGrant, DelegationRevocation
 from helm.guardian.freezes import FreezeCommand
+from helm.guardian.relations import RelationsCommand
 from helm.guardian.servers import ServerCommand
 from helm.proofgraph.graph import MEMBERS
 from helm.trust.event import TrustEvent
@@ -50,6 +51,7 @@ RECORDS: Final = {
     "DELEGATION_END": DelegationRevocation,
     "FREEZE": FreezeCommand,
     "MCP_SERVER": ServerCommand,
+    "RELATIONS": RelationsCommand,
 }
 SHAPES: Final = {
     "NODE": MEMBERS,

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
         "evidence": ("actors.cli.evidence", "Export evidence packs."),
         "verify": ("actors.cli.verify", "Verify an evidence pack offline."),
+        "authz": ("actors.cli.authz", "Say who stands in which relation to what."),
         "delegation": ("actors.cli.delegation", "Let one principal act for another, for a short time."),
         "freeze": ("actors.cli.freeze", "Stop everything, a tenant or an agent, by a signed command."),
         "unfreeze": ("actors.cli.freeze", "Lift a freeze by a signed command."),

@@ -20,6 +20,7 @@ from actors.doors.mcp.profiles import PROFILES, ProfileRoutes
 from actors.doors.operators import OperatorRoutes
 from actors.doors.problem import Problem, overloaded, stopped
 from actors.doors.receipts import ReceiptRoutes
+from actors.doors.relations import AUTHZ, RelationRoutes
 from actors.doors.sessions import SESSIONS, SessionRoutes
 from actors.doors.tail import Tails
 from actors.doors.trust import TrustRoutes
@@ -62,7 +63,7 @@ def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]
     state, receipts, sessions = StateRoutes(kernel), ReceiptRoutes(kernel, at, tails), SessionRoutes(kernel, at)
     operators, approvals = OperatorRoutes(kernel, at), ApprovalRoutes(kernel, at)
     delegations, trust = DelegationRoutes(kernel, at), TrustRoutes(kernel, at)
-    profiles = ProfileRoutes(kernel, at)
+    profiles, relations = ProfileRoutes(kernel, at), RelationRoutes(kernel, at)
     return {
         "/healthz": {"GET": state.alive},
         "/readyz": {"GET": state.ready},
@@ -83,6 +84,9 @@ def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]
         DELEGATIONS: {"GET": delegations.browse, "POST": delegations.create},
         f"{DELEGATIONS}/<name>": {"GET": delegations.show},
         f"{DELEGATIONS}/<name>/revoke": {"POST": delegations.revoke},
+        f"{AUTHZ}/health": {"GET": relations.health},
+        f"{AUTHZ}/check": {"GET": relations.check},
+        f"{AUTHZ}/tuples": {"POST": relations.write},
         PROFILES: {"GET": profiles.browse},
         f"{PROFILES}/<profile_id>": {"GET": profiles.show},
         SESSIONS: {"POST": sessions.open},

@@ -26,6 +26,7 @@ FREEZE = b"HELM/Freeze/v1\n"
 PERMIT = b"HELM/Permit/v1\n"
 DRIFT = b"HELM/Drift/v1\n"
 MCP_SERVER = b"HELM/McpServer/v1\n"
+RELATIONS = b"HELM/Relations/v1\n"
 
 # What is only ever hashed. No purpose below may sign one of these.
 NODE = b"HELM/Node/v1\n"
@@ -58,6 +59,8 @@ APPROVAL_CONFIRMATION = b"HELM/ApprovalConfirmation/v1\n"
 CEREMONY = b"HELM/Ceremony/v1\n"
 DELEGATION_NAME = b"HELM/DelegationName/v1\n"
 BYPASS = b"HELM/Bypass/v1\n"
+RELATIONSHIPS = b"HELM/Relationships/v1\n"
+AUTHZ_SNAPSHOT = b"HELM/AuthzSnapshot/v1\n"
 OAUTH_KEYS = b"HELM/OauthKeys/v1\n"
 OAUTH_SCOPES = b"HELM/OauthScopes/v1\n"
 OAUTH_PROFILE = b"HELM/OauthProfile/v1\n"
@@ -90,7 +93,7 @@ SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
         KeyPurpose.APPROVAL: frozenset({APPROVAL, MCP_SERVER}),
         KeyPurpose.DELEGATION: frozenset({DELEGATION, DELEGATION_END}),
         KeyPurpose.TRUST_ADMIN: frozenset({TRUST_EVENT}),
-        KeyPurpose.POLICY: frozenset({POLICY_BUNDLE}),
+        KeyPurpose.POLICY: frozenset({POLICY_BUNDLE, RELATIONS}),
         KeyPurpose.EVIDENCE: frozenset({PACK}),
         KeyPurpose.EMERGENCY: frozenset({FREEZE, DELEGATION_STOP}),
     }

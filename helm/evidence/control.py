@@ -21,6 +21,7 @@ from helm.guardian.delegation import (
 )
 from helm.guardian.delegations import Delegations
 from helm.guardian.freezes import FreezeCommand, Freezes, check_command
+from helm.guardian.relations import Relations, RelationsCommand, check_relations
 from helm.guardian.servers import ServerCommand, Servers, check_server_command
 from helm.trust.registry import Registry
 from helm.wire import structure
@@ -36,7 +37,7 @@ def check_event(payload: dict[str, JSONValue], *, in_session: bool, where: str) 
     return str(kind)
 
 
-SIGNED: Final = frozenset({"DELEGATION_BOUND", "DELEGATION_REVOKED", "FREEZE", "MCP_SERVER"})
+SIGNED: Final = frozenset({"DELEGATION_BOUND", "DELEGATION_REVOKED", "FREEZE", "MCP_SERVER", "RELATIONS"})
 """Events that carry somebody's signature: the kernel only obeyed."""
 
 
@@ -75,6 +76,7 @@ class Control:
     servers: Servers = attrs.field(factory=Servers)
     delegations: Delegations = attrs.field(factory=Delegations)
     approvals: Approvals = attrs.field(factory=Approvals)
+    relations: Relations = attrs.field(factory=Relations)
     kernel_epoch: int = 0
 
     def start(self, payload: dict[str, JSONValue], where: str) -> None:
@@ -90,6 +92,7 @@ class Control:
             "DELEGATION_BOUND": self.delegate,
             "DELEGATION_REVOKED": self.undelegate,
             "FREEZE": self.freeze,
+            "RELATIONS": self.relate,
             "MCP_SERVER": self.server,
         }
         obeyed[payload["type"]](payload, registry, lamport, where)
@@ -152,6 +155,15 @@ class Control:
         key = registry.require(command.key_id, KeyPurpose.EMERGENCY, lamport)
         check_command(command, payload["signature"], key)
         self.freezes.apply(command)
+
+    def relate(self, payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> None:
+        """Take a change of relationships. Raises Invalid unless a policy key signed it, next in sequence."""
+        command = structure(payload["command"], RelationsCommand, where)
+        if registry is None or command.log_id != registry.log_id:
+            raise Invalid("the relations belong to another log", where)
+        key = registry.require(command.key_id, KeyPurpose.POLICY, lamport)
+        check_relations(command, payload["signature"], key)
+        self.relations.apply(command, payload["obeyed_at_ms"])
 
     def server(self, payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> None:
         """Take what was said of an MCP server. Raises Invalid unless an approval key signed it, next in sequence."""

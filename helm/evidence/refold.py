@@ -78,7 +78,8 @@ class Refold:
 
     def __attrs_post_init__(self) -> None:
         self._fold = Fold(self.graph)
-        self.control = Control(self.memory.freezes, self.memory.servers, self.memory.delegations, self.memory.approvals)
+        memory = self.memory
+        self.control = Control(memory.freezes, memory.servers, memory.delegations, memory.approvals, memory.relations)
 
     @property
     def kernel_epoch(self) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:2d8bd26dc1642202d18b928dbb3e00d0d8888655cd526b11397684f48822cd74"
+NEWEST: Final = "sha256:a8cb73f7f8f2e8cb1e03dd6fcb121d800e97d649e2f9af1495433bf587d15a9d"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

@@ -17,11 +17,12 @@ from helm.guardian.bundle_approvals import keys_of, read_approvers
 from helm.guardian.bundle_connections import read_connections
 from helm.guardian.bundle_lines import located
 from helm.guardian.bundle_oauth import read_oauth
+from helm.guardian.bundle_relations import read_authz
 from helm.guardian.bundle_rules import read_budgets, read_compliance, read_p0, read_principals
 from helm.guardian.bundle_servers import pins_of
 from helm.guardian.bundle_table import MAX_WHOLE, Table, dotted
 from helm.guardian.bundle_toml import as_document, read_toml
-from helm.guardian.bundle_tools import read_tool
+from helm.guardian.bundle_tools import Around, read_tool
 from helm.guardian.policy import Policy
 from helm.guardian.shadowing import check_shadowing
 
@@ -63,7 +64,9 @@ def compile_written(written: bytes) -> Policy:
     budgets = (*hard_budget, *read_budgets(bundle))
     connections = read_connections(bundle)
     approvers = read_approvers(bundle)
-    tools = {name: read_tool(name, table, connections, approvers) for name, table in bundle.named("tools")}
+    authz = read_authz(bundle)
+    around = Around(connections, approvers, authz)
+    tools = {name: read_tool(name, table, around) for name, table in bundle.named("tools")}
     check_shadowing(tools.values(), connections)
     policy = Policy(
         policy_hash=hash_in(domains.POLICY, written),
@@ -81,6 +84,7 @@ def compile_written(written: bytes) -> Policy:
         connectors=connections,
         tools=MappingProxyType(tools),
         server_pins=pins_of(tools.values()),
+        authz=authz,
         oauth=read_oauth(bundle),
         document=written,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
@@ -14,6 +15,7 @@ from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_approvals import read_approval
 from helm.guardian.bundle_destinations import read_reach
 from helm.guardian.bundle_oauth import read_scopes
+from helm.guardian.bundle_relations import read_relation
 from helm.guardian.bundle_rules import read_patterns
 from helm.guardian.bundle_servers import read_pin
 from helm.guardian.bundle_table import Table
@@ -23,6 +25,7 @@ from helm.guardian.cel_grammar import together
 from helm.guardian.connection import Connection, HttpConnection, McpConnection, WasmConnection
 from helm.guardian.glob import names_of
 from helm.guardian.policy import Requirement, ToolRule
+from helm.guardian.relations import AuthzModel
 
 DEFAULT_TIMEOUT_MS = 30_000
 MAX_TIMEOUT_MS = 600_000
@@ -32,11 +35,17 @@ MAX_CENTS = 10**12
 MAX_RETENTION_DAYS = 36_500
 
 
-def read_tool(
-    name: str, table: Table, connections: Mapping[str, Connection], approvers: Mapping[str, tuple[str, ...]]
-) -> ToolRule:
+class Around(NamedTuple):
+    """What a tool may refer to in its bundle."""
+
+    connections: Mapping[str, Connection]
+    approvers: Mapping[str, tuple[str, ...]]
+    authz: AuthzModel
+
+
+def read_tool(name: str, table: Table, around: Around) -> ToolRule:
     """Return the compiled rule of one tool. Raises Invalid."""
-    connection = read_connection_name(table, connections)
+    connection = read_connection_name(table, around.connections)
     operation = read_operation(name, table, connection)
     inputs, outputs = read_schema(table, "input"), read_schema(table, "output")
     requirements = tuple(read_requirements(table))
@@ -67,12 +76,13 @@ def read_tool(
         sandbox_grant_hash=connection.grant_hash if isinstance(connection, WasmConnection) else "",
         credential=table.name("credential", ""),
         scopes=frozenset(read_scopes(table, "scopes")),
+        relation=read_relation(table, around.authz, inputs.document),
         windows=tuple(read_windows(table)),
         velocity=read_velocity(table),
         requirements=requirements,
         requirement_needs=together(requirement.program.needs for requirement in requirements),
         requirement_set_hash=hash_in(domains.REQUIREMENTS, canonical(set_of(requirements))),
-        approval=read_approval(table, approvers),
+        approval=read_approval(table, around.approvers),
         free_text=read_free_text(table, inputs.document),
         accepts_tainted=table.flag("accepts_tainted"),
     )

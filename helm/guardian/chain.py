@@ -19,7 +19,7 @@ from helm.crypto.hashing import hash_in
 from helm.guardian.gates import context, delegation, egress, freeze, identity, threat
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.judgement import Finding, Judgement, judge
-from helm.guardian.offices import budget, compliance, effect, pdp, pep, prg, temporal
+from helm.guardian.offices import authz, budget, compliance, effect, pdp, pep, prg, temporal
 from helm.guardian.world import World
 
 GATES: Final[tuple[Office, ...]] = (
@@ -38,6 +38,7 @@ ROSTER: Final[tuple[Office, ...]] = (
     temporal.OFFICE,
     compliance.OFFICE,
     pep.OFFICE,
+    authz.OFFICE,
     prg.OFFICE,
     pdp.OFFICE,
     budget.OFFICE,

@@ -37,11 +37,22 @@ def explain(policy: Policy, tool: str, principal: str = "") -> tuple[Row, ...]:
         of_time(rule),
         of_compliance(policy, rule, principal),
         of_schema(rule),
+        of_relation(policy, rule),
         of_requirements(rule),
         of_decision(policy, rule, principal),
         of_budget(policy, rule, principal),
     )
     return tuple(row for rows in offices for row in rows)
+
+
+def of_relation(policy: Policy, rule: ToolRule) -> Iterator[Row]:
+    relation = rule.relation
+    if relation is None:
+        return
+    named = relation.object_id or f"what the argument {relation.object_argument} names"
+    yield Row("authz", f"the caller is {relation.relation} of the {relation.object_type} {named}", ASK)
+    if policy.authz.max_age_s:
+        yield Row("authz", f"relationships are stale after {policy.authz.max_age_s} s", f"else {DENY} PDP_ERROR")
 
 
 def of_identity(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]:
@@ -148,6 +159,8 @@ def of_decision(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]
     who = f"names {principal}" if principal else "names the principal"
     outcome = verdict(rule.admits(principal), "INSUFFICIENT_PRIVILEGE") if principal else ASK
     yield Row("pdp", who, outcome)
+    if rule.scopes:
+        yield Row("pdp", f"the access token carries {listed(rule.scopes)}", ASK)
     if rule.approval is not None:
         yield of_approval(rule.approval)
 

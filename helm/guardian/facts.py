@@ -17,6 +17,7 @@ from helm.crypto.hashing import sha256
 from helm.guardian.delegation import Standing
 from helm.guardian.judgement import call_body
 from helm.guardian.policy import Policy
+from helm.guardian.relations import AuthzSnapshot
 from helm.guardian.world import Sought, World, world_body
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -161,6 +162,7 @@ def read_world(body: dict[str, JSONValue], policy: Policy) -> World:
     said = dict(body)
     said["policy"] = policy
     said["delegation"] = read_standing(body["delegation"])
+    said["authz"] = None if body["authz"] is None else noun_of(AuthzSnapshot, body["authz"])
     said["budgets"] = tuple(tuple(usage) for usage in body["budgets"])
     said["approvals_asked"] = tuple(body["approvals_asked"])
     said["approval"] = read_sought(body["approval"])

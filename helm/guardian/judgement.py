@@ -19,6 +19,7 @@ from helm.crypto.seals import seal_decision, seal_record
 from helm.guardian.inquiry import Inquiry
 from helm.guardian.offices.asking import joins, standing_of
 from helm.guardian.policy import ToolRule
+from helm.guardian.relations import snapshot_hash
 from helm.guardian.world import world_body
 
 PERMIT_TTL_MS = 10_000
@@ -112,7 +113,7 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         approval_quorum=ask.quorum,
         approval_timelock_until_ms=ask.timelock_until_ms,
         args_hash=call.args_hash,
-        authz_snapshot_hash="",
+        authz_snapshot_hash="" if world.authz is None else snapshot_hash(world.authz),
         budget_reservation=inquiry.reservation,
         call_seq=world.call_seq,
         decided_at_ms=world.now_ms,

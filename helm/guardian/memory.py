@@ -14,11 +14,13 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import Receipt
 from helm.contracts.verdict import Status, Verdict
 from helm.guardian.approvals import Approvals
+from helm.guardian.delegation import Standing
 from helm.guardian.delegations import Delegations
 from helm.guardian.exchanges import Exchanges
 from helm.guardian.freezes import Freezes
 from helm.guardian.ledger import Ledger
-from helm.guardian.policy import NO_POLICY, Policy, ToolRule
+from helm.guardian.policy import NO_POLICY, Policy, RelationRule, ToolRule
+from helm.guardian.relations import AuthzSnapshot, Question, Relations, look
 from helm.guardian.servers import Servers
 from helm.guardian.sessions import Sessions
 from helm.guardian.velocity import Velocity
@@ -65,6 +67,7 @@ class Memory:
     exchanges: Exchanges = attrs.field(factory=Exchanges)
     servers: Servers = attrs.field(factory=Servers)
     delegations: Delegations = attrs.field(factory=Delegations)
+    relations: Relations = attrs.field(factory=Relations)
     halted: dict[str, str] = attrs.field(factory=dict)
     """Connectors that drifted, and why; halted until an operator resumes them (T3)."""
 
@@ -75,18 +78,19 @@ class Memory:
         policy = self.policy
         rule = policy.rule(call.tool)
         binding = self.sessions.find(call.session)
-        watched = rule.velocity
+        watched, standing = rule.velocity, self.delegations.standing(call) if call.delegation_id else None
         approval, limits = self.approvals.standing(call), rule.approval
         return World(
             approval=approval,
             approvals_asked=NONE_ASKED
             if limits is None or not (limits.max_per_hour or limits.max_per_day)
             else self.approvals.asked((call.tenant, call.principal, call.tool), now_ms),
+            authz=None if rule.relation is None else self.related(rule.relation, call, standing, now_ms),
             budgets=self.ledger.standing(policy, call, now_ms),
             call_seq=call_seq,
             claim_conflict=conflict,
             connector_halted=self.barring(rule, now_ms),
-            delegation=self.delegations.standing(call) if call.delegation_id else None,
+            delegation=standing,
             fingerprint=fingerprint,
             fingerprint_at_boot=boot.fingerprint,
             frozen=self.freezes.covering(call.tenant, call.principal),
@@ -101,6 +105,13 @@ class Memory:
             if watched is None
             else self.velocity.count((call.tenant, call.principal, call.tool), now_ms, watched.window_s),
         )
+
+    def related(self, rule: RelationRule, call: ToolCall, standing: Standing | None, now_ms: int) -> AuthzSnapshot:
+        """Return what the relationships say of `call`; who acts under a delegation is asked for as its delegator."""
+        name = rule.object_id or (call.parsed.get(rule.object_argument) if type(call.parsed) is dict else "")
+        principal = call.principal if standing is None else standing.grant.delegator
+        question = Question(object=f"{rule.object_type}:{name}", relation=rule.relation, subject=f"user:{principal}")
+        return look(self.relations, self.policy.authz, question, now_ms)
 
     def barring(self, rule: ToolRule, now_ms: int) -> str:
         """Return why the connector of this tool may not serve it, "" where it may; a reason code may come first."""

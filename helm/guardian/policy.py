@@ -18,6 +18,7 @@ from helm.guardian.connection import Connection
 from helm.guardian.destination import Pattern
 from helm.guardian.glob import Names
 from helm.guardian.oauth import OAuthProfile
+from helm.guardian.relations import NO_MODEL, AuthzModel
 
 
 @attrs.frozen(kw_only=True)
@@ -73,6 +74,16 @@ class DestinationRule:
     argument: str
 
 
+@attrs.frozen(kw_only=True)
+class RelationRule:
+    """In which relation a caller must stand to what: one object, or the one that an argument names."""
+
+    object_type: str
+    object_id: str
+    object_argument: str
+    relation: str
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class ToolRule:
     """Everything the policy says of one tool."""
@@ -109,6 +120,8 @@ class ToolRule:
     """The credential that a principal must hold, "" for none."""
     scopes: frozenset[str]
     """What the caller's access token must carry."""
+    relation: RelationRule | None
+    """In which relation its caller must stand, None where none is asked for."""
     windows: tuple[Window, ...]
     """Empty: at any hour."""
     velocity: VelocityRule | None
@@ -232,6 +245,7 @@ class Policy:
     tools: Mapping[str, ToolRule]
     server_pins: Mapping[str, str]
     """By MCP server: the hash of all its pinned tools."""
+    authz: AuthzModel
     oauth: OAuthProfile | None
     """Whose access tokens open the MCP door, None where none does."""
     document: bytes = attrs.field(repr=False)
@@ -280,6 +294,7 @@ UNDECLARED = ToolRule(
     sandbox_grant_hash="",
     credential="",
     scopes=frozenset(),
+    relation=None,
     windows=(),
     velocity=None,
     requirements=(),
@@ -307,6 +322,7 @@ NO_POLICY = Policy(
     connectors=MappingProxyType({}),
     tools=MappingProxyType({}),
     server_pins=MappingProxyType({}),
+    authz=NO_MODEL,
     oauth=None,
     document=b"",
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from helm.contracts.form import JSONValue, Noun
 from helm.guardian.delegation import Standing, standing_body
+from helm.guardian.relations import AuthzSnapshot, snapshot_body
 
 if TYPE_CHECKING:
     from helm.guardian.policy import Policy
@@ -39,6 +40,8 @@ class World(Noun, frozen=True, kw_only=True):
     approvals_asked: tuple[int, int]
     """Approvals that this principal asked for, of this tool, in the last hour and the last day; looked at only where
     the policy limits them."""
+    authz: AuthzSnapshot | None
+    """What the relationships say of this call, None where its tool asks for none."""
     budgets: tuple[Usage, ...]
     """What is already reserved or spent in the current window of every budget that binds this call."""
     call_seq: int
@@ -70,6 +73,7 @@ def world_body(world: World) -> dict[str, JSONValue]:
     return {
         "approval": world.approval,
         "approvals_asked": world.approvals_asked,
+        "authz": snapshot_body(world.authz),
         "budgets": world.budgets,
         "call_seq": world.call_seq,
         "claim_conflict": world.claim_conflict,

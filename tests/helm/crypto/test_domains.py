@@ -14,7 +14,7 @@ CONTEXTS = {name: value for name, value in vars(domains).items() if name.isupper
 SIGNING = {
     "RECEIPT", "APPROVAL", "APPROVAL_CHALLENGE", "DELEGATION", "DELEGATION_END", "DELEGATION_STOP",
     "TRUST_EVENT", "CHECKPOINT", "POLICY_BUNDLE",
-    "PACK", "FREEZE", "PERMIT", "DRIFT", "MCP_SERVER",
+    "PACK", "FREEZE", "PERMIT", "DRIFT", "MCP_SERVER", "RELATIONS",
 }  # fmt: skip
 
 

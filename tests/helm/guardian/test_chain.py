@@ -21,7 +21,7 @@ from helm.guardian.policy import NO_POLICY
 from tests.helm.guardian.worlds import call, policy, world
 
 SIX_GATES = ("freeze", "context", "identity", "egress", "threat", "delegation")
-BEHIND_THEM = ("effect", "temporal", "compliance", "pep", "prg", "pdp", "budget")
+BEHIND_THEM = ("effect", "temporal", "compliance", "pep", "authz", "prg", "pdp", "budget")
 
 FAILS_AS = {
     "freeze": ReasonCode.SYSTEM_FROZEN,
@@ -34,6 +34,7 @@ FAILS_AS = {
     "temporal": ReasonCode.TEMPORAL_THROTTLE,
     "compliance": ReasonCode.COMPLIANCE_VIOLATION,
     "pep": ReasonCode.SCHEMA_VIOLATION,
+    "authz": ReasonCode.PDP_ERROR,
     "prg": ReasonCode.PRG_EVALUATION_ERROR,
     "pdp": ReasonCode.PDP_ERROR,
     "budget": ReasonCode.BUDGET_ERROR,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from helm.guardian.bundle import load_toml
 from helm.guardian.explain import Row, explain
+from tests.actors.policies import POLICY
 from tests.helm.guardian.bundles import policy
 
 ORDER = [
@@ -16,6 +18,7 @@ ORDER = [
     "temporal",
     "compliance",
     "pep",
+    "authz",
     "prg",
     "pdp",
     "budget",
@@ -103,4 +106,28 @@ def test_an_approval_that_is_always_needed_is_an_escalation() -> None:
 def test_taint_that_is_accepted_is_mentioned() -> None:
     assert "accepts calls of tainted sessions" in [
         row.what for row in explain(policy("tools", "pay", accepts_tainted=True), "pay")
+    ]
+
+
+def test_scopes_and_relations_are_explained() -> None:
+    text = POLICY.replace("[tools.read]\n", '[tools.read]\nscopes = ["files"]\n')
+    text += """
+[authz]
+model_id = "m"
+max_age_s = 60
+relations = { document = { viewer = [] } }
+[tools.open]
+connector = "local"
+effect_type = "read"
+risk_tier = "T1"
+principals = ["*"]
+authz = { object_type = "document", object_id = "7", relation = "viewer" }
+input = '{}'
+output = '{}'
+"""
+    written = load_toml(text, "test")
+    assert [row.what for row in explain(written, "read") if "token" in row.what] == ["the access token carries files"]
+    assert [row.what for row in explain(written, "open") if row.phase == "authz"] == [
+        "the caller is viewer of the document 7",
+        "relationships are stale after 60 s",
     ]

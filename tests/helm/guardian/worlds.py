@@ -30,6 +30,7 @@ def world(**changes: Any) -> World:
     plain = World(
         approval=None,
         approvals_asked=(0, 0),
+        authz=None,
         budgets=(),
         call_seq=1,
         claim_conflict=False,
