@@ -59,6 +59,8 @@ MCP_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "install": ("actors.cli.mcp.install", "Put that into the client's own file, with a backup."),
         "pack": ("actors.cli.mcp.pack", "Write a server as an MCP bundle that starts HELM."),
         "list": ("actors.cli.mcp.approve", "List the servers with their states."),
+        "get": ("actors.cli.mcp.approve", "Show all that is known of a server."),
+        "authorize-call": ("actors.cli.mcp.authorize", "Say whether a call would be allowed, and do nothing."),
         "auth-profile": ("actors.cli.mcp.profile", "Say whose access tokens open the MCP door."),
     }
 )

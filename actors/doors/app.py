@@ -16,7 +16,9 @@ from actors.doors.audit import AuditRoutes
 from actors.doors.delegations import DELEGATIONS, DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer
 from actors.doors.heading import SECURITY, heading_of
+from actors.doors.mcp.authorize import AUTHORIZE, AuthorizeRoutes
 from actors.doors.mcp.profiles import PROFILES, ProfileRoutes
+from actors.doors.mcp.registry import REGISTRY, SCAN, RegistryRoutes
 from actors.doors.operators import OperatorRoutes
 from actors.doors.problem import Problem, overloaded, stopped
 from actors.doors.receipts import ReceiptRoutes
@@ -29,6 +31,7 @@ from actors.mailbox import KernelStopped, Overloaded
 from actors.stores.index import IndexFailed
 from actors.stores.port import JournalFailed
 from helm import __version__
+from helm.config import Config
 
 API: Final = "/api/v1"
 
@@ -45,25 +48,27 @@ SAID: Final = {
 Route = Callable[..., Awaitable[Response]]
 
 
-def control_plane(kernel: Kernel, keys: BearerKeys, tails: Tails) -> QuartTrio:
+def control_plane(kernel: Kernel, config: Config, keys: BearerKeys, tails: Tails) -> QuartTrio:
     """Return the application. It starts no task of its own: whatever runs longer than a request lives in the kernel."""
     app = QuartTrio("helm", static_folder=None, template_folder=None)
     app.url_map.merge_slashes = False  # one path, one spelling
     app.config.update(MAX_CONTENT_LENGTH=desk.MAX_BODY_BYTES, BODY_TIMEOUT=desk.BODY_S, PROPAGATE_EXCEPTIONS=False)
     app.after_request(dressed)
     tell_refusals(app)
-    for rule, methods in routes(kernel, Desk(keys), tails).items():
+    for rule, methods in routes(kernel, config, Desk(keys), tails).items():
         for method, route in methods.items():
             app.add_url_rule(rule, f"{method} {rule}", route, methods=[method], provide_automatic_options=False)
     return app
 
 
-def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]]:
+def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, dict[str, Route]]:
     """Return every route of the control plane."""
     state, receipts, sessions = StateRoutes(kernel), ReceiptRoutes(kernel, at, tails), SessionRoutes(kernel, at)
     operators, approvals = OperatorRoutes(kernel, at), ApprovalRoutes(kernel, at)
     delegations, trust = DelegationRoutes(kernel, at), TrustRoutes(kernel, at)
     profiles, relations = ProfileRoutes(kernel, at), RelationRoutes(kernel, at)
+    servers = RegistryRoutes(kernel, at)
+    authorize = AuthorizeRoutes(kernel, config, at)
     return {
         "/healthz": {"GET": state.alive},
         "/readyz": {"GET": state.ready},
@@ -87,6 +92,12 @@ def routes(kernel: Kernel, at: Desk, tails: Tails) -> dict[str, dict[str, Route]
         f"{AUTHZ}/health": {"GET": relations.health},
         f"{AUTHZ}/check": {"GET": relations.check},
         f"{AUTHZ}/tuples": {"POST": relations.write},
+        REGISTRY: {"GET": servers.browse, "POST": servers.register},
+        f"{REGISTRY}/<server_id>": {"GET": servers.show},
+        f"{REGISTRY}/<server_id>/approve": {"POST": servers.approve},
+        f"{REGISTRY}/<server_id>/revoke": {"POST": servers.revoke},
+        SCAN: {"POST": servers.scan},
+        AUTHORIZE: {"POST": authorize.ask},
         PROFILES: {"GET": profiles.browse},
         f"{PROFILES}/<profile_id>": {"GET": profiles.show},
         SESSIONS: {"POST": sessions.open},

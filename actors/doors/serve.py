@@ -159,7 +159,7 @@ async def serve(  # noqa: PLR0913 - one more than there may be, and that one is 
     if openai is not None:
         paths |= dict.fromkeys(PATHS, openai)
     service = Service(
-        app=Front(paths, control_plane(kernel, keys, tails)),
+        app=Front(paths, control_plane(kernel, config, keys, tails)),
         config=hypercorn_config(),
         context=WorkerContext(None),
         bounds=bounds,

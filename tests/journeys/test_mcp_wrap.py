@@ -56,7 +56,7 @@ async def test_a_server_is_quarantined_until_an_approver_has_looked(made: Made) 
         assert asked.is_error
         assert "APPROVAL_REQUIRED" in str(asked.content)
     [server] = await say(made, "mcp", "list")
-    assert (server["server_id"], server["state"], server["tools"]) == ("wrapped", "quarantined", ["say", "sum"])
+    assert (server["server_id"], server["state"], server["tool_names"]) == ("wrapped", "quarantined", ["say", "sum"])
     await say(made, "mcp", "approve", "wrapped", "--reason", "looked at both tools")
     async with wrapped(made, SMALL) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}

@@ -15,6 +15,7 @@ from actors.doors.envelope import MEMBERS
 from actors.doors.serve import MAX_HEADING_BYTES
 from actors.doors.tail import Tails
 from actors.doors.told import HTTP_STATUS, OTHERWISE
+from helm.config import Config
 from tests.actors.doors.street import Street
 from tests.gates.source import ROOT
 
@@ -26,7 +27,7 @@ async def test_the_document_names_every_route_and_no_other(street: Street, tmp_p
     desk = Desk(BearerKeys(tmp_path / "keys.json", ()))
     there = {
         (method, rule)
-        for rule, methods in routes(street.kernel, desk, Tails(street.kernel)).items()
+        for rule, methods in routes(street.kernel, Config(), desk, Tails(street.kernel)).items()
         for method in methods
     }
     assert set(ROUTE.findall(DOCUMENT)) == there | {("POST", EXECUTE), ("POST", EVALUATE)}
