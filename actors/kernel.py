@@ -167,14 +167,15 @@ class Kernel:
 
         With `wait_for_approval` a call that is escalated waits for its approvers, for so many seconds at most and
         without one of the places in flight, and is then made again: judged anew, in the world of that moment. What
-        was escalated and not approved in time is answered as it was.
+        was escalated and not approved in time is answered as it was; so is a delegated call, because it is made again
+        by its delegate alone, under the next sequence of the delegation.
 
         Raises Invalid for a name that cannot stand in a record, and whatever `govern` raises.
         """
         caller = Caller(tenant=tenant, principal=principal, session_id=session)
         call = admit(caller, tool, arguments, terms)
         answer = await self.govern(call)
-        if answer.approval_id and wait_for_approval > 0:
+        if answer.approval_id and wait_for_approval > 0 and not call.delegation_id:
             await self._until_answered(answer.approval_id, wait_for_approval)
             if self.memory.approvals.find(answer.approval_id).state == APPROVED:
                 return await self.govern(call.but(approval_id=answer.approval_id))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, get_origin
 
+from helm.contracts.approval import Assertion, Challenge, OverrideReason
 from helm.contracts.decision import Decision
 from helm.contracts.effect import Effect
 from helm.contracts.form import kinds_of
@@ -50,6 +51,8 @@ RECORDS: Final = {
     "DELEGATION": DelegationGrant,
     "DELEGATION_END": DelegationRevocation,
     "FREEZE": FreezeCommand,
+    "CHALLENGE": Challenge,
+    "ASSERTION": Assertion,
     "MCP_SERVER": ServerCommand,
     "RELATIONS": RelationsCommand,
 }
@@ -93,6 +96,7 @@ def tables() -> str:
             table("OF_SESSION", {name: shape(members) for name, members in payloads.EVENTS_OF_SESSION.items()}),
             table("SCHEMAS", hashes),
             assignment("PURPOSES", " ".join(KeyPurpose), "frozenset({}.split())"),
+            assignment("OVERRIDES", " ".join(OverrideReason), "frozenset({}.split())"),
             assignment("ESCALATING", " ".join(sorted(ESCALATING)), "frozenset({}.split())"),
             assignment("REASONS", " ".join(codes), "frozenset({}.split())"),
             "",

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "verify": ("actors.cli.verify", "Verify an evidence pack offline."),
         "authz": ("actors.cli.authz", "Say who stands in which relation to what."),
         "delegation": ("actors.cli.delegation", "Let one principal act for another, for a short time."),
+        "approvals": ("actors.cli.approvals.group", "Calls that wait for humans: show, sign, approve, deny."),
         "freeze": ("actors.cli.freeze", "Stop everything, a tenant or an agent, by a signed command."),
         "unfreeze": ("actors.cli.freeze", "Lift a freeze by a signed command."),
         "trust": ("actors.cli.trust.group", "The keys that count: list, add, rotate, revoke them."),
@@ -81,6 +82,23 @@ TRUST_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """The commands of `helm trust`, likewise."""
+
+
+APPROVALS_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "list": ("actors.cli.approvals.reading", "List the approvals."),
+        "show": ("actors.cli.approvals.reading", "Show one, with the arguments that it is about."),
+        "challenge": ("actors.cli.approvals.reading", "Fetch what is to be signed."),
+        "sign": ("actors.cli.approvals.signing", "Sign it offline."),
+        "approve": ("actors.cli.approvals.answering", "Agree."),
+        "deny": ("actors.cli.approvals.answering", "Refuse."),
+        "revoke": ("actors.cli.approvals.answering", "Take back what was not used yet."),
+        "dispute": ("actors.cli.approvals.answering", "Hold back what was approved, and ask again."),
+        "override": ("actors.cli.approvals.answering", "Grant it alone, in an emergency."),
+        "review": ("actors.cli.approvals.answering", "Review an override."),
+    }
+)
+"""The commands of `helm approvals`, likewise."""
 
 
 def variable(command: str) -> str:

@@ -95,7 +95,7 @@ SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
         KeyPurpose.TRUST_ADMIN: frozenset({TRUST_EVENT}),
         KeyPurpose.POLICY: frozenset({POLICY_BUNDLE, RELATIONS}),
         KeyPurpose.EVIDENCE: frozenset({PACK}),
-        KeyPurpose.EMERGENCY: frozenset({FREEZE, DELEGATION_STOP}),
+        KeyPurpose.EMERGENCY: frozenset({FREEZE, DELEGATION_STOP, APPROVAL_OVERRIDE}),
     }
 )
 """Which statements each purpose may sign. None stands twice: a key stolen for one thing buys one thing."""

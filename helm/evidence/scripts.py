@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:a8cb73f7f8f2e8cb1e03dd6fcb121d800e97d649e2f9af1495433bf587d15a9d"
+NEWEST: Final = "sha256:83e5a31c7294b1e1ca4ddb6dc308531ce69d71bf49f6f3a6b8a2963b564a7d69"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

@@ -15,8 +15,9 @@ Each check stands on the ones before it; the first that does not hold ends the v
 11. receipts   receipts earn their ids and are signed by a key that counted
 12. chain      the receipts are one dense chain from GENESIS on
 13. stories    node, decision, record and receipt of every call tell one story
-14. complete   every call has its receipt or is listed as open; nothing is missing, nothing is spare
-15. inclusion  the tree over the receipts has the stated root, and every proof leads to it
+14. approvals  every approval that a call relied on was agreed to by its quorum, for this very call, and used once
+15. complete   every call has its receipt or is listed as open; nothing is missing, nothing is spare
+16. inclusion  the tree over the receipts has the stated root, and every proof leads to it
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from collections.abc import Callable
 from typing import Final
 
 from helm.contracts.errors import Invalid
+from helm.evidence.check_approvals import check_approvals
 from helm.evidence.check_form import check_archive, check_manifest, check_versions
 from helm.evidence.check_graph import (
     check_control,
@@ -56,6 +58,7 @@ CHECKS: Final[tuple[tuple[str, Callable[[Reading], None]], ...]] = (
     ("receipts", check_receipts),
     ("chain", check_chain),
     ("stories", check_stories),
+    ("approvals", check_approvals),
     ("complete", check_complete),
     ("inclusion", check_inclusion),
 )

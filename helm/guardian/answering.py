@@ -82,17 +82,20 @@ def answer(
         if said.typed != expected:
             raise Invalid("what was retyped is not what was shown", where, f"retype: {expected}")
         response, confirmed = response_to(*challenge), confirmation(approval, said.action, said.typed)
-    assertion = Assertion(
-        action=said.action,
-        approval_id=approval["approval_id"],
-        challenge_response=response,
-        confirmation_hash=confirmed,
-        intent_hash=approval["intent_hash"],
-        key_id=signer.key_id,
-        log_id=approval["log_id"],
-        p0_ceiling_hash=approval["p0_ceiling_hash"],
-        policy_bundle_hash=approval["policy_hash"],
-        reason=said.reason,
-        reason_code=said.reason_code,
-    )
+    try:
+        assertion = Assertion(
+            action=said.action,
+            approval_id=approval["approval_id"],
+            challenge_response=response,
+            confirmation_hash=confirmed,
+            intent_hash=approval["intent_hash"],
+            key_id=signer.key_id,
+            log_id=approval["log_id"],
+            p0_ceiling_hash=approval["p0_ceiling_hash"],
+            policy_bundle_hash=approval["policy_hash"],
+            reason=said.reason,
+            reason_code=said.reason_code,
+        )
+    except ValueError as problem:
+        raise Invalid(str(problem), where, "nothing was signed") from problem
     return assertion, sign_assertion(assertion, signer)

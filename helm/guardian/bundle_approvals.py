@@ -43,7 +43,7 @@ def read_keys(table: Table) -> tuple[str, ...]:
     keys = table.texts("keys")
     for index, key_id in enumerate(keys):
         if KEY_ID.fullmatch(key_id) is None:
-            hint = "key_ and 32 hex digits: `helm approvals key FILE` says it"
+            hint = "key_ and 32 hex digits: `helm trust keys` lists them"
             raise Invalid("not the id of a key", f"{table.at('keys')}[{index}]", hint)
     if not keys:
         raise Invalid("an approver without a key", table.at("keys"), "name one, or leave the approver out")

@@ -172,9 +172,27 @@ def _asked_for(inquiry: Inquiry) -> Ask:
     world, rule = inquiry.world, inquiry.rule.approval
     approval_id = content_id("apr_", hash_in(domains.APPROVAL_NAME, record_bytes(_opening(inquiry))))
     if rule is None:
-        return Ask(approval_id, world.now_ms + INTERVENTION_EXPIRES_S * 1000, 1, 0, world.policy.approvers)
+        approvers = impartial(world.policy.approvers, inquiry)
+        return Ask(approval_id, world.now_ms + INTERVENTION_EXPIRES_S * 1000, 1, 0, approvers)
     timelock_until_ms = world.now_ms + rule.timelock_s * 1000 if rule.timelock_s else 0
-    return Ask(approval_id, world.now_ms + rule.expires_s * 1000, rule.quorum, timelock_until_ms, rule.approvers)
+    return Ask(
+        approval_id,
+        world.now_ms + rule.expires_s * 1000,
+        rule.quorum,
+        timelock_until_ms,
+        impartial(rule.approvers, inquiry),
+    )
+
+
+def impartial(approvers: tuple[str, ...], inquiry: Inquiry) -> tuple[str, ...]:
+    """Return the approvers but for those in whose name the call is made: nobody approves their own wish (T7)."""
+    delegation = inquiry.world.delegation
+    asking = {inquiry.call.principal} if delegation is None else {inquiry.call.principal, delegation.grant.delegator}
+    return tuple(one for one in approvers if one.partition(" ")[0] not in asking) or (approvers and NOBODY)
+
+
+NOBODY = ("nobody -",)
+"""For a call that only its own asker could approve: no key has this name."""
 
 
 def _opening(inquiry: Inquiry) -> dict[str, JSONValue]:

@@ -12,7 +12,7 @@ from helm.crypto.domains import SIGNS, KeyPurpose, PurposeMismatch, check_may_si
 
 CONTEXTS = {name: value for name, value in vars(domains).items() if name.isupper() and isinstance(value, bytes)}
 SIGNING = {
-    "RECEIPT", "APPROVAL", "APPROVAL_CHALLENGE", "DELEGATION", "DELEGATION_END", "DELEGATION_STOP",
+    "RECEIPT", "APPROVAL", "APPROVAL_CHALLENGE", "APPROVAL_OVERRIDE", "DELEGATION", "DELEGATION_END", "DELEGATION_STOP",
     "TRUST_EVENT", "CHECKPOINT", "POLICY_BUNDLE",
     "PACK", "FREEZE", "PERMIT", "DRIFT", "MCP_SERVER", "RELATIONS",
 }  # fmt: skip

@@ -42,7 +42,7 @@ def run(place: Path, *arguments: str, python: str = sys.executable) -> subproces
 def test_it_authenticates_the_pack_it_came_in(place: Path, python: str) -> None:
     told = run(place, "pack.tar", "--log-id", a_log().log_id, python=python)
     assert (told.returncode, told.stderr) == (0, "")
-    assert told.stdout.count(" ok ") == 15
+    assert told.stdout.count(" ok ") == 16
     assert told.stdout.endswith("\nAUTHENTICATED\n")
 
 

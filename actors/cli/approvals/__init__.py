@@ -1,0 +1,1 @@
+"""helm approvals: what waits for humans, and what approvers say of it."""
