@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import OKPKey, RSAKey
 
 from helm.contracts.reason import ReasonCode
@@ -139,6 +139,12 @@ def unsigned() -> str:
     return f"{part({'alg': 'none', 'kid': 'one', 'typ': 'at+jwt'})}.{part(GOOD)}.AA"
 
 
+def said_twice() -> str:
+    """Name two principals, and have it signed by a key that counts."""
+    claims = json.dumps(GOOD).encode()[:-1] + b',"sub":"operator"}'
+    return jws.serialize_compact({"alg": "Ed25519", "kid": "one", "typ": "at+jwt"}, claims, key(), ["Ed25519"])
+
+
 def deep(where: str) -> str:
     """Nest a part of the token a thousand times."""
     nested = base64.urlsafe_b64encode(b"[" * 1500 + b"]" * 1500).rstrip(b"=").decode()
@@ -176,6 +182,7 @@ STOLEN_OR_FORGED: dict[str, Callable[[], str]] = {
     "none": unsigned,
     "the public key as a secret": hmac_of_the_public_key,
     "a letter changed": lambda: token()[:-2] + ("A" if token()[-2] != "A" else "B") + token()[-1],
+    "a claim that stands twice": said_twice,
     "a claim that two readers read differently": lambda: token({"n": 2**60}),
 }
 
