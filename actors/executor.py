@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NoReturn
 
 import attrs
@@ -21,7 +22,7 @@ from actors.connectors.port import (
     Ran,
     Released,
 )
-from actors.hands import Hand, Hands
+from actors.hands import Hand, Hands, in_sight
 from actors.mailbox import Case, Inbox
 from helm.contracts.effect import Permit
 from helm.contracts.errors import Broken, Refused
@@ -89,14 +90,22 @@ class Executor:
 
     @enable_ki_protection
     async def run(self, inbox: Inbox[Case]) -> NoReturn:
-        """Give each durable intent to a hand, for ever; once the hands are gone, say of it that it was not dispatched.
+        """Give durable intents to a hand, for ever; once the hands are gone, say of them that they were not dispatched.
 
         There are as many hands as places, so none is missing before the kernel is stopping.
         """
         while True:
-            for case in await inbox.batch(DISPATCH_BATCH):
-                if not self.hands.give(case):
-                    self._not_started(case)
+            self._give(await inbox.batch(DISPATCH_BATCH))
+
+    def _give(self, cases: list[Case]) -> None:
+        if not self.hands.give(cases):
+            for case in cases:
+                self._not_started(case)
+
+    def _share(self, hand: Hand) -> None:
+        """Give what `hand` has not begun to a hand each: nothing waits behind an effect that waits or has failed."""
+        for case in hand.let_go():
+            self._give([case])
 
     @enable_ki_protection
     async def effect(self, case: Case, hand: Hand) -> None:
@@ -114,8 +123,9 @@ class Executor:
             return
         self.hands.be_patient(hand, rule.timeout_ms)
         try:
-            output = await self._dispatch(order)
+            output = await in_sight(self._dispatch(order), partial(self._share, hand))
         except BaseException as failure:  # a connector is the world: its errors are an outcome, never our end
+            self._share(hand)
             if isinstance(failure, GuestFailed):
                 case.run = failure.run
             self._end(case, *outcome_of(failure, hand, rule))

@@ -89,26 +89,41 @@ class Answer(Noun, frozen=True, kw_only=True):
 class Slot:
     """Where one answer is put down, once; whoever waits gets it, and whoever left is not missed."""
 
-    __slots__ = ("_answer", "_event", "_problem")
+    __slots__ = ("_answer", "_problem", "_waiting")
 
     def __init__(self) -> None:
-        self._event = trio.Event()
+        self._waiting: list[trio.lowlevel.Task] = []
         self._answer: Answer | None = None
         self._problem: KernelStopped | None = None
 
     def resolve(self, answer: Answer) -> None:
         """Put the answer down."""
         self._answer = answer
-        self._event.set()
+        self._wake()
 
     def fail(self, *, unknown: bool) -> None:
         """Put down that there will be no answer."""
         self._problem = KernelStopped(unknown=unknown)
-        self._event.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        for task in self._waiting:
+            trio.lowlevel.reschedule(task)
+        self._waiting.clear()
 
     async def wait(self) -> Answer:
         """Return the answer; raise a KernelStopped of the waiter's own where none will come."""
-        await self._event.wait()
+        if self._answer is None and self._problem is None:
+            task = trio.lowlevel.current_task()
+            self._waiting.append(task)
+
+            def leave(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+                self._waiting.remove(task)
+                return trio.lowlevel.Abort.SUCCEEDED
+
+            await trio.lowlevel.wait_task_rescheduled(leave)
+        else:
+            await trio.lowlevel.checkpoint()
         if self._answer is None:
             raise KernelStopped(unknown=self._problem is not None and self._problem.unknown)
         return self._answer

@@ -70,14 +70,17 @@ class Decision(Noun, frozen=True, kw_only=True):
 REFUSING = frozenset(ReasonCode) - ESCALATING - {ReasonCode.NONE}
 
 
+ALLOW, DENY, ESCALATE = Verdict.ALLOW.value, Verdict.DENY.value, Verdict.ESCALATE.value
+
+
 def check_verdict(verdict: str, reason_code: str) -> None:
     """Raise ValueError unless the reason fits the verdict: none for ALLOW, a waiting one for ESCALATE, else DENY."""
-    if verdict == Verdict.ALLOW:
+    if verdict == ALLOW:
         fits = reason_code == ""
-    elif verdict == Verdict.ESCALATE:
+    elif verdict == ESCALATE:
         fits = reason_code in ESCALATING
     else:
-        fits = verdict == Verdict.DENY and reason_code in REFUSING
+        fits = verdict == DENY and reason_code in REFUSING
     if not fits:
         raise ValueError(f"a {verdict} cannot carry the reason code {reason_code!r}")
 

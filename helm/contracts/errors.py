@@ -9,9 +9,12 @@ class Refused(Exception):
     """The world's fault: the call becomes a sealed DENY or ESCALATE that carries this code and reason."""
 
     def __init__(self, code: ReasonCode, reason: str) -> None:
-        super().__init__(f"{code}: {reason}")
+        super().__init__(code, reason)
         self.code = code
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.reason}"
 
 
 class Broken(Exception):

@@ -16,8 +16,10 @@ JSONValue = Any
 T = TypeVar("T")
 
 
-class Noun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Noun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A record of the belt: a call makes a dozen of them, so their class is the cheapest that cannot be changed.
+
+    It holds only what was there before it, so it is part of no cycle and the collector is not told of it.
 
     Its words are for logs, its bytes are not: they may be a caller's arguments.
     """

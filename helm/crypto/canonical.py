@@ -209,6 +209,8 @@ def is_plain(value: JSONValue, max_bytes: int, max_depth: int) -> bool:
 
     Level by level, with a budget: a list that holds itself, or one list held in many places, ends here (T4).
     """
+    if type(value) is dict and max_depth > 0 and is_flat(value, max_bytes):
+        return True
     plain, budget, depth, level = True, max_bytes, 0, [value]
     while level:
         below: list[JSONValue] = []
@@ -231,6 +233,22 @@ def is_plain(value: JSONValue, max_bytes: int, max_depth: int) -> bool:
             raise ValueError("too large")
         level, depth = below, depth + 1
     return plain
+
+
+def is_flat(members: dict[Any, JSONValue], budget: int) -> bool:
+    """Tell whether an object holds plain names, and strings, whole numbers, true, false and null alone.
+
+    Most arguments are such objects, and this is all that the levels would come to.
+    """
+    for name, item in members.items():
+        kind = type(item)
+        if kind is str:
+            budget -= len(item)
+        elif kind not in SCALARS:
+            return False
+        if type(name) is not str or not name.isascii():
+            return False
+    return budget > len(members)
 
 
 SCALARS = frozenset({int, bool, type(None)})

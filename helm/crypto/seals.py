@@ -31,6 +31,4 @@ def seal_record(content: BoundaryRecord) -> Sealed[BoundaryRecord]:
     rest = b',"record_id":"%b"%b%b' % (record_id.encode(), name, tail)
     said = head + rest
     record_hash = hash_in(domains.RECORD, said)
-    return Sealed(
-        content, record_id, record_hash, b'%b,"record_hash":"%b"%b' % (head, record_hash.encode(), rest), said
-    )
+    return Sealed(content, record_id, record_hash, b'%b,"record_hash":"%b"%b' % (head, record_hash.encode(), rest))

@@ -14,7 +14,6 @@ import cel
 
 from helm.contracts.dialect import shown
 from helm.contracts.errors import Invalid
-from helm.contracts.form import JSONValue
 from helm.guardian.cel_grammar import FUNCTIONS, METHODS, TYPES, Needs, needs_of
 
 MAX_VALUES = 10_000
@@ -129,18 +128,14 @@ def check_references(program: cel.Program, needs: Needs, where: str) -> None:
 
 def check_size(given: dict[str, Any]) -> None:
     """Raise CelError for more values than an expression may be made to go through."""
-    values, level = 0, [value for value in given.values() if type(value) in (dict, list)]
-    while level:
-        level = [child for value in level for child in held(value)]
-        values += len(level)
-        if values > MAX_VALUES:
-            raise CelError(f"more than {MAX_VALUES} values to look at: bound them in the input schema")
-
-
-def held(value: JSONValue) -> list[JSONValue]:
-    if type(value) is dict:
-        return list(value.values())
-    return value if type(value) is list else []
+    values, seen = 0, list(given.values())
+    for value in seen:  # it grows while it is walked through
+        kind = type(value)
+        if kind is dict or kind is list:
+            values += len(value)
+            if values > MAX_VALUES:
+                raise CelError(f"more than {MAX_VALUES} values to look at: bound them in the input schema")
+            seen += value.values() if kind is dict else value
 
 
 def said(problem: Exception) -> str:

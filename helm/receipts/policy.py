@@ -9,6 +9,8 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import Receipt
 from helm.contracts.verdict import Status, Verdict
 
+ALLOW, SUCCESS, NONE = Verdict.ALLOW.value, Status.SUCCESS.value, ReasonCode.NONE.value
+
 OUTCOMES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         Verdict.DENY: frozenset({Status.DENIED}),
@@ -30,12 +32,12 @@ def check_receipt(receipt: Receipt) -> None:
     only SUCCESS is without a reason code.
     """
     _check_outcome(receipt)
-    if (receipt.intent_node == "") != (receipt.verdict != Verdict.ALLOW):
+    if (receipt.intent_node == "") != (receipt.verdict != ALLOW):
         raise ReceiptRefused("an executed call names its intent node, a refused one has none")
-    succeeded = receipt.status == Status.SUCCESS
+    succeeded = receipt.status == SUCCESS
     if (receipt.output_hash != "") != succeeded:
         raise ReceiptRefused(f"{receipt.status} with output_hash {receipt.output_hash!r}")
-    if (receipt.reason_code == ReasonCode.NONE) != succeeded:
+    if (receipt.reason_code == NONE) != succeeded:
         raise ReceiptRefused(f"{receipt.status} with reason code {receipt.reason_code!r}")
 
 

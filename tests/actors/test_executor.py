@@ -254,3 +254,44 @@ async def test_an_effect_does_not_begin_before_its_intent_is_durable(
         assert (puppet.orders, told.answers) == ([], [])  # and no refusal is told before it is durable
         house.disk.resume()
     assert (len(puppet.orders), len(told.answers)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "first", [Hold(), raising(ConnectorFailed("no")), raising(Panic())], ids=["waits", "fails", "panics"]
+)
+async def test_nothing_waits_behind_an_effect_that_waits_or_fails(
+    house: House, first: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Intents that became durable together are one hand's work, for as long as none of their effects waits."""
+    puppet, told = Puppet(), Told()
+    puppet.deed = lambda order: first(order) if order is puppet.orders[0] else {"n": 1}
+    async with house.kernel(puppet) as kernel, trio.open_nursery() as callers:
+        house.disk.hang()
+        for number in range(8):
+            callers.start_soon(told.ask, partial(kernel.call, "read", {}, session=f"s{number}"))
+        await settle()
+        house.disk.resume()
+        await settle()
+        assert len(puppet.orders) == 8
+        assert len(told.answers) == (7 if isinstance(first, Hold) else 8)
+        if isinstance(first, Hold):
+            first.let_go()
+    assert len(told.answers) == 8
+    await house.read_simulated()
+
+
+async def test_effects_of_one_batch_that_wait_are_under_way_together(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    hold = Hold()
+    puppet, told = Puppet(hold, awaited=8), Told()
+    async with house.kernel(puppet) as kernel, trio.open_nursery() as callers:
+        house.disk.hang()
+        for number in range(8):
+            callers.start_soon(told.ask, partial(kernel.call, "read", {}, session=f"s{number}"))
+        await settle()
+        house.disk.resume()
+        await puppet.began.wait()
+        assert told.answers == []
+        hold.let_go()
+    assert len(told.answers) == 8
