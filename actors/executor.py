@@ -145,7 +145,7 @@ class Executor:
     def _order(self, case: Case, rule: ToolRule) -> Dispatch:
         """Check the permit and make out the order: only what was judged is in it."""
         judgement = case.judged()
-        permit, policy = judgement.permit, self.memory.policy
+        permit, policy, now_ms = judgement.permit, self.memory.policy, self.clock.now_ms()
         if permit is None:
             raise Refused(ReasonCode.PROVENANCE_FAILURE, "no permit was given")
         check_permit(
@@ -153,10 +153,10 @@ class Executor:
             judgement.decision,
             case.call.arguments,
             Moment(
-                self.clock.now_ms(),
+                now_ms,
                 policy.policy_hash,
                 self.memory.freezes.covering(case.call.tenant, case.call.principal),
-                self.memory.barring(rule, self.clock.now_ms()),
+                self.memory.barring(rule, now_ms),
             ),
         )
         return Dispatch(

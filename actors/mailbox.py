@@ -11,7 +11,7 @@ import trio
 
 from actors.line import Line
 from helm.contracts.call import ToolCall
-from helm.contracts.decision import Decision
+from helm.contracts.decision import ESCALATE, Decision
 from helm.contracts.errors import Broken
 from helm.contracts.form import JSONValue, Noun
 from helm.contracts.reason import ReasonCode
@@ -23,6 +23,8 @@ from helm.proofgraph.node import Draft, Node
 from helm.receipts.chain import SealedReceipt
 
 T = TypeVar("T")
+
+REASONS = {code.value: code for code in ReasonCode}
 
 
 class KernelStopped(Exception):
@@ -185,8 +187,8 @@ class Case:
 
     def refuse(self, decision: Decision) -> None:
         """Fix a refusal's outcome as the guardian decided it."""
-        status = Status.ESCALATED if decision.verdict == Verdict.ESCALATE else Status.DENIED
-        self.end(status, ReasonCode(decision.reason_code), decision.reason)
+        status = Status.ESCALATED if decision.verdict == ESCALATE else Status.DENIED
+        self.end(status, REASONS[decision.reason_code], decision.reason)
 
     def end(self, status: Status, code: ReasonCode = ReasonCode.NONE, reason: str = "") -> None:
         """Fix the outcome that the signer will seal."""
@@ -223,23 +225,24 @@ class Inbox(Generic[T]):
     def __init__(self, capacity: int) -> None:
         self._sender, self._receiver = trio.open_memory_channel[list[T]](1)
         self._capacity = capacity
-        self._growing: list[T] | None = None
-        """The list in the channel, None while there is none."""
+        self._growing: list[T] = []
+        """The list in the channel; empty while there is none in it."""
         self._taken: list[T] = []
         """What was received and is left over."""
 
     def __len__(self) -> int:
-        return len(self._taken) + (0 if self._growing is None else len(self._growing))
+        return len(self._taken) + len(self._growing)
 
     def post(self, item: T) -> None:
         """Put `item` down behind the others. Raises Broken where more is on the belt than there are places."""
-        if self._growing is None:
+        growing = self._growing
+        if not growing:
             self._growing = [item]
             self._sender.send_nowait(self._growing)
-            return
-        if len(self._taken) + len(self._growing) >= self._capacity:
+        elif len(growing) + len(self._taken) < self._capacity:
+            growing.append(item)
+        else:
             raise Broken("more on the belt than there are places")
-        self._growing.append(item)
 
     async def batch(self, at_most: int) -> list[T]:
         """Return everything waiting at the door, oldest first, at least one and at most `at_most`.
@@ -250,15 +253,15 @@ class Inbox(Generic[T]):
             await trio.lowlevel.checkpoint()
         else:
             self._taken = await self._receiver.receive()
-            self._growing = None
+            self._growing = []
         await trio.lowlevel.checkpoint_if_cancelled()
         return self.take(at_most)
 
     def take(self, at_most: int) -> list[T]:
         """Return at most `at_most` of what waits now, oldest first; none where nothing does."""
-        if self._growing is not None:
+        if self._growing:
             self._taken += self._receiver.receive_nowait()
-            self._growing = None
+            self._growing = []
         taken = self._taken[:at_most]
         del self._taken[:at_most]
         return taken

@@ -17,8 +17,8 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.sandbox import SandboxRun
 
 
-class Dispatch(Noun, frozen=True, kw_only=True):
-    """One effect, exactly as it was judged.
+class Dispatch(Noun, frozen=True, kw_only=True, gc=True):
+    """One effect, exactly as it was judged. What a connector does with it may tie it into a cycle.
 
     `arguments` are the canonical bytes that `args_hash` covers and `parsed` is the value they were parsed to.
     `destination` is normalised, and "" for a tool that reaches no network.

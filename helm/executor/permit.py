@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from helm.contracts.decision import Decision
+from helm.contracts.decision import ALLOW, Decision
 from helm.contracts.effect import Permit
 from helm.contracts.errors import Refused
 from helm.contracts.form import Sealed
 from helm.contracts.reason import ReasonCode, why_halted
-from helm.contracts.verdict import Verdict
 from helm.crypto import domains
 from helm.crypto.hashing import hash_in, sha256
 from helm.crypto.seals import decision_name
@@ -37,7 +36,7 @@ def check_permit(permit: Permit, decision: Sealed[Decision], arguments: bytes, m
     full_hash = hash_in(domains.DECISION, decision.hashed)  # 1
     if full_hash != decision.hash or decision_name(full_hash) != decision.id:
         raise Refused(ReasonCode.PROVENANCE_FAILURE, "the decision does not hash to its name")
-    if permit.decision_hash != full_hash or permit.decision_id != decision.id or decided.verdict != Verdict.ALLOW:  # 2
+    if permit.decision_hash != full_hash or permit.decision_id != decision.id or decided.verdict != ALLOW:  # 2
         raise Refused(ReasonCode.PROVENANCE_FAILURE, "the permit is not one of this decision")
     if moment.frozen:  # 3
         raise Refused(ReasonCode(moment.frozen), "a freeze came before the dispatch")

@@ -10,9 +10,9 @@ from typing import Final
 import attrs
 
 from helm.contracts.call import ToolCall
+from helm.contracts.decision import ALLOW, DENY, ESCALATE
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ESCALATING, ReasonCode
-from helm.contracts.verdict import Verdict
 from helm.crypto import domains
 from helm.crypto.canonical import record_bytes
 from helm.crypto.hashing import hash_in
@@ -49,6 +49,9 @@ MAX_REASON = 1000
 """Characters of a refusal's reason: it may repeat what the caller wrote, and stands in decision and record (T4)."""
 
 
+NO_REASON = ReasonCode.NONE.value
+
+
 @attrs.frozen
 class Chain:
     """A roster and its hash, which stands in every decision it takes."""
@@ -66,19 +69,17 @@ class Chain:
         return judge(inquiry, self._find(inquiry), self.roster_hash)
 
     def _find(self, inquiry: Inquiry) -> Finding:
-        passed = 0
+        office = self.roster[0]
         try:
             for office in self.roster:
                 office.check(inquiry)
-                passed += 1
         except Refused as refusal:
-            verdict = Verdict.ESCALATE if refusal.code in ESCALATING else Verdict.DENY
-            return Finding(verdict, refusal.code, refusal.reason[:MAX_REASON], passed)
+            verdict = ESCALATE if refusal.code in ESCALATING else DENY
+            return Finding(verdict, str(refusal.code), refusal.reason[:MAX_REASON], self.roster.index(office))
         except Exception as failure:
-            office = self.roster[passed]
             reason = f"the {office.name} check could not be made: {type(failure).__name__}"
-            return Finding(Verdict.DENY, office.fails_as, reason, passed)
-        return Finding(Verdict.ALLOW, ReasonCode.NONE, "", passed)
+            return Finding(DENY, str(office.fails_as), reason, self.roster.index(office))
+        return Finding(ALLOW, NO_REASON, "", len(self.roster))
 
 
 CHAIN: Final = Chain(ROSTER)

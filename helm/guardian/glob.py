@@ -35,6 +35,10 @@ class Glob:
         return True
 
 
+EVERYONE = Glob(first="", middle=(), last="")
+"""A star alone."""
+
+
 @attrs.frozen(kw_only=True)
 class Names:
     """The names that a list of names and patterns means; an empty list means nobody."""
@@ -43,7 +47,7 @@ class Names:
     globs: tuple[Glob, ...]
 
     def __contains__(self, name: str) -> bool:
-        if name in self.exact:
+        if name in self.exact or EVERYONE in self.globs:
             return True
         for glob in self.globs:  # noqa: SIM110 - a call waits for it, and any() costs twice as much
             if glob.matches(name):

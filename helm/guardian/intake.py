@@ -27,8 +27,7 @@ NAME = re.compile(r"[!-~]{1,256}")
 """A name is visible ASCII: what a person reads in a receipt is what was compared."""
 
 
-@attrs.frozen(kw_only=True)
-class Caller:
+class Caller(Noun, frozen=True, kw_only=True):
     """Who is calling, as a door has established it, and in which session."""
 
     tenant: str

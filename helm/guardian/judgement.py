@@ -6,12 +6,11 @@ from base64 import b64encode
 from typing import NamedTuple
 
 from helm.contracts.call import ToolCall
-from helm.contracts.decision import Decision
+from helm.contracts.decision import ALLOW, ESCALATE, Decision
 from helm.contracts.effect import Effect, Permit
 from helm.contracts.form import JSONValue, Noun, Sealed
 from helm.contracts.reason import ReasonCode
 from helm.contracts.record import BoundaryRecord
-from helm.contracts.verdict import Verdict
 from helm.crypto import domains
 from helm.crypto.canonical import ordered_bytes, raw_value, record_bytes
 from helm.crypto.hashing import content_id, hash_in
@@ -29,11 +28,15 @@ INTERVENTION_EXPIRES_S = 3600
 """How long an intervention waits where the policy names no approval rule of its own."""
 
 
+DIRECT_DISPATCH = ReasonCode.PROVENANCE_FAILURE.value
+"""The fault of a call that came past the boundary."""
+
+
 class Finding(NamedTuple):
     """How far the roster came, and the answer."""
 
-    verdict: Verdict
-    code: ReasonCode
+    verdict: str
+    code: str
     reason: str
     passed: int
 
@@ -59,7 +62,7 @@ def judge(inquiry: Inquiry, finding: Finding, roster_hash: str) -> Judgement:
         effect=inquiry.effect,
         facts=facts,
         rule=inquiry.rule,
-        permit=_permit(inquiry, decision) if finding.verdict is Verdict.ALLOW else None,
+        permit=_permit(inquiry, decision) if finding.verdict == ALLOW else None,
     )
 
 
@@ -104,12 +107,13 @@ GATE_WORDS = tuple(("PASS",) * passed for passed in range(64))
 
 def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: str) -> Sealed[Decision]:
     call, world, rule, policy = inquiry.call, inquiry.world, inquiry.rule, inquiry.world.policy
-    passes = GATE_WORDS[finding.passed]
-    ask = _asked_for(inquiry) if finding.verdict is Verdict.ESCALATE else NO_ASK
+    verdict, code, reason, passed = finding
+    passes, allowed, source = GATE_WORDS[passed], verdict == ALLOW, call.source
+    ask = _asked_for(inquiry) if verdict == ESCALATE else NO_ASK
     content = Decision(
         approval_approvers=ask.approvers,
         approval_expires_at_ms=ask.expires_at_ms,
-        approval_id=ask.approval_id or (inquiry.relies_on if finding.verdict is Verdict.ALLOW else call.approval_id),
+        approval_id=ask.approval_id or (inquiry.relies_on if allowed else call.approval_id),
         approval_quorum=ask.quorum,
         approval_timelock_until_ms=ask.timelock_until_ms,
         args_hash=call.args_hash,
@@ -119,11 +123,11 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         decided_at_ms=world.now_ms,
         delegation_id=call.delegation_id,
         delegation_sequence=inquiry.delegation_sequence,
-        door=call.source.door,
+        door=source.door,
         effect_id=inquiry.effect_id,
         effect_type=rule.effect_type,
         facts_hash=facts_hash,
-        gate_results=passes if finding.verdict is Verdict.ALLOW else (*passes, finding.verdict.value),
+        gate_results=passes if allowed else (*passes, verdict),
         gate_roster_hash=roster_hash,
         idempotency_key=call.idempotency_key,
         input_schema_hash=rule.input_schema_hash,
@@ -136,17 +140,17 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         policy_epoch=policy.epoch,
         policy_hash=policy.policy_hash,
         principal=call.principal,
-        reason=finding.reason,
-        reason_code=str(finding.code),
+        reason=reason,
+        reason_code=code,
         requirement_set_hash=rule.requirement_set_hash,
         risk_tier=rule.risk_tier,
         sandbox_grant_hash=rule.sandbox_grant_hash,
         session_id=call.session_id,
         tenant=call.tenant,
         tool=call.tool,
-        transport=call.source.transport,
+        transport=source.transport,
         velocity_window_s=rule.velocity.window_s if rule.velocity else 0,
-        verdict=str(finding.verdict),
+        verdict=verdict,
     )
     return seal_decision(content)
 
@@ -207,7 +211,7 @@ def _opening(inquiry: Inquiry) -> dict[str, JSONValue]:
 
 
 def _record(inquiry: Inquiry, decision: Sealed[Decision]) -> Sealed[BoundaryRecord]:
-    decided, rule = decision.content, inquiry.rule
+    decided, rule, context = decision.content, inquiry.rule, inquiry.call.context
     return seal_record(
         BoundaryRecord(
             approval_ids=(decided.approval_id,) if decided.approval_id else (),
@@ -218,12 +222,12 @@ def _record(inquiry: Inquiry, decision: Sealed[Decision]) -> Sealed[BoundaryReco
             credential_ref=rule.credential,
             decision_id=decision.id,
             destination=inquiry.destination,
-            direct_dispatch_seen=inquiry.call.context.fault == ReasonCode.PROVENANCE_FAILURE,
+            direct_dispatch_seen=context.fault == DIRECT_DISPATCH,
             input_schema_hash=decided.input_schema_hash,
             log_id=decided.log_id,
             mcp_server_id=rule.connector if rule.pin else "",
-            oauth_resource=inquiry.call.context.oauth_resource,
-            oauth_scopes=inquiry.call.context.oauth_scopes,
+            oauth_resource=context.oauth_resource,
+            oauth_scopes=context.oauth_scopes,
             pinned_schema_hash=decided.input_schema_hash,
             policy_epoch=decided.policy_epoch,
             policy_hash=decided.policy_hash,

@@ -9,10 +9,10 @@ from __future__ import annotations
 import attrs
 
 from helm.contracts.call import ToolCall
-from helm.contracts.decision import Decision
+from helm.contracts.decision import ALLOW, ESCALATE, Decision
 from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import Receipt
-from helm.contracts.verdict import Status, Verdict
+from helm.contracts.verdict import Status
 from helm.guardian.approvals import Approvals
 from helm.guardian.delegation import Standing
 from helm.guardian.delegations import Delegations
@@ -26,6 +26,8 @@ from helm.guardian.sessions import Sessions
 from helm.guardian.velocity import Velocity
 from helm.guardian.world import World
 from helm.trust.event import EventKind, TrustEvent
+
+SUCCESS = Status.SUCCESS.value
 
 RELEASING = frozenset({Status.NOT_DISPATCHED, Status.INTERRUPTED})
 """Outcomes that prove that nothing happened: only they give a reservation back."""
@@ -131,11 +133,11 @@ class Memory:
             self.delegations.note(decision.delegation_id, decision.delegation_sequence)
         if decision.velocity_window_s:
             self.velocity.note((decision.tenant, decision.principal, decision.tool), decision.decided_at_ms)
-        if decision.verdict == Verdict.ALLOW:
+        if decision.verdict == ALLOW:
             self.ledger.reserve(decision.budget_reservation)
             if decision.approval_id:
                 self.approvals.consume(decision)
-        elif decision.verdict == Verdict.ESCALATE:
+        elif decision.verdict == ESCALATE:
             self.approvals.park(decision)
 
     def note_written(self, decision: Decision, record_id: str) -> None:
@@ -145,6 +147,8 @@ class Memory:
 
     def note_outcome(self, decision: Decision, receipt: Receipt, connector: str) -> None:
         """Remember what became of an ALLOWed call: a released reservation, a halted connector."""
+        if receipt.status == SUCCESS:
+            return
         if receipt.status in RELEASING:
             self.ledger.release(decision.budget_reservation)
         if receipt.status == Status.NOT_DISPATCHED and decision.approval_id:

@@ -34,6 +34,9 @@ MEMBERS: Mapping[str, type] = MappingProxyType(
 )
 """The members of a node's object, in canonical order."""
 
+NOWHERE = frozenset({""})
+"""The head of what has no node yet."""
+
 KINDS = frozenset(map(str, NodeKind))
 
 
@@ -60,11 +63,8 @@ class Graph:
 
     def causes(self, key: SessionKey, relies_on: tuple[str, ...]) -> tuple[str, ...]:
         """Return what the next node of `key` must stand on, sorted and unique."""
-        causes = {self.control_head, *relies_on}
-        if key != NO_SESSION:
-            causes.add(self.heads.get(key, ""))
-        causes.discard("")
-        return tuple(sorted(causes))
+        head = self.heads.get(key, "") if key != NO_SESSION else ""
+        return tuple(sorted({self.control_head, head, *relies_on} - NOWHERE))
 
     def advance(self, key: SessionKey, node_hash: str) -> None:
         """Move the edge past a node that took the next place."""

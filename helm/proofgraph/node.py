@@ -46,7 +46,7 @@ class Node(NamedTuple):
 def place(draft: Draft, lamport: int, parents: tuple[str, ...], shard: str) -> Node:
     """Return `draft` as a node at `lamport` over `parents` (sorted, unique), hashed under HELM/Node/v1."""
     whose = {"principal": draft.principal, "session_id": draft.session_id, "shard": shard, "tenant": draft.tenant}
-    head = ordered_bytes({"kind": draft.kind, "lamport": lamport})[:-1]
+    head = b'{"kind":%b,"lamport":%d' % (ordered_bytes(draft.kind), lamport)
     tail = b',"parents":%b,"payload":%b,%b' % (ordered_bytes(parents), draft.payload, ordered_bytes(whose)[1:])
     node_hash = hash_in(NODE, head + tail)
     return Node(lamport, node_hash, b'%b,"node_hash":"%b"%b' % (head, node_hash.encode(), tail))

@@ -300,9 +300,9 @@ class TestSessions:
         async with house.kernel() as kernel:
             await kernel.command(OpenSession(ALICE))
             for stranger in (
-                attrs.evolve(ALICE, principal="mallory"),
-                attrs.evolve(ALICE, tenant="other"),
-                attrs.evolve(ALICE, session_id="t"),
+                ALICE.but(principal="mallory"),
+                ALICE.but(tenant="other"),
+                ALICE.but(session_id="t"),
             ):
                 with pytest.raises(Invalid, match="no such session"):
                     await kernel.command(CloseSession(stranger))
@@ -317,7 +317,7 @@ class TestSessions:
         async with house.kernel() as kernel, trio.open_nursery() as callers:
             # A refusal passes the pen before it reaches the book: the later command is there first.
             callers.start_soon(partial(kernel.call, "nope", {}, principal="alice", session="s"))
-            callers.start_soon(kernel.command, OpenSession(attrs.evolve(ALICE, session_id="before")))
+            callers.start_soon(kernel.command, OpenSession(ALICE.but(session_id="before")))
             await trio.lowlevel.checkpoint()
             callers.start_soon(close_when_bound, kernel)
         async with house.kernel() as kernel:
@@ -330,7 +330,7 @@ class TestSessions:
         async with house.kernel() as kernel:
             for name in ("", "half \ud800", "x" * 257):
                 with pytest.raises(Invalid):
-                    await kernel.command(OpenSession(attrs.evolve(ALICE, session_id=name)))
+                    await kernel.command(OpenSession(ALICE.but(session_id=name)))
             assert (await kernel.call("read", {})).allowed
 
 
@@ -429,7 +429,7 @@ class TestPlaces:
         for number in range(count):
             with trio.move_on_after(0.01):
                 try:
-                    await kernel.command(OpenSession(attrs.evolve(ALICE, session_id=f"s{number}")))
+                    await kernel.command(OpenSession(ALICE.but(session_id=f"s{number}")))
                 except Overloaded:
                     refused += 1
         return refused
@@ -443,7 +443,7 @@ class TestPlaces:
             house.disk.resume()
             await settle()
             assert (await kernel.call("read", {})).allowed
-            await kernel.command(OpenSession(attrs.evolve(ALICE, session_id="later")))
+            await kernel.command(OpenSession(ALICE.but(session_id="later")))
 
     async def test_no_flood_of_other_commands_keeps_a_freeze_out(
         self, house: House, autojump_clock: trio.testing.MockClock

@@ -99,7 +99,7 @@ class Court:
         context = CallContext(
             credential_hash=caller.context.credential_hash, fault=refusal.code.value, fault_reason=reason
         )
-        call = admit_malformed(attrs.evolve(caller, context=context), tool, raw, reason)
+        call = admit_malformed(caller.but(context=context), tool, raw, reason)
         return await self.kernel.govern(call)
 
     async def stranger(self, caller: Caller, sessions: Sequence[str], results: Sequence[Result]) -> Result | None:
