@@ -71,9 +71,9 @@ class Appender:
             return row(node, b'"facts":' + judgement.facts)
         if item.intent_node:
             return row(self.graph.append(_effect(item)), *_beside_effect(item))
-        payload = refusal_payload(item.judged(), item.sealed.receipt_hash)
-        node = self.graph.append(_draft(item, ATTESTATION, payload))
-        return row(node, b'"facts":' + item.judged().facts, b'"receipt":' + item.sealed.json)
+        judgement = item.judged()
+        node = self.graph.append(_draft(item, ATTESTATION, refusal_payload(judgement, item.sealed.receipt_hash)))
+        return row(node, b'"facts":' + judgement.facts, b'"receipt":' + item.sealed.json)
 
     def _release(self, item: Case | Control, seq: int, dispatch: Callable[[Case], None]) -> None:
         if isinstance(item, Control):

@@ -52,9 +52,10 @@ class Executor:
     clock: Clock
     post: Callable[[Case], None]
     """Hands a case with its outcome to the signer; never waits."""
-    stopping: trio.Event
     vouch: Callable[[Permit, str], bytes]
     """Signs a permit for a tool server that asks for it: an operation of it, this once."""
+    stopping: bool = attrs.field(default=False, init=False)
+    """Set by the kernel when it is told to end: from then on nothing is begun."""
     hands: Hands = attrs.field(factory=Hands, init=False)
     _unplugged: list[Connector] = attrs.field(factory=list, init=False)
     """Connectors that a newer policy replaced: what they had under way may still be."""
@@ -107,13 +108,18 @@ class Executor:
         for case in hand.let_go():
             self._give([case])
 
+    def _wait_for(self, hand: Hand, rule: ToolRule) -> None:
+        """See to it that an effect that is about to wait keeps nothing else waiting, and does not wait for ever."""
+        self._share(hand)
+        self.hands.be_patient(hand, rule.timeout_ms)
+
     @enable_ki_protection
     async def effect(self, case: Case, hand: Hand) -> None:
         """Let one effect happen, or refuse at the last lock, and post what became of it."""
         rule = case.judged().rule
         if rule is None:
             raise Broken("an intent without a rule")
-        if case.decide_only or self.stopping.is_set():
+        if case.decide_only or self.stopping:
             self._not_started(case)
             return
         try:
@@ -121,9 +127,8 @@ class Executor:
         except Refused as refusal:
             self._end(case, Status.NOT_DISPATCHED, refusal.code, refusal.reason)
             return
-        self.hands.be_patient(hand, rule.timeout_ms)
         try:
-            output = await in_sight(self._dispatch(order), partial(self._share, hand))
+            output = await in_sight(self._dispatch(order), partial(self._wait_for, hand, rule))
         except BaseException as failure:  # a connector is the world: its errors are an outcome, never our end
             self._share(hand)
             if isinstance(failure, GuestFailed):

@@ -104,7 +104,10 @@ class Kernel:
         self.memory = state.memory
         self.library = Library(parts.journal, parts.index)
         self.cases: set[Case] = set()
-        self._stopped = trio.Event()
+        self.stopping = False
+        """Whether the kernel has been told to end."""
+        self._takes_calls = False
+        """Whether the intake is open: a call looks at this alone."""
         self.broken: BaseException | None = None
         self.last_words = trio.CancelScope(shield=True)
         self.nursery: trio.Nursery
@@ -126,7 +129,6 @@ class Kernel:
             self.memory,
             parts.clock,
             self._at_signer.post,
-            self._stopped,
             partial(shown, log_id=parts.boot.log_id, pen=parts.pen),
         )
         self.guardian = Guardian(
@@ -144,11 +146,6 @@ class Kernel:
         self.appender = Appender(state.graph, parts.journal, parts.index, self.finish, self._maybe_fall_silent, grants)
         self.timelock = Timelock(self.memory, parts.clock, self._pass_on)
         self.intake = Intake(self.library, self.submit)
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the kernel has been told to end."""
-        return self._stopped.is_set()
 
     # -- intake ---------------------------------------------------------------------------------------------------
 
@@ -209,8 +206,8 @@ class Kernel:
 
     def submit(self, case: Case) -> Case:
         """Take an in-flight place for `case` and put it on the belt. No await lies between the two."""
-        self.check_running()
-        if not self._opened.is_set():
+        if not self._takes_calls:
+            self.check_running()
             raise KernelStopped("the kernel has not opened its intake yet")
         holder = (case.call.tenant, case.call.principal)
         limits = self.parts.limits
@@ -253,7 +250,8 @@ class Kernel:
         )
         if decision.approval_id:
             self.timelock.watch(decision.approval_id)
-        self._maybe_fall_silent()
+        if self.stopping:
+            self._maybe_fall_silent()
 
     def _leave(self, case: Case) -> None:
         self.cases.discard(case)
@@ -323,6 +321,7 @@ class Kernel:
 
     def open_intake(self) -> None:
         """Let calls in: everything owed from before is sealed."""
+        self._takes_calls = not self.stopping and self.broken is None
         self._opened.set()
 
     # -- supervision ----------------------------------------------------------------------------------------------
@@ -347,6 +346,7 @@ class Kernel:
 
     def fail(self, failure: BaseException) -> None:
         """Note what broke the kernel; whoever broke raises it as well, and everything ends."""
+        self._takes_calls = False
         self.broken = self.broken or failure
 
     @enable_ki_protection
@@ -392,7 +392,7 @@ class Kernel:
             task_status.started()
             await trio.sleep_forever()
         finally:
-            self._stopped.set()
+            self._stop()
             self.last_words.deadline = trio.current_time() + self.parts.limits.grace_s
             self._maybe_fall_silent()
 
@@ -422,7 +422,7 @@ class Kernel:
 
     def abandon(self) -> None:
         """Tell every waiting caller that no answer will come, and count the intents that have no outcome."""
-        self._stopped.set()
+        self._stop()
         self.owed += sum(case.may_have_acted for case in self.cases)
         for case in list(self.cases):
             self._leave(case)
@@ -433,6 +433,10 @@ class Kernel:
             self._tell(approval_id)
         for command in list(self._commands):
             command.fail()
+
+    def _stop(self) -> None:
+        self._takes_calls = False
+        self.stopping = self.executor.stopping = True
 
     def check_running(self) -> None:
         """Raise KernelStopped unless the kernel is deciding."""
