@@ -240,21 +240,19 @@ def is_flat(members: dict[Any, JSONValue], budget: int) -> bool:
 
     Most arguments are such objects, and this is all that the levels would come to.
     """
-    if not (TEXT.issuperset(map(type, members)) and FLAT.issuperset(map(type, members.values()))):
-        return False
-    for item in members.values():
-        if type(item) is str:
+    for name, item in members.items():
+        kind = type(item)
+        if kind is str:
             budget -= len(item)
-    return budget > len(members) and "".join(members).isascii()
+        elif kind not in SCALARS:
+            return False
+        if type(name) is not str or not name.isascii():
+            return False
+    return budget > len(members)
 
-
-TEXT = frozenset({str})
 
 SCALARS = frozenset({int, bool, type(None)})
 """Kinds that need no look of their own; both writers refuse an int beyond 2^53-1."""
-
-
-FLAT = SCALARS | TEXT
 
 
 def names_are_ascii(names: Iterable[Any]) -> bool:

@@ -45,9 +45,14 @@ class Names:
 
     exact: frozenset[str]
     globs: tuple[Glob, ...]
+    _everyone: bool = attrs.field(init=False, repr=False)
+
+    @_everyone.default
+    def _find_everyone(self) -> bool:
+        return EVERYONE in self.globs
 
     def __contains__(self, name: str) -> bool:
-        if name in self.exact or EVERYONE in self.globs:
+        if self._everyone or name in self.exact:
             return True
         for glob in self.globs:  # noqa: SIM110 - a call waits for it, and any() costs twice as much
             if glob.matches(name):
