@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Mapping
@@ -11,9 +12,10 @@ from typing import Any, Final
 
 import attrs
 
-from actors import durable, keyfile, policy_file
+from actors import durable, hsm, keyfile, policy_file
 from actors.bearer import BearerKeys, KeyClass
 from actors.clock import Clock
+from actors.hsm import TokenPlace
 from actors.stores import which
 from actors.trust_file import TrustFile, read_trust_file
 from helm.config import NOTHING, Config, read_config
@@ -108,7 +110,9 @@ class Installation:
     genesis: tuple[TrustEvent, ...] = attrs.field(repr=False)
 
     @classmethod
-    def create(cls, path: Path, *, clock: Clock, keepers: Keepers = ALONE) -> FirstKeys:
+    def create(
+        cls, path: Path, *, clock: Clock, keepers: Keepers = ALONE, token: TokenPlace | None = None
+    ) -> FirstKeys:
         """Make the data directory at `path` with keys, genesis, settings, policy. Raises Invalid.
 
         The genesis is written last: a directory without it is half made, and is never opened. Where keys of
@@ -116,9 +120,9 @@ class Installation:
         """
         now_ms = clock.now_ms()
         make_directories(path)
-        genesis = make_keys(path, now_ms, keepers)
-        copy_starters(path)
-        sign_policy(path / POLICY_FILE, read_key(path, KeyPurpose.POLICY))
+        genesis = make_keys(path, now_ms, keepers, token)
+        copy_starters(path, token)
+        sign_policy(path / POLICY_FILE, read_key(path, KeyPurpose.POLICY, token))
         first_keys = make_bearer_keys(path / BEARER_FILE, now_ms)
         if keepers.others:
             genesis.write(path / DRAFT_FILE)
@@ -175,6 +179,20 @@ class Installation:
         """The hashes of the bearer keys."""
         return self.path / BEARER_FILE
 
+    @property
+    def token(self) -> TokenPlace | None:
+        """The token that holds the keys, None where they are files. Raises Invalid where nobody knows its PIN."""
+        config = self.config
+        if not config.pkcs11_module:
+            return None
+        pin = config.pkcs11_pin
+        if not pin and config.pkcs11_pin_file:
+            pin = hsm.read_pin(self.path / config.pkcs11_pin_file)
+        if not pin:
+            hint = "set HELM_PKCS11_PIN in the environment, or pkcs11_pin_file in helm.toml"
+            raise Invalid("the token's PIN is not known", f"token {config.pkcs11_token}", hint)
+        return TokenPlace(module=config.pkcs11_module, label=config.pkcs11_token, pin=pin)
+
     def registry(self) -> Registry:
         """Return the registry of the genesis events alone, as if they were the first nodes of the log."""
         return fold(((event, event.height) for event in self.genesis), self.log_id)
@@ -185,17 +203,19 @@ class Installation:
 
     def key(self, purpose: KeyPurpose) -> Signer:
         """Return the key for `purpose`; whether it still counts, the registry knows. Raises Invalid."""
-        return read_key(self.path, purpose)
+        return read_key(self.path, purpose, self.token)
 
     def next_key(self, purpose: KeyPurpose) -> Signer:
         """Return the key that is to replace the one for `purpose`, made where there is none yet. Raises Invalid."""
-        path = next_path(self.path, purpose)
-        return keyfile.read(path, purpose) if path.exists() else keyfile.write_new(path, purpose)
+        path = next_path(self.path, purpose, self.token)
+        if path.exists():
+            return read_file(path, purpose, self.token)
+        return write_key(path, purpose, self.token)
 
     def promote_next_key(self, purpose: KeyPurpose) -> None:
         """Put the next key in the old one's place. The old one is gone: it counts for nothing any more."""
         try:
-            next_path(self.path, purpose).replace(key_path(self.path, purpose))
+            next_path(self.path, purpose, self.token).replace(key_path(self.path, purpose, self.token))
             durable.sync_directory(self.path / "keys")
         except OSError as error:
             hint = "say the same again: the new key counts already, and is still there"
@@ -251,9 +271,9 @@ def how_to_empty(path: Path) -> str:
     return f"without {GENESIS_FILE} it is no installation: remove a half-made one, or name another directory"
 
 
-def make_keys(path: Path, now_ms: int, keepers: Keepers) -> TrustFile:
-    """Make every key file and return the signed events that add the keys. Raises Invalid."""
-    signers = [keyfile.write_new(key_path(path, purpose), purpose) for purpose in KEYS]
+def make_keys(path: Path, now_ms: int, keepers: Keepers, token: TokenPlace | None) -> TrustFile:
+    """Make every key and return the signed events that add the keys. Raises Invalid."""
+    signers = [write_key(key_path(path, purpose, token), purpose, token) for purpose in KEYS]
     others = [make_admin(path, number) for number in range(2, keepers.count + 1 - len(keepers.others))]
     admin = signers[0]
     if keepers.count == 1:
@@ -293,23 +313,36 @@ def addition_of(signer: Signer) -> KeyChange:
     )
 
 
-def key_path(path: Path, purpose: KeyPurpose) -> Path:
-    return path / "keys" / f"{purpose}.pem"
+def key_path(path: Path, purpose: KeyPurpose, token: TokenPlace | None = None) -> Path:
+    return path / "keys" / f"{purpose}.{'pem' if token is None else 'token'}"
 
 
-def next_path(path: Path, purpose: KeyPurpose) -> Path:
-    return path / "keys" / f"{purpose}.next.pem"
+def next_path(path: Path, purpose: KeyPurpose, token: TokenPlace | None = None) -> Path:
+    return path / "keys" / f"{purpose}.next.{'pem' if token is None else 'token'}"
 
 
-def read_key(path: Path, purpose: KeyPurpose) -> Signer:
-    return keyfile.read(key_path(path, purpose), purpose)
+def read_key(path: Path, purpose: KeyPurpose, token: TokenPlace | None = None) -> Signer:
+    return read_file(key_path(path, purpose, token), purpose, token)
 
 
-def copy_starters(path: Path) -> None:
+def read_file(path: Path, purpose: KeyPurpose, token: TokenPlace | None) -> Signer:
+    return keyfile.read(path, purpose) if token is None else hsm.read(path, purpose, token)
+
+
+def write_key(path: Path, purpose: KeyPurpose, token: TokenPlace | None) -> Signer:
+    return keyfile.write_new(path, purpose) if token is None else hsm.write_new(path, purpose, token)
+
+
+def copy_starters(path: Path, token: TokenPlace | None) -> None:
     """Write the starter settings, the starter policy and the files it speaks of."""
     starters = files("actors") / "cli"
     for name in (CONFIG_FILE, POLICY_FILE):
         durable.replace(path / name, (starters / f"starter_{name}").read_bytes())
+    if token is not None:
+        settings = (path / CONFIG_FILE).read_text(encoding="utf-8")
+        for name, value in (("pkcs11_module", token.module), ("pkcs11_token", token.label)):
+            settings = settings.replace(f'#{name} = ""', f"{name} = {json.dumps(value)}")
+        durable.replace(path / CONFIG_FILE, settings.encode())
     for name, text in SAMPLES.items():
         durable.replace(path / name, text.encode())
 

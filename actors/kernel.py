@@ -31,6 +31,7 @@ from actors.connectors.port import Attended, Connector
 from actors.executor import Executor
 from actors.fingerprint import Sensor
 from actors.guardian import Guardian
+from actors.hsm import TokenKey
 from actors.intake import Intake
 from actors.library import Library
 from actors.line import Line
@@ -141,7 +142,7 @@ class Kernel:
             self.executor.halt,
             self._tell,
         )
-        self.signer = Signer(parts.pen, state.chains, parts.clock)
+        self.signer = Signer(parts.pen, state.chains, parts.clock, pen_blocks=isinstance(parts.pen, TokenKey))
         grants = self.memory.approvals.nodes
         self.appender = Appender(state.graph, parts.journal, parts.index, self.finish, self._maybe_fall_silent, grants)
         self.timelock = Timelock(self.memory, parts.clock, self._pass_on)

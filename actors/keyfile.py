@@ -73,6 +73,11 @@ def write_durably(descriptor: int, path: Path, content: bytes) -> None:
 
 def read(path: Path, purpose: KeyPurpose) -> SigningKey:
     """Return the key of a file made for `purpose` that only its owner can read. Raises Invalid."""
+    return from_pem(read_private(path), purpose, str(path))
+
+
+def read_private(path: Path) -> bytes:
+    """Return what a file holds that only its owner can read, as far as a key's file may be long. Raises Invalid."""
     try:
         descriptor = os.open(path, READ_FLAGS)
     except OSError as error:
@@ -80,7 +85,7 @@ def read(path: Path, purpose: KeyPurpose) -> SigningKey:
         raise Invalid(what, str(path), how_to_open(path)) from error
     try:
         check_file(os.fstat(descriptor), path)
-        return from_pem(os.read(descriptor, MAX_BYTES + 1), purpose, str(path))
+        return os.read(descriptor, MAX_BYTES + 1)
     finally:
         os.close(descriptor)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import attrs
+import trio
 
 from actors.clock import Clock
 from actors.mailbox import Case, Inbox
@@ -26,15 +27,26 @@ class Signer:
     pen: Pen = attrs.field(repr=False)
     chains: SessionChains
     clock: Clock
+    pen_blocks: bool = False
+    """Whether the pen is a token that takes its time: then a thread signs, a batch at a time, and the belt goes on."""
 
     async def run(self, inbox: Inbox[Case], post: Callable[[Case], None]) -> NoReturn:
         """Seal whatever arrives, for ever."""
         while True:
             batch = await inbox.batch(SIGN_BATCH)
             now_ms = self.clock.now_ms()
+            if self.pen_blocks:
+                await trio.to_thread.run_sync(self._seal_all, batch, now_ms, abandon_on_cancel=True)
+                for case in batch:
+                    post(case)
+                continue
             for case in batch:
                 self.seal(case, now_ms)
                 post(case)
+
+    def _seal_all(self, batch: list[Case], now_ms: int) -> None:
+        for case in batch:
+            self.seal(case, now_ms)
 
     def seal(self, case: Case, now_ms: int) -> None:
         """Give `case` its receipt. Pure but for the chain it extends."""

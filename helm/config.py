@@ -21,15 +21,22 @@ setting is not refused, unlike a key of helm.toml or a flag."""
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 ADMIN_KEY: Final = "admin_api_key"
+PIN: Final = "pkcs11_pin"
+SECRET: Final = frozenset({ADMIN_KEY, PIN})
+"""Settings that are never told, not even as part of a hash."""
 
 NOT_IN_A_FILE: Final[Mapping[str, str]] = MappingProxyType(
     {
         ADMIN_KEY: "a file gets copied: set HELM_ADMIN_API_KEY in the environment",
+        PIN: "a file that gets copied is no place for it: set HELM_PKCS11_PIN, or name a pkcs11_pin_file of mode 0600",
         "data_dir": "this file stands in it: set HELM_DATA_DIR in the environment, or give --data-dir",
     }
 )
 NOT_A_FLAG: Final[Mapping[str, str]] = MappingProxyType(
-    {ADMIN_KEY: "everyone on this machine can read a command line: set HELM_ADMIN_API_KEY in the environment"}
+    {
+        ADMIN_KEY: "everyone on this machine can read a command line: set HELM_ADMIN_API_KEY in the environment",
+        PIN: "everyone on this machine can read a command line: set HELM_PKCS11_PIN in the environment",
+    }
 )
 
 MIN_ADMIN_KEY: Final = 32
@@ -126,6 +133,13 @@ class Config:
     """For a whole answer to arrive."""
     proxy_receipts: str = "openai-receipts.jsonl"
     """The file that receipts of the proxy are copied to, relative to the data directory; "" for none."""
+    pkcs11_module: str = ""
+    """The PKCS#11 module of the token that holds this installation's keys; "" for key files."""
+    pkcs11_token: str = ""
+    """The token's label."""
+    pkcs11_pin_file: str = ""
+    """The file of mode 0600 with the token's PIN, relative to the data directory; HELM_PKCS11_PIN outweighs it."""
+    pkcs11_pin: str = attrs.field(default="", repr=False)
     url: str = ""
     """The running kernel that commands talk to; "" for the data directory itself."""
     admin_api_key: str = attrs.field(default="", repr=False, validator=is_strong)
@@ -133,6 +147,8 @@ class Config:
     def __attrs_post_init__(self) -> None:
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("tls_cert and tls_key go together")
+        if bool(self.pkcs11_module) != bool(self.pkcs11_token):
+            raise ValueError("pkcs11_module and pkcs11_token go together")
         if self.places_per_principal > self.places:
             raise ValueError("places_per_principal is more than places: one principal could take them all")
         if self.proxy_spend_limit_cents and not self.proxy_prices:
@@ -145,7 +161,7 @@ class Config:
     @property
     def hash(self) -> str:
         """The hash of every setting but the secret one."""
-        told = {name: value for name, value in attrs.asdict(self).items() if name != ADMIN_KEY}
+        told = {name: value for name, value in attrs.asdict(self).items() if name not in SECRET}
         return sha256(canonical(told))
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from actors.cli import show
 from actors.clock import SystemClock
+from actors.hsm import TokenPlace
 from actors.installation import ALONE, DRAFT_FILE, FirstKeys, Installation, Keepers
 
 
@@ -16,11 +18,13 @@ from actors.installation import ALONE, DRAFT_FILE, FirstKeys, Installation, Keep
 @click.argument("directory", type=click.Path(path_type=Path), default=Path("helm-data"), envvar="HELM_DATA_DIR")
 @click.option("--admins", metavar="M-of-N", help="Let N administrators keep the log: M of them sign what changes keys.")
 @click.option("--admin-key", "others", multiple=True, metavar="HEX", help="Another administrator's public key.")
+@click.option("--pkcs11", "module", metavar="MODULE", help="Make the keys in a token, through this PKCS#11 module.")
+@click.option("--token", "label", metavar="LABEL", help="Which token. Its PIN is read from HELM_PKCS11_PIN.")
 @show.json_option
-def init(directory: Path, admins: str | None, others: tuple[str, ...], as_json: bool) -> None:
+def init(directory: Path, admins: str | None, others: tuple[str, ...], as_json: bool, **token: str | None) -> None:
     """Make DIRECTORY (./helm-data): keys of mode 0600, genesis, helm.toml, a signed starter policy."""
     keepers = keepers_of(admins, others)
-    keys = Installation.create(directory, clock=SystemClock(), keepers=keepers)
+    keys = Installation.create(directory, clock=SystemClock(), keepers=keepers, token=token_of(**token))
     if others:
         tell_draft(directory, keys, as_json=as_json)
         return
@@ -59,6 +63,16 @@ def keepers_of(admins: str | None, others: tuple[str, ...]) -> Keepers:
     if found is None or int(found[2]) < 2 or int(found[1]) > int(found[2]):
         raise click.UsageError("--admins is M-of-N, such as 2-of-3")
     return Keepers(threshold=int(found[1]), count=int(found[2]), others=others)
+
+
+def token_of(module: str | None, label: str | None) -> TokenPlace | None:
+    """Return the token that the options name. Raises UsageError."""
+    if module is None and label is None:
+        return None
+    pin = os.environ.get("HELM_PKCS11_PIN", "")
+    if not module or not label or not pin:
+        raise click.UsageError("--pkcs11 and --token go together, with the PIN in HELM_PKCS11_PIN")
+    return TokenPlace(module=module, label=label, pin=pin)
 
 
 def tell_draft(directory: Path, keys: FirstKeys, *, as_json: bool) -> None:

@@ -84,7 +84,7 @@ def hand_in(given: TrustFile, where: dict[str, Any]) -> dict[str, Any]:
 def is_next(place: Installation, event: TrustEvent) -> bool:
     """Tell whether the key of the event waits in the data directory."""
     purpose = KeyPurpose(event.purpose)
-    return next_path(place.path, purpose).exists() and place.next_key(purpose).key_id == event.key_id
+    return next_path(place.path, purpose, place.token).exists() and place.next_key(purpose).key_id == event.key_id
 
 
 def signers(file: TrustFile) -> list[str]:
