@@ -154,5 +154,20 @@ def test_the_starter_file_names_every_setting_with_its_default() -> None:
     spoken = "\n".join(line.removeprefix("#") for line in text.splitlines() if not line.startswith("# "))
     assert read_config(spoken) == Config()
     assert tomllib.loads(spoken).keys() == {
-        field.name for field in attrs.fields(Config) if field.name not in {"data_dir", "admin_api_key"}
+        field.name for field in attrs.fields(Config) if field.name not in {"data_dir", "admin_api_key", "pkcs11_pin"}
     }
+
+
+def test_a_pin_is_no_part_of_what_is_told() -> None:
+    token = {"HELM_PKCS11_MODULE": "m.so", "HELM_PKCS11_TOKEN": "t"}
+    one = read_config(environment={**token, "HELM_PKCS11_PIN": "913748"})
+    assert one.pkcs11_pin == "913748"
+    assert "913748" not in repr(one)
+    assert one.hash == read_config(environment=token).hash
+    places: list[dict[str, Any]] = [{"toml": "pkcs11_pin = '913748'"}, {"flags": {"pkcs11_pin": "913748"}}]
+    for place in places:
+        with pytest.raises(Invalid) as refused:
+            read_config(**place)
+        assert "913748" not in str(refused.value)
+    with pytest.raises(Invalid, match="go together"):
+        read_config("pkcs11_module = 'm.so'")
