@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "evidence": ("actors.cli.evidence", "Export evidence packs."),
         "verify": ("actors.cli.verify", "Verify an evidence pack offline."),
         "authz": ("actors.cli.authz", "Say who stands in which relation to what."),
+        "budget": ("actors.cli.budget", "Say what every budget allows, and what is used."),
         "delegation": ("actors.cli.delegation", "Let one principal act for another, for a short time."),
         "approvals": ("actors.cli.approvals.group", "Calls that wait for humans: show, sign, approve, deny."),
         "freeze": ("actors.cli.freeze", "Stop everything, a tenant or an agent, by a signed command."),

@@ -13,6 +13,7 @@ from actors.bearer import BearerKeys
 from actors.doors import desk
 from actors.doors.approvals import ApprovalRoutes
 from actors.doors.audit import AuditRoutes
+from actors.doors.budgets import BUDGETS, BudgetRoutes
 from actors.doors.delegations import DELEGATIONS, DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer
 from actors.doors.heading import SECURITY, heading_of
@@ -69,6 +70,7 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
     profiles, relations = ProfileRoutes(kernel, at), RelationRoutes(kernel, at)
     servers = RegistryRoutes(kernel, at)
     authorize = AuthorizeRoutes(kernel, config, at)
+    budgets = BudgetRoutes(kernel, at)
     return {
         "/healthz": {"GET": state.alive},
         "/readyz": {"GET": state.ready},
@@ -89,6 +91,7 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
         DELEGATIONS: {"GET": delegations.browse, "POST": delegations.create},
         f"{DELEGATIONS}/<name>": {"GET": delegations.show},
         f"{DELEGATIONS}/<name>/revoke": {"POST": delegations.revoke},
+        BUDGETS: {"GET": budgets.browse},
         f"{AUTHZ}/health": {"GET": relations.health},
         f"{AUTHZ}/check": {"GET": relations.check},
         f"{AUTHZ}/tuples": {"POST": relations.write},

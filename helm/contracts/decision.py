@@ -26,7 +26,7 @@ class Decision(Noun, frozen=True, kw_only=True):
     """Before when nobody may approve it."""
     args_hash: str
     authz_snapshot_hash: str
-    budget_reservation: tuple[tuple[str, int, int, int, int], ...]
+    budget_reservation: tuple[tuple[str, int, int, int, int, int], ...]
     call_seq: int
     decided_at_ms: int
     delegation_id: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:83e5a31c7294b1e1ca4ddb6dc308531ce69d71bf49f6f3a6b8a2963b564a7d69"
+NEWEST: Final = "sha256:afb56c03d8008900ba45adfb0d8e0548f75f7df6cb91babd662974e48e04e79b"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

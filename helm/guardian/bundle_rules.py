@@ -63,6 +63,8 @@ def read_hard_budget(table: Table) -> tuple[Budget, ...]:
             tool_call_limit=calls,
             spend_limit_cents=cents,
             write_operation_limit=None,
+            egress_limit_bytes=None,
+            approval_required_above_cents=None,
             window_s=table.whole("window_s", (1, MAX_WINDOW_S)),
         ),
     )
@@ -119,12 +121,20 @@ def read_budget(table: Table) -> Budget:
         tool_call_limit=table.limit("tool_call_limit"),
         spend_limit_cents=table.limit("spend_limit_cents"),
         write_operation_limit=table.limit("write_operation_limit"),
+        egress_limit_bytes=table.limit("egress_limit_bytes"),
+        approval_required_above_cents=table.limit("approval_required_above_cents"),
         window_s=table.whole("window_s", (1, MAX_WINDOW_S)),
     )
     table.finish()
-    limits = (budget.tool_call_limit, budget.spend_limit_cents, budget.write_operation_limit)
-    if limits == (None, None, None):
-        hint = "add tool_call_limit, spend_limit_cents or write_operation_limit"
+    limits = {
+        "tool_call_limit": budget.tool_call_limit,
+        "spend_limit_cents": budget.spend_limit_cents,
+        "write_operation_limit": budget.write_operation_limit,
+        "egress_limit_bytes": budget.egress_limit_bytes,
+        "approval_required_above_cents": budget.approval_required_above_cents,
+    }
+    if {*limits.values()} == {None}:
+        hint = f"add one of {', '.join(limits)}"
         raise Invalid("a budget without a limit", table.place, hint)
     return budget
 

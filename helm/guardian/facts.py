@@ -81,7 +81,7 @@ WORLD: Mapping[str, type] = MappingProxyType(
 
 SOUGHT = [str, int, str, str, str, str, bool]
 
-USAGE = [str, int, int, int, int]
+USAGE = [str, int, int, int, int, int]
 
 
 def read_facts(facts: bytes, policy: Policy, where: str) -> tuple[ToolCall, World]:
@@ -110,7 +110,7 @@ def check_types(body: dict[str, JSONValue], members: Mapping[str, type]) -> None
                 raise TypeError("the approvals asked for are not two numbers")
         elif name == "budgets":
             if not all(type(usage) is list and [*map(type, usage)] == USAGE for usage in body[name]):
-                raise TypeError("a budget's usage is not a name and four numbers")
+                raise TypeError("a budget's usage is not a name and five numbers")
         elif kind is list and not all(type(text) is str for text in body[name]):
             raise TypeError(f"{name} are not texts")
 

@@ -29,7 +29,7 @@ class Ledger:
     def _current(self, account: str, window_start_ms: int) -> Usage:
         usage = self.accounts.get(account)
         if usage is None or usage[1] < window_start_ms:
-            return (account, window_start_ms, 0, 0, 0)
+            return (account, window_start_ms, 0, 0, 0, 0)
         return usage
 
     def reserve(self, reservation: Iterable[Usage]) -> None:
@@ -44,12 +44,13 @@ class Ledger:
                 self._add(usage, -1)
 
     def _add(self, usage: Usage, sign: int) -> None:
-        account, window_start_ms, calls, cents, writes = usage
-        _, start, had_calls, had_cents, had_writes = self._current(account, window_start_ms)
+        account, window_start_ms, calls, cents, writes, sent = usage
+        _, start, had_calls, had_cents, had_writes, had_sent = self._current(account, window_start_ms)
         self.accounts[account] = (
             account,
             start,
             had_calls + sign * calls,
             had_cents + sign * cents,
             had_writes + sign * writes,
+            had_sent + sign * sent,
         )

@@ -204,6 +204,10 @@ class Budget:
     tool_call_limit: int | None
     spend_limit_cents: int | None
     write_operation_limit: int | None
+    egress_limit_bytes: int | None
+    """Arguments of calls that go to the network, in canonical bytes."""
+    approval_required_above_cents: int | None
+    """What may be spent in a window before a human is asked for every further call that costs anything."""
     window_s: int
 
     def account(self, tenant: str, principal: str, tool: str) -> str:

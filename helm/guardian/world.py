@@ -15,8 +15,9 @@ from helm.guardian.relations import AuthzSnapshot, snapshot_body
 if TYPE_CHECKING:
     from helm.guardian.policy import Policy
 
-Usage = tuple[str, int, int, int, int]
-"""What stands against one budget in one window: budget_id, window_start_ms, tool calls, cents, write operations."""
+Usage = tuple[str, int, int, int, int, int]
+"""What stands against one budget in one window: budget_id, window_start_ms, tool calls, cents, write operations, bytes
+sent to the network."""
 
 
 class Sought(NamedTuple):

@@ -403,7 +403,7 @@ class TestBudgets:
             (account,) = [usage for usage in kernel.memory.ledger.accounts.values() if usage[0] == "spend"]
         assert (codes.count(""), codes.count("BUDGET_EXCEEDED")) == (100, 100)
         assert len(puppet.orders) == 100
-        assert account[2:] == (100, 1000, 100)
+        assert account[2:] == (100, 1000, 100, 0)
 
     async def test_what_was_spent_stays_spent_until_its_window_ends(
         self, house: House, autojump_clock: trio.testing.MockClock

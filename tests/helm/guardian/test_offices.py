@@ -68,34 +68,69 @@ def test_velocity_throttles_first_and_asks_a_human_above(earlier: int, code: str
 @pytest.mark.parametrize(
     ("used", "code"),
     [
-        (("few", 0, 2, 0, 0), ""),
-        (("few", 0, 3, 0, 0), ReasonCode.BUDGET_EXCEEDED),
-        (("few", 0, 0, 10**12, 10**12), ""),  # limits that the budget does not have
+        (("few", 0, 2, 0, 0, 0), ""),
+        (("few", 0, 3, 0, 0, 0), ReasonCode.BUDGET_EXCEEDED),
+        (("few", 0, 0, 10**12, 10**12, 0), ""),  # limits that the budget does not have
     ],
 )
-def test_the_last_call_that_fits_is_allowed(used: tuple[str, int, int, int, int], code: str) -> None:
+def test_the_last_call_that_fits_is_allowed(used: tuple[str, int, int, int, int, int], code: str) -> None:
     decision = decided("limited", world(budgets=(used,)))
     assert decision.reason_code == code
-    assert decision.budget_reservation == ((("few", 0, 1, 0, 0),) if not code else ())
+    assert decision.budget_reservation == ((("few", 0, 1, 0, 0, 0),) if not code else ())
 
 
 @pytest.mark.parametrize(("cents", "code"), [(990, ""), (991, ReasonCode.BUDGET_EXCEEDED)])
 def test_money_is_counted_to_the_cent(cents: int, code: str) -> None:
-    decision = decided("pay", world(budgets=(("spend", 0, 0, cents, 0),)))
+    decision = decided("pay", world(budgets=(("spend", 0, 0, cents, 0, 0),)))
     assert decision.reason_code == code
     if not code:
-        assert decision.budget_reservation == (("spend", 0, 1, 10, 1),)
+        assert decision.budget_reservation == (("spend", 0, 1, 10, 1, 0),)
 
 
 def test_the_lowest_of_several_budgets_wins() -> None:
-    standing = (("few", 0, 0, 0, 0), ("spend", 0, 0, 0, 0), ("writes/t scribe", 0, 0, 0, 2))
+    standing = (("few", 0, 0, 0, 0, 0), ("spend", 0, 0, 0, 0, 0), ("writes/t scribe", 0, 0, 0, 2, 0))
     decision = decided("write", world(budgets=standing))
     assert decision.reason_code == ReasonCode.BUDGET_EXCEEDED
     assert "writes/t scribe" in decision.reason
 
 
+SENDING = (
+    POLICY
+    + """
+[[budgets]]
+id = "wire"
+subject = "tool:send"
+egress_limit_bytes = 100
+window_s = 3600
+"""
+)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(68, ""), (69, ReasonCode.BUDGET_EXCEEDED)])
+def test_what_goes_to_the_network_is_counted_to_the_byte(sent: int, code: str) -> None:
+    arguments = {"to": "https://www.example.com"}  # 32 bytes, canonical
+    standing = world(policy=policy(SENDING), budgets=(("wire", 0, 0, 0, 0, sent),))
+    decision = CHAIN.evaluate(call("send", arguments), standing).decision.content
+    assert decision.reason_code == code
+    if not code:
+        assert decision.budget_reservation == (("wire", 0, 1, 0, 1, 32),)
+
+
+ASKING = POLICY.replace("spend_limit_cents = 1000", "spend_limit_cents = 1000\napproval_required_above_cents = 50")
+
+
+@pytest.mark.parametrize(
+    ("cents", "code"), [(40, ""), (41, ReasonCode.APPROVAL_REQUIRED), (991, ReasonCode.BUDGET_EXCEEDED)]
+)
+def test_above_a_sum_a_human_is_asked_and_above_the_limit_nobody(cents: int, code: str) -> None:
+    standing = world(policy=policy(ASKING), budgets=(("spend", 0, 0, cents, 0, 0),))
+    decision = CHAIN.evaluate(call("pay"), standing).decision.content
+    assert decision.reason_code == code
+    assert bool(decision.budget_reservation) == (code == "")
+
+
 def test_a_budget_that_nobody_declared_cannot_be_judged() -> None:
-    decision = decided("read", world(budgets=(("gone", 0, 0, 0, 0),)))
+    decision = decided("read", world(budgets=(("gone", 0, 0, 0, 0, 0),)))
     assert decision.reason_code == ReasonCode.BUDGET_ERROR
 
 
