@@ -14,7 +14,7 @@ import attrs
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import canonical, reread
-from helm.mcp.finding import Finding
+from helm.mcp.finding import Finding, quote
 from helm.mcp.pins import MAX_TOOL_BYTES, MAX_TOOLS
 from helm.mcp.scan_launch import scan_launch
 from helm.mcp.scan_names import scan_names
@@ -24,6 +24,10 @@ from helm.mcp.scan_words import scan_words
 
 MAX_LISTING_BYTES: Final = 4 * 1024 * 1024
 """Bytes of one listing that are looked at (T4)."""
+
+
+MAX_FINDINGS: Final = 1000
+"""The gravest that are told of one server: whoever gets so many need not read on (T4)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,14 +72,14 @@ def scan(subject: Subject, others: Mapping[str, frozenset[str]]) -> list[Finding
     """Return what is found about one server, the gravest first. `others` are other servers and their tools' names."""
     others = {server: names for server, names in others.items() if server != subject.server_id}
     found = {one.finding_id: one for one in _all(subject, others)}
-    return sorted(found.values(), key=lambda one: (-one.severity.rank, one.rule, one.where))
+    return sorted(found.values(), key=lambda one: (-one.severity.rank, one.rule, one.where))[:MAX_FINDINGS]
 
 
 def _all(subject: Subject, others: Mapping[str, frozenset[str]]) -> Iterator[Finding]:
     yield from scan_launch(subject.server_id, subject.command, subject.url)
     yield from scan_names(subject.server_id, [tool["name"] for tool in subject.tools], others)
     for tool in subject.tools:
-        where = f"{subject.server_id}/{tool['name']}"
+        where = f"{subject.server_id}/{quote(tool['name'])}"
         yield from scan_texts(tool, where)
         yield from scan_words(tool, where, subject.names, others)
         yield from scan_shape(tool, where)

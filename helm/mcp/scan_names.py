@@ -21,6 +21,9 @@ NEAR_FROM: Final = 6
 MAX_NAME: Final = 128
 """Longest name that is compared; a longer one is a finding itself (T4)."""
 
+MAX_NEAR: Final = 8
+"""Names that are kept under one variant: a server that lists a thousand alike is found by the first of them (T4)."""
+
 PARTS: Final = re.compile(r"[_.\-/ ]")
 
 
@@ -33,7 +36,7 @@ def skeleton(name: str) -> str:
 def scan_names(server: str, names: Sequence[str], others: Mapping[str, frozenset[str]]) -> Iterator[Finding]:
     """Yield what is odd about the names of one server's tools, beside each other and beside those of other servers."""
     yield from odd(server, names)
-    mine = [(name, f"{server}/{name}", "") for name in names if len(name) <= MAX_NAME]
+    mine = [(name, f"{server}/{name}", "") for name in dict.fromkeys(names) if len(name) <= MAX_NAME]
     theirs = [(name, "", other) for other, known in others.items() for name in known if len(name) <= MAX_NAME]
     yield from twice(server, names)
     yield from same(mine, theirs)
@@ -95,8 +98,10 @@ def near(mine: Sequence[Named], theirs: Sequence[Named]) -> Iterator[Finding]:
             if is_near(joined, PARTS.sub("", other[0]).lower()) and skeleton(one[0]) != skeleton(other[0]):
                 severity = Severity.MEDIUM if other[2] else Severity.LOW
                 yield found("name.near", severity, one[1], one[0], f"it is nearly {whose(other)}")
+                break
         for variant in shorter(joined):
-            seen.setdefault(variant, []).append(one)
+            if len(there := seen.setdefault(variant, [])) < MAX_NEAR:
+                there.append(one)
 
 
 def shorter(name: str) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from helm.contracts.form import JSONValue
 from helm.mcp.finding import Finding, Severity, quote
+from helm.mcp.scan_texts import MAX_STEP
 
 RUNS: Final = frozenset({"command", "cmd", "shell", "script", "code", "eval", "exec", "expression", "bash", "program"})
 ASKS: Final = frozenset({"sql", "statement", "sqlquery"})
@@ -61,8 +62,9 @@ def scan_schema(schema: Mapping[str, JSONValue], where: str) -> Iterator[Finding
     if type(properties) is dict:
         for name, member in properties.items():
             if type(member) is dict:
-                yield from scan_member(name, member, f"{where}/properties/{name}", remedy)
-                yield from scan_schema(member, f"{where}/properties/{name}")
+                place = f"{where}/properties/{name[:MAX_STEP]}"
+                yield from scan_member(name, member, place, remedy)
+                yield from scan_schema(member, place)
     for keyword in ("items", "additionalProperties"):
         if type(schema.get(keyword)) is dict:
             yield from scan_schema(schema[keyword], f"{where}/{keyword}")

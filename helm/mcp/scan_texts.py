@@ -18,6 +18,9 @@ PADDING: Final = re.compile(r"[ \t\u00a0\u3000]{60}|(?:\r?\n){12}")
 BASE64: Final = re.compile(r"[A-Za-z0-9+/]{64,}={0,2}")
 HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){48,}|(?:\\x[0-9a-fA-F]{2}){8,}|(?:%[0-9a-fA-F]{2}){16,}")
 
+MAX_STEP: Final = 64
+"""Characters of a member's name that a place repeats: below a long one there may stand many (T4)."""
+
 READABLE: Final = 0.9
 """The share of printable characters from which what a blob decodes to is taken for a text."""
 
@@ -31,8 +34,9 @@ def texts_of(value: JSONValue, where: str) -> Iterator[tuple[str, str]]:
             yield from texts_of(one, f"{where}/{number}")
     elif type(value) is dict:
         for name, one in value.items():
-            yield f"{where}/{name} (its name)", name
-            yield from texts_of(one, f"{where}/{name}")
+            place = f"{where}/{name[:MAX_STEP]}"
+            yield f"{place} (its name)", name
+            yield from texts_of(one, place)
 
 
 def scan_texts(tool: Mapping[str, JSONValue], where: str) -> Iterator[Finding]:

@@ -16,10 +16,9 @@ from helm.mcp.scan_texts import texts_of
 
 _USE = "(?:us(?:e|ing)|call(?:ing)?|invok(?:e|ing)|run(?:ning)?|execut(?:e|ing))"
 _PERSON = "(?:users?|humans?|operator|customer|developer|person)"
-_KEPT = (
-    "(?:conversation|chat history|message history|previous messages|system prompt|api keys?|access tokens?|credentials|"
-    "passwords?|private keys?|secrets|environment variables|ssh keys?)"
-)
+_SAID = "(?:conversation|chat history|message history|previous messages|system prompt)"
+_KEPT = "(?:api keys?|access tokens?|credentials|passwords?|private keys?|secrets|environment variables|ssh keys?)"
+_GIVE = r"\b(?:pass|send|include|put|append|add|provide|post|upload|forward|copy|attach)\s+"
 
 CONCEAL: Final = re.compile(
     r"\b(?:do not|don['’]t|dont|never|must not|should not|without|avoid)\s+(?:\w+\s+){0,3}?"
@@ -30,21 +29,20 @@ CONCEAL: Final = re.compile(
 CONCEAL_IT: Final = re.compile(
     r"\b(?:hide|conceal|keep)\s+(?:\w+\s+){0,4}?(?:from\s+(?:the\s+)?" + _PERSON + r"|secret from)\b"
 )
+_OTHERS = r"(?:any|every|all|another|other)\s+(?:other\s+)?(?:available\s+)?tools?\b"
 TO_OTHERS: Final = re.compile(
-    r"\b(?:before|after|whenever|when|instead of|prior to|while)\s+(?:you\s+)?(?:"
-    + _USE
-    + r"\s+)?(?:any|every|all|another|other)\s+(?:other\s+)?(?:available\s+)?tools?\b"
+    rf"\b(?:(?:before|after|instead of|prior to)\s+(?:you\s+)?(?:{_USE}\s+)?"
+    rf"|(?:whenever|when|while)\s+(?:you\s+)?{_USE}\s+){_OTHERS}"
 )
 MUST: Final = re.compile(
     r"\b(?:you must|you have to|you should always|always|make sure to|be sure to)\s+(?:first\s+|also\s+|then\s+)?"
     + _USE
-    + r"\s"
+    + r"\s+(?:the\s+)?(?:[`'\"][\w.\-/]+[`'\"]|\w+[_.\-]\w+|[\w\-]+\s+(?:tool|first|before)\b)"
 )
 CARRY_OFF: Final = re.compile(
-    r"\b(?:pass|send|include|put|append|add|provide|post|upload|forward|copy|attach|read)\s+(?:[\w'`]+\s+){0,5}?"
-    + _KEPT
-    + r"\b"
+    rf"{_GIVE}(?:[\w'`]+\s+){{0,5}}?(?:{_SAID}|(?:your|their|his|her|(?:users?|humans?|person)['’]?s?)\s+(?:\w+\s+)?{_KEPT})\b"
 )
+GIVE: Final = re.compile(rf"{_GIVE}(?:[\w'`]+\s+){{0,5}}?{_KEPT}\b")
 PLACES: Final = re.compile(
     r"~/\.ssh\b|\bid_(?:rsa|ed25519|ecdsa)\b|\.aws/credentials\b|/etc/(?:passwd|shadow)\b|\.netrc\b"
     r"|\.cursor/mcp\.json|claude_desktop_config\.json|\.kube/config\b|\.docker/config\.json|\.git-credentials\b"
@@ -58,6 +56,7 @@ ORDERS: Final[tuple[tuple[str, Severity, re.Pattern[str], str], ...]] = (
     ("words.conceal", Severity.HIGH, CONCEAL_IT, "it wants something kept from the person who uses it"),
     ("words.other-tools", Severity.HIGH, TO_OTHERS, "it says what to do about tools that are not its own"),
     ("words.carry-off", Severity.HIGH, CARRY_OFF, "it asks for what no tool should be given"),
+    ("words.secrets", Severity.MEDIUM, GIVE, "it asks for secrets: does it need them?"),
     ("words.places", Severity.HIGH, PLACES, "it names a place where secrets lie"),
     ("words.poses", Severity.HIGH, POSES, "it dresses its words as those of somebody with authority"),
     ("words.must", Severity.MEDIUM, MUST, "it orders the model to call something"),
