@@ -25,8 +25,8 @@ from helm.crypto.ed25519 import Signer
 from helm.trust.event import (
     FIRST_PLACE,
     MAX_ADMINS,
-    Ceremony,
     EventKind,
+    Keepers,
     KeyChange,
     TrustEvent,
     begin_jointly,
@@ -71,7 +71,7 @@ SAMPLES: Final[Mapping[str, str]] = {
 
 
 @attrs.frozen(kw_only=True)
-class Keepers:
+class Administration:
     """Who is to keep the log: how many administrators, how many of them must sign, and whose keys are elsewhere."""
 
     count: int = 1
@@ -88,7 +88,7 @@ class Keepers:
             raise Invalid(what, "administrators", "give the keys of all the others, or of none")
 
 
-ALONE: Final = Keepers()
+ALONE: Final = Administration()
 """One administrator, whose key is made here."""
 
 
@@ -111,7 +111,7 @@ class Installation:
 
     @classmethod
     def create(
-        cls, path: Path, *, clock: Clock, keepers: Keepers = ALONE, token: TokenPlace | None = None
+        cls, path: Path, *, clock: Clock, administration: Administration = ALONE, token: TokenPlace | None = None
     ) -> FirstKeys:
         """Make the data directory at `path` with keys, genesis, settings, policy. Raises Invalid.
 
@@ -120,11 +120,11 @@ class Installation:
         """
         now_ms = clock.now_ms()
         make_directories(path)
-        genesis = make_keys(path, now_ms, keepers, token)
+        genesis = make_keys(path, now_ms, administration, token)
         copy_starters(path, token)
         sign_policy(path / POLICY_FILE, read_key(path, KeyPurpose.POLICY, token))
         first_keys = make_bearer_keys(path / BEARER_FILE, now_ms)
-        if keepers.others:
+        if administration.others:
             genesis.write(path / DRAFT_FILE)
         else:
             fold(((event, event.height) for event in genesis.events), genesis.log_id)
@@ -271,18 +271,18 @@ def how_to_empty(path: Path) -> str:
     return f"without {GENESIS_FILE} it is no installation: remove a half-made one, or name another directory"
 
 
-def make_keys(path: Path, now_ms: int, keepers: Keepers, token: TokenPlace | None) -> TrustFile:
+def make_keys(path: Path, now_ms: int, administration: Administration, token: TokenPlace | None) -> TrustFile:
     """Make every key and return the signed events that add the keys. Raises Invalid."""
     signers = [write_key(key_path(path, purpose, token), purpose, token) for purpose in KEYS]
-    others = [make_admin(path, number) for number in range(2, keepers.count + 1 - len(keepers.others))]
+    others = [make_admin(path, number) for number in range(2, administration.count + 1 - len(administration.others))]
     admin = signers[0]
-    if keepers.count == 1:
+    if administration.count == 1:
         first = sign_event(addition_of(admin), FIRST_PLACE, now_ms, admin)
     else:
-        public = (admin.public_key, *keepers.others, *(other.public_key for other in others))
-        ceremony = ceremony_of(public, keepers.threshold)
-        place = attrs.evolve(FIRST_PLACE, prev_event_hash=ceremony.hash)
-        first = begin_jointly(sign_event(addition_of(admin), place, now_ms, admin), ceremony)
+        public = (admin.public_key, *administration.others, *(other.public_key for other in others))
+        keepers = keepers_of(public, administration.threshold)
+        place = attrs.evolve(FIRST_PLACE, prev_event_hash=keepers.hash)
+        first = begin_jointly(sign_event(addition_of(admin), place, now_ms, admin), keepers)
     log_id, events = log_id_of(first), [first]
     for signer in signers[1:]:
         events.append(sign_event(addition_of(signer), place_after(events[-1], log_id), now_ms, admin))
@@ -296,9 +296,9 @@ def make_admin(path: Path, number: int) -> Signer:
     return keyfile.write_new(path / "keys" / f"{KeyPurpose.TRUST_ADMIN}-{number}.pem", KeyPurpose.TRUST_ADMIN)
 
 
-def ceremony_of(public_keys: tuple[str, ...], threshold: int) -> Ceremony:
+def keepers_of(public_keys: tuple[str, ...], threshold: int) -> Keepers:
     try:
-        return Ceremony(admins=tuple(sorted(public_keys)), threshold=threshold)
+        return Keepers(admins=tuple(sorted(public_keys)), threshold=threshold)
     except ValueError as problem:
         raise Invalid(str(problem), "administrators") from problem
 
@@ -385,7 +385,7 @@ def read_genesis(path: Path) -> tuple[str, tuple[TrustEvent, ...]]:
 
 
 def complete(path: Path, file: TrustFile) -> None:
-    """Make the half-made installation at `path` a whole one, by a genesis that its keepers signed. Raises Invalid."""
+    """Make the half-made installation at `path` a whole one, by a genesis that all of them signed. Raises Invalid."""
     begun = read_trust_file(path / DRAFT_FILE)
     if file.log_id != begun.log_id:
         raise Invalid(f"it is the genesis of {file.log_id}, not of {begun.log_id}", "genesis", "sign this one's draft")

@@ -11,7 +11,7 @@ import click
 from actors.cli import show
 from actors.clock import SystemClock
 from actors.hsm import TokenPlace
-from actors.installation import ALONE, DRAFT_FILE, FirstKeys, Installation, Keepers
+from actors.installation import ALONE, DRAFT_FILE, Administration, FirstKeys, Installation
 
 
 @click.command()
@@ -23,8 +23,8 @@ from actors.installation import ALONE, DRAFT_FILE, FirstKeys, Installation, Keep
 @show.json_option
 def init(directory: Path, admins: str | None, others: tuple[str, ...], as_json: bool, **token: str | None) -> None:
     """Make DIRECTORY (./helm-data): keys of mode 0600, genesis, helm.toml, a signed starter policy."""
-    keepers = keepers_of(admins, others)
-    keys = Installation.create(directory, clock=SystemClock(), keepers=keepers, token=token_of(**token))
+    administration = administration_of(admins, others)
+    keys = Installation.create(directory, clock=SystemClock(), administration=administration, token=token_of(**token))
     if others:
         tell_draft(directory, keys, as_json=as_json)
         return
@@ -46,14 +46,12 @@ def init(directory: Path, admins: str | None, others: tuple[str, ...], as_json: 
     click.echo(f"agent's key      {keys.tenant}")
     click.echo(f"admin's key      {keys.admin}")
     show.note("Both keys are shown this one time; HELM keeps only their hashes. Pin the log for verification.")
-    if keepers.count > 1:
-        show.note(
-            f"Take keys/trust-admin-2.pem to -{keepers.count}.pem away: one machine that holds them all is one key."
-        )
+    if administration.count > 1:
+        show.note(f"Take keys/trust-admin-2.pem to -{administration.count}.pem away: one machine with all is one key.")
     show.note(f"Next: helm serve --data-dir {directory}")
 
 
-def keepers_of(admins: str | None, others: tuple[str, ...]) -> Keepers:
+def administration_of(admins: str | None, others: tuple[str, ...]) -> Administration:
     """Return what the options say of who keeps the log. Raises UsageError and Invalid."""
     if admins is None:
         if others:
@@ -62,7 +60,7 @@ def keepers_of(admins: str | None, others: tuple[str, ...]) -> Keepers:
     found = re.fullmatch(r"([1-9][0-9]?)-of-([1-9][0-9]?)", admins)
     if found is None or int(found[2]) < 2 or int(found[1]) > int(found[2]):
         raise click.UsageError("--admins is M-of-N, such as 2-of-3")
-    return Keepers(threshold=int(found[1]), count=int(found[2]), others=others)
+    return Administration(threshold=int(found[1]), count=int(found[2]), others=others)
 
 
 def token_of(module: str | None, label: str | None) -> TokenPlace | None:

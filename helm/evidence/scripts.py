@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:afb56c03d8008900ba45adfb0d8e0548f75f7df6cb91babd662974e48e04e79b"
+NEWEST: Final = "sha256:7c28df0e73be1116f7cd1a52af13ddb87f9a5865b158b58f6d591f1ee46a94e2"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

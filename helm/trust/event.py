@@ -118,7 +118,7 @@ MAX_ADMINS = 16
 
 
 @attrs.frozen(kw_only=True)
-class Ceremony:
+class Keepers:
     """Who keeps a log from its first event on, and how many of them must sign each later one. Both for ever."""
 
     admins: tuple[str, ...]
@@ -134,20 +134,20 @@ class Ceremony:
             raise ValueError(f"of {len(self.admins)} administrators, 1 to {len(self.admins)} must sign")
 
     def body(self) -> dict[str, JSONValue]:
-        """Return the ceremony as a JSON object."""
+        """Return the keepers as a JSON object."""
         return {"admins": list(self.admins), "threshold": self.threshold}
 
     @property
     def hash(self) -> str:
         """What the first event names as the one before it."""
-        return hash_in(domains.CEREMONY, record_bytes(self.body()))
+        return hash_in(domains.KEEPERS, record_bytes(self.body()))
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class JointEvent(TrustEvent):
     """An event with the signatures of other administrators beside it, by key id: none can stand there twice."""
 
-    ceremony: Ceremony | None = None
+    keepers: Keepers | None = None
     """Only with the first event of a log that several keep."""
     cosignatures: Mapping[str, str] = attrs.field(factory=dict)
 
@@ -160,7 +160,7 @@ class JointEvent(TrustEvent):
             raise ValueError("a cosignature is a text under the name of a key")
 
 
-BESIDE = frozenset({"ceremony", "cosignatures"})
+BESIDE = frozenset({"keepers", "cosignatures"})
 """What stands beside the statement of an event and is not under its signature."""
 
 TRUST_EVENT = Form(TrustEvent)
@@ -176,9 +176,9 @@ def sign_event(change: KeyChange, place: Place, issued_at_ms: int, signer: Signe
     return from_body(body | {"signature": signer.sign(domains.TRUST_EVENT, record_bytes(body))})
 
 
-def begin_jointly(first: TrustEvent, ceremony: Ceremony) -> JointEvent:
+def begin_jointly(first: TrustEvent, keepers: Keepers) -> JointEvent:
     """Return the first event of a log that several keep, as far as its own key has signed it."""
-    return JointEvent(**own_body(first), ceremony=ceremony)
+    return JointEvent(**own_body(first), keepers=keepers)
 
 
 def place_after(event: TrustEvent, log_id: str) -> Place:
@@ -240,8 +240,8 @@ def beside(event: TrustEvent) -> dict[str, JSONValue]:
     """Return what stands beside an event: nothing in a log that one administrator keeps."""
     if not isinstance(event, JointEvent):
         return {}
-    ceremony = {} if event.ceremony is None else {"ceremony": event.ceremony.body()}
-    return ceremony | {"cosignatures": dict(event.cosignatures)}
+    keepers = {} if event.keepers is None else {"keepers": event.keepers.body()}
+    return keepers | {"cosignatures": dict(event.cosignatures)}
 
 
 def to_body(event: TrustEvent) -> dict[str, JSONValue]:
@@ -262,17 +262,17 @@ def from_body(body: JSONValue, where: str = "trust event") -> TrustEvent:
 
 
 def read_beside(body: JSONValue, where: str) -> dict[str, Any]:
-    """Return ceremony and cosignatures of a body that has them. Raises Invalid and ValueError."""
-    cosignatures, ceremony = body.get("cosignatures"), body.get("ceremony")
+    """Return keepers and cosignatures of a body that has them. Raises Invalid and ValueError."""
+    cosignatures, keepers = body.get("cosignatures"), body.get("keepers")
     if not isinstance(cosignatures, Mapping):
         raise Invalid("its cosignatures are no object", where)
-    if ceremony is None and "ceremony" not in body:
+    if keepers is None and "keepers" not in body:
         return {"cosignatures": cosignatures}
-    check_members(ceremony, ("admins", "threshold"), where)
-    if type(ceremony["admins"]) is not list:
+    check_members(keepers, ("admins", "threshold"), where)
+    if type(keepers["admins"]) is not list:
         raise Invalid("its administrators are no list", where)
-    found = Ceremony(admins=tuple(ceremony["admins"]), threshold=ceremony["threshold"])
-    return {"ceremony": found, "cosignatures": cosignatures}
+    found = Keepers(admins=tuple(keepers["admins"]), threshold=keepers["threshold"])
+    return {"keepers": found, "cosignatures": cosignatures}
 
 
 def to_payload(event: TrustEvent) -> bytes:

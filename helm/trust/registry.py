@@ -25,9 +25,9 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
 from helm.trust.event import (
     FIRST_PLACE,
-    Ceremony,
     EventKind,
     JointEvent,
+    Keepers,
     Place,
     TrustEvent,
     check_over,
@@ -66,15 +66,13 @@ class Registry:
         if log_id_of(first) != pinned_log_id:
             what = f"the log does not begin with the pinned genesis {pinned_log_id}"
             raise Invalid(what, first.where, "this is another log's history, or the pin is another log's")
-        ceremony = first.ceremony if isinstance(first, JointEvent) else None
-        check_place(
-            first, FIRST_PLACE if ceremony is None else attrs.evolve(FIRST_PLACE, prev_event_hash=ceremony.hash)
-        )
+        keepers = first.keepers if isinstance(first, JointEvent) else None
+        check_place(first, FIRST_PLACE if keepers is None else attrs.evolve(FIRST_PLACE, prev_event_hash=keepers.hash))
         if first.kind != EventKind.KEY_ADDED or first.purpose != KeyPurpose.TRUST_ADMIN:
             raise Invalid("a log begins with the adding of a trust-admin key", first.where)
         if first.signed_by != first.key_id:
             raise Invalid("the first key signs for itself", first.where)
-        admins = first_admins(first, ceremony)
+        admins = first_admins(first, keepers)
         moment = Moment(height=1, lamport=at_lamport)
         known = {key.key_id: KnownKey(public_key=key, purpose=KeyPurpose.TRUST_ADMIN, added=moment) for key in admins}
         return cls(
@@ -83,7 +81,7 @@ class Registry:
             lamport=at_lamport,
             keys=known,
             events=[(first, at_lamport)],
-            threshold=1 if ceremony is None else ceremony.threshold,
+            threshold=1 if keepers is None else keepers.threshold,
             settled=1,
         )
 
@@ -166,7 +164,7 @@ class Registry:
     def _check_cosigned(self, event: TrustEvent) -> None:
         """Raise Invalid unless enough administrators signed, and nobody who is none stands among them."""
         joint = event if isinstance(event, JointEvent) else None
-        if joint is not None and joint.ceremony is not None:
+        if joint is not None and joint.keepers is not None:
             hint = "who keeps a log, and how many of them must sign, stands in its first event for ever"
             raise Invalid("it would change how many must sign", event.where, hint)
         cosignatures = {} if joint is None else joint.cosignatures
@@ -234,16 +232,16 @@ def fold(events: Iterable[tuple[TrustEvent, int]], pinned_log_id: str) -> Regist
     return registry
 
 
-def first_admins(first: TrustEvent, ceremony: Ceremony | None) -> list[PublicKey]:
+def first_admins(first: TrustEvent, keepers: Keepers | None) -> list[PublicKey]:
     """Return the administrators that a log begins with, each of whom signed its first event. Raises Invalid."""
     key = read_key(first)
     check_signature(first, key)
     if not isinstance(first, JointEvent):
         return [key]
-    if ceremony is None:
+    if keepers is None:
         raise Invalid("it is cosigned, and does not say who keeps the log", first.where)
     try:
-        admins = {found.key_id: found for found in map(PublicKey.from_hex, ceremony.admins)}
+        admins = {found.key_id: found for found in map(PublicKey.from_hex, keepers.admins)}
     except SignatureInvalid as problem:
         raise Invalid(str(problem), first.where) from problem
     if {first.key_id, *first.cosignatures} != admins.keys():

@@ -125,14 +125,14 @@ def test_an_event_that_was_edited_after_a_signature_is_refused(
 
 def test_a_threshold_is_never_lowered(shared: Path, tmp_path: Path) -> None:
     file = proposed(shared, tmp_path)
-    ceremony = json.loads((shared / "genesis.json").read_text())["events"][0]["ceremony"]
+    keepers = json.loads((shared / "genesis.json").read_text())["events"][0]["keepers"]
     helm("trust", "sign", str(file), "--key", admin(shared, 2))
-    rewrite(file, ceremony=ceremony | {"threshold": 1})
+    rewrite(file, keepers=keepers | {"threshold": 1})
     refused = trust(shared, "apply", str(file))
     assert refused.code == 1
     assert "how many must sign" in refused.err
     lowered = json.loads((shared / "genesis.json").read_text())
-    lowered["events"][0]["ceremony"]["threshold"] = 1
+    lowered["events"][0]["keepers"]["threshold"] = 1
     (shared / "genesis.json").write_text(json.dumps(lowered))
     assert "does not follow" in trust(shared, "keys").err
 

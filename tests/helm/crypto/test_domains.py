@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from itertools import combinations
 
@@ -22,6 +23,12 @@ def test_no_context_line_is_another_or_begins_another() -> None:
     for one, other in combinations(CONTEXTS.values(), 2):
         assert not one.startswith(other)
         assert not other.startswith(one)
+
+
+def test_no_context_line_is_declared_twice() -> None:
+    """Two records that were given one name by two people would be hashed alike."""
+    names = re.findall(r"^([A-Z_0-9]+) = b", inspect.getsource(domains), re.MULTILINE)
+    assert sorted(names) == sorted(CONTEXTS)
 
 
 @pytest.mark.parametrize("name", CONTEXTS)

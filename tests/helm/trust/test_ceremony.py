@@ -10,8 +10,8 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import SigningKey
 from helm.trust.event import (
     FIRST_PLACE,
-    Ceremony,
     JointEvent,
+    Keepers,
     TrustEvent,
     begin_jointly,
     cosign,
@@ -26,13 +26,13 @@ from helm.trust.registry import Registry, fold
 from tests.helm.trust.history import EXECUTION, NOW_MS, POLICY, ROGUE, adding, forged, key_of
 
 ADMINS = [key_of(number, KeyPurpose.TRUST_ADMIN) for number in (1, 2, 7)]
-CEREMONY = Ceremony(admins=tuple(sorted(admin.public_key for admin in ADMINS)), threshold=2)
+KEEPERS = Keepers(admins=tuple(sorted(admin.public_key for admin in ADMINS)), threshold=2)
 
 
-def begun(ceremony: Ceremony = CEREMONY, founder: SigningKey = ADMINS[0]) -> JointEvent:
+def begun(keepers: Keepers = KEEPERS, founder: SigningKey = ADMINS[0]) -> JointEvent:
     """The first event, as far as its founder signed it."""
-    place = attrs.evolve(FIRST_PLACE, prev_event_hash=ceremony.hash)
-    return begin_jointly(sign_event(adding(founder), place, NOW_MS, founder), ceremony)
+    place = attrs.evolve(FIRST_PLACE, prev_event_hash=keepers.hash)
+    return begin_jointly(sign_event(adding(founder), place, NOW_MS, founder), keepers)
 
 
 def whole() -> JointEvent:
@@ -68,18 +68,18 @@ def test_a_stranger_among_the_first_signatures_is_refused() -> None:
         Registry.begin(begun(founder=ROGUE), log_id_of(begun(founder=ROGUE)))
 
 
-@pytest.mark.parametrize("change", [{"threshold": 1}, {"admins": CEREMONY.admins[:2]}])
-def test_another_ceremony_is_another_log(change: dict[str, object]) -> None:
-    edited = Ceremony(**{**attrs.asdict(CEREMONY, recurse=False), **change})
+@pytest.mark.parametrize("change", [{"threshold": 1}, {"admins": KEEPERS.admins[:2]}])
+def test_another_circle_of_keepers_is_another_log(change: dict[str, object]) -> None:
+    edited = Keepers(**{**attrs.asdict(KEEPERS, recurse=False), **change})
     with pytest.raises(Invalid, match="does not follow"):
-        Registry.begin(attrs.evolve(FIRST, ceremony=edited), log_id_of(FIRST))
+        Registry.begin(attrs.evolve(FIRST, keepers=edited), log_id_of(FIRST))
 
 
-def test_without_its_ceremony_the_first_event_begins_nothing() -> None:
+def test_without_its_keepers_the_first_event_begins_nothing() -> None:
     with pytest.raises(Invalid):
-        Registry.begin(attrs.evolve(FIRST, ceremony=None), log_id_of(FIRST))
+        Registry.begin(attrs.evolve(FIRST, keepers=None), log_id_of(FIRST))
     alone = from_body(
-        {name: value for name, value in to_body(FIRST).items() if name not in ("ceremony", "cosignatures")}
+        {name: value for name, value in to_body(FIRST).items() if name not in ("keepers", "cosignatures")}
     )
     with pytest.raises(Invalid):
         Registry.begin(alone, log_id_of(FIRST))
@@ -139,7 +139,7 @@ def test_a_log_that_one_keeps_is_what_it_was() -> None:
     first = sign_event(adding(ADMINS[0]), FIRST_PLACE, NOW_MS, ADMINS[0])
     assert log_id_of(first) == "sha256:0a31d9c59a597986419a09ddcf45f667b172d84bafdc166669c5bc76085a1855"
     assert "threshold" not in Registry.begin(first, log_id_of(first)).snapshot()
-    assert set(to_body(first)).isdisjoint({"ceremony", "cosignatures"})
+    assert set(to_body(first)).isdisjoint({"keepers", "cosignatures"})
 
 
 def test_cosigned_before_anyone_said_who_keeps_the_log() -> None:

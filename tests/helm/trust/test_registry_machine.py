@@ -16,8 +16,8 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import SigningKey
 from helm.trust.event import (
     FIRST_PLACE,
-    Ceremony,
     JointEvent,
+    Keepers,
     KeyChange,
     TrustEvent,
     begin_jointly,
@@ -57,9 +57,9 @@ class RegistryMachine(RuleBasedStateMachine):
         admins = ADMINS if threshold else ADMINS[:1]
         first: TrustEvent
         if threshold:
-            ceremony = Ceremony(admins=tuple(sorted(admin.public_key for admin in admins)), threshold=threshold)
-            place = attrs.evolve(FIRST_PLACE, prev_event_hash=ceremony.hash)
-            first = begin_jointly(sign_event(adding(admins[0]), place, NOW_MS, admins[0]), ceremony)
+            keepers = Keepers(admins=tuple(sorted(admin.public_key for admin in admins)), threshold=threshold)
+            place = attrs.evolve(FIRST_PLACE, prev_event_hash=keepers.hash)
+            first = begin_jointly(sign_event(adding(admins[0]), place, NOW_MS, admins[0]), keepers)
             first = joined(first, admins[1:])
         else:
             first = sign_event(adding(admins[0]), FIRST_PLACE, NOW_MS, admins[0])
@@ -133,8 +133,8 @@ class RegistryMachine(RuleBasedStateMachine):
         """No event says anew how many must sign, whoever signs it."""
         signers = [key for key in [*ADMINS, *SPARE] if key.key_id in self.admins()]
         event = joined(sign_event(adding(ROGUE), self.registry.place, NOW_MS, signers[0]), signers[1:])
-        ceremony = Ceremony(admins=tuple(sorted(key.public_key for key in ADMINS)), threshold=1)
-        again = JointEvent(**{**attrs.asdict(event, recurse=False), "ceremony": ceremony})
+        keepers = Keepers(admins=tuple(sorted(key.public_key for key in ADMINS)), threshold=1)
+        again = JointEvent(**{**attrs.asdict(event, recurse=False), "keepers": keepers})
         with pytest.raises(Invalid, match="how many must sign"):
             self.registry.apply(again, self.lamport + 1)
 
