@@ -161,7 +161,7 @@ class GatedApp:
         body = await body_of(receive)
         try:
             if body is None:
-                raise bypass("a body that is too long to be looked at")
+                raise bypass("a body that is too long to be looked at, or did not come whole")
             await self._check(scope, body)
         except (Malformed, Refused) as problem:
             if isinstance(problem, Malformed) or body is None:
@@ -208,10 +208,12 @@ def decoded(header: bytes) -> str:
 
 
 async def body_of(receive: Any) -> bytes | None:
-    """Return the whole body of a request, None for one that is too long."""
+    """Return the whole body of a request, None for one that is too long, or did not come whole."""
     body = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
         if len(body) > MAX_BODY:
             return None

@@ -194,6 +194,8 @@ class McpConnector:
             if (operation, client.protocol_version) not in CLIENT_REQUESTS:
                 reason = f"the server speaks {client.protocol_version}, which has no {operation}"
                 raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, reason)
+            if type(order.parsed) is not dict or "_meta" in order.parsed:
+                raise NotDispatched(ReasonCode.SCHEMA_VIOLATION, f"these are no params of {operation}")
             try:
                 params = {**order.parsed, **meta}
                 return MONOLITH_REQUESTS[operation].model_validate({"method": operation, "params": params})

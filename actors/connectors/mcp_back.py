@@ -52,15 +52,12 @@ class Back:
 
     server_id: str
     passed: frozenset[str]
-    _lines: list[Line] = attrs.field(factory=list, init=False)
+    _lines: list[Line | None] = attrs.field(factory=list, init=False)
     _named: set[str] = attrs.field(factory=set, init=False)
 
     @contextmanager
     def under_way(self, line: Line | None) -> Iterator[None]:
-        """Let the server speak to this call's client for as long as the call is under way."""
-        if line is None:
-            yield
-            return
+        """Let the server speak to this call's client for as long as the call is under way, if there is a way back."""
         self._lines.append(line)
         try:
             yield
@@ -101,7 +98,7 @@ class Back:
 
     def _one(self) -> Line | None:
         """Return a line to the one client that has calls under way, None where there is none, or more than one."""
-        clients = {id(line.client) for line in self._lines}
+        clients = {None if line is None else id(line.client) for line in self._lines}
         return self._lines[-1] if len(clients) == 1 else None
 
     async def _ask(self, method: str, params: dict[str, JSONValue], line: Line | None) -> Any:

@@ -51,7 +51,7 @@ def pin(  # noqa: PLR0913 - the options of a command
     connection = Reach(**reach).connection(server)
     place = open_place(data_dir)
     listing = trio.run(look_at, connection)
-    if not listing:
+    if not listing and not methods:
         raise Invalid("lists no tools", f"server {server}", "there is nothing to pin")
     listing, left_out = sort_out(listing)
     tell_left_out(left_out)
