@@ -70,6 +70,7 @@ ANSWERS: Final[dict[str, CallToolResult]] = {
         content=[TextContent(text="This tool intentionally returns an error for testing")], is_error=True
     ),
     "json_schema_2020_12_tool": CallToolResult(content=[TEXT]),
+    "test_tool_with_progress": CallToolResult(content=[TEXT]),
 }
 
 PLAIN: Final[dict[str, Any]] = {"type": "object", "properties": {}}
@@ -94,8 +95,12 @@ async def list_tools(_: Any, __: Any) -> ListToolsResult:
     return ListToolsResult(tools=tools)
 
 
-async def call_tool(_: Any, params: CallToolRequestParams) -> CallToolResult:
+async def call_tool(context: Any, params: CallToolRequestParams) -> CallToolResult:
     """Answer as the suite expects it."""
+    if params.name == "test_tool_with_progress":
+        for step in (0, 50, 100):
+            await context.session.report_progress(step, 100, f"{step} of 100")
+            await trio.sleep(0.1)  # each of them is to be seen
     return ANSWERS[params.name]
 
 

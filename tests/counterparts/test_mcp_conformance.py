@@ -31,7 +31,12 @@ from tests.journeys.gateway import Gateway, build, gateway
 SERVER: Final = str(Path(__file__).with_name("mcp_everything.py"))
 
 TOOLS: Final = ("tools-list", "tools-call-simple-text", "tools-call-image", "tools-call-audio")
-CONTENT: Final = ("tools-call-embedded-resource", "tools-call-mixed-content", "tools-call-error")
+CONTENT: Final = (
+    "tools-call-embedded-resource",
+    "tools-call-mixed-content",
+    "tools-call-error",
+    "tools-call-with-progress",
+)
 PASSED: Final = (
     "resources-list",
     "resources-read-text",
@@ -56,8 +61,8 @@ SCENARIOS: Final = {
         "caching",
     ),
 }
-"""What HELM serves over HTTP. Refused by name: progress, sampling, elicitation and roots (an answer is one JSON body,
-and keeps no way back to its client; over stdio they pass), subscriptions, sessions and streams. The scenarios of
+"""What HELM serves over HTTP. Refused by name: sampling, elicitation and roots (no client
+can be asked here; over stdio they pass), subscriptions, sessions and streams. The scenarios of
 `input-required-result` and `server-stateless` want tools that ask a client of 2026-07-28 for things."""
 
 

@@ -1,4 +1,4 @@
-"""MCP over streamable HTTP: one message a POST, its answer in the response, nothing kept in between.
+"""MCP over streamable HTTP: one message a POST, its answer and what is told before it in the response, nothing kept.
 
 A server that never speaks first needs no stream: GET is refused, as every revision allows. HELM speaks never first.
 """
@@ -15,13 +15,15 @@ import attrs
 
 from actors.bearer import BearerKey, BearerKeys
 from actors.doors.bounds import BOUNDS, Bounds
-from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, check_framing, read_body, say
+from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, check_framing, read_body
 from actors.doors.credentials import authenticate, check_tenant
 from actors.doors.entry import UNANSWERED, Entry, untold
 from actors.doors.envelope import Asked
 from actors.doors.heading import SECURITY, Heading, heading_of
 from actors.doors.mcp import wire
 from actors.doors.mcp.core import Core
+from actors.doors.mcp.events import Events
+from actors.doors.mcp.line import CallLine, Client
 from actors.doors.mcp.oauth import METADATA, challenge, holder_of, metadata, token_of
 from actors.doors.mcp.wire import Fault, Message, Reply, Torn
 from actors.doors.problem import Problem
@@ -70,18 +72,19 @@ class McpDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         heading = heading_of(scope["headers"])
+        events = Events(heading, send)
         try:
-            told = await self._answer(scope, heading, receive)
+            told = await self._answer(scope, heading, receive, events)
         except Problem as problem:
             told = tell_problem(problem, heading)
         except Gone:
             return
         except Exception:
-            await say(tell_problem(BROKEN, heading), send)
+            await events.finish(tell_problem(BROKEN, heading))
             raise
-        await say(told, send)
+        await events.finish(told)
 
-    async def _answer(self, scope: Scope, heading: Heading, receive: Receive) -> Told:
+    async def _answer(self, scope: Scope, heading: Heading, receive: Receive, events: Events) -> Told:
         heading.check()
         check_origin(scope, heading, is_local=self.config.bind in LOCAL)
         if scope["path"] == METADATA:
@@ -98,7 +101,7 @@ class McpDoor:
         check_accept(heading)
         check_framing(heading, self.config.max_body_bytes)
         raw = await read_body(receive, self.config.max_body_bytes, self.bounds.body_s)
-        return await self._exchange(key, raw, heading)
+        return await self._exchange(key, raw, heading, events)
 
     def _caller(self, authorization: str) -> BearerKey:
         """Return whose key or access token it is. Raises Problem 401, and says where tokens come from."""
@@ -124,7 +127,7 @@ class McpDoor:
             raise Problem(status=405, detail="capabilities are read with GET", headers=(("allow", "GET"),))
         return tell(200, self.core.capabilities(key.principal), heading)
 
-    async def _exchange(self, key: BearerKey, raw: bytes, heading: Heading) -> Told:
+    async def _exchange(self, key: BearerKey, raw: bytes, heading: Heading, events: Events) -> Told:
         message: Message | Torn | None = None
         try:
             found = wire.read(raw, self.config.max_body_bytes)
@@ -133,12 +136,18 @@ class McpDoor:
             message = found
             if isinstance(message, Message):
                 check_version(message, heading)
-            body = await self.core.answer(key, message, raw)
+            body = await self.core.answer(key, message, raw, self._line(key, message, events))
         except Fault as fault:
             asked = message.id if message is not None else None
             told = tell(wire.HTTP_STATUS.get(fault.code, 200), wire.refused(asked, fault), heading)
             return self._challenged(told, fault)
         return tell(200 if body else 202, body, heading)
+
+    def _line(self, key: BearerKey, message: Message | Torn, events: Events) -> CallLine | None:
+        """Return the line to a client that wants to be told of progress, None for any other. Raises Fault."""
+        if not isinstance(message, Message) or "progressToken" not in message.meta or not events.wanted:
+            return None
+        return self.core.line(key, Client(events.tell, events.busy, can=None), message)
 
     def _challenged(self, told: Told, fault: Fault) -> Told:
         """Return the answer, with the scopes that a token would need where it lacked any."""

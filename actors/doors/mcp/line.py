@@ -47,7 +47,8 @@ class Client:
     say: Say
     busy: Callable[[], bool]
     """Whether something is being said right now."""
-    can: frozenset[str] = frozenset()
+    can: frozenset[str] | None = frozenset()
+    """None: it cannot be asked at all, because nothing that it says could be an answer."""
     lines: dict[str | int, CallLine] = attrs.field(factory=dict, init=False)
     """By the ids of the requests under way."""
     _asked: dict[str, Question] = attrs.field(factory=dict, init=False)
@@ -79,6 +80,9 @@ class Client:
 
     async def ask(self, method: str, params: JSONValue) -> JSONValue:
         """Ask the client, and return its answer. Raises as the connector port says."""
+        if self.can is None:
+            reason = "the call came through a door at which no client can be asked"
+            raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, reason)
         if NEEDS[method] not in self.can:
             reason = f"the client did not say that it can do {NEEDS[method]}"
             raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, reason)
