@@ -9,6 +9,7 @@ import attrs
 import trio
 import trio.testing
 
+from actors.idle import is_anything_runnable
 from actors.mailbox import Case, Control, Inbox, Stage
 from actors.stores.index import IdIndex
 from actors.stores.port import Journal
@@ -97,9 +98,10 @@ async def gather(inbox: Inbox[Case | Control]) -> list[Case | Control]:
     """Return the next batch: what waits, and what is still on its way here as long as anything else can run.
 
     A commit costs nearly the same for one row as for a full batch, so it waits until the loop has nothing better to do.
+    One item, and nothing that could run, is a call alone: it waits for nobody.
     """
     items = await inbox.batch(APPEND_BATCH)
-    if len(items) < APPEND_BATCH:
+    if len(items) < APPEND_BATCH and (len(items) > 1 or is_anything_runnable()):
         with trio.move_on_after(GATHER_S):
             await trio.testing.wait_all_tasks_blocked()
         items += inbox.take(APPEND_BATCH - len(items))

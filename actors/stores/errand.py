@@ -59,14 +59,12 @@ class Errand:
         await self.wait()
 
     async def wait(self, patience_s: float = PATIENCE_S) -> None:
-        """Return when it is done. A task that is cancelled here leaves the thread at its work."""
+        """Return when it is done, at once where it is. A task that is cancelled here leaves the thread at its work."""
         if not self._is_done_within(patience_s):
             event = trio.Event()
             self._bells.append((trio.lowlevel.current_trio_token(), event))
             if not self._is_done_within(0):  # else done after patience ended, before the bell hung
                 await event.wait()
-                return
-        await trio.lowlevel.cancel_shielded_checkpoint()
 
     def _is_done_within(self, seconds: float) -> bool:
         is_done = self._unfinished.acquire(timeout=seconds)

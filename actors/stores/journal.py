@@ -8,6 +8,7 @@ from typing import Self
 import attrs
 import trio
 
+from actors.idle import is_anything_runnable
 from actors.stores.port import JournalFailed
 from actors.stores.reader import Reader
 from actors.stores.writer import DISK_ERRORS, Batch, Writer
@@ -53,7 +54,8 @@ class StoredJournal:
         batch = Batch(rows=tuple(rows))
         self._writer.append(batch)
         if not self._writer.failure:  # else the thread may have ended before it could see the batch
-            await batch.wait_beside()
+            # A row alone, and nobody who could go on meanwhile: the shortest way is to wait for the disk itself.
+            await (batch.wait_beside() if len(rows) > 1 or is_anything_runnable() else batch.wait())
         if not batch.first:
             raise JournalFailed(self._writer.failure)
         return batch.first
