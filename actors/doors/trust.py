@@ -78,8 +78,11 @@ class TrustRoutes:
         """Return the registry of what is durable, as of `at_lamport` where one is given. Raises Problem."""
         durable = self.kernel.parts.journal.head
         lamport = min(durable, whole_number(given, "at_lamport", durable))
+        registry = self._registry()
+        if registry.settled == registry.height and registry.lamport <= lamport:
+            return registry  # nothing is on its way: it need not be folded again
         try:
-            return self._registry().at(lamport)
+            return registry.at(lamport)
         except Invalid as problem:
             raise Problem(status=404, detail=problem.what, place="?at_lamport") from problem
 
