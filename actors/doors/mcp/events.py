@@ -35,10 +35,6 @@ class Events:
         """Whether the client would read events."""
         return EVENTS in self.heading.get(b"accept").lower()
 
-    def busy(self) -> bool:
-        """Tell whether something is being said right now."""
-        return self._turn.locked()
-
     async def tell(self, body: bytes) -> bool:
         """Send one message before the answer; return whether it went out."""
         async with self._turn:

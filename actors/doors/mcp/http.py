@@ -147,7 +147,7 @@ class McpDoor:
         """Return the line to a client that wants to be told of progress, None for any other. Raises Fault."""
         if not isinstance(message, Message) or "progressToken" not in message.meta or not events.wanted:
             return None
-        return self.core.line(key, Client(events.tell, events.busy, can=None), message)
+        return self.core.line(key, Client(events.tell, can=None), message)
 
     def _challenged(self, told: Told, fault: Fault) -> Told:
         """Return the answer, with the scopes that a token would need where it lacked any."""

@@ -45,8 +45,6 @@ class Client:
     """One client. It can be asked for what it said at `initialize` that it can do; newer revisions have no such way."""
 
     say: Say
-    busy: Callable[[], bool]
-    """Whether something is being said right now."""
     can: frozenset[str] | None = frozenset()
     """None: it cannot be asked at all, because nothing that it says could be an answer."""
     lines: dict[str | int, CallLine] = attrs.field(factory=dict, init=False)
@@ -120,6 +118,7 @@ class CallLine:
     govern: Govern
     token: str | int | None
     taken_back: bool = attrs.field(default=False, init=False)
+    _progressing: bool = attrs.field(default=False, init=False)
     _telling: int = attrs.field(default=0, init=False)
     _scopes: list[trio.CancelScope] = attrs.field(factory=list, init=False)
 
@@ -144,14 +143,18 @@ class CallLine:
 
     async def progress(self, progress: float, total: float | None, message: str | None) -> None:
         """See actors/line.py."""
-        if self.token is None or self.client.busy():
+        if self.token is None or self._progressing:
             return
         said: dict[str, JSONValue] = {"progress": progress, "progressToken": self.token}
         if total is not None:
             said["total"] = total
         if message is not None:
             said["message"] = message[:MAX_WORDS]
-        await self.tell("notifications/progress", said)
+        self._progressing = True
+        try:
+            await self.tell("notifications/progress", said)
+        finally:
+            self._progressing = False
 
     async def tell(self, method: str, params: JSONValue) -> None:
         """See actors/line.py."""

@@ -48,7 +48,7 @@ class StdioDoor:
     _writing: trio.Lock = attrs.field(factory=trio.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.client = Client(self._say, self._writing.locked)
+        self.client = Client(self._say)
 
     async def serve(self, source: trio.abc.ReceiveStream, sink: trio.abc.SendStream) -> None:
         """Answer every message until the client closes its side. Raises TooLong, NotRead, BrokenResourceError."""

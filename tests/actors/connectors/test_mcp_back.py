@@ -98,7 +98,7 @@ def client(say: Any) -> Client:
     async def taken(body: bytes) -> bool:
         return bool(await say(body))
 
-    return Client(taken, lambda: False, frozenset({"elicitation"}))
+    return Client(taken, frozenset({"elicitation"}))
 
 
 async def test_an_answer_that_nobody_waits_for_is_nobodys() -> None:
@@ -146,3 +146,30 @@ async def test_nothing_of_a_callers_own_stands_in_the_meta_of_a_method() -> None
         with pytest.raises(NotDispatched) as found:
             connector._request(Speaks(), "resources/read", order(arguments))  # type: ignore[arg-type]
         assert found.value.code is ReasonCode.SCHEMA_VIOLATION
+
+
+async def test_progress_that_cannot_be_told_at_once_is_left_out_and_only_that() -> None:
+    began, goes_on = trio.Event(), trio.Event()
+    said: list[bytes] = []
+
+    async def say(body: bytes) -> bool:
+        said.append(body)
+        began.set()
+        await goes_on.wait()
+        return True
+
+    async def nothing(*_: Any) -> Any:
+        raise AssertionError
+
+    line = CallLine(client(say), nothing, 7)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(line.tell, "notifications/message", {})
+        await began.wait()
+        nursery.start_soon(line.progress, 1.0, None, None)
+        while len(said) < 2:
+            await trio.lowlevel.checkpoint()
+        await line.progress(2.0, None, None)
+        goes_on.set()
+    await line.progress(3.0, 3.0, "x" * 5000)
+    assert [b'"progress":1' in said[1], b'"progress":3' in said[2], len(said)] == [True, True, 3]
+    assert len(said[2]) < 1200
