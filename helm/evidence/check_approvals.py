@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from helm.contracts.errors import Invalid
 from helm.contracts.receipt import Receipt
 from helm.contracts.verdict import Status, Verdict
 from helm.evidence.control import HOURS, OF_APPROVAL, Control
-from helm.evidence.part import PartNode
-from helm.evidence.reading import CHANGED, Reading, Told
+from helm.evidence.reading import Reading, Told
 from helm.guardian.approvals import Approvals
 from helm.proofgraph.node import NodeKind
 
@@ -24,7 +22,7 @@ def check_approvals(reading: Reading) -> None:
         elif node.kind == NodeKind.EFFECT and node.node_hash in intents:
             take_outcome(intents[node.node_hash], control.approvals)
         elif node.kind == NodeKind.ATTESTATION and kind in OF_APPROVAL:
-            take_event(node, control, reading)
+            control.approve(node.payload, reading.registry, node, node.where)
         elif node.kind == NodeKind.ATTESTATION and kind in HOURS:
             control.pass_hours(node.payload)
 
@@ -45,11 +43,3 @@ def take_outcome(told: Told, approvals: Approvals) -> None:
     approval_id = told.decision.content.approval_id
     if approval_id and receipt is not None and receipt.status == Status.NOT_DISPATCHED:
         approvals.give_back(approval_id)
-
-
-def take_event(node: PartNode, control: Control, reading: Reading) -> None:
-    """Take what was signed about a ceremony. Raises Invalid with the node's place."""
-    try:
-        control.approve(node.payload, reading.registry, node, node.where)
-    except Invalid as problem:
-        raise Invalid(problem.what, node.where, CHANGED) from problem

@@ -122,6 +122,12 @@ class Control:
         """Take a challenge, or what an approver signed. Raises Invalid unless it is possible, as it was then."""
         if registry is None:
             raise Invalid("an approval before any key that could vouch for it", where)
+        try:
+            self._approve(payload, registry, node, where)
+        except Invalid as problem:
+            raise Invalid(problem.what, where, problem.hint) from problem
+
+    def _approve(self, payload: dict[str, JSONValue], registry: Registry, node: Session, where: str) -> None:
         if payload["type"] == "APPROVAL_CHALLENGED":
             challenge = structure(payload["challenge"], Challenge, where)
             self.check_of(challenge.approval_id, node, where)

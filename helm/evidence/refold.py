@@ -135,7 +135,10 @@ class Refold:
             decision=decision, record=record, effect=effect, node_hash=node.node_hash
         )
         self._check_relied(decision.content, node, where)
-        self.memory.note_decision(decision.content)
+        try:
+            self.memory.note_decision(decision.content)
+        except Invalid as problem:  # it relied on an approval that was none
+            raise Invalid(problem.what, where, problem.hint) from problem
         return Taken(node=node, record_id=record.id)
 
     def _check_relied(self, decision: Decision, node: Placed, where: str) -> None:

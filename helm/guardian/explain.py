@@ -167,7 +167,9 @@ def of_decision(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]
 
 def of_approval(approval: ApprovalRule) -> Row:
     approvers = "1 approver" if approval.quorum == 1 else f"{approval.quorum} approvers"
-    who = f"{approvers} after {approval.timelock_s} s, within {approval.expires_s} s"
+    names = sorted({one.partition(" ")[0] for one in approval.approvers})
+    of = f" of {', '.join(names)}" if names else ""
+    who = f"{approvers}{of} after {approval.timelock_s} s, within {approval.expires_s} s"
     if approval.when is None:
         return Row("pdp", who, f"{ESCALATE} APPROVAL_REQUIRED")
     return Row("pdp", f"{who}, where {' '.join(approval.when.source.split())}", f"{ESCALATE} if it holds")

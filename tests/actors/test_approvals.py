@@ -23,9 +23,10 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Status
 from helm.crypto.canonical import reread
 from helm.crypto.domains import KeyPurpose, PurposeMismatch
+from helm.evidence.replay import replay_pack
 from helm.evidence.selection import Selection
 from helm.evidence.trust_root import TrustRoot
-from helm.evidence.verify import verify_pack
+from helm.evidence.verify import check_pack, verify_pack
 from helm.guardian.ceremony import CHALLENGE_TTL_MS, sign_assertion
 from helm.guardian.intake import Caller, Terms, admit
 from helm.guardian.memory import Memory
@@ -576,6 +577,7 @@ async def test_a_pack_with_approvals_is_verified_by_a_stranger_with_helm_and_wit
     report = verify_pack(raw, root)
     assert report.authenticated, report.text()
     assert refusing_check_of_script(raw, root) == ""
+    assert replay_pack(check_pack(raw, root)).judged == 5  # how the approvals stood is among the facts
 
 
 async def approve_all(kernel: Kernel, panel: Panel, *approval_ids: str) -> None:

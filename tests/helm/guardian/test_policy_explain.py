@@ -60,7 +60,7 @@ def test_everything_that_a_bundle_says_of_a_tool_is_there() -> None:
         "prg: own: args.iban.startsWith('DE')",
         "pdp: P0 ceilings: none forbids it -> PASS",
         "pdp: names agent-1 -> PASS",
-        "2 approvers after 60 s, within 600 s, where args.cents > 1000 -> ESCALATE if it holds",
+        "2 approvers of alice, bob after 60 s, within 600 s, where args.cents > 1000 -> ESCALATE if it holds",
         "budget: p0: 1 of 1000 calls, 250 of 5000 cents per 3600 s",
         "budget: each: 1 of 5 write operations per 60 s",
         "budget: one: 1 of 50 calls per 60 s",
