@@ -20,6 +20,9 @@ from helm.crypto.canonical import record_bytes
 MAX_ASKED: Final = 32
 """Questions to one client that wait for an answer at once (T4)."""
 
+TAKE_BACK_S: Final = 1.0
+"""How long a question that is given up waits to be taken back from a client that does not read."""
+
 MAX_WORDS: Final = 1000
 """Characters of a progress message: it is a server's own text (T2, T4)."""
 
@@ -93,6 +96,10 @@ class Client:
             if not await self.say(record_bytes({"id": name, "jsonrpc": "2.0", "method": method, "params": params})):
                 raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, "the client is gone")
             await question.there.wait()
+        except trio.Cancelled:
+            with trio.move_on_after(TAKE_BACK_S, shield=True):
+                await self.say(taken_back(name))
+            raise
         finally:
             self._asked.pop(name, None)
         if question.reply is None:
@@ -100,6 +107,12 @@ class Client:
         if question.reply.error:
             raise ConnectorFailed(f"the client answered: {question.reply.error}")
         return question.reply.result
+
+
+def taken_back(name: str) -> bytes:
+    """Return what a client is told whose answer nobody waits for any more."""
+    params: dict[str, JSONValue] = {"reason": "nobody waits for the answer any more", "requestId": name}
+    return record_bytes({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
 
 
 @attrs.define(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -173,3 +174,21 @@ async def test_progress_that_cannot_be_told_at_once_is_left_out_and_only_that() 
     await line.progress(3.0, 3.0, "x" * 5000)
     assert [b'"progress":1' in said[1], b'"progress":3' in said[2], len(said)] == [True, True, 3]
     assert len(said[2]) < 1200
+
+
+async def test_a_question_that_is_given_up_is_taken_back_from_the_client() -> None:
+    said: list[Any] = []
+
+    async def say(body: bytes) -> bool:
+        said.append(json.loads(body))
+        return True
+
+    one = client(say)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.ask, METHOD, {})
+        while not said:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert [body["method"] for body in said] == [METHOD, "notifications/cancelled"]
+    assert said[1]["params"]["requestId"] == said[0]["id"]
+    one.answered(Reply("helm-1", {"action": "accept"}, ""))
