@@ -82,7 +82,7 @@ class Token:
                 try:
                     raw = self._private(object_id).sign(domain + message, mechanism=library().Mechanism.EDDSA)
                     key.verify(domain, message, bytes(raw).hex())
-                except (library().PKCS11Error, Invalid, SignatureInvalid) as problem:
+                except (library().PKCS11Error, RuntimeError, OSError, Invalid, SignatureInvalid) as problem:
                     self._hang_up()
                     if attempt + 1 == ATTEMPTS:
                         raise TokenLost(f"token {self.place.label} does not sign: {told(problem)}") from problem
