@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
+from actors.doors.mcp.result import EVIDENCE
+from actors.stream_client import open_stream
+from tests.actors.approvers import Approver
 from tests.actors.cli.shell import Ended, helm
+from tests.actors.doors.mcp.test_http import ENVELOPE, MODERN, post, request
 from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
 from tests.journeys.gateway import Gateway, House, build, gateway
@@ -88,4 +95,38 @@ async def test_a_payment_of_two_of_three_approvers_is_made_once_and_proved(tmp_p
     await run("evidence", "export", "--tenant", "default", "--session", "of-agent", "-o", pack, *place)
     told = await run("verify", pack, "--log-id", house.place.log_id)
     assert "AUTHENTICATED" in told.out
+    assert len(puppet.orders) == 1
+
+
+async def over_http(at: Gateway, approval_id: str) -> str:
+    named = {"approval_id": approval_id} if approval_id else {}
+    return (await at.call("asking", {"n": 1}, **named)).body.decode()
+
+
+async def over_a_stream(at: Gateway, approval_id: str) -> str:
+    named = {"approval_id": approval_id} if approval_id else {}
+    async with open_stream(at.url, at.house.keys["agent"]) as client:
+        return json.dumps((await client.call("asking", {"n": 1}, session_id="streamed", **named)).members)
+
+
+async def over_mcp(at: Gateway, approval_id: str) -> str:
+    meta = ENVELOPE | ({f"{EVIDENCE}approval_id": approval_id} if approval_id else {})
+    params = {"name": "asking", "arguments": {"n": 1}, "_meta": meta}
+    headers = {"mcp_protocol_version": MODERN, "mcp_method": "tools/call", "mcp_name": "asking"}
+    reply = await post(at, request("tools/call", params), accept="application/json, text/event-stream", **headers)
+    return reply.text
+
+
+@pytest.mark.parametrize("ask", [over_http, over_a_stream, over_mcp])
+async def test_an_approval_is_named_through_every_door(
+    ask: Callable[[Gateway, str], Awaitable[str]], tmp_path: Path
+) -> None:
+    house, puppet = build(tmp_path / "data"), Puppet()
+    async with gateway(house, house.sign(POLICY), {"local": puppet, "other": Puppet()}) as at:
+        approval_id = re.findall(r"apr_[0-9a-f]{32}", await ask(at, ""))[0]
+        await Approver("whoever", house.place.approval_key()).say(at.kernel, approval_id)
+        assert puppet.orders == []
+        assert "rcpt_" in await ask(at, approval_id)
+        assert len(puppet.orders) == 1
+        await ask(at, approval_id)
     assert len(puppet.orders) == 1
