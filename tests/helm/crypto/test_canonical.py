@@ -336,6 +336,15 @@ def test_a_value_that_grows_when_written_is_refused_by_its_written_size() -> Non
         canonical.canonical("\x01" * 10, max_bytes=20)
 
 
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [value]], ids=["alone", "in a list"])
+def test_a_long_text_held_in_many_places_is_refused_before_it_is_written(wrap: Any) -> None:
+    once = "x" * 1000
+    with pytest.raises(Malformed):
+        canonical.canonical(wrap({f"{n}": once for n in range(2000)}))
+    fits = {f"{n}": once for n in range(900)}
+    assert canonical.canonical(wrap(fits)) == rfc8785.dumps(wrap(fits))
+
+
 def test_a_value_may_be_as_deep_as_the_limit() -> None:
     value: Any = 1
     for _ in range(64):
