@@ -83,6 +83,20 @@ async def test_another_program_under_the_same_name_is_not_started(made: Made) ->
     assert "not the command that the policy declares" in ended.err
 
 
+def test_a_name_that_the_policy_has_already_is_said_to_be_taken(made: Made) -> None:
+    before = (made.path / "policy.toml").read_bytes()
+    taken = helm("mcp", "pin", "files", *made.option, "--", *SMALL)
+    wrapped_under_it = helm("mcp", "wrap", "--server-id", "files", *made.option, "--", *SMALL)
+    assert (taken.code, wrapped_under_it.code) == (1, 1)
+    assert "has a connector called files already" in taken.err
+    assert "files of the policy is no MCP server" in wrapped_under_it.err
+    assert (made.path / "policy.toml").read_bytes() == before
+    assert helm("mcp", "pin", "small", *made.option, "--", *SMALL).code == 0
+    again = helm("mcp", "pin", "small", *made.option, "--", *SMALL)
+    assert again.code == 1
+    assert "to pin it anew" in again.err
+
+
 def test_a_program_that_is_no_server_is_not_declared(made: Made) -> None:
     before = (made.path / "policy.toml").read_bytes()
     ended = helm("mcp", "pin", "odd", *made.option, "--", sys.executable, "-c", "print('hello')")

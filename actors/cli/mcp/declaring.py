@@ -133,6 +133,17 @@ def text(said: str) -> str:
     return json.dumps(said, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def check_free(place: Installation, server: str) -> None:
+    """Raise Invalid where the policy has a connector of this name already."""
+    known = read_policy(place.policy_path).connectors.get(server)
+    if known is None:
+        return
+    hint = "give the server another name"
+    if isinstance(known, McpConnection):
+        hint = "to pin it anew, take its tables out of the policy first"
+    raise Invalid(f"the policy has a connector called {server} already", str(place.policy_path), hint)
+
+
 def declare(place: Installation, part: str, *, instead_of: re.Pattern[str] | None = None) -> SignedPolicy:
     """Append `part` to the installation's policy as its next epoch, signed. Raises Invalid, and then changes nothing.
 
@@ -163,6 +174,9 @@ def declare(place: Installation, part: str, *, instead_of: re.Pattern[str] | Non
 def connection_of(policy: Policy, server: str, path: Path) -> McpConnection:
     """Return a server of the policy. Raises Invalid where it has none of this name."""
     found = policy.connectors.get(server)
+    if found is not None and not isinstance(found, McpConnection):
+        what = f"the connector {server} of the policy is no MCP server"
+        raise Invalid(what, str(path), "give the server another name")
     if not isinstance(found, McpConnection):
         named = [name for name, one in policy.connectors.items() if isinstance(one, McpConnection)]
         hint = f"there is {', '.join(named)}" if named else "`helm mcp pin` declares one"

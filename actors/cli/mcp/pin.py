@@ -10,7 +10,7 @@ import click
 import trio
 
 from actors.cli import show
-from actors.cli.mcp.declaring import Terms, declaration, declare, sort_out
+from actors.cli.mcp.declaring import Terms, check_free, declaration, declare, sort_out
 from actors.cli.mcp.reaching import Reach, reach_options
 from actors.cli.place import data_dir_option, open_place
 from actors.installation import Installation
@@ -50,6 +50,8 @@ def pin(  # noqa: PLR0913 - the options of a command
 
     connection = Reach(**reach).connection(server)
     place = open_place(data_dir)
+    if not dry_run:
+        check_free(place, server)
     listing = trio.run(look_at, connection)
     if not listing and not methods:
         raise Invalid("lists no tools", f"server {server}", "there is nothing to pin")
