@@ -36,6 +36,12 @@ def _is_home(host: str) -> bool:
 sys.addaudithook(_stay_on_this_machine)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return one worker more than there are cores, because many tests wait; none where tests were picked by hand."""
+    picked = config.invocation_params.args and config.args != config.getini("testpaths")
+    return 0 if picked else (os.cpu_count() or 1) + 1
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say aloud that programs of other makes were not there to be talked to."""
     if not os.environ.get(programs.NAME):

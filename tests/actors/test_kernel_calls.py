@@ -287,8 +287,11 @@ class Looks:
     def __str__(self) -> str:
         return "agent"
 
+    def __repr__(self) -> str:
+        return "looks"
 
-@pytest.mark.parametrize("other", [5, None, 0, True, Looks(), b"agent", ("agent",)], ids=ascii)
+
+@pytest.mark.parametrize("other", [5, None, 0, True, Looks(), b"agent", ("agent",)], ids=repr)
 @pytest.mark.parametrize("where", ["session", "principal", "tenant", "idempotency_key", "approval_id", "delegation_id"])
 async def test_what_only_looks_like_a_name_cannot_make_a_journal_that_nobody_reads_back(
     house: House, where: str, other: Any, autojump_clock: trio.testing.MockClock

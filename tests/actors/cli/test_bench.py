@@ -23,6 +23,7 @@ def test_an_installation_without_the_source_says_where_the_benchmarks_are(
 @pytest.mark.parametrize("code", [0, 1])
 def test_the_answer_of_the_benchmarks_is_the_answer(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "__init__.py").touch()
     (tmp_path / "bench" / "__main__.py").write_text(f"raise SystemExit({code})")
     monkeypatch.setattr(bench, "CHECKOUT", tmp_path)
     assert helm("bench").code == code
