@@ -11,11 +11,14 @@ import click
 from actors.cli import show
 from actors.cli.failure import REFUSED
 from actors.cli.place import data_dir_option, open_place
+from actors.cli.supposing import supposing
+from actors.cli.zone import rule_of
 from actors.installation import Installation
 from actors.policy_file import read_policy, read_signed, signature_path, write_signature
 from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession, sign_policy
 from helm.guardian.explain import explain as rules_of
+from helm.guardian.explanation import Supposed
 from helm.guardian.policy import Policy, ToolRule
 
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -48,17 +51,18 @@ def check(file: Path, data_dir: Path, as_json: bool) -> None:
 @policy.command()
 @click.argument("tool")
 @click.option("--principal", default="", help="Say what holds for this principal.")
+@supposing
 @click.option("--policy", "file", type=click.Path(path_type=Path), help="A bundle other than the data directory's.")
 @data_dir_option
 @show.json_option
-def explain(tool: str, principal: str, file: Path | None, data_dir: Path, as_json: bool) -> int:
+def explain(tool: str, principal: str, file: Path | None, data_dir: Path, supposed: Supposed, *, as_json: bool) -> int:
     """Say what the guardian will ask of a call of TOOL.
 
     In the guardian's order. Exit 1 for a tool that is not declared.
     """
     path = file or open_place(data_dir).policy_path
     compiled = read_policy(path)
-    rows = rules_of(compiled, tool, principal)
+    rows = rules_of(compiled, tool, principal, supposed)
     show.note(f"{path}, epoch {compiled.epoch}")
     if as_json:
         show.as_object([row._asdict() for row in rows])
@@ -88,6 +92,16 @@ def sign(file: Path, data_dir: Path, as_json: bool) -> None:
     else:
         show.fields(told(body))
     show.note("Put it in force: kill -HUP the gateway that serves it, or start one.")
+
+
+@policy.command("time-zone")
+@click.argument("name")
+def zone(name: str) -> None:
+    """Print the rule of the time zone NAME, such as Europe/Berlin, as this machine knows it.
+
+    A policy states the rule, so that its hours mean the same on every machine; look again when a law changes.
+    """
+    click.echo(rule_of(name))
 
 
 def told(body: dict[str, Any]) -> list[tuple[str, str]]:

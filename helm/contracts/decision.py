@@ -59,8 +59,9 @@ class Decision(Noun, frozen=True, kw_only=True):
     tenant: str
     tool: str
     transport: str
-    velocity_window_s: int
-    """The window in which this call counts towards its tool's velocity, 0 where none watches it."""
+    velocity: tuple[tuple[str, int, int, str, int, str], ...]
+    """Where this call counts towards a velocity: rule, its window and cool-down in s, account, time in ms, and the
+    level that it reached."""
     verdict: str
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:7c28df0e73be1116f7cd1a52af13ddb87f9a5865b158b58f6d591f1ee46a94e2"
+NEWEST: Final = "sha256:60e673b378f1c10188c09baa0016feebfba77fb45662871b3d6b1fb21023df20"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

@@ -21,8 +21,10 @@ from helm.guardian.bundle_relations import read_authz
 from helm.guardian.bundle_rules import read_budgets, read_compliance, read_p0, read_principals
 from helm.guardian.bundle_servers import pins_of
 from helm.guardian.bundle_table import MAX_WHOLE, Table, dotted
+from helm.guardian.bundle_times import check_windows_used, read_named_windows
 from helm.guardian.bundle_toml import as_document, read_toml
 from helm.guardian.bundle_tools import Around, read_tool
+from helm.guardian.bundle_velocity import check_velocities_used, read_velocities
 from helm.guardian.policy import Policy
 from helm.guardian.shadowing import check_shadowing
 
@@ -65,9 +67,12 @@ def compile_written(written: bytes) -> Policy:
     connections = read_connections(bundle)
     approvers = read_approvers(bundle)
     authz = read_authz(bundle)
-    around = Around(connections, approvers, authz)
+    windows, velocities = read_named_windows(bundle), read_velocities(bundle)
+    around = Around(connections, approvers, authz, windows, velocities)
     tools = {name: read_tool(name, table, around) for name, table in bundle.named("tools")}
     check_shadowing(tools.values(), connections)
+    check_windows_used(windows, tools.values())
+    check_velocities_used(velocities, tools)
     policy = Policy(
         policy_hash=hash_in(domains.POLICY, written),
         scope=bundle.name("scope"),

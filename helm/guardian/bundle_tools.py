@@ -19,13 +19,15 @@ from helm.guardian.bundle_relations import read_relation
 from helm.guardian.bundle_rules import read_patterns
 from helm.guardian.bundle_servers import read_pin
 from helm.guardian.bundle_table import Table
-from helm.guardian.bundle_times import read_velocity, read_windows
+from helm.guardian.bundle_times import Windows, read_windows
+from helm.guardian.bundle_velocity import read_velocity
 from helm.guardian.cel import Program
 from helm.guardian.cel_grammar import together
 from helm.guardian.connection import Connection, HttpConnection, McpConnection, WasmConnection
 from helm.guardian.glob import names_of
 from helm.guardian.policy import Requirement, ToolRule
 from helm.guardian.relations import AuthzModel
+from helm.guardian.velocity import VelocityRule
 
 DEFAULT_TIMEOUT_MS = 30_000
 MAX_TIMEOUT_MS = 600_000
@@ -41,6 +43,8 @@ class Around(NamedTuple):
     connections: Mapping[str, Connection]
     approvers: Mapping[str, tuple[str, ...]]
     authz: AuthzModel
+    windows: Windows
+    velocities: tuple[VelocityRule, ...]
 
 
 def read_tool(name: str, table: Table, around: Around) -> ToolRule:
@@ -77,8 +81,8 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
         credential=table.name("credential", ""),
         scopes=frozenset(read_scopes(table, "scopes")),
         relation=read_relation(table, around.authz, inputs.document),
-        windows=tuple(read_windows(table)),
-        velocity=read_velocity(table),
+        windows=tuple(read_windows(table, around.windows)),
+        velocity=tuple(read_velocity(name, table, around.velocities)),
         requirements=requirements,
         requirement_needs=together(requirement.program.needs for requirement in requirements),
         requirement_set_hash=hash_in(domains.REQUIREMENTS, canonical(set_of(requirements))),

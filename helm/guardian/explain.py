@@ -6,24 +6,14 @@ It decides nothing: the rows say what will be compared, and what is settled alre
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from helm.contracts.verdict import WRITING
-from helm.guardian.bundle_times import DAYS
-from helm.guardian.policy import ApprovalRule, Budget, Policy, ToolRule, VelocityRule, Window
-
-PASS, DENY, ESCALATE, ASK = "PASS", "DENY", "ESCALATE", "per call"
-
-
-class Row(NamedTuple):
-    """One rule: the office that applies it, what it asks, and the answer as far as it is known."""
-
-    phase: str
-    what: str
-    outcome: str
+from helm.guardian.explain_temporal import of_time
+from helm.guardian.explanation import ASK, DENY, ESCALATE, NOTHING, PASS, Row, Supposed, listed, verdict
+from helm.guardian.policy import ApprovalRule, Budget, Policy, ToolRule
 
 
-def explain(policy: Policy, tool: str, principal: str = "") -> tuple[Row, ...]:
+def explain(policy: Policy, tool: str, principal: str = "", supposed: Supposed = NOTHING) -> tuple[Row, ...]:
     """Return the rules that apply to a tool, and to one principal using it if one is named."""
     rule = policy.tool(tool)
     if rule is None:
@@ -34,7 +24,7 @@ def explain(policy: Policy, tool: str, principal: str = "") -> tuple[Row, ...]:
         of_threat(rule),
         of_delegation(policy, principal),
         of_effect(policy, rule),
-        of_time(rule),
+        of_time(rule, supposed),
         of_compliance(policy, rule, principal),
         of_schema(rule),
         of_relation(policy, rule),
@@ -101,31 +91,6 @@ def of_effect(policy: Policy, rule: ToolRule) -> Iterator[Row]:
     kind = f"{rule.effect_type}, {rule.risk_tier}{', irreversible' if rule.irreversible else ''}"
     operation = f", operation {rule.operation}" if rule.operation else ""
     yield Row("effect", f"{kind}, through {rule.connector}{operation}", PASS)
-
-
-def of_time(rule: ToolRule) -> Iterator[Row]:
-    if rule.velocity is not None:
-        yield from of_velocity(rule.velocity)
-    for window in rule.windows:
-        yield Row("temporal", f"runs alone {said(window)}", f"else {ESCALATE} TEMPORAL_INTERVENTION")
-
-
-def of_velocity(velocity: VelocityRule) -> Iterator[Row]:
-    per = f"calls in {velocity.window_s} s"
-    if velocity.interrupt_above:
-        what = f"more than {velocity.interrupt_above} {per}"
-        yield Row("temporal", what, f"{ESCALATE} TEMPORAL_INTERVENTION")
-    if velocity.throttle_above:
-        yield Row("temporal", f"more than {velocity.throttle_above} {per}", f"{DENY} TEMPORAL_THROTTLE")
-
-
-def said(window: Window) -> str:
-    days = " ".join(DAYS[day] for day in sorted(window.days))
-    return f"{days} {clock(window.from_minute)}-{clock(window.to_minute)} UTC"
-
-
-def clock(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def of_compliance(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]:
@@ -196,11 +161,3 @@ def limits(budget: Budget, rule: ToolRule) -> str:
         (budget.write_operation_limit, f"{int(rule.effect_type in WRITING)} of {{}} write operations"),
     )
     return ", ".join(text.replace("{}", str(limit)) for limit, text in parts if limit is not None)
-
-
-def listed(words: frozenset[str]) -> str:
-    return ", ".join(sorted(words))
-
-
-def verdict(good: bool, code: str) -> str:
-    return PASS if good else f"{DENY} {code}"

@@ -16,8 +16,9 @@ from helm.crypto.canonical import canonical, ordered_bytes, parse
 from helm.crypto.hashing import sha256
 from helm.guardian.delegation import Standing
 from helm.guardian.judgement import call_body
-from helm.guardian.policy import Policy
+from helm.guardian.policy import Policy, ToolRule
 from helm.guardian.relations import AuthzSnapshot
+from helm.guardian.velocity import Pace
 from helm.guardian.world import Sought, World, world_body
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -74,7 +75,7 @@ WORLD: Mapping[str, type] = MappingProxyType(
         "session_closed": bool,
         "session_labels": list,
         "session_owner": str,
-        "velocity": int,
+        "velocity": list,
     }
 )
 """The members of a world but for the approval, which may be none."""
@@ -82,6 +83,8 @@ WORLD: Mapping[str, type] = MappingProxyType(
 SOUGHT = [str, int, str, str, str, str, bool]
 
 USAGE = [str, int, int, int, int, int]
+
+PACE = [str, str, int, int, str]
 
 
 def read_facts(facts: bytes, policy: Policy, where: str) -> tuple[ToolCall, World]:
@@ -91,6 +94,7 @@ def read_facts(facts: bytes, policy: Policy, where: str) -> tuple[ToolCall, Worl
         check_types(body["call"], CALL)
         check_types(body["world"], WORLD)
         call, world = read_call(body["call"]), read_world(body["world"], policy)
+        check_paces(policy.rule(call.tool), world)
     except (Malformed, KeyError, TypeError, ValueError) as problem:
         raise Invalid(f"the facts cannot be read: {type(problem).__name__} {problem}", where, HINT) from problem
     if ordered_bytes({"call": call_body(call), "world": world_body(world)}) != facts:
@@ -111,6 +115,9 @@ def check_types(body: dict[str, JSONValue], members: Mapping[str, type]) -> None
         elif name == "budgets":
             if not all(type(usage) is list and [*map(type, usage)] == USAGE for usage in body[name]):
                 raise TypeError("a budget's usage is not a name and five numbers")
+        elif name == "velocity":
+            if not all(type(pace) is list and [*map(type, pace)] == PACE for pace in body[name]):
+                raise TypeError("a pace is not a rule, an account, two numbers and a level")
         elif kind is list and not all(type(text) is str for text in body[name]):
             raise TypeError(f"{name} are not texts")
 
@@ -148,6 +155,12 @@ def read_call(body: dict[str, JSONValue]) -> ToolCall:
     )
 
 
+def check_paces(rule: ToolRule, world: World) -> None:
+    """Raise ValueError unless the world says of each velocity rule of the tool how fast such calls come."""
+    if [pace.rule_id for pace in world.velocity] != [velocity.id for velocity in rule.velocity]:
+        raise ValueError("the paces are not those of the tool's velocity rules")
+
+
 def read_sought(body: JSONValue) -> Sought | None:
     """Return how an approval stood, None for none. Raises TypeError for anything else."""
     if body is None:
@@ -167,6 +180,7 @@ def read_world(body: dict[str, JSONValue], policy: Policy) -> World:
     said["approvals_asked"] = tuple(body["approvals_asked"])
     said["approval"] = read_sought(body["approval"])
     said["session_labels"] = tuple(body["session_labels"])
+    said["velocity"] = tuple(Pace(*pace) for pace in body["velocity"])
     return World(**said)
 
 

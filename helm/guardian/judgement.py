@@ -19,6 +19,7 @@ from helm.guardian.inquiry import Inquiry
 from helm.guardian.offices.asking import joins, standing_of
 from helm.guardian.policy import ToolRule
 from helm.guardian.relations import snapshot_hash
+from helm.guardian.velocity import Tick, tick_of
 from helm.guardian.world import world_body
 
 PERMIT_TTL_MS = 10_000
@@ -149,10 +150,19 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         tenant=call.tenant,
         tool=call.tool,
         transport=source.transport,
-        velocity_window_s=rule.velocity.window_s if rule.velocity else 0,
+        velocity=_ticks(inquiry) if rule.velocity else NO_TICKS,
         verdict=verdict,
     )
     return seal_decision(content)
+
+
+NO_TICKS: tuple[Tick, ...] = ()
+
+
+def _ticks(inquiry: Inquiry) -> tuple[Tick, ...]:
+    """Return where the call counts: in every account that has a place, whatever becomes of the call."""
+    paces = zip(inquiry.rule.velocity, inquiry.world.velocity, strict=False)  # unequal: the temporal office refused it
+    return tuple(tick_of(rule, pace) for rule, pace in paces if pace.account)
 
 
 class Ask(NamedTuple):

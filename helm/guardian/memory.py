@@ -23,7 +23,8 @@ from helm.guardian.policy import NO_POLICY, Policy, RelationRule, ToolRule
 from helm.guardian.relations import AuthzSnapshot, Question, Relations, look
 from helm.guardian.servers import Servers
 from helm.guardian.sessions import Sessions
-from helm.guardian.velocity import Velocity
+from helm.guardian.velocities import Velocities
+from helm.guardian.velocity import Pace
 from helm.guardian.world import World
 from helm.trust.event import EventKind, TrustEvent
 
@@ -34,6 +35,8 @@ RELEASING = frozenset({Status.NOT_DISPATCHED, Status.INTERRUPTED})
 
 
 NONE_ASKED = (0, 0)
+
+NO_PACE: tuple[Pace, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -63,7 +66,7 @@ class Memory:
     """Known from the journal also before any policy is compiled again."""
     sessions: Sessions = attrs.field(factory=Sessions)
     ledger: Ledger = attrs.field(factory=Ledger)
-    velocity: Velocity = attrs.field(factory=Velocity)
+    velocities: Velocities = attrs.field(factory=Velocities)
     freezes: Freezes = attrs.field(factory=Freezes)
     approvals: Approvals = attrs.field(factory=Approvals)
     exchanges: Exchanges = attrs.field(factory=Exchanges)
@@ -80,7 +83,7 @@ class Memory:
         policy = self.policy
         rule = policy.rule(call.tool)
         binding = self.sessions.find(call.session)
-        watched, standing = rule.velocity, self.delegations.standing(call) if call.delegation_id else None
+        standing = self.delegations.standing(call) if call.delegation_id else None
         approval, limits = self.approvals.standing(call), rule.approval
         return World(
             approval=approval,
@@ -103,9 +106,7 @@ class Memory:
             session_closed=binding is not None and binding.closed_at(now_ms),
             session_labels=binding.labels if binding is not None else (),
             session_owner=binding.principal if binding is not None else "",
-            velocity=0
-            if watched is None
-            else self.velocity.count((call.tenant, call.principal, call.tool), now_ms, watched.window_s),
+            velocity=self.velocities.paces(rule.velocity, call, now_ms) if rule.velocity else NO_PACE,
         )
 
     def related(self, rule: RelationRule, call: ToolCall, standing: Standing | None, now_ms: int) -> AuthzSnapshot:
@@ -131,8 +132,8 @@ class Memory:
             self.sessions.taint(session, decision.principal, decision.labels)
         if decision.delegation_sequence:
             self.delegations.note(decision.delegation_id, decision.delegation_sequence)
-        if decision.velocity_window_s:
-            self.velocity.note((decision.tenant, decision.principal, decision.tool), decision.decided_at_ms)
+        if decision.velocity:
+            self.velocities.note(decision.velocity)
         if decision.verdict == ALLOW:
             self.ledger.reserve(decision.budget_reservation)
             if decision.approval_id:

@@ -19,24 +19,8 @@ from helm.guardian.destination import Pattern
 from helm.guardian.glob import Names
 from helm.guardian.oauth import OAuthProfile
 from helm.guardian.relations import NO_MODEL, AuthzModel
-
-
-@attrs.frozen(kw_only=True)
-class Window:
-    """Hours in which a tool runs without a human, UTC. Monday is 0; `to_minute` is not in it any more."""
-
-    days: frozenset[int]
-    from_minute: int
-    to_minute: int
-
-
-@attrs.frozen(kw_only=True)
-class VelocityRule:
-    """From how many earlier calls within `window_s` one principal is throttled or a human asked; 0: never."""
-
-    window_s: int
-    throttle_above: int
-    interrupt_above: int
+from helm.guardian.velocity import VelocityRule
+from helm.guardian.window import Window
 
 
 @attrs.frozen(kw_only=True)
@@ -124,7 +108,8 @@ class ToolRule:
     """In which relation its caller must stand, None where none is asked for."""
     windows: tuple[Window, ...]
     """Empty: at any hour."""
-    velocity: VelocityRule | None
+    velocity: tuple[VelocityRule, ...]
+    """Its own rule and those of the bundle that count its calls; empty: at any pace."""
     requirements: tuple[Requirement, ...]
     requirement_needs: Needs
     """What all of them look at, so that it is converted once for all."""
@@ -300,7 +285,7 @@ UNDECLARED = ToolRule(
     scopes=frozenset(),
     relation=None,
     windows=(),
-    velocity=None,
+    velocity=(),
     requirements=(),
     requirement_needs=together(()),
     requirement_set_hash="",

@@ -1,39 +1,120 @@
-"""Velocity: how many calls one principal made to one tool lately, on the calls' own timestamps."""
+"""A velocity rule: how many calls in how many seconds lift their caller to which level.
+
+Every call counts, whatever became of it: whoever hammers at a throttle climbs to the next level. The count slides with
+the clock, so that no burst fits between the end of one window and the beginning of the next.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from enum import StrEnum
+from typing import Final, NamedTuple
 
 import attrs
 
-Walker = tuple[str, str, str]
-"""(tenant, principal, tool)"""
-
-KEPT = 4096
-"""Most timestamps kept per principal and tool: no threshold may be higher, and memory stays bounded (T4)."""
+from helm.contracts.call import ToolCall
+from helm.guardian.glob import Names
 
 
-@attrs.define
-class Velocity:
-    """The recent call times of each principal and tool that a velocity rule watches, in order.
+class Level(StrEnum):
+    """What a pace comes to, as it rises."""
 
-    Calls are noted in the order in which they were decided, and again, after a restart, in the order in which the
-    journal has them: the same times must come of both.
+    NONE = ""
+    OBSERVE = "OBSERVE"
+    """The call goes on, and its decision says that it came at this pace."""
+    THROTTLE = "THROTTLE"
+    INTERRUPT = "INTERRUPT"
+
+
+RISING: Final = tuple(Level)
+"""The levels from the lowest to the highest."""
+
+HELD: Final = (Level.THROTTLE, Level.INTERRUPT)
+"""The levels that a cool-down holds."""
+
+
+class Scope(StrEnum):
+    """Whose calls a rule counts together."""
+
+    PRINCIPAL = "principal"
+    SESSION = "session"
+    TENANT = "tenant"
+
+
+@attrs.frozen(kw_only=True)
+class VelocityRule:
+    """From how many earlier calls within `window_s` which level is reached; 0: never.
+
+    THROTTLE and INTERRUPT hold for `cool_down_s` after the last call that reached them.
     """
 
-    times_ms: dict[Walker, list[int]] = attrs.field(factory=dict, repr=False)
+    id: str
+    per: Scope
+    tools: Names
+    """Their calls count together."""
+    window_s: int
+    observe_above: int
+    throttle_above: int
+    interrupt_above: int
+    cool_down_s: int
 
-    def count(self, walker: Walker, now_ms: int, window_s: int) -> int:
-        """Return how many calls of `walker` lie within the last `window_s` seconds, or after `now_ms`.
+    def account(self, call: ToolCall) -> str:
+        """Return the account in which the call counts; no name in it holds a blank.
 
-        Nothing is forgotten here: a clock that was set back asks again about what a later time had passed over.
+        A session counts by its caller: whoever calls in another's session is refused, and slows nobody down (T4).
         """
-        times = self.times_ms.get(walker, [])
-        return len(times) - bisect_right(times, now_ms - window_s * 1000)
+        if self.per is Scope.TENANT:
+            return call.tenant
+        if self.per is Scope.PRINCIPAL:
+            return f"{call.tenant} {call.principal}"
+        return f"{call.tenant} {call.principal} {call.session_id}"
 
-    def note(self, walker: Walker, at_ms: int) -> None:
-        """Count one call, whatever became of it."""
-        times = self.times_ms.setdefault(walker, [])
-        insort(times, at_ms)
-        if len(times) > KEPT:
-            del times[0]
+    def reached(self, calls: int) -> Level:
+        """Return the level that a call reaches after `calls` earlier ones."""
+        if self.interrupt_above and calls >= self.interrupt_above:
+            return Level.INTERRUPT
+        if self.throttle_above and calls >= self.throttle_above:
+            return Level.THROTTLE
+        return Level.OBSERVE if self.observe_above and calls >= self.observe_above else Level.NONE
+
+    @property
+    def clock(self) -> tuple[str, int, int]:
+        """Return what its counters are kept by: a rule of another window or cool-down starts with new ones."""
+        return (self.id, self.window_s, self.cool_down_s)
+
+
+class Pace(NamedTuple):
+    """How fast the calls of one account come, as one rule counts them: a fact of a call's World."""
+
+    rule_id: str
+    account: str
+    """"" where the rule counts as many accounts of one owner as it may: this one has no place."""
+    at_ms: int
+    """The time of the rule, which never runs backwards: a clock that was set back wins nothing."""
+    calls: int
+    """Earlier calls in the window that ends at `at_ms`."""
+    held: str
+    """The level that its cool-down holds, "" where there is none."""
+
+
+class Tick(NamedTuple):
+    """What one decision adds to one account: all that the fold needs of the rule, so that it needs no policy."""
+
+    rule_id: str
+    window_s: int
+    cool_down_s: int
+    account: str
+    at_ms: int
+    level: str
+    """The level that the count reached; one that was only held is not reached anew."""
+
+
+def level_of(rule: VelocityRule, pace: Pace) -> Level:
+    """Return the level at which a call comes: the one it reaches, or the higher one that still holds."""
+    reached = rule.reached(pace.calls)
+    held = Level(pace.held)
+    return held if RISING.index(held) > RISING.index(reached) else reached
+
+
+def tick_of(rule: VelocityRule, pace: Pace) -> Tick:
+    """Return what a call at this pace adds to the rule's counters."""
+    return Tick(rule.id, rule.window_s, rule.cool_down_s, pace.account, pace.at_ms, rule.reached(pace.calls).value)

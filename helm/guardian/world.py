@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from helm.contracts.form import JSONValue, Noun
 from helm.guardian.delegation import Standing, standing_body
 from helm.guardian.relations import AuthzSnapshot, snapshot_body
+from helm.guardian.velocity import Pace
 
 if TYPE_CHECKING:
     from helm.guardian.policy import Policy
@@ -65,8 +66,8 @@ class World(Noun, frozen=True, kw_only=True):
     session_labels: tuple[str, ...]
     session_owner: str
     """The principal the session is bound to, "" for a session that this call would open."""
-    velocity: int
-    """Earlier calls of this principal to this tool within the tool's velocity window."""
+    velocity: tuple[Pace, ...]
+    """How fast such calls come, as each velocity rule of the tool counts them, in the order of the rules."""
 
 
 def world_body(world: World) -> dict[str, JSONValue]:

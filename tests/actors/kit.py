@@ -279,7 +279,7 @@ class Log:
         return Counter(receipt["status"] for receipt in self.receipts.values())
 
 
-def remembered(state: Refold, now_ms: int, windows_s: int = 60) -> dict[str, Any]:
+def remembered(state: Refold) -> dict[str, Any]:
     """Return what a fold, or a live kernel, knows, in a form that can be compared."""
     memory: Memory = state.memory
     return {
@@ -294,5 +294,5 @@ def remembered(state: Refold, now_ms: int, windows_s: int = 60) -> dict[str, Any
         "lamport": state.graph.lamport,
         "ledger": memory.ledger.accounts,
         "sessions": memory.sessions.bindings,
-        "velocity": {walker: memory.velocity.count(walker, now_ms, windows_s) for walker in memory.velocity.times_ms},
+        "velocities": memory.velocities,
     }

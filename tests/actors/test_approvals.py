@@ -82,9 +82,9 @@ async def test_a_call_runs_once_its_quorum_agreed_and_once_only(panel: Panel, au
         assert (await call(kernel, approval_id)).allowed and len(puppet.orders) == 1
         again = await call(kernel, approval_id)
         assert (again.reason_code, len(puppet.orders)) == (ReasonCode.PDP_DENY, 1)
-        live = remembered(kernel.parts.state, panel.house.clock.now_ms())
+        live = remembered(kernel.parts.state)
     folded, log = await panel.house.read_simulated()
-    assert remembered(folded, panel.house.clock.now_ms()) == live
+    assert remembered(folded) == live
     log.check_all_sealed()
     assert folded.memory.approvals.ceremonies[approval_id].state == "CONSUMED"
 

@@ -155,9 +155,9 @@ async def run(chance: Chance, kernels: int, steps: int) -> None:
                 nursery.start_soon(chance.act, kernel)
                 if chance.luck.random() < 0.2:
                     await trio.sleep(chance.luck.choice((0.0, 0.0, 0.01, 0.5)))
-        live = remembered(kernel.parts.state, house.clock.now_ms())
+        live = remembered(kernel.parts.state)
         folded, log = await house.read_simulated()
-        assert remembered(folded, house.clock.now_ms()) == live
+        assert remembered(folded) == live
         assert not folded.open_intents
         log.check_all_sealed(dispatched={order.decision_id for order in chance.puppet.orders})
         policy = None if chance.luck.random() < 0.2 else SHORT.replace("epoch = 7", f"epoch = {chance.epoch}")

@@ -1,4 +1,4 @@
-"""Temporal constraints: when a tool may be used, and how fast one principal may use it."""
+"""Temporal constraints: when a tool may be used, and how fast it may be called."""
 
 from __future__ import annotations
 
@@ -6,36 +6,48 @@ from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.offices.asking import require
-
-DAY_MS = 86_400_000
-MINUTE_MS = 60_000
-EPOCH_WEEKDAY = 3
-"""1970-01-01 was a Thursday; Monday is 0."""
+from helm.guardian.velocities import MAX_ACCOUNTS
+from helm.guardian.velocity import Level, Pace, VelocityRule, level_of
 
 
 def check(inquiry: Inquiry) -> None:
-    """Refuse a call that comes too fast, and escalate one outside its windows or fast enough to need a human."""
-    rule, world = inquiry.rule, inquiry.world
-    velocity = rule.velocity
-    if velocity is not None:
-        if velocity.interrupt_above and world.velocity >= velocity.interrupt_above:
-            what = f"{world.velocity} calls in {velocity.window_s} s need a human"
-            require(inquiry, ReasonCode.TEMPORAL_INTERVENTION, what)
-        elif velocity.throttle_above and world.velocity >= velocity.throttle_above:
-            raise Refused(
-                ReasonCode.TEMPORAL_THROTTLE, f"more than {velocity.throttle_above} calls in {velocity.window_s} s"
-            )
+    """Refuse a call that comes too fast, and escalate one that comes at a pace or an hour that needs a human."""
+    rule = inquiry.rule
+    if rule.velocity:
+        _check_velocity(inquiry)
     if rule.windows:
-        weekday, minute = utc_weekday_minute(world.now_ms)
-        if not any(weekday in w.days and w.from_minute <= minute < w.to_minute for w in rule.windows):
-            what = "outside the hours in which this tool runs without a human"
-            require(inquiry, ReasonCode.TEMPORAL_INTERVENTION, what)
+        now_ms = inquiry.world.now_ms
+        for window in rule.windows:
+            if window.is_open(now_ms):
+                return
+        names = ", ".join(window.id for window in rule.windows)
+        what = f"outside the hours in which this tool runs without a human: {names}"
+        require(inquiry, ReasonCode.TEMPORAL_INTERVENTION, what)
 
 
-def utc_weekday_minute(now_ms: int) -> tuple[int, int]:
-    """Return (weekday with Monday 0, minute of the day) of a POSIX time in ms, both in UTC."""
-    day, rest = divmod(now_ms, DAY_MS)
-    return (day + EPOCH_WEEKDAY) % 7, rest // MINUTE_MS
+def _check_velocity(inquiry: Inquiry) -> None:
+    """Throttle first, by whichever rule: nobody is asked to agree to what is refused anyhow."""
+    interrupting = ""
+    for rule, pace in zip(inquiry.rule.velocity, inquiry.world.velocity, strict=True):
+        if not pace.account:
+            what = f"velocity {rule.id} counts {MAX_ACCOUNTS} others of this {OWNERS[rule.per.value]} already"
+            raise Refused(ReasonCode.TEMPORAL_THROTTLE, what)
+        level = level_of(rule, pace)
+        if level is Level.THROTTLE:
+            raise Refused(ReasonCode.TEMPORAL_THROTTLE, said(rule, pace, level))
+        if level is Level.INTERRUPT:
+            interrupting = interrupting or f"{said(rule, pace, level)}, which needs a human"
+    if interrupting:
+        require(inquiry, ReasonCode.TEMPORAL_INTERVENTION, interrupting)
+
+
+OWNERS = {"session": "principal", "principal": "tenant", "tenant": "kernel"}
+
+
+def said(rule: VelocityRule, pace: Pace, level: Level) -> str:
+    """Say which rule lifted the call to its level, and how."""
+    counted = f"velocity {rule.id}: {pace.calls} calls of this {rule.per} in {rule.window_s} s"
+    return counted if rule.reached(pace.calls) is level else f"{counted}, {level} holds for {rule.cool_down_s} s"
 
 
 OFFICE = Office("temporal", check, ReasonCode.TEMPORAL_THROTTLE)

@@ -547,6 +547,10 @@ UNSAYABLE: Final = {"verdict", "reason_code"}
 """An ALLOW with another verdict or a reason cannot even be built."""
 
 
+SAID_OF_NONE: Final = {"velocity": (("r", 1, 0, "t p", 1, ""),)}
+"""What could stand where the decision says nothing, and a text could not."""
+
+
 def other_value(value: object) -> Any:
     """Return another value of the same type."""
     if type(value) is tuple:
@@ -559,7 +563,7 @@ def forged(field: str) -> Log:
     log = Log().begin()
     judgement = log.judge("s1", "notes.read", {"name": "x"})
     decided, recorded = judgement.decision.content, judgement.record.content
-    change: dict[str, Any] = {field: other_value(getattr(decided, field))}
+    change: dict[str, Any] = {field: SAID_OF_NONE.get(field) or other_value(getattr(decided, field))}
     decision = seal_decision(decided.but(**change))
     same: dict[str, Any] = {"decision_id": decision.id}
     if field in RECORD.names:

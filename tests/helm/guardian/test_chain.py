@@ -18,6 +18,7 @@ from helm.crypto.seals import seal_decision
 from helm.guardian.chain import CHAIN, GATES, MAX_REASON, ROSTER, Chain
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.policy import NO_POLICY
+from helm.guardian.velocity import Pace
 from tests.helm.guardian.worlds import call, policy, world
 
 SIX_GATES = ("freeze", "context", "identity", "egress", "threat", "delegation")
@@ -163,7 +164,17 @@ ARGUMENTS = (
             "session_owner": st.sampled_from(["agent", "other"]),
             "session_closed": st.booleans(),
             "session_labels": st.sampled_from([(), ("web",)]),
-            "velocity": st.integers(0, 9),
+            "velocity": st.lists(
+                st.builds(
+                    Pace,
+                    rule_id=st.sampled_from(["tools.slowly", "tools.counted"]),
+                    account=st.sampled_from(["", "t agent"]),
+                    at_ms=st.integers(0, 2**42),
+                    calls=st.integers(0, 9),
+                    held=st.sampled_from(["", "THROTTLE", "INTERRUPT"]),
+                ),
+                max_size=2,
+            ).map(tuple),
             "claim_conflict": st.booleans(),
             "connector_halted": st.sampled_from(["", "drift"]),
             "now_ms": st.integers(0, 2**42),

@@ -74,7 +74,7 @@ def known(memory: Memory) -> dict[str, Any]:
         "halted": memory.halted,
         "ledger": memory.ledger.accounts,
         "sessions": memory.sessions.bindings,
-        "velocity": {walker: list(times) for walker, times in memory.velocity.times_ms.items()},
+        "velocities": memory.velocities,
     }
 
 
@@ -158,11 +158,12 @@ def test_a_world_holds_what_is_known_of_its_call_and_of_no_other() -> None:
         moment = memory.world(
             call(tool, **whom), BOOT, now_ms=NOON_MS, call_seq=3, fingerprint="sha256:now", conflict=True
         )
-        return moment.session_owner, moment.session_labels, moment.velocity, [usage[2:] for usage in moment.budgets]
+        calls = [pace.calls for pace in moment.velocity]
+        return moment.session_owner, moment.session_labels, calls, [usage[2:] for usage in moment.budgets]
 
-    assert seen("slowly", session="s", principal="a") == ("a", ("web",), 1, [])
-    assert seen("slowly", session="s", principal="b") == ("a", ("web",), 0, [])
-    assert seen("pay", session="new", principal="a") == ("", (), 0, [(1, 10, 1, 0)])
+    assert seen("slowly", session="s", principal="a") == ("a", ("web",), [1], [])
+    assert seen("slowly", session="s", principal="b") == ("a", ("web",), [0], [])
+    assert seen("pay", session="new", principal="a") == ("", (), [], [(1, 10, 1, 0)])
     moment = memory.world(call(), BOOT, now_ms=NOON_MS, call_seq=3, fingerprint="sha256:now", conflict=True)
     assert (moment.fingerprint, moment.fingerprint_at_boot) == ("sha256:now", "sha256:here")
     assert (moment.claim_conflict, moment.call_seq, moment.kernel_epoch) == (True, 3, 1)

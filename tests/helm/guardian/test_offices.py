@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from helm.contracts.decision import Decision
 from helm.contracts.reason import ReasonCode
@@ -16,7 +14,7 @@ from helm.guardian.delegation import DelegationGrant, Standing
 from helm.guardian.inquiry import Inquiry
 from helm.guardian.intake import PLAIN, Terms
 from helm.guardian.judgement import NOBODY, impartial
-from helm.guardian.offices.temporal import utc_weekday_minute
+from helm.guardian.velocity import Pace
 from helm.guardian.world import Sought, World
 from tests.actors.policies import OPEN, POLICY
 from tests.helm.guardian.worlds import call, policy, world
@@ -28,12 +26,6 @@ def code_of(tool: str, moment: World, arguments: object = None, **whom: str) -> 
 
 def decided(tool: str, moment: World, arguments: object = None, **whom: str) -> Decision:
     return CHAIN.evaluate(call(tool, arguments, **whom), moment).decision.content  # type: ignore[arg-type]
-
-
-@given(st.integers(0, 2**41))
-def test_weekday_and_minute_are_those_of_the_calendar(now_ms: int) -> None:
-    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
-    assert utc_weekday_minute(now_ms) == (moment.weekday(), moment.hour * 60 + moment.minute)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +57,7 @@ def test_a_window_is_open_from_its_first_minute_to_before_its_last(moment: str, 
     ],
 )
 def test_velocity_throttles_first_and_asks_a_human_above(earlier: int, code: str) -> None:
-    assert code_of("slowly", world(velocity=earlier)) == code
+    assert code_of("slowly", world(velocity=(Pace("tools.slowly", "t agent", 0, earlier, ""),))) == code
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from helm.guardian.bundle import load_toml
-from helm.guardian.explain import Row, explain
+from helm.guardian.explain import explain
+from helm.guardian.explanation import Row
 from tests.actors.policies import POLICY
 from tests.helm.guardian.bundles import policy
 
@@ -49,9 +50,9 @@ def test_everything_that_a_bundle_says_of_a_tool_is_there() -> None:
         "effect: the policy is in force from 1790000000000 ms",
         "effect: the policy is stale 86400 s later",
         "effect: payment, T2, irreversible, through local, operation pay_invoice -> PASS",
-        "temporal: more than 20 calls in 60 s -> ESCALATE TEMPORAL_INTERVENTION",
-        "temporal: more than 10 calls in 60 s -> DENY TEMPORAL_THROTTLE",
-        "temporal: runs alone mon fri 08:00-18:00 UTC -> else ESCALATE TEMPORAL_INTERVENTION",
+        "temporal: velocity tools.pay: more than 20 calls of one principal in 60 s -> ESCALATE TEMPORAL_INTERVENTION",
+        "temporal: velocity tools.pay: more than 10 calls of one principal in 60 s -> DENY TEMPORAL_THROTTLE",
+        "temporal: window window-0: runs alone mon fri 08:00-18:00 UTC0 -> else ESCALATE TEMPORAL_INTERVENTION",
         "compliance: touches internal -> PASS",
         "compliance: keeps its data 365 days -> PASS",
         "compliance: in EU -> PASS",

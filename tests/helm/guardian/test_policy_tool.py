@@ -15,7 +15,10 @@ from helm.guardian.bundle import compile_document
 from helm.guardian.cel import CelError
 from helm.guardian.connection import FilesConnection, HttpConnection, LocalConnection
 from helm.guardian.destination import Pattern, normalise
-from helm.guardian.policy import ApprovalRule, DestinationRule, VelocityRule, Window
+from helm.guardian.glob import names_of
+from helm.guardian.policy import ApprovalRule, DestinationRule
+from helm.guardian.velocity import Scope, VelocityRule
+from helm.guardian.window import Window
 from tests.helm.guardian.bundles import FULL, document, policy, tool, without
 
 
@@ -33,10 +36,21 @@ def test_what_a_bundle_says_of_a_tool_stands_in_its_rule() -> None:
     assert (rule.jurisdiction, rule.retention_days, rule.credential) == ("EU", 365, "vault:pay")
     assert rule.data_classes == {"internal"} and rule.free_text == {"note"} and not rule.accepts_tainted
     assert rule.destination == DestinationRule(fixed="https://bank.example.com:443", argument="")
-    assert rule.velocity == VelocityRule(window_s=60, throttle_above=10, interrupt_above=20)
+    assert rule.velocity == (
+        VelocityRule(
+            id="tools.pay",
+            per=Scope.PRINCIPAL,
+            tools=names_of(["pay"], ""),
+            window_s=60,
+            observe_above=0,
+            throttle_above=10,
+            interrupt_above=20,
+            cool_down_s=0,
+        ),
+    )
     assert rule.windows == (
-        Window(days=frozenset({0, 4}), from_minute=480, to_minute=1_080),
-        Window(days=frozenset(range(7)), from_minute=1_350, to_minute=1_440),
+        Window(id="window-0", days=frozenset({0, 4}), from_minute=480, to_minute=1_080),
+        Window(id="window-1", days=frozenset(range(7)), from_minute=1_350, to_minute=1_440),
     )
     assert isinstance(rule.approval, ApprovalRule)
     assert (rule.approval.quorum, rule.approval.timelock_s, rule.approval.expires_s) == (2, 60, 600)
@@ -48,7 +62,7 @@ def test_what_a_bundle_leaves_out_is_the_careful_choice() -> None:
     rule = tool("files.read")
     assert (rule.timeout_ms, rule.spend_cents, rule.irreversible) == (30_000, 0, False)
     assert rule.destination is None and rule.allow_destinations == rule.deny_destinations == ()
-    assert rule.velocity is None and rule.approval is None and rule.approval_when is None
+    assert rule.velocity == () and rule.approval is None and rule.approval_when is None
     assert not rule.requirements and not rule.windows and not rule.free_text
     assert not rule.accepts_tainted and rule.credential == "" and rule.jurisdiction == ""
 

@@ -46,7 +46,7 @@ def world(**changes: Any) -> World:
         session_closed=False,
         session_labels=(),
         session_owner="",
-        velocity=0,
+        velocity=(),
     )
     return plain.but(**changes)
 

@@ -1,0 +1,144 @@
+"""Velocities: the counters of every velocity rule, folded from the ticks of the decisions.
+
+A counter keeps two spans of time, the one under way and the one before it: whatever is older is dropped with its whole
+span, so that what one call costs does not grow with what came before it, and an account that has fallen silent takes
+no room. The order in which ticks are noted does not matter: a refusal reaches the journal later than it was decided.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Callable, Iterable
+from typing import Final, Generic, TypeVar
+
+import attrs
+
+from helm.contracts.call import ToolCall
+from helm.contracts.errors import Invalid
+from helm.guardian.velocity import HELD, Level, Pace, Tick, VelocityRule
+
+T = TypeVar("T")
+
+KEPT: Final = 4096
+"""Most calls of one account that are counted in a span: no threshold may be higher, and memory stays bounded (T4)."""
+
+MAX_ACCOUNTS: Final = 4096
+"""Most accounts of one owner in a span, such as the sessions of one principal: whoever opens more is throttled (T4)."""
+
+Clock = tuple[str, int, int]
+"""Rule id, window and cool-down in seconds."""
+
+
+@attrs.define
+class Spans(Generic[T]):
+    """What is kept of each account, by owner, in the span under way and in the one before it."""
+
+    span_ms: int
+    number: int = -1
+    young: dict[str, dict[str, T]] = attrs.field(factory=dict)
+    old: dict[str, dict[str, T]] = attrs.field(factory=dict)
+
+    def place(self, account: str, at_ms: int, fresh: Callable[[], T]) -> T | None:
+        """Return what is kept of an account in the span of `at_ms`, None for a span that is over."""
+        number = at_ms // self.span_ms
+        if number > self.number:
+            self.old = self.young if number == self.number + 1 else {}
+            self.young, self.number = {}, number
+        if number < self.number - 1:
+            return None
+        span = self.young if number == self.number else self.old
+        accounts = span.setdefault(owner_of(account), {})
+        if account not in accounts:
+            accounts[account] = fresh()
+        return accounts[account]
+
+    def find(self, account: str) -> Iterable[T]:
+        """Yield what is kept of an account."""
+        owner = owner_of(account)
+        for span in (self.young, self.old):
+            found = span.get(owner, {}).get(account)
+            if found is not None:
+                yield found
+
+    def is_full(self, account: str, at_ms: int) -> bool:
+        """Say whether the owner of an account has as many others in the span of `at_ms` as may be."""
+        if at_ms // self.span_ms > self.number:
+            return False
+        accounts = self.young.get(owner_of(account), {})
+        return account not in accounts and len(accounts) >= MAX_ACCOUNTS
+
+
+def owner_of(account: str) -> str:
+    """Return whose an account is: a session's principal, a principal's tenant."""
+    return account.rpartition(" ")[0]
+
+
+@attrs.define
+class Counters:
+    """The counters of one rule. Its time is the latest that a decision noted, and never runs backwards."""
+
+    window_ms: int
+    cool_down_ms: int
+    now_ms: int = 0
+    times: Spans[list[int]] = attrs.field(init=False)
+    reached: Spans[dict[str, int]] = attrs.field(init=False)
+    """When each level was reached last; nothing without a cool-down."""
+
+    def __attrs_post_init__(self) -> None:
+        self.times = Spans(self.window_ms)
+        self.reached = Spans(max(self.cool_down_ms, 1))
+
+    def count(self, account: str, at_ms: int) -> int:
+        """Return how many calls of the account lie within the window that ends at `at_ms`."""
+        since_ms = at_ms - self.window_ms
+        return sum(len(times) - bisect_right(times, since_ms) for times in self.times.find(account))
+
+    def held(self, account: str, at_ms: int) -> str:
+        """Return the highest level whose cool-down is not over."""
+        since_ms = at_ms - self.cool_down_ms
+        found = [level for last in self.reached.find(account) for level, ms in last.items() if ms > since_ms]
+        return max(found, key=HELD.index, default=Level.NONE.value)
+
+    def note(self, tick: Tick) -> None:
+        """Count one call, and remember the level that it reached."""
+        self.now_ms = max(self.now_ms, tick.at_ms)
+        times = self.times.place(tick.account, tick.at_ms, list)
+        if times is not None:
+            insort(times, tick.at_ms)
+            if len(times) > KEPT:
+                del times[0]
+        if self.cool_down_ms and tick.level in HELD:
+            last = self.reached.place(tick.account, tick.at_ms, dict)
+            if last is not None:
+                last[tick.level] = max(tick.at_ms, last.get(tick.level, 0))
+
+
+@attrs.define
+class Velocities:
+    """The counters of every rule that ever counted."""
+
+    by_clock: dict[Clock, Counters] = attrs.field(factory=dict, repr=False)
+
+    def paces(self, rules: Iterable[VelocityRule], call: ToolCall, now_ms: int) -> tuple[Pace, ...]:
+        """Return how fast such calls come at `now_ms`, as each rule counts them."""
+        return tuple(self._pace(rule, rule.account(call), now_ms) for rule in rules)
+
+    def _pace(self, rule: VelocityRule, account: str, now_ms: int) -> Pace:
+        counters = self.by_clock.get(rule.clock)
+        if counters is None:
+            return Pace(rule.id, account, now_ms, 0, Level.NONE.value)
+        at_ms = max(now_ms, counters.now_ms)
+        if counters.times.is_full(account, at_ms):
+            return Pace(rule.id, "", at_ms, 0, Level.NONE.value)
+        return Pace(rule.id, account, at_ms, counters.count(account, at_ms), counters.held(account, at_ms))
+
+    def note(self, ticks: Iterable[tuple[str, int, int, str, int, str]]) -> None:
+        """Count one decision in each account that it names. Raises Invalid for what no rule could count."""
+        for tick in map(Tick._make, ticks):
+            clock = (tick.rule_id, tick.window_s, tick.cool_down_s)
+            counters = self.by_clock.get(clock)
+            if counters is None:
+                if tick.window_s < 1 or tick.cool_down_s < 0:
+                    raise Invalid("it counts a call in a window of no length", tick.rule_id, "it was edited")
+                counters = self.by_clock[clock] = Counters(tick.window_s * 1000, tick.cool_down_s * 1000)
+            counters.note(tick)
