@@ -97,9 +97,10 @@ def sign(file: Path, data_dir: Path, as_json: bool) -> None:
 @policy.command("time-zone")
 @click.argument("name")
 def zone(name: str) -> None:
-    """Print the rule of the time zone NAME, such as Europe/Berlin, as this machine knows it.
+    """Print the rule of a time zone.
 
-    A policy states the rule, so that its hours mean the same on every machine; look again when a law changes.
+    NAME is one that this machine knows, such as Europe/Berlin. A policy states the rule, so that its hours mean the
+    same on every machine; look again when a law changes.
     """
     click.echo(rule_of(name))
 
