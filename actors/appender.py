@@ -11,12 +11,14 @@ import trio.testing
 
 from actors.idle import is_anything_runnable
 from actors.mailbox import Case, Control, Inbox, Stage
+from actors.notary import Notary
 from actors.stores.index import IdIndex
 from actors.stores.port import Journal
 from helm.contracts.errors import Broken
 from helm.crypto.canonical import ordered_bytes
 from helm.guardian.judgement import intent_payload, refusal_payload
 from helm.guardian.memory import RELEASING
+from helm.proofgraph.checkpoint import Cause, SealedCheckpoint
 from helm.proofgraph.graph import Graph
 from helm.proofgraph.node import Draft, Node, NodeKind
 
@@ -46,35 +48,73 @@ class Appender:
     """Told when an event of the kernel's own is durable."""
     grants: Mapping[str, str]
     """The node that each approval was granted by: what relies on an approval stands on it."""
+    notary: Notary
 
     async def run(self, inbox: Inbox[Case | Control], dispatch: Callable[[Case], None]) -> NoReturn:
         """Append whatever arrives, for ever."""
         while True:
-            items = await gather(inbox)
-            rows = [self.enter(item) for item in items]
-            first = await self.journal.append(rows)
-            for seq, item in enumerate(items, first):
-                self._release(item, seq, dispatch)
+            batch = Batch()
+            for item in await gather(inbox):
+                batch.places.append((len(batch.rows), item))
+                await self._enter(item, batch)
+            first = await self.journal.append(batch.rows) if batch.rows else self.journal.head
+            self._publish(batch, first)
+            for place, item in batch.places:
+                self._release(item, first + place, dispatch)
 
-    def enter(self, item: Case | Control) -> bytes:
-        """Return the journal row of `item`, placed on the graph's edge."""
-        if isinstance(item, Control):
-            node = self.graph.append(item.draft)
+    async def _enter(self, item: Case | Control, batch: Batch) -> None:
+        """Put the rows of `item` into the batch, and behind them the checkpoint that is due."""
+        if not isinstance(item, Control):
+            batch.rows.append(self.enter(item))
+            if self.notary.is_due():
+                await self._take_checkpoint(batch, Cause.COUNT)
+            return
+        relies_on: tuple[str, ...] = ()
+        if item.draft is not None:
+            node = self._place(item.draft)
             item.lamport = node.lamport
             item.placed(node)
-            return row(node, *item.beside)
+            batch.rows.append(row(node, *item.beside))
+            relies_on = (node.node_hash,)
+        if item.forces is not None:
+            if relies_on or not self.notary.covers(self.graph):
+                await self._take_checkpoint(batch, item.forces, relies_on)
+            item.checkpoint = self.notary.latest
+
+    async def _take_checkpoint(self, batch: Batch, cause: Cause, relies_on: tuple[str, ...] = ()) -> None:
+        sealed, draft, beside = await self.notary.take(self.graph, cause)
+        batch.checkpoints.append((len(batch.rows), sealed))
+        batch.rows.append(row(self.graph.append(draft._replace(relies_on=relies_on)), beside))
+
+    def _place(self, draft: Draft) -> Node:
+        """Give a node its place, and the session its new head."""
+        self.notary.trees.note_node((draft.tenant, draft.session_id))
+        return self.graph.append(draft)
+
+    def enter(self, item: Case) -> bytes:
+        """Return the journal row of `item`, placed on the graph's edge."""
+        judgement, trees = item.judged(), self.notary.trees
         if item.sealed is None:
-            judgement = item.judged()
             relied = judgement.decision.content.approval_id
             relies_on = (self.grants[relied],) if relied else ()
-            node = self.graph.append(_draft(item, INTENT, intent_payload(judgement), relies_on))
+            node = self._place(_draft(item, INTENT, intent_payload(judgement), relies_on))
+            trees.note_record(judgement.record.hash)
             item.intent_node = node.node_hash
             return row(node, b'"facts":' + judgement.facts)
-        if item.intent_node:
-            return row(self.graph.append(_effect(item)), *_beside_effect(item))
-        judgement = item.judged()
-        node = self.graph.append(_draft(item, ATTESTATION, refusal_payload(judgement, item.sealed.receipt_hash)))
-        return row(node, b'"facts":' + judgement.facts, b'"receipt":' + item.sealed.json)
+        if not item.intent_node:
+            node = self._place(_draft(item, ATTESTATION, refusal_payload(judgement, item.sealed.receipt_hash)))
+            trees.note_record(judgement.record.hash)
+            self.notary.note_receipt(item.call.session, item.sealed)
+            return row(node, b'"facts":' + judgement.facts, b'"receipt":' + item.sealed.json)
+        node = self._place(_effect(item))
+        self.notary.note_receipt(item.call.session, item.sealed)
+        return row(node, *_beside_effect(item))
+
+    def _publish(self, batch: Batch, first: int) -> None:
+        """Let checkpoints that are durable now be seen."""
+        for place, sealed in batch.checkpoints:
+            note_checkpoint(self.index, sealed, first + place)
+            self.notary.durable = sealed
 
     def _release(self, item: Case | Control, seq: int, dispatch: Callable[[Case], None]) -> None:
         if isinstance(item, Control):
@@ -92,6 +132,15 @@ class Appender:
             elif item.claim and item.status not in RELEASING:
                 self.index.note(item.claim, seq)
             self.finish(item)
+
+
+@attrs.define
+class Batch:
+    """What goes to the journal in one durable step, and where in it each item has its first row."""
+
+    rows: list[bytes] = attrs.field(factory=list)
+    places: list[tuple[int, Case | Control]] = attrs.field(factory=list)
+    checkpoints: list[tuple[int, SealedCheckpoint]] = attrs.field(factory=list)
 
 
 async def gather(inbox: Inbox[Case | Control]) -> list[Case | Control]:
@@ -112,6 +161,17 @@ def note_receipt(index: IdIndex, tenant: str, session_id: str, lamport_clock: in
     """Note where a receipt lies, by its id and by its place in its session."""
     index.note(receipt_id, seq)
     index.note(session_key(tenant, session_id, lamport_clock), seq)
+
+
+def note_checkpoint(index: IdIndex, sealed: SealedCheckpoint, seq: int) -> None:
+    """Note where a checkpoint lies, by its id and by its number."""
+    index.note(sealed.checkpoint_id, seq)
+    index.note(checkpoint_key(sealed.content.sequence), seq)
+
+
+def checkpoint_key(sequence: int) -> str:
+    """Return the index key of a checkpoint: keys of all of them are neighbours, in the order of their numbers."""
+    return f"k:{sequence:012d}"
 
 
 def session_key(tenant: str, session_id: str, lamport_clock: int) -> str:

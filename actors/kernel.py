@@ -22,6 +22,7 @@ import trio
 from trio.lowlevel import enable_ki_protection
 
 from actors.appender import Appender
+from actors.checkpointer import Checkpointer
 from actors.clock import Clock
 from actors.commands.command import Command, attest
 from actors.commands.policy import ActivatePolicy
@@ -36,6 +37,7 @@ from actors.intake import Intake
 from actors.library import Library
 from actors.line import Line
 from actors.mailbox import Answer, Case, Control, Inbox, KernelStopped, Overloaded, Stage
+from actors.notary import Notary
 from actors.recovery import reopened
 from actors.signed_policy import SignedPolicy
 from actors.signer import Signer
@@ -54,6 +56,7 @@ from helm.executor.outbound import shown
 from helm.guardian.ceremony import APPROVED, WAITING
 from helm.guardian.intake import PLAIN, Caller, Terms, admit
 from helm.guardian.memory import Boot
+from helm.proofgraph.checkpoint import Cause
 from helm.trust.event import TrustEvent
 from helm.trust.registry import fold
 
@@ -71,7 +74,7 @@ OWN_PLACES = 16
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """How much a kernel takes on at once, and how long it may speak after it was told to stop."""
+    """How much a kernel takes on at once, how long its last words may take, and how often it takes a checkpoint."""
 
     places: int = 256
     """Calls in flight; one more is refused as overload, here and nowhere else (T4)."""
@@ -79,6 +82,10 @@ class Limits:
     """Of these, for any one principal: one slow tool must not overload everyone (T4)."""
     grace_s: float = 5.0
     """How long the last words may take."""
+    checkpoint_every: int = 1024
+    """Receipts between two checkpoints, 0 for none by count: a proof needs the leaves between two of them (T4)."""
+    checkpoint_interval_s: float = 3600.0
+    """The longest that something new waits for a checkpoint, 0 for ever."""
 
 
 @attrs.frozen(kw_only=True)
@@ -142,10 +149,24 @@ class Kernel:
             self.executor.halt,
             self._tell,
         )
-        self.signer = Signer(parts.pen, state.chains, parts.clock, pen_blocks=isinstance(parts.pen, TokenKey))
-        grants = self.memory.approvals.nodes
-        self.appender = Appender(state.graph, parts.journal, parts.index, self.finish, self._maybe_fall_silent, grants)
+        pen_blocks = isinstance(parts.pen, TokenKey)
+        self.signer = Signer(parts.pen, state.chains, parts.clock, pen_blocks=pen_blocks)
+        grants, latest = self.memory.approvals.nodes, state.checkpoints.latest
+        self.notary = Notary(
+            parts.pen,
+            parts.boot.log_id,
+            parts.clock,
+            state.trees,
+            latest,
+            limits.checkpoint_every,
+            pen_blocks=pen_blocks,
+            durable=latest,
+        )
+        self.appender = Appender(
+            state.graph, parts.journal, parts.index, self.finish, self._maybe_fall_silent, grants, self.notary
+        )
         self.timelock = Timelock(self.memory, parts.clock, self._pass_on)
+        self.checkpointer = Checkpointer(self.notary, parts.clock, limits.checkpoint_interval_s, self._pass_on)
         self.intake = Intake(self.library, self.submit)
 
     # -- intake ---------------------------------------------------------------------------------------------------
@@ -315,6 +336,8 @@ class Kernel:
             parts.state.registry = fold(history, parts.boot.log_id)
         parts.state.registry.require(parts.pen.key_id, KeyPurpose.EXECUTION, self.appender.graph.lamport + 1)
         await self._post(attest(started(parts.boot, parts.clock.now_ms()))).durable.wait()
+        if parts.state.checkpoints.owed:
+            await self._post(Control(None, forces=Cause.OVERRIDE)).durable.wait()
 
     def _post(self, control: Control) -> Control:
         self._at_appender.post(control)
@@ -382,6 +405,10 @@ class Kernel:
     async def _run_guardian(self) -> None:
         await self.guardian.run(self._at_guardian)
 
+    async def _run_checkpointer(self) -> None:
+        await self._opened.wait()
+        await self.checkpointer.run()
+
     async def _run_timelock(self) -> None:
         await self._opened.wait()  # its first word must not come before the kernel's own
         await self.timelock.run()
@@ -404,6 +431,7 @@ class Kernel:
         await effects.start(self._sentinel)
         effects.start_soon(self._office, self._run_guardian, "guardian")
         effects.start_soon(self._office, self._run_timelock, "timelock")
+        effects.start_soon(self._office, self._run_checkpointer, "checkpointer")
         for _ in range(self.parts.limits.places):
             effects.start_soon(self._office, self._work, "executor")
         effects.start_soon(self._office, self.executor.hands.watch, "executor's watch")

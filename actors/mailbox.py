@@ -19,6 +19,7 @@ from helm.contracts.sandbox import NO_RUN, SandboxRun
 from helm.contracts.verdict import Status, Verdict
 from helm.crypto.canonical import reread
 from helm.guardian.judgement import Judgement
+from helm.proofgraph.checkpoint import Cause, SealedCheckpoint
 from helm.proofgraph.node import Draft, Node
 from helm.receipts.chain import SealedReceipt
 
@@ -204,13 +205,18 @@ def unheard(_: Node) -> None:
 class Control:
     """One event of the kernel's own, on its way to the journal: a command obeyed, an activation, a deadline passed."""
 
-    draft: Draft
+    draft: Draft | None
+    """None where the checkpoint that it forces is all there is to write."""
     beside: tuple[bytes, ...] = ()
     """Canonical members, "name":value, in the order of their names."""
     placed: Callable[[Node], None] = attrs.field(default=unheard)
     """Told the node as soon as the appender has given it its place, before anything behind it has one."""
     durable: trio.Event = attrs.field(factory=trio.Event)
     lamport: int = 0
+    forces: Cause | None = None
+    """A checkpoint that is written right behind it, in the same durable step, and why."""
+    checkpoint: SealedCheckpoint | None = None
+    """The checkpoint that it forced, or the last one where nothing was written since."""
 
 
 class Inbox(Generic[T]):

@@ -94,7 +94,11 @@ async def open_kernel(
     plugged = plug(policy.policy if policy is not None else None, connectors, installation.path)
     config = installation.config
     limits = limits or Limits(
-        places=config.places, places_per_principal=config.places_per_principal, grace_s=config.grace_s
+        places=config.places,
+        places_per_principal=config.places_per_principal,
+        grace_s=config.grace_s,
+        checkpoint_every=config.checkpoint_every,
+        checkpoint_interval_s=config.checkpoint_interval_s,
     )
     ground = await break_ground(installation)
     async with run_kernel(

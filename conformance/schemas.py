@@ -27,6 +27,7 @@ from helm.guardian.delegation import DelegationGrant, DelegationRevocation
 from helm.guardian.freezes import FreezeCommand
 from helm.guardian.relations import RelationsCommand
 from helm.guardian.servers import ServerCommand
+from helm.proofgraph.checkpoint import CAUSES, Checkpoint
 from helm.proofgraph.graph import MEMBERS
 from helm.trust.event import TrustEvent
 
@@ -55,12 +56,14 @@ RECORDS: Final = {
     "ASSERTION": Assertion,
     "MCP_SERVER": ServerCommand,
     "RELATIONS": RelationsCommand,
+    "CHECKPOINT": Checkpoint,
 }
 SHAPES: Final = {
     "NODE": MEMBERS,
     "INTENT": payloads.INTENT.members,
     "REFUSAL": payloads.REFUSAL.members,
     "OUTCOME": payloads.OUTCOME.members,
+    "CHECKPOINT_PAYLOAD": payloads.CHECKPOINT_PAYLOAD.members,
 }
 
 
@@ -96,6 +99,7 @@ def tables() -> str:
             table("OF_SESSION", {name: shape(members) for name, members in payloads.EVENTS_OF_SESSION.items()}),
             table("SCHEMAS", hashes),
             assignment("PURPOSES", " ".join(KeyPurpose), "frozenset({}.split())"),
+            assignment("CAUSES", " ".join(sorted(CAUSES)), "frozenset({}.split())"),
             assignment("OVERRIDES", " ".join(OverrideReason), "frozenset({}.split())"),
             assignment("ESCALATING", " ".join(sorted(ESCALATING)), "frozenset({}.split())"),
             assignment("REASONS", " ".join(codes), "frozenset({}.split())"),

@@ -102,6 +102,10 @@ class Config:
     """A session older than this is closed, and never reopens."""
     free_space_reserve_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=between(0, 2**53 - 1))
     """With less free space, calls are refused: what is in flight must still find room for its receipt."""
+    checkpoint_every: int = attrs.field(default=1024, validator=between(0, 2**31))
+    """Receipts between two checkpoints; 0 for none by count."""
+    checkpoint_interval_s: float = attrs.field(default=3_600.0, validator=between(0.0, MAX_SESSION_S))
+    """The longest that something new waits for a checkpoint; 0 for none by time."""
     journal: str = attrs.field(default="segments", validator=attrs.validators.in_(("segments", "sqlite")))
     """The store that keeps the journal; it stays the one that the journal was begun in."""
     island_mode: bool = False

@@ -27,6 +27,10 @@ PERMIT = b"HELM/Permit/v1\n"
 DRIFT = b"HELM/Drift/v1\n"
 MCP_SERVER = b"HELM/McpServer/v1\n"
 RELATIONS = b"HELM/Relations/v1\n"
+CHECKPOINT_NOTE = b"HELM/CheckpointNote/v1/"
+"""The beginning of a signed note's first line, which the log's name ends: c2sp.org/signed-note signs its text alone."""
+COSIGNATURE = b"cosignature/v1\n"
+"""The words of c2sp.org/tlog-cosignature."""
 
 # What is only ever hashed. No purpose below may sign one of these.
 NODE = b"HELM/Node/v1\n"
@@ -46,6 +50,9 @@ TRUST_EVENT_HASH = b"HELM/TrustEventHash/v1\n"
 REQUIREMENTS = b"HELM/Requirements/v1\n"
 SCHEMA = b"HELM/Schema/v1\n"
 LEAF = b"HELM/Leaf/v1\n"
+RECORD_LEAF = b"HELM/RecordLeaf/v1\n"
+HEAD_LEAF = b"HELM/HeadLeaf/v1\n"
+CHECKPOINT_HASH = b"HELM/CheckpointHash/v1\n"
 MANIFEST = b"HELM/Manifest/v1\n"
 FINGERPRINT = b"HELM/Fingerprint/v1\n"
 GRANT = b"HELM/Grant/v1\n"
@@ -76,6 +83,7 @@ class KeyPurpose(StrEnum):
     POLICY = "policy"
     EVIDENCE = "evidence"
     EMERGENCY = "emergency"
+    WITNESS = "witness"
 
 
 class PurposeMismatch(Exception):
@@ -89,13 +97,14 @@ class PurposeMismatch(Exception):
 
 SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
     {
-        KeyPurpose.EXECUTION: frozenset({RECEIPT, CHECKPOINT, PERMIT, APPROVAL_CHALLENGE, DRIFT}),
+        KeyPurpose.EXECUTION: frozenset({RECEIPT, CHECKPOINT, CHECKPOINT_NOTE, PERMIT, APPROVAL_CHALLENGE, DRIFT}),
         KeyPurpose.APPROVAL: frozenset({APPROVAL, MCP_SERVER}),
         KeyPurpose.DELEGATION: frozenset({DELEGATION, DELEGATION_END}),
         KeyPurpose.TRUST_ADMIN: frozenset({TRUST_EVENT}),
         KeyPurpose.POLICY: frozenset({POLICY_BUNDLE, RELATIONS}),
         KeyPurpose.EVIDENCE: frozenset({PACK}),
         KeyPurpose.EMERGENCY: frozenset({FREEZE, DELEGATION_STOP, APPROVAL_OVERRIDE}),
+        KeyPurpose.WITNESS: frozenset({COSIGNATURE}),
     }
 )
 """Which statements each purpose may sign. None stands twice: a key stolen for one thing buys one thing."""

@@ -19,7 +19,7 @@ from helm.proofgraph.node import NodeKind
 from helm.trust.event import from_payload, log_id_of
 from helm.trust.registry import fold
 
-KINDS = frozenset({NodeKind.ATTESTATION, NodeKind.EFFECT, NodeKind.INTENT, NodeKind.TRUST_EVENT})
+KINDS = frozenset({NodeKind.ATTESTATION, NodeKind.CHECKPOINT, NodeKind.EFFECT, NodeKind.INTENT, NodeKind.TRUST_EVENT})
 """The kinds that this verifier can check."""
 
 

@@ -46,6 +46,7 @@ EDITED = "it was edited"
 
 INTENT: Final = Shape({"decision": dict, "effect": dict, "record": dict, "type": str})
 REFUSAL: Final = Shape({"decision": dict, "receipt_hash": str, "record": dict, "type": str})
+CHECKPOINT_PAYLOAD: Final = Shape({"checkpoint": dict, "note_signature": str, "signature": str, "type": str})
 OUTCOME: Final = Shape({"intent_node": str, "reason": str, "receipt_hash": str, "type": str})
 
 EVENTS_OF_LOG: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(

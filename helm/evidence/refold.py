@@ -9,6 +9,7 @@ What the numbers in `Refold.take` mean:
 5. node, decision, record and receipt tell one story; an intent has one outcome at most
 6. control events follow: kernel epochs rise by one, freeze commands are signed and in sequence, policies are signed
    and newer than the last
+7. a checkpoint is signed, follows the one before it, and states what the log below it comes to
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
+from helm.crypto.canonical import ordered_bytes
 from helm.crypto.domains import KeyPurpose
 from helm.evidence.beside import check_bundle, check_facts, check_names, check_output
+from helm.evidence.checkpoints import Checkpoints, check_covers, peaks_of
 from helm.evidence.control import HOURS, OF_APPROVAL, SIGNED, Control, check_event
+from helm.evidence.leaf import receipt_leaf
 from helm.evidence.payloads import OF_SESSION
 from helm.evidence.policies import activation
 from helm.evidence.signed import check_signed
@@ -33,8 +37,10 @@ from helm.evidence.story import check_record, check_story
 from helm.evidence.unseal import unseal_decision, unseal_effect, unseal_receipt, unseal_record
 from helm.guardian.bundle_signature import check_signature, check_succession
 from helm.guardian.memory import Active, Memory
+from helm.proofgraph.checkpoint import SealedCheckpoint
 from helm.proofgraph.graph import NO_SESSION, Fold, Graph, Placed
 from helm.proofgraph.node import NodeKind
+from helm.proofgraph.trees import Trees
 from helm.receipts.chain import SealedReceipt, SessionChains
 from helm.trust.event import from_payload
 from helm.trust.registry import Registry
@@ -61,6 +67,7 @@ class Taken:
     receipt: SealedReceipt | None = None
     record_id: str = ""
     idempotency_key: str = ""
+    checkpoint: SealedCheckpoint | None = None
 
 
 @attrs.define
@@ -73,6 +80,8 @@ class Refold:
     memory: Memory = attrs.field(factory=Memory)
     registry: Registry | None = None
     open_intents: dict[str, OpenIntent] = attrs.field(factory=dict, repr=False)
+    trees: Trees = attrs.field(factory=Trees)
+    checkpoints: Checkpoints = attrs.field(factory=Checkpoints)
     control: Control = attrs.field(init=False)
     _fold: Fold = attrs.field(init=False, repr=False)
 
@@ -90,7 +99,10 @@ class Refold:
         """Verify the next entry and fold it in; raise Invalid naming `where` and what does not follow."""
         if type(entry) is not dict or entry.keys() != {"beside", "node"} or type(entry["beside"]) is not dict:
             raise Invalid("is not an entry of a node and what stands beside it", where)
+        if type(entry["node"]) is dict and entry["node"].get("kind") == NodeKind.CHECKPOINT:
+            return self._take_checkpoint(entry, where)
         node = self._fold.take(entry["node"], where)  # 1
+        self.trees.note_node(node.session)
         payload, beside = entry["node"]["payload"], entry["beside"]
         if type(payload) is not dict:
             raise Invalid("is a node whose payload is no object", where)
@@ -109,6 +121,18 @@ class Refold:
                 raise Invalid(f"a {node.kind} node with a payload of type {payload.get('type')!r}", where)
         self._check_bundle(payload, beside, where)
         return Taken(node=node)
+
+    def _take_checkpoint(self, entry: dict[str, Any], where: str) -> Taken:
+        below = attrs.evolve(self.graph)
+        node = self._fold.take(entry["node"], where)  # 1
+        if node.session != NO_SESSION:
+            raise Invalid("a checkpoint in a session", where)
+        sealed = self.checkpoints.take(entry["node"]["payload"], self.registry, node.lamport, node.shard, where)  # 7
+        check_covers(sealed, self.trees, below, where)
+        check_names(entry["beside"], {"peaks"}, where)
+        if ordered_bytes(entry["beside"].get("peaks")) != peaks_of(self.trees):
+            raise Invalid("the peaks beside a checkpoint are not those of its trees", where, "they were edited")
+        return Taken(node=node, checkpoint=sealed)
 
     def _check_bundle(self, payload: dict[str, Any], beside: dict[str, Any], where: str) -> None:
         if payload["type"] == "POLICY_ACTIVATED":
@@ -131,6 +155,7 @@ class Refold:
         effect = unseal_effect(payload.get("effect"), decision.content, where)
         if decision.content.verdict != Verdict.ALLOW:
             raise Invalid("an intent whose decision is not ALLOW", where)
+        self.trees.note_record(record.hash)
         self.open_intents[node.node_hash] = OpenIntent(
             decision=decision, record=record, effect=effect, node_hash=node.node_hash
         )
@@ -145,6 +170,7 @@ class Refold:
         """Raise Invalid unless an intent that relied on an approval stands on the node that granted it."""
         if decision.approval_id and self.memory.approvals.nodes.get(decision.approval_id) not in node.parents:
             raise Invalid(f"does not stand on what granted {decision.approval_id}", where, "it was not approved")
+        self.checkpoints.check_relied(decision.approval_id, where)
 
     def _take_refusal(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> Taken:
         check_names(beside, {"facts", "receipt"}, where)
@@ -153,6 +179,7 @@ class Refold:
             raise Invalid("a refusal whose decision is ALLOW", where)
         receipt = self._receipt(beside, payload, node, where)
         check_story(receipt.content, decision, record, "", where)  # 5
+        self.trees.note_record(record.hash)
         self.memory.note_decision(decision.content)
         self.memory.note_written(decision.content, record.id)
         return Taken(node=node, receipt=receipt, record_id=record.id)
@@ -191,6 +218,7 @@ class Refold:
             raise Invalid("the receipt is not the one its node binds", where)
         check_signed(sealed, self.registry, node.lamport, where)  # 4
         self.chains.extend(sealed.content, sealed.signature, where)
+        self.trees.note_receipt(node.session, receipt_leaf(sealed), sealed.content.lamport_clock, sealed.signature)
         return sealed
 
     def _take_control(self, payload: dict[str, Any], node: Placed, where: str) -> None:
@@ -203,6 +231,7 @@ class Refold:
                     self._activate(payload, node, where)
                 case kind if kind in OF_APPROVAL:
                     self.control.approve(payload, self.registry, node, where)
+                    self.checkpoints.note_approval(payload)
                 case kind if kind in OF_SESSION:
                     self._take_of_session(kind, payload, node, where)
                 case kind if kind in SIGNED:

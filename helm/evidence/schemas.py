@@ -23,6 +23,7 @@ from helm.crypto.numbers import MAX_SAFE
 from helm.evidence.manifest import Cover
 from helm.guardian.bundle_signature import PolicySignature
 from helm.guardian.freezes import ACTIONS, SCOPES, FreezeCommand
+from helm.proofgraph.checkpoint import CAUSES, Checkpoint
 from helm.proofgraph.node import NodeKind
 from helm.trust.event import EventKind, TrustEvent
 
@@ -160,6 +161,13 @@ DOCUMENTS: Final = (
         "freeze-command",
         "A stop, or its end, as an emergency key signs it",
         drawn(FreezeCommand) | {"action": one_of(*ACTIONS), "scope": one_of(*SCOPES)},
+    ),
+    document(
+        "checkpoint",
+        "What a checkpoint says of its log; signed beside it",
+        drawn(Checkpoint)
+        | {"cause": one_of(*CAUSES), "prev_checkpoint_hash": text(f"^({GENESIS}|sha256:[0-9a-f]{{64}})$")}
+        | {name: text(HASH) for name in ("heads_root", "receipts_root", "records_root", "control_head")},
     ),
     document("policy-signature", "Who vouches for a policy bundle", drawn(PolicySignature)),
     document(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:60e673b378f1c10188c09baa0016feebfba77fb45662871b3d6b1fb21023df20"
+NEWEST: Final = "sha256:75778754bfd1f0e572e3daaba8b86d787bf96ef015b147b10b4d4eb69cccfbaf"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

@@ -18,6 +18,7 @@ Each check stands on the ones before it; the first that does not hold ends the v
 14. approvals  every approval that a call relied on was agreed to by its quorum, for this very call, and used once
 15. complete   every call has its receipt or is listed as open; nothing is missing, nothing is spare
 16. inclusion  the tree over the receipts has the stated root, and every proof leads to it
+17. checkpoints  checkpoints are one signed chain, and no call relied on an override that none of them covers
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Final
 
 from helm.contracts.errors import Invalid
 from helm.evidence.check_approvals import check_approvals
+from helm.evidence.check_checkpoints import check_checkpoints
 from helm.evidence.check_form import check_archive, check_manifest, check_versions
 from helm.evidence.check_graph import (
     check_control,
@@ -61,6 +63,7 @@ CHECKS: Final[tuple[tuple[str, Callable[[Reading], None]], ...]] = (
     ("approvals", check_approvals),
     ("complete", check_complete),
     ("inclusion", check_inclusion),
+    ("checkpoints", check_checkpoints),
 )
 
 

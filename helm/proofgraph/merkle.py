@@ -108,6 +108,15 @@ class Tree:
                 self._levels.append([])
             self._levels[height].append(node_hash(left, right))
 
+    def replace(self, index: int, leaf: bytes) -> None:
+        """Put another leaf hash in the place of one that is there, and make its path anew."""
+        self._levels[0][index] = leaf
+        for below, level in zip(self._levels, self._levels[1:], strict=False):
+            index >>= 1
+            if index >= len(level):  # the subtree above is not complete yet
+                return
+            level[index] = node_hash(below[2 * index], below[2 * index + 1])
+
     def head(self, size: int | None = None) -> Head:
         """Return the head over the first `size` leaves, all of them by default. Raises ValueError beyond."""
         size = self._within(len(self) if size is None else size)

@@ -15,8 +15,12 @@ CONTEXTS = {name: value for name, value in vars(domains).items() if name.isupper
 SIGNING = {
     "RECEIPT", "APPROVAL", "APPROVAL_CHALLENGE", "APPROVAL_OVERRIDE", "DELEGATION", "DELEGATION_END", "DELEGATION_STOP",
     "TRUST_EVENT", "CHECKPOINT", "POLICY_BUNDLE",
-    "PACK", "FREEZE", "PERMIT", "DRIFT", "MCP_SERVER", "RELATIONS",
+    "CHECKPOINT_NOTE", "COSIGNATURE", "PACK", "FREEZE", "PERMIT", "DRIFT", "MCP_SERVER", "RELATIONS",
 }  # fmt: skip
+
+
+FOREIGN = {"CHECKPOINT_NOTE": b"HELM/CheckpointNote/v1/", "COSIGNATURE": b"cosignature/v1\n"}
+"""Formats of others, who have context lines of their own, or a first line that goes on."""
 
 
 def test_no_context_line_is_another_or_begins_another() -> None:
@@ -31,11 +35,15 @@ def test_no_context_line_is_declared_twice() -> None:
     assert sorted(names) == sorted(CONTEXTS)
 
 
-@pytest.mark.parametrize("name", CONTEXTS)
+@pytest.mark.parametrize("name", sorted(CONTEXTS.keys() - FOREIGN.keys()))
 def test_a_context_line_says_house_kind_and_version(name: str) -> None:
     kind = re.fullmatch(rb"HELM/([A-Za-z0-9]+)/v1\n", CONTEXTS[name])
     assert kind is not None
     assert kind[1].lower() == name.replace("_", "").lower().encode()
+
+
+def test_only_what_others_have_fixed_begins_otherwise() -> None:
+    assert {name: CONTEXTS[name] for name in FOREIGN} == FOREIGN
 
 
 def test_every_purpose_signs_something_and_no_statement_has_two_purposes() -> None:
