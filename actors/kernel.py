@@ -151,16 +151,16 @@ class Kernel:
         )
         pen_blocks = isinstance(parts.pen, TokenKey)
         self.signer = Signer(parts.pen, state.chains, parts.clock, pen_blocks=pen_blocks)
-        grants, latest = self.memory.approvals.nodes, state.checkpoints.latest
+        grants = self.memory.approvals.nodes
         self.notary = Notary(
             parts.pen,
             parts.boot.log_id,
             parts.clock,
             state.trees,
-            latest,
+            state.checkpoints,
             limits.checkpoint_every,
             pen_blocks=pen_blocks,
-            durable=latest,
+            durable=state.checkpoints.latest,
         )
         self.appender = Appender(
             state.graph, parts.journal, parts.index, self.finish, self._maybe_fall_silent, grants, self.notary

@@ -7,7 +7,7 @@ import trio
 
 from actors.clock import Clock
 from helm.crypto.ed25519 import Signer as Pen
-from helm.evidence.checkpoints import Occasion, checkpoint_of, payload_of, peaks_of, seal
+from helm.evidence.checkpoints import Checkpoints, Occasion, checkpoint_of, payload_of, peaks_of, seal
 from helm.evidence.leaf import receipt_leaf
 from helm.proofgraph.checkpoint import Cause, SealedCheckpoint
 from helm.proofgraph.graph import Graph, SessionKey
@@ -27,13 +27,18 @@ class Notary:
     log_id: str
     clock: Clock
     trees: Trees
-    latest: SealedCheckpoint | None
-    """The last checkpoint that was entered."""
+    chain: Checkpoints
+    """The checkpoints that were entered, up to the last."""
     every: int
     """Receipts between two checkpoints, 0 for none by count."""
     pen_blocks: bool = False
     durable: SealedCheckpoint | None = None
     """The last checkpoint that anyone may see."""
+
+    @property
+    def latest(self) -> SealedCheckpoint | None:
+        """The last checkpoint that was entered."""
+        return self.chain.latest
 
     def note_receipt(self, session: SessionKey, sealed: SealedReceipt) -> None:
         """Take note of a receipt that was entered."""
@@ -58,6 +63,6 @@ class Notary:
             sealed = await trio.to_thread.run_sync(seal, checkpoint, self.pen, abandon_on_cancel=True)
         else:
             sealed = seal(checkpoint, self.pen)
-        self.latest = sealed
+        self.chain.extend(sealed)
         draft = Draft(NodeKind.CHECKPOINT.value, payload_of(sealed))
         return sealed, draft, b'"peaks":' + peaks_of(self.trees)

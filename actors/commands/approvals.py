@@ -6,11 +6,12 @@ import attrs
 
 from actors.commands.command import Command, attest
 from actors.mailbox import Control
-from helm.contracts.approval import ASSERTION, CHALLENGE, Assertion, Challenge
+from helm.contracts.approval import ASSERTION, CHALLENGE, Action, Assertion, Challenge
 from helm.contracts.errors import Invalid
 from helm.guardian.ceremony import Ceremony
 from helm.guardian.intake import Caller
 from helm.guardian.memory import Memory
+from helm.proofgraph.checkpoint import Cause
 from helm.trust.registry import Registry
 
 
@@ -57,6 +58,8 @@ class Assert(Command):
         said = {"asserted_at_ms": now_ms, "assertion": body, "signature": self.signature, "type": "APPROVAL_ASSERTED"}
         control = attest(said, caller=caller_of(before))
         control.placed = lambda node: memory.approvals.stand(before.approval_id, node.node_hash)
+        if self.assertion.action == Action.OVERRIDE:
+            control.forces = Cause.OVERRIDE  # in the same durable step: nothing can rely on it before (T7)
         return control
 
     def told(self) -> tuple[str, ...]:

@@ -134,9 +134,13 @@ class Checkpoints:
         check_follows(sealed.content, self.latest, where)  # 2
         check_signed(sealed, registry, where)  # 3
         check_noted(sealed, registry, where)
+        self.extend(sealed)
+        return sealed
+
+    def extend(self, sealed: SealedCheckpoint) -> None:
+        """Take a checkpoint as the latest: it covers whatever a checkpoint was owed for."""
         self.latest = sealed
         self.owed.clear()
-        return sealed
 
     def note_approval(self, payload: dict[str, Any]) -> None:
         """Note that a checkpoint is owed where an emergency key granted an approval."""

@@ -286,6 +286,7 @@ def remembered(state: Refold) -> dict[str, Any]:
         "active": memory.active,
         "approvals": memory.approvals.ceremonies,
         "chains": state.chains.links,
+        "checkpoint": state.checkpoints.latest,
         "control_head": state.graph.control_head,
         "exchanges": memory.exchanges,
         "freezes": memory.freezes,
@@ -294,5 +295,6 @@ def remembered(state: Refold) -> dict[str, Any]:
         "lamport": state.graph.lamport,
         "ledger": memory.ledger.accounts,
         "sessions": memory.sessions.bindings,
+        "trees": (state.trees.receipts, state.trees.records, state.trees.heads.bring_up(state.graph.heads)),
         "velocities": memory.velocities,
     }

@@ -17,6 +17,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.commands.checkpoints import TakeCheckpoint
 from actors.commands.connectors import ResumeConnector
 from actors.commands.exchanges import BeginExchange, SettleExchange
 from actors.commands.freeze import Freeze
@@ -30,6 +31,7 @@ from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.guardian.exchanges import Ceilings
 from helm.guardian.intake import Caller, Terms, admit
+from helm.proofgraph.checkpoint import Cause
 from tests.actors.kit import House, HouseClock, all_of, remembered
 from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
@@ -105,12 +107,11 @@ class Chance:
             pass
 
     async def _act(self, kernel: Kernel) -> None:
-        match self.luck.randrange(26):
-            case 24:
-                await kernel.command(BeginExchange(self.caller(), self.luck.randrange(50), CEILINGS))
-            case 25:
-                began_at_ms = self.house.clock.now_ms() - self.luck.choice((0, 86_400_000))
-                await kernel.command(SettleExchange(self.caller(), began_at_ms, -self.luck.randrange(50)))
+        match self.luck.randrange(27):
+            case 24 | 25:
+                await self._exchange(kernel)
+            case 26:
+                await kernel.command(TakeCheckpoint(Cause.DEMAND))
             case 0:
                 await kernel.command(OpenSession(self.caller()))
             case 1 | 2:
@@ -130,6 +131,13 @@ class Chance:
                 self.house.disk.commit_seconds = self.luck.choice((0.0, 0.0, 0.02, 0.2))
             case _:
                 await self._call(kernel)
+
+    async def _exchange(self, kernel: Kernel) -> None:
+        if self.luck.random() < 0.5:
+            await kernel.command(BeginExchange(self.caller(), self.luck.randrange(50), CEILINGS))
+            return
+        began_at_ms = self.house.clock.now_ms() - self.luck.choice((0, 86_400_000))
+        await kernel.command(SettleExchange(self.caller(), began_at_ms, -self.luck.randrange(50)))
 
     async def _call(self, kernel: Kernel) -> None:
         terms = Terms(idempotency_key=self.luck.choice(("", "", "k1", "k2")))
