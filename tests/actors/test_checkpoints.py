@@ -188,7 +188,7 @@ async def test_no_word_of_a_checkpoint_can_be_changed(house: House, autojump_clo
             said[field] + 1 if type(said[field]) is int else "count" if field == "cause" else "sha256:" + "0" * 64
         )
 
-    await refuse(house, rewritten(rows, of_checkpoint(3, change)), "journal entry|checkpoint")
+    await refuse(house, rewritten(rows, of_checkpoint(3, change)), "journal entry|checkpoint|no trust event")
 
 
 async def test_no_peak_and_no_signature_can_be_changed(house: House, autojump_clock: Clock) -> None:
