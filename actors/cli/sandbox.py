@@ -50,7 +50,8 @@ def run(module: Path, fuel: int, memory_bytes: int, wall_ms: int, source: Binary
     Its answer goes to stdout. Exit 1 where it was ended; the code and the reason are told.
     """
     from actors.connectors.wasm import Visit
-    from helm.runtime.sandbox.guest import Cell, compiled
+    from helm.runtime.sandbox.cell import Cell
+    from helm.runtime.sandbox.guest import compiled
     from helm.runtime.sandbox.port import Guest, GuestEnded
 
     found = read_module(module)
@@ -62,7 +63,7 @@ def run(module: Path, fuel: int, memory_bytes: int, wall_ms: int, source: Binary
         cell = Cell(compiled(found, sha256(found), limits), limits)
         one = Visit(cell, Guest(source.read()))
         with trio.move_on_after(wall_ms / 1000):
-            await one.make(trio.CapacityLimiter(1))
+            await one.make()
         return one
 
     try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import attrs
 import trio
 
 from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, NotDispatched, Ran
-from helm.contracts.errors import Malformed
+from helm.contracts.errors import Broken, Malformed
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.contracts.sandbox import SandboxRun
@@ -16,14 +18,12 @@ from helm.crypto import domains
 from helm.crypto.canonical import parse, record_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.guardian.connection import WasmConnection
-from helm.runtime.sandbox.guest import MAX_MODULE_BYTES, Cell, compiled
+from helm.runtime.sandbox.cell import Cell
+from helm.runtime.sandbox.guest import MAX_MODULE_BYTES, compiled
 from helm.runtime.sandbox.port import Answered, Guest, GuestEnded, Sandbox
 
 MAX_GUESTS = 8
 """Guests of one connector at a time, each in a thread and a cell of its own (T4)."""
-
-AGAIN_S = 0.002
-"""How soon a guest that is still there is interrupted again: it may not have begun the first time."""
 
 
 def module_file(modules: Path, module_hash: str) -> Path:
@@ -38,7 +38,7 @@ class WasmConnector:
         self._connection = connection
         self._file = module_file(modules, connection.grant.module_hash)
         self._places = trio.Semaphore(MAX_GUESTS, max_value=MAX_GUESTS)
-        self._threads = trio.CapacityLimiter(MAX_GUESTS)
+        self._running = 0
         self._loading = trio.Lock()
         self._code = b""
         self._idle: list[Sandbox] = []
@@ -46,7 +46,7 @@ class WasmConnector:
     @property
     def running(self) -> int:
         """How many guests run at this moment."""
-        return self._threads.borrowed_tokens
+        return self._running
 
     async def dispatch(self, order: Dispatch, /) -> JSONValue:
         """Return the guest's answer with its evidence. Raises NotDispatched where no guest was started, GuestFailed."""
@@ -94,7 +94,11 @@ class WasmConnector:
 
     async def _run(self, order: Dispatch, cell: Sandbox) -> Ran:
         visit = Visit(cell, Guest(order.arguments))
-        await visit.make(self._threads)
+        self._running += 1
+        try:
+            await visit.make()
+        finally:
+            self._running -= 1
         self._idle.append(cell)
         try:
             answered = visit.outcome()
@@ -120,49 +124,39 @@ class WasmConnector:
 
 @attrs.define
 class Visit:
-    """One guest in one cell. Whoever is cancelled meanwhile interrupts it and waits for its end: it is near."""
+    """One guest in one cell, in a thread. Whoever is cancelled meanwhile interrupts it, and waits: its end is near."""
 
     cell: Sandbox
     guest: Guest
-    _answer: Answered | None = None
-    _end: GuestEnded | None = None
-    _is_over: bool = False
+    is_asked: bool = False
+    """Whether the guest is to end: it is told to a cell that has not begun."""
+    _told: Callable[[], Answered] | None = None
+    _over: trio.Event = attrs.field(factory=trio.Event)
 
-    async def make(self, threads: trio.CapacityLimiter) -> None:
+    async def make(self) -> None:
         """Run the guest to its end, whatever that is.
 
-        A cancellation ends here, in the outcome; whoever asked for it meets it again at the next step.
+        A cancellation ends here, in the outcome; whoever asked for it meets it again at the next step. The thread is
+        started by hand, because it must be neither abandoned nor waited for by whoever could interrupt it.
         """
+        soon = trio.lowlevel.current_trio_token().run_sync_soon
+        trio.lowlevel.start_thread_soon(
+            partial(self.cell.run, self.guest, self), lambda told: soon(self._end, told.unwrap)
+        )
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._interrupt_when_cancelled)
-                with trio.CancelScope(shield=True):
-                    await trio.to_thread.run_sync(self._work, limiter=threads)
-                nursery.cancel_scope.cancel()
-        except* trio.Cancelled:
-            pass
+            await self._over.wait()
+        except trio.Cancelled:
+            self.is_asked = True
+            self.cell.interrupt()
+            with trio.CancelScope(shield=True):  # bounded: a guest that is interrupted ends at its next branch
+                await self._over.wait()
 
     def outcome(self) -> Answered:
         """Return the guest's answer. Raises GuestEnded."""
-        if self._end is not None:
-            raise self._end
-        if self._answer is None:
-            raise GuestEnded(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, "the guest was never started")
-        return self._answer
+        if self._told is None:
+            raise Broken("a guest that is not over has no outcome")
+        return self._told()
 
-    def _work(self) -> None:
-        try:
-            self._answer = self.cell.run(self.guest)
-        except GuestEnded as end:
-            self._end = end
-        finally:
-            self._is_over = True
-
-    async def _interrupt_when_cancelled(self) -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                while not self._is_over:
-                    self.cell.interrupt()
-                    await trio.sleep(AGAIN_S)
+    def _end(self, told: Callable[[], Answered]) -> None:
+        self._told = told
+        self._over.set()

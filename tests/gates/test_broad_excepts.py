@@ -17,6 +17,7 @@ PLACES: Final[dict[str, str]] = {
     "actors.executor:Executor._accept": "an answer that cannot be checked, because its tool still changes it, is drift",
     "actors.connectors.mcp:McpConnector.attend": "whatever a server makes the SDK raise, it is started again",
     "actors.connectors.mcp:McpConnector._exchange": "what the SDK raises once it has asked leaves the effect open",
+    "helm.runtime.sandbox.cell:Cell._answering.answered": "nothing passes through machine code: it is raised behind it",
     "actors.opening:_running": "nested nurseries wrap what the body raised; it is unwrapped and raised again",
 }
 

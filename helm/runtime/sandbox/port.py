@@ -34,10 +34,19 @@ class GuestEnded(Exception):
         self.fuel_used = fuel_used
 
 
+class Stop(Protocol):
+    """Whether somebody wants a guest to end. It is asked before the guest begins; later it must be interrupted."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Tell whether the guest must not begin any more."""
+        ...
+
+
 class Sandbox(Protocol):
     """Whatever runs guests of one module inside the limits of one grant, one at a time, in the thread that calls it."""
 
-    def run(self, guest: Guest) -> Answered:
+    def run(self, guest: Guest, stop: Stop) -> Answered:
         """Return the guest's answer. Raises GuestEnded. Nothing of the guest outlives the call."""
         ...
 

@@ -61,9 +61,8 @@ FLOODS_ITS_STDERR = guest(
     """,
     imports=IO,
 )
-EXITS_WITH_3 = guest(
-    "(call $exit (i32.const 3))", imports='(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))'
-)
+EXIT = '(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))'
+EXITS_WITH_3 = guest("(call $exit (i32.const 3))", imports=EXIT)
 ASKS_ITS_HOST = guest("(call $shell)", imports='(import "env" "system" (func $shell))')
 MISTYPES = guest("", imports='(import "wasi_snapshot_preview1" "fd_close" (func (param i64) (result i32)))')
 NO_MEMORY = bytes(wat2wasm('(module (func (export "_start")))'))

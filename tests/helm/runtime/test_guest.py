@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import cast
 
 import pytest
 
@@ -11,12 +12,23 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.sandbox import SandboxLimits
 from helm.crypto.hashing import sha256
 from helm.runtime.sandbox import wasi
-from helm.runtime.sandbox.guest import Cell, compiled
+from helm.runtime.sandbox.cell import Cell
+from helm.runtime.sandbox.guest import compiled
 from helm.runtime.sandbox.port import Answered, Guest, GuestEnded
 from tests.helm.runtime import guests
 
 LIMITS = SandboxLimits(fuel=1_000_000, memory_bytes=64 << 20, output_bytes=1 << 20, stack_bytes=512 << 10)
 FOR_EVER = SandboxLimits(fuel=10**12, memory_bytes=64 << 20, output_bytes=1 << 20, stack_bytes=512 << 10)
+
+
+class Asked:
+    """Whether the guest is to end before it begins."""
+
+    def __init__(self, is_asked: bool) -> None:
+        self.is_asked = is_asked
+
+
+NEVER = Asked(False)
 ARGUMENTS = Guest(b'{"a":1}')
 
 
@@ -26,17 +38,17 @@ def cell(module: bytes, limits: SandboxLimits = LIMITS) -> Cell:
 
 def end_of(module: bytes, limits: SandboxLimits = LIMITS) -> GuestEnded:
     with pytest.raises(GuestEnded) as ended:
-        cell(module, limits).run(ARGUMENTS)
+        cell(module, limits).run(ARGUMENTS, NEVER)
     return ended.value
 
 
 def test_a_guest_reads_its_arguments_and_writes_its_answer() -> None:
-    assert cell(guests.ECHO).run(ARGUMENTS).output == ARGUMENTS.arguments
+    assert cell(guests.ECHO).run(ARGUMENTS, NEVER).output == ARGUMENTS.arguments
 
 
 def test_a_cell_begins_anew_for_every_guest() -> None:
     one = cell(guests.ECHO)
-    assert [one.run(Guest(text)).output for text in (b"[1,2,3]", b"4", b"")] == [b"[1,2,3]", b"4", b""]
+    assert [one.run(Guest(text), NEVER).output for text in (b"[1,2,3]", b"4", b"")] == [b"[1,2,3]", b"4", b""]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +81,34 @@ def test_every_attack_has_its_code_and_the_same_every_time(name: str, code: Reas
     assert (first.reason, first.fuel_used) == (again.reason, again.fuel_used)
 
 
+def test_the_end_of_one_guest_is_never_that_of_another() -> None:
+    leaves = guests.guest("(call $exit (i32.const 0))", imports=guests.EXIT)
+    ends: dict[bytes, set[str]] = {leaves: set(), guests.FLOODS: set(), guests.UNREACHABLE: set()}
+
+    def visit(module: bytes, code: bytes) -> None:
+        one = Cell(code, LIMITS)
+        for _ in range(100):
+            try:
+                one.run(ARGUMENTS, NEVER)
+                ends[module].add("")
+            except GuestEnded as end:
+                ends[module].add(end.code)
+
+    threads = [threading.Thread(target=visit, args=(one, compiled(one, sha256(one), LIMITS))) for one in [*ends] * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [*ends.values()] == [{""}, {"ERR_COMPUTE_OUTPUT_EXHAUSTED"}, {"ERR_COMPUTE_TRAP"}]
+
+
+def test_an_error_of_ours_inside_a_guest_is_told_behind_it() -> None:
+    one = cell(guests.ECHO)
+    with pytest.raises(TypeError):
+        one.run(Guest(cast(bytes, 7)), NEVER)
+    assert one.run(ARGUMENTS, NEVER).output == ARGUMENTS.arguments
+
+
 def test_the_trap_is_named() -> None:
     assert "integer division by zero" in end_of(guests.DIVIDES_BY_ZERO).reason
     assert "stack overflow" in end_of(guests.RECURSES).reason
@@ -82,7 +122,7 @@ def test_a_module_that_is_not_the_pinned_one_is_not_run() -> None:
 
 def test_a_hundred_runs_give_one_answer_and_one_fuel_figure() -> None:
     one = cell(guests.ECHO)
-    assert len({(answer.output, answer.fuel_used) for answer in (one.run(ARGUMENTS) for _ in range(100))}) == 1
+    assert len({(answer.output, answer.fuel_used) for answer in (one.run(ARGUMENTS, NEVER) for _ in range(100))}) == 1
 
 
 def test_fuel_is_what_the_grant_says() -> None:
@@ -104,12 +144,19 @@ def test_a_guest_that_never_ends_is_interrupted_and_its_cell_serves_again() -> N
         thread.start()
         try:
             with pytest.raises(GuestEnded) as ended:
-                one.run(ARGUMENTS)
+                one.run(ARGUMENTS, NEVER)
         finally:
             over.set()
             thread.join()
         assert ended.value.code is ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED
         assert time.monotonic() - began < 5
+
+
+def test_a_guest_that_is_to_end_before_it_begins_does_not_begin() -> None:
+    one = cell(guests.LOOP, FOR_EVER)
+    with pytest.raises(GuestEnded, match="never started") as ended:
+        one.run(ARGUMENTS, Asked(True))
+    assert ended.value.code is ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED
 
 
 @pytest.mark.parametrize(
@@ -127,14 +174,14 @@ def test_a_guest_that_never_ends_is_interrupted_and_its_cell_serves_again() -> N
     ],
 )
 def test_what_only_a_grant_could_give_is_refused(name: str, parameters: str, arguments: str) -> None:
-    answer = cell(guests.asks(name, parameters, arguments)).run(ARGUMENTS)
+    answer = cell(guests.asks(name, parameters, arguments)).run(ARGUMENTS, NEVER)
     assert answer.output == b"%d" % wasi.NOTCAPABLE
 
 
 @pytest.mark.parametrize("name", ["args_sizes_get", "environ_sizes_get"])
 def test_there_are_no_arguments_and_no_variables(name: str) -> None:
     asked = guests.asks(name, "(param i32 i32)", "(i32.const 128) (i32.const 132)")
-    assert cell(asked).run(ARGUMENTS).output == b"00"
+    assert cell(asked).run(ARGUMENTS, NEVER).output == b"00"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +196,7 @@ def test_there_are_no_arguments_and_no_variables(name: str) -> None:
 )
 def test_a_guest_that_points_outside_its_memory_is_told_so(arguments: str, error: int) -> None:
     asked = guests.asks("fd_read", "(param i32 i32 i32 i32)", arguments)
-    assert cell(asked).run(ARGUMENTS).output == b"%02d" % error
+    assert cell(asked).run(ARGUMENTS, NEVER).output == b"%02d" % error
 
 
 def test_every_function_of_preview_1_is_there() -> None:
@@ -158,4 +205,4 @@ def test_every_function_of_preview_1_is_there() -> None:
 
 
 def test_an_answer_says_what_it_cost() -> None:
-    assert cell(guests.ANSWERS_TWO).run(ARGUMENTS) == Answered(b"2", 16)
+    assert cell(guests.ANSWERS_TWO).run(ARGUMENTS, NEVER) == Answered(b"2", 16)
