@@ -14,11 +14,12 @@ from helm.crypto import domains
 from helm.crypto.canonical import canonical, parse
 from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_approvals import keys_of, read_approvers
+from helm.guardian.bundle_compliance import check_whole, read_compliance
 from helm.guardian.bundle_connections import read_connections
 from helm.guardian.bundle_lines import located
 from helm.guardian.bundle_oauth import read_oauth
 from helm.guardian.bundle_relations import read_authz
-from helm.guardian.bundle_rules import read_budgets, read_compliance, read_p0, read_principals
+from helm.guardian.bundle_rules import read_budgets, read_p0, read_principals
 from helm.guardian.bundle_servers import pins_of
 from helm.guardian.bundle_table import MAX_WHOLE, Table, dotted
 from helm.guardian.bundle_times import check_windows_used, read_named_windows
@@ -68,11 +69,13 @@ def compile_written(written: bytes) -> Policy:
     approvers = read_approvers(bundle)
     authz = read_authz(bundle)
     windows, velocities = read_named_windows(bundle), read_velocities(bundle)
-    around = Around(connections, approvers, authz, windows, velocities)
+    compliance, principals = read_compliance(bundle.table("compliance")), read_principals(bundle)
+    around = Around(connections, approvers, authz, windows, velocities, compliance)
     tools = {name: read_tool(name, table, around) for name, table in bundle.named("tools")}
     check_shadowing(tools.values(), connections)
     check_windows_used(windows, tools.values())
     check_velocities_used(velocities, tools)
+    check_whole(compliance, tools.values(), principals.items())
     policy = Policy(
         policy_hash=hash_in(domains.POLICY, written),
         scope=bundle.name("scope"),
@@ -81,8 +84,8 @@ def compile_written(written: bytes) -> Policy:
         max_age_s=bundle.whole("max_age_s", (0, MAX_WHOLE // 1000), 0),
         p0=p0,
         p0_ceiling_hash=hash_in(domains.P0, canonical(bundle.members.get("p0", {}))),
-        compliance=read_compliance(bundle.table("compliance")),
-        principals=read_principals(bundle),
+        compliance=compliance,
+        principals=principals,
         approvers=keys_of(approvers, approvers),
         budgets=budgets,
         budgets_by_id=MappingProxyType({budget.id: budget for budget in budgets}),

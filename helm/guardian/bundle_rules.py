@@ -1,4 +1,4 @@
-"""Reads what a bundle says of everyone: ceilings, compliance, principals, budgets."""
+"""Reads what a bundle says of everyone: ceilings, principals, budgets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from helm.contracts.verdict import EffectType, RiskTier
 from helm.guardian.bundle_table import Table, check_choice, check_name
 from helm.guardian.destination import Pattern
 from helm.guardian.glob import names_of
-from helm.guardian.policy import Budget, Compliance, P0Ceilings, PrincipalRule, SubjectKind
+from helm.guardian.policy import Budget, P0Ceilings, PrincipalRule, SubjectKind
 
 P0_BUDGET = "p0"
 """The id of the hard budget; no other budget may take it."""
@@ -68,17 +68,6 @@ def read_hard_budget(table: Table) -> tuple[Budget, ...]:
             window_s=table.whole("window_s", (1, MAX_WINDOW_S)),
         ),
     )
-
-
-def read_compliance(table: Table) -> Compliance:
-    """Return which data may be touched. Raises Invalid."""
-    compliance = Compliance(
-        allowed_data_classes=frozenset(table.texts("allowed_data_classes", ())),
-        allowed_jurisdictions=frozenset(table.texts("allowed_jurisdictions", ())),
-        min_retention_days=table.whole("min_retention_days", (0, 36_500), 0),
-    )
-    table.finish()
-    return compliance
 
 
 def read_principals(bundle: Table) -> Mapping[str, PrincipalRule]:

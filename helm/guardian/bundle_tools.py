@@ -13,6 +13,7 @@ from helm.crypto import domains
 from helm.crypto.canonical import canonical
 from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_approvals import read_approval
+from helm.guardian.bundle_compliance import MAX_RETENTION_DAYS, check_tool, read_classes, rules_of_tool
 from helm.guardian.bundle_destinations import read_reach
 from helm.guardian.bundle_oauth import read_scopes
 from helm.guardian.bundle_relations import read_relation
@@ -23,6 +24,7 @@ from helm.guardian.bundle_times import Windows, read_windows
 from helm.guardian.bundle_velocity import read_velocity
 from helm.guardian.cel import Program
 from helm.guardian.cel_grammar import together
+from helm.guardian.compliance import Compliance
 from helm.guardian.connection import Connection, HttpConnection, McpConnection, WasmConnection
 from helm.guardian.glob import names_of
 from helm.guardian.policy import Requirement, ToolRule
@@ -34,7 +36,6 @@ MAX_TIMEOUT_MS = 600_000
 """Ten minutes: a call holds one of the places in flight for as long (T4)."""
 
 MAX_CENTS = 10**12
-MAX_RETENTION_DAYS = 36_500
 
 
 class Around(NamedTuple):
@@ -45,6 +46,7 @@ class Around(NamedTuple):
     authz: AuthzModel
     windows: Windows
     velocities: tuple[VelocityRule, ...]
+    compliance: Compliance
 
 
 def read_tool(name: str, table: Table, around: Around) -> ToolRule:
@@ -53,6 +55,7 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
     operation = read_operation(name, table, connection)
     inputs, outputs = read_schema(table, "input"), read_schema(table, "output")
     requirements = tuple(read_requirements(table))
+    classes = read_classes(table, around.compliance)
     reach = read_reach(table, connection, operation or name, inputs.document)
     rule = ToolRule(
         name=name,
@@ -71,9 +74,10 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
         destination=reach.destination,
         allow_destinations=reach.allow,
         deny_destinations=read_patterns(table, "deny_destinations"),
-        data_classes=frozenset(table.texts("data_classes", ())),
+        data_classes=classes,
         jurisdiction=table.name("jurisdiction", ""),
         retention_days=table.whole("retention_days", (0, MAX_RETENTION_DAYS), 0),
+        compliance_rules=rules_of_tool(name, classes, around.compliance),
         description=table.source("description") if table.has("description") else "",
         pin=read_pin(name, operation or name, table, connection),
         carries_permit=isinstance(connection, (HttpConnection, McpConnection)) and connection.permits,
@@ -91,6 +95,7 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
         accepts_tainted=table.flag("accepts_tainted"),
     )
     table.finish()
+    check_tool(rule, around.compliance, table)
     return rule
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from helm.contracts.verdict import WRITING
+from helm.guardian.explain_compliance import of_compliance
 from helm.guardian.explain_temporal import of_time
 from helm.guardian.explanation import ASK, DENY, ESCALATE, NOTHING, PASS, Row, Supposed, listed, verdict
 from helm.guardian.policy import ApprovalRule, Budget, Policy, ToolRule
@@ -25,7 +26,7 @@ def explain(policy: Policy, tool: str, principal: str = "", supposed: Supposed =
         of_delegation(policy, principal),
         of_effect(policy, rule),
         of_time(rule, supposed),
-        of_compliance(policy, rule, principal),
+        of_compliance(policy, rule, principal, supposed),
         of_schema(rule),
         of_relation(policy, rule),
         of_requirements(rule),
@@ -91,22 +92,6 @@ def of_effect(policy: Policy, rule: ToolRule) -> Iterator[Row]:
     kind = f"{rule.effect_type}, {rule.risk_tier}{', irreversible' if rule.irreversible else ''}"
     operation = f", operation {rule.operation}" if rule.operation else ""
     yield Row("effect", f"{kind}, through {rule.connector}{operation}", PASS)
-
-
-def of_compliance(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]:
-    compliance, found = policy.compliance, policy.principals.get(principal)
-    cleared = compliance.allowed_data_classes
-    if found is not None and found.data_classes is not None:
-        cleared &= found.data_classes
-    if rule.data_classes:
-        outcome = verdict(rule.data_classes <= cleared, "COMPLIANCE_VIOLATION")
-        yield Row("compliance", f"touches {listed(rule.data_classes)}", outcome)
-        kept = rule.retention_days >= compliance.min_retention_days
-        outcome = verdict(kept, "COMPLIANCE_VIOLATION")
-        yield Row("compliance", f"keeps its data {rule.retention_days} days", outcome)
-    if rule.jurisdiction:
-        allowed = rule.jurisdiction in compliance.allowed_jurisdictions
-        yield Row("compliance", f"in {rule.jurisdiction}", verdict(allowed, "JURISDICTION_VIOLATION"))
 
 
 def of_schema(rule: ToolRule) -> Iterator[Row]:

@@ -14,6 +14,7 @@ import attrs
 from helm.contracts.schema import Schema
 from helm.guardian.cel import Program
 from helm.guardian.cel_grammar import Needs, together
+from helm.guardian.compliance import Compliance, ComplianceRule
 from helm.guardian.connection import Connection
 from helm.guardian.destination import Pattern
 from helm.guardian.glob import Names
@@ -92,6 +93,8 @@ class ToolRule:
     data_classes: frozenset[str]
     jurisdiction: str
     retention_days: int
+    compliance_rules: tuple[ComplianceRule, ...]
+    """Those of the bundle that are for its calls, or for some of them."""
     description: str
     """What agents are told of the tool, "" for nothing."""
     pin: str
@@ -144,15 +147,6 @@ class P0Ceilings:
         if rule.effect_type in self.denied_effect_types:
             return f"denied_effect_types {rule.effect_type}"
         return "denied_tools" if rule.name in self.denied_tools else ""
-
-
-@attrs.frozen(kw_only=True)
-class Compliance:
-    """Which data may be touched, where, and how long it must be kept. Nothing stated, nothing cleared."""
-
-    allowed_data_classes: frozenset[str]
-    allowed_jurisdictions: frozenset[str]
-    min_retention_days: int
 
 
 @attrs.frozen(kw_only=True)
@@ -277,6 +271,7 @@ UNDECLARED = ToolRule(
     data_classes=frozenset(),
     jurisdiction="",
     retention_days=0,
+    compliance_rules=(),
     description="",
     pin="",
     carries_permit=False,
@@ -303,7 +298,14 @@ NO_POLICY = Policy(
     max_age_s=0,
     p0=P0Ceilings(max_risk_tier="", denied_tools=NOBODY, denied_effect_types=frozenset(), denied_destinations=()),
     p0_ceiling_hash="",
-    compliance=Compliance(allowed_data_classes=frozenset(), allowed_jurisdictions=frozenset(), min_retention_days=0),
+    compliance=Compliance(
+        allowed_data_classes=frozenset(),
+        allowed_jurisdictions=frozenset(),
+        min_retention_days=0,
+        ranks=MappingProxyType({}),
+        places=(),
+        rules=(),
+    ),
     principals=MappingProxyType({}),
     approvers=(),
     budgets=(),

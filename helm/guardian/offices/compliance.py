@@ -1,9 +1,11 @@
-"""Compliance pre-check: data classes, jurisdiction and retention of the tool against the bundle's rules."""
+"""Compliance pre-check: data classes, jurisdictions and retention of a call against the bundle's rules."""
 
 from __future__ import annotations
 
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
+from helm.guardian.destination import normalise
+from helm.guardian.duties import Concerned, applies, breaches
 from helm.guardian.inquiry import Inquiry, Office
 
 
@@ -29,6 +31,24 @@ def check(inquiry: Inquiry) -> None:
             ReasonCode.COMPLIANCE_VIOLATION,
             f"the tool keeps its data {rule.retention_days} days, the bundle asks for {compliance.min_retention_days}",
         )
+    if rule.compliance_rules:
+        _check_rules(inquiry)
+
+
+def _check_rules(inquiry: Inquiry) -> None:
+    """Refuse what breaks the first demand of the first rule that is for this call."""
+    concerned, compliance = concerned_in(inquiry), inquiry.world.policy.compliance
+    for rule in inquiry.rule.compliance_rules:
+        if applies(rule, concerned):
+            for breach in breaches(rule, inquiry.rule, compliance, concerned):
+                raise Refused(breach.code, f"compliance rule {rule.id}: {breach.why}")
+
+
+def concerned_in(inquiry: Inquiry) -> Concerned:
+    """Return who and what is part of a call."""
+    call, delegation = inquiry.call, inquiry.world.delegation
+    principals = (call.principal,) if delegation is None else (call.principal, delegation.grant.delegator)
+    return Concerned(principals, call.tenant, normalise(inquiry.destination) if inquiry.destination else None)
 
 
 OFFICE = Office("compliance", check, ReasonCode.COMPLIANCE_VIOLATION)
