@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import attrs
 
 from actors.commands.approvals import Assert, PutChallenge
+from actors.hsm import sign_aside
 from actors.kernel import Kernel
 from helm.contracts.approval import Assertion, Challenge
 from helm.contracts.errors import Invalid
@@ -51,7 +53,8 @@ class Approving:
         registry = self.kernel.parts.state.registry
         while True:
             challenge = self._new(ceremony, key_id, action)
-            signature = sign_challenge(challenge, self.kernel.parts.pen)
+            pen = self.kernel.parts.pen
+            signature = await sign_aside(pen, partial(sign_challenge, challenge, pen))
             try:
                 await self.kernel.command(PutChallenge(challenge, signature, registry))
             except Invalid:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import NoReturn
 
@@ -52,8 +52,8 @@ class Executor:
     clock: Clock
     post: Callable[[Case], None]
     """Hands a case with its outcome to the signer; never waits."""
-    vouch: Callable[[Permit, str], bytes]
-    """Signs a permit for a tool server that asks for it: an operation of it, this once."""
+    vouch: Callable[[Permit, str], Awaitable[bytes]]
+    """Signs a permit for a tool server that asks for it: an operation of it, this once. Raises NotDispatched."""
     stopping: bool = attrs.field(default=False, init=False)
     """Set by the kernel when it is told to end: from then on nothing is begun."""
     hands: Hands = attrs.field(factory=Hands, init=False)
@@ -128,7 +128,7 @@ class Executor:
             self._end(case, Status.NOT_DISPATCHED, refusal.code, refusal.reason)
             return
         try:
-            output = await in_sight(self._dispatch(order), partial(self._wait_for, hand, rule))
+            output = await in_sight(self._dispatch(order, case, rule), partial(self._wait_for, hand, rule))
         except BaseException as failure:  # a connector is the world: its errors are an outcome, never our end
             self._share(hand)
             if isinstance(failure, GuestFailed):
@@ -178,15 +178,17 @@ class Executor:
             intent_hash=permit.intent_hash,
             idempotency_key=case.call.idempotency_key,
             sandbox_grant_hash=rule.sandbox_grant_hash,
-            permit=self.vouch(permit, rule.operation or rule.name) if rule.carries_permit else None,
+            permit=None,
             line=case.line,
         )
 
     @disable_ki_protection
-    async def _dispatch(self, order: Dispatch) -> JSONValue:
-        connector = self.connectors.get(order.connector)
+    async def _dispatch(self, order: Dispatch, case: Case, rule: ToolRule) -> JSONValue:
+        connector, permit = self.connectors.get(order.connector), case.judged().permit
         if connector is None:
             raise NotDispatched(ReasonCode.POLICY_NOT_READY, f"no connector {order.connector!r} is plugged in")
+        if rule.carries_permit and permit is not None:
+            order = order.but(permit=await self.vouch(permit, rule.operation or rule.name))
         return await connector.dispatch(order)
 
     def _accept(self, case: Case, rule: ToolRule, output: JSONValue) -> None:

@@ -17,11 +17,12 @@ from types import ModuleType
 from typing import Any, Final, NoReturn, TypeVar
 
 import attrs
+import trio
 
 from actors import durable, keyfile
 from helm.contracts.errors import Broken, Invalid
 from helm.crypto.domains import KeyPurpose, check_may_sign
-from helm.crypto.ed25519 import PublicKey, SignatureInvalid
+from helm.crypto.ed25519 import PublicKey, SignatureInvalid, Signer
 
 T = TypeVar("T")
 
@@ -159,6 +160,13 @@ class TokenKey:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a signing key does not leave the process it was opened in")
+
+
+async def sign_aside(pen: Signer, sign: Callable[[], T]) -> T:
+    """Return what `sign` makes with `pen`: in a thread where that is a token's key, so that the loop goes on."""
+    if isinstance(pen, TokenKey):
+        return await trio.to_thread.run_sync(sign, abandon_on_cancel=True)
+    return sign()
 
 
 def write_new(path: Path, purpose: KeyPurpose, place: TokenPlace) -> TokenKey:

@@ -44,6 +44,7 @@ from actors.signer import Signer
 from actors.stores.index import IdIndex, IndexFailed
 from actors.stores.port import Journal
 from actors.timelock import Timelock
+from actors.vouching import vouch
 from helm.contracts.call import ToolCall
 from helm.contracts.errors import Broken
 from helm.contracts.form import JSONValue
@@ -52,7 +53,6 @@ from helm.contracts.verdict import Status, Verdict
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer as Pen
 from helm.evidence.refold import Refold
-from helm.executor.outbound import shown
 from helm.guardian.ceremony import APPROVED, WAITING
 from helm.guardian.intake import PLAIN, Caller, Terms, admit
 from helm.guardian.memory import Boot
@@ -137,7 +137,7 @@ class Kernel:
             self.memory,
             parts.clock,
             self._at_signer.post,
-            partial(shown, log_id=parts.boot.log_id, pen=parts.pen),
+            partial(vouch, log_id=parts.boot.log_id, pen=parts.pen),
         )
         self.guardian = Guardian(
             self.memory,

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import click
 
-from actors import keyfile
-from actors.cli import show
+from actors.cli import keys, show
+from actors.cli.keys import token_options
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
 from actors.clock import SystemClock
@@ -54,18 +54,17 @@ def delegation() -> None:
 @click.option("--mfa-method", default="", help="How the delegator has just proved to be there, as in webauthn.")
 @click.option("--mfa-evidence-hash", default="", metavar="SHA256", help="The hash of that proof.")
 @key_option
+@token_options
 @server_option
 @data_dir_option
 @show.json_option
-def create(
-    data_dir: Path, server: str | None, key_file: Path | None, challenge: str, *, as_json: bool, **said: Any
-) -> None:
+def create(data_dir: Path, server: str | None, challenge: str, *, as_json: bool, **said: Any) -> None:
     """Sign a delegation, and bind it. What it does not name is not granted."""
     place, verifier = open_place(data_dir), ""
     if not challenge:
         verifier = secrets.token_urlsafe(32)
         challenge = urlsafe_b64encode(digest(verifier.encode())).rstrip(b"=").decode()
-    key = key_of(place, key_file)
+    key = key_of(place, said)
     grant = grant_of(place, key, challenge, said)
     signature = sign_grant(grant, key)
     url = server_url(data_dir, server)
@@ -109,15 +108,14 @@ def list_(data_dir: Path, server: str | None, *, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why; it stands in the log for ever.")
 @click.option("--emergency", is_flag=True, help="Sign with the emergency key: the delegator's own is not at hand.")
 @key_option
+@token_options
 @server_option
 @data_dir_option
 @show.json_option
-def revoke(
-    delegation_id: str, data_dir: Path, server: str | None, key_file: Path | None, *, as_json: bool, **said: Any
-) -> None:
+def revoke(delegation_id: str, data_dir: Path, server: str | None, *, as_json: bool, **said: Any) -> None:
     """End a delegation at once."""
     place = open_place(data_dir)
-    key = place.emergency_key() if said["emergency"] else key_of(place, key_file)
+    key = place.emergency_key() if said["emergency"] else key_of(place, said)
     now_ms = SystemClock().now_ms()
     try:
         command = DelegationRevocation(
@@ -136,9 +134,10 @@ def revoke(
     tell([told], as_json=as_json)
 
 
-def key_of(place: Installation, key_file: Path | None) -> Signer:
+def key_of(place: Installation, said: dict[str, Any]) -> Signer:
     """Return the delegator's key. Raises Invalid."""
-    return place.delegation_key() if key_file is None else keyfile.read(key_file, KeyPurpose.DELEGATION)
+    key = keys.chosen(KeyPurpose.DELEGATION, said["key_file"], said["module"], said["label"])
+    return place.delegation_key() if key is None else key
 
 
 def grant_of(place: Installation, key: Signer, challenge: str, said: dict[str, Any]) -> DelegationGrant:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import click
 
 from actors.cli import show
+from actors.cli.keys import PIN, token_of
 from actors.clock import SystemClock
-from actors.hsm import TokenPlace
 from actors.installation import ALONE, DRAFT_FILE, Administration, FirstKeys, Installation
 
 
@@ -19,7 +18,7 @@ from actors.installation import ALONE, DRAFT_FILE, Administration, FirstKeys, In
 @click.option("--admins", metavar="M-of-N", help="Let N administrators keep the log: M of them sign what changes keys.")
 @click.option("--admin-key", "others", multiple=True, metavar="HEX", help="Another administrator's public key.")
 @click.option("--pkcs11", "module", metavar="MODULE", help="Make the keys in a token, through this PKCS#11 module.")
-@click.option("--token", "label", metavar="LABEL", help="Which token. Its PIN is read from HELM_PKCS11_PIN.")
+@click.option("--token", "label", metavar="LABEL", help="Which token. Its PIN is read from " + PIN + ".")
 @show.json_option
 def init(directory: Path, admins: str | None, others: tuple[str, ...], as_json: bool, **token: str | None) -> None:
     """Make DIRECTORY (./helm-data): keys of mode 0600, genesis, helm.toml, a signed starter policy."""
@@ -61,16 +60,6 @@ def administration_of(admins: str | None, others: tuple[str, ...]) -> Administra
     if found is None or int(found[2]) < 2 or int(found[1]) > int(found[2]):
         raise click.UsageError("--admins is M-of-N, such as 2-of-3")
     return Administration(threshold=int(found[1]), count=int(found[2]), others=others)
-
-
-def token_of(module: str | None, label: str | None) -> TokenPlace | None:
-    """Return the token that the options name. Raises UsageError."""
-    if module is None and label is None:
-        return None
-    pin = os.environ.get("HELM_PKCS11_PIN", "")
-    if not module or not label or not pin:
-        raise click.UsageError("--pkcs11 and --token go together, with the PIN in HELM_PKCS11_PIN")
-    return TokenPlace(module=module, label=label, pin=pin)
 
 
 def tell_draft(directory: Path, keys: FirstKeys, *, as_json: bool) -> None:

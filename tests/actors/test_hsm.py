@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import pickle
 import shutil
+import threading
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 import trio
 
 from actors import hsm
+from actors.approving import Approving
+from actors.connectors.port import NotDispatched
 from actors.hsm import TokenLost, TokenPlace
 from actors.installation import Installation
 from actors.mailbox import KernelStopped
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
+from actors.vouching import vouch
+from helm.contracts.effect import Permit
 from helm.contracts.errors import Invalid
 from helm.crypto import domains
 from helm.crypto.domains import KeyPurpose, PurposeMismatch
 from helm.crypto.ed25519 import PublicKey
+from helm.guardian.intake import Terms
+from helm.wire import structure
 from tests.actors.cli.shell import Ended, helm
 from tests.counterparts import softhsm
 
@@ -95,6 +104,14 @@ async def read(path: Path, times: int = 1) -> list[str]:
             for number in range(times):
                 nursery.start_soon(call, number)
     return names
+
+
+async def ask(place: Installation, approval_id: str) -> tuple[str, bool]:
+    """Read a file that a human must agree to; return the approval's id, and whether it was read."""
+    async with open_kernel(place, policy=read_signed(place.policy_path)) as kernel:
+        terms, what = Terms(approval_id=approval_id), {"path": "private/salaries.txt"}
+        answer = await kernel.call("files.read_private", what, tenant="default", principal="agent", terms=terms)
+        return answer.approval_id, answer.allowed
 
 
 def lose(token: TokenPlace, tokens: Path) -> None:
@@ -249,3 +266,69 @@ def test_a_module_that_is_none_is_told(tmp_path: Path) -> None:
     ended = run("init", str(tmp_path / "d"), "--pkcs11", str(tmp_path / "no.so"), "--token", "t")
     assert ended.code == 1
     assert "Traceback" not in ended.err
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    """A data directory whose keys are in files."""
+    assert helm("init", str(tmp_path / "plain")).code == 0
+    return tmp_path / "plain"
+
+
+def test_an_approver_agrees_with_a_key_that_never_leaves_their_token(
+    plain: Path, token: TokenPlace, tmp_path: Path
+) -> None:
+    where, place = ("--data-dir", str(plain)), Installation.open(plain)
+    mine, offer, signed = (str(tmp_path / name) for name in ("mine.token", "offer.json", "signed.json"))
+    in_token = ("--pkcs11", token.module, "--token", token.label)
+    public = run("trust", "key", mine, "--for", "approval", *in_token, "--json").json()
+    added = ("--public-key", public["public_key"], "--reason", "an approver with a token")
+    assert run("trust", "add", "approval", *added, *where).code == 0
+    [approval_id, _] = trio.run(ask, place, "")
+    assert run("approvals", "challenge", approval_id, "--key-id", public["key_id"], "--out", offer, *where).code == 0
+    words = json.loads(Path(offer).read_text())["phrase"]
+    said = ("--key", mine, "--reason", "fine", "--confirm", words, "--out", signed)
+    without = run("approvals", "sign", offer, *said)
+    assert (without.code, Path(signed).exists()) == (1, False)
+    assert "token" in without.err
+    assert run("approvals", "sign", offer, *said, *in_token).code == 0
+    assert run("approvals", "approve", signed, *where).code == 0
+    assert trio.run(ask, place, approval_id)[1]
+
+
+def test_a_token_without_a_key_named_in_it_signs_nothing(plain: Path, token: TokenPlace) -> None:
+    where = ("--data-dir", str(plain))
+    said = ("--pkcs11", token.module, "--token", token.label, "--reason", "fine", *where)
+    ended = run("approvals", "deny", "apr_0", *said)
+    assert ended.code == 2
+    assert "--key" in ended.err
+
+
+async def test_a_token_signs_challenges_beside_the_loop(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, threads = opened(path), list[int]()
+    [approval_id, _] = await ask(place, "")
+    token_signs = hsm.Token.sign
+
+    def sign(token: hsm.Token, *what: Any) -> str:
+        threads.append(threading.get_ident())
+        return token_signs(token, *what)
+
+    async with open_kernel(place, policy=read_signed(place.policy_path)) as kernel:
+        monkeypatch.setattr(hsm.Token, "sign", sign)
+        await Approving(kernel).challenge(approval_id, place.approval_key().key_id, "approve")
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_a_token_signs_permits_beside_the_loop_and_a_lost_one_lets_nothing_out(
+    token: TokenPlace, tokens: Path, tmp_path: Path
+) -> None:
+    pen = hsm.write_new(tmp_path / "pen", KeyPurpose.EXECUTION, token)
+    body = {name: 1 if kind == "int" else "x" for name, kind in Permit.__annotations__.items()}
+    permit = structure(body, Permit, "permit")
+    carried = await vouch(permit, "read", log_id="log", pen=pen)
+    statement, _, signature = carried.decode().rpartition(".")
+    PublicKey.from_hex(pen.public_key).verify(domains.PERMIT, statement.encode(), signature)
+    lose(token, tokens)
+    with pytest.raises(NotDispatched):
+        await vouch(permit, "read", log_id="log", pen=pen)

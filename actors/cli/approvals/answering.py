@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from actors import keyfile
-from actors.cli import show
+from actors.cli import keys, show
 from actors.cli.approvals.desk import Desk, Told, desk_of
 from actors.cli.approvals.reading import fields_of
 from actors.cli.approvals.signing import REASONS, read_offer, signed_by
+from actors.cli.keys import token_options
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import server_option
 from helm.contracts.approval import CHALLENGED, Action
@@ -31,6 +31,7 @@ def command_of(action: Action, help_line: str) -> click.Command:
     @click.option(
         "--key", "key_file", type=click.Path(path_type=Path, dir_okay=False), help="Sign here, with this key."
     )
+    @token_options
     @click.option("--reason", default="", help="Why, where it is signed here.")
     @click.option(
         "--confirm", default="", metavar="PHRASE", help="What is shown to be retyped; asked for where missing."
@@ -60,7 +61,7 @@ def signed_here(desk: Desk, approval_id: str, action: Action, data_dir: Path, sa
     """Fetch, show, sign: for whoever has the key at hand. Raises Invalid."""
     if not said["reason"]:
         raise click.UsageError("--reason: it stands in the log for ever")
-    signer = key_of(said["key_file"], purpose_of(action), data_dir)
+    signer = key_of(said, purpose_of(action), data_dir)
     if action in CHALLENGED:
         offer = desk.challenge(approval_id, signer.key_id, action.value)
     else:
@@ -69,9 +70,10 @@ def signed_here(desk: Desk, approval_id: str, action: Action, data_dir: Path, sa
     return signed_by(signer, action.value, offer, "", words)
 
 
-def key_of(key_file: Path | None, purpose: KeyPurpose, data_dir: Path) -> Signer:
-    """Return the key that signs: a file's, or the data directory's own. Raises Invalid."""
-    return keyfile.read(key_file, purpose) if key_file is not None else open_place(data_dir).key(purpose)
+def key_of(said: dict[str, Any], purpose: KeyPurpose, data_dir: Path) -> Signer:
+    """Return the key that signs: a file's, a token's, or the data directory's own. Raises Invalid."""
+    key = keys.chosen(purpose, said["key_file"], said["module"], said["label"])
+    return open_place(data_dir).key(purpose) if key is None else key
 
 
 def checked(signed: Told, action: Action, where: str) -> Told:

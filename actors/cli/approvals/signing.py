@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from actors import keyfile
-from actors.cli import show
+from actors.cli import keys, show
 from actors.cli.approvals.desk import Told
 from actors.cli.approvals.reading import ACTIONS, fields_of
+from actors.cli.keys import token_of, token_options
 from helm.contracts.approval import ASSERTION, CHALLENGED, Action, Challenge, OverrideReason
 from helm.contracts.errors import Invalid
 from helm.crypto.ed25519 import PublicKey, Signer
@@ -25,6 +25,7 @@ REASONS = click.Choice([reason.value for reason in OverrideReason])
 @click.command()
 @click.argument("offer", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--key", "key_file", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The key file.")
+@token_options
 @click.option("--action", type=click.Choice(ACTIONS), default=Action.APPROVE.value, show_default=True)
 @click.option(
     "--execution-key", default="", metavar="HEX", help="The kernel's own public key: its challenge is checked."
@@ -36,7 +37,7 @@ REASONS = click.Choice([reason.value for reason in OverrideReason])
 def sign(offer: Path, key_file: Path, action: str, execution_key: str, out: Path | None, **said: Any) -> None:
     """Show what an OFFER is about, have it retyped, and sign it. No network, no data directory, no kernel."""
     told = read_offer(offer)
-    signer = keyfile.read(key_file, purpose_of(action))
+    signer = keys.read(key_file, purpose_of(action), token_of(said["module"], said["label"]))
     signed = signed_by(signer, action, told, execution_key, said)
     if out is None:
         show.as_object(signed)

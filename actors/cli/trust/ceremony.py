@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from actors import keyfile
-from actors.cli import show
+from actors.cli import keys, show
+from actors.cli.keys import token_of, token_options
 from actors.cli.place import data_dir_option
 from actors.cli.server import server_option
-from actors.cli.trust.changing import Desk, promote
+from actors.cli.trust.changing import PURPOSES, Desk, promote
 from actors.installation import DRAFT_FILE, GENESIS_FILE, Installation, complete, next_path
 from actors.trust_file import TrustFile, read_trust_file
 from helm.contracts.errors import Invalid
@@ -21,10 +21,15 @@ from helm.trust.event import EventKind, JointEvent, TrustEvent, cosign
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--for", "purpose", type=PURPOSES, default=KeyPurpose.TRUST_ADMIN.value, show_default=True)
+@token_options
 @show.json_option
-def key(file: Path, as_json: bool) -> None:
-    """Make an administrator's key in a new FILE, wherever that administrator keeps it, and show its public half."""
-    made = keyfile.write_new(file, KeyPurpose.TRUST_ADMIN)
+def key(file: Path, purpose: str, as_json: bool, **token: str | None) -> None:
+    """Make a key of your own in a new FILE, wherever you keep it, and show its public half.
+
+    With --pkcs11 it is made in your token, and FILE refers to it.
+    """
+    made = keys.write_new(file, KeyPurpose(purpose), token_of(**token))
     if as_json:
         show.as_object({"key_id": made.key_id, "public_key": made.public_key})
     else:
@@ -36,10 +41,11 @@ def key(file: Path, as_json: bool) -> None:
 @click.option(
     "--key", "key_file", required=True, type=click.Path(path_type=Path), help="The file of a trust-admin key of yours."
 )
+@token_options
 @show.json_option
-def sign(file: Path, key_file: Path, as_json: bool) -> None:
+def sign(file: Path, key_file: Path, as_json: bool, **token: str | None) -> None:
     """Put your signature beside the events in FILE. It needs no data directory and no network: look at them first."""
-    given, signer = read_trust_file(file), keyfile.read(key_file, KeyPurpose.TRUST_ADMIN)
+    given, signer = read_trust_file(file), keys.read(key_file, KeyPurpose.TRUST_ADMIN, token_of(**token))
     signed = TrustFile(given.log_id, tuple(cosign(event, signer) for event in given.events))
     signed.write(file)
     if as_json:
