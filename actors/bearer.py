@@ -15,6 +15,7 @@ from actors import durable
 from helm.contracts.errors import Invalid, Malformed
 from helm.crypto.canonical import parse, record_bytes
 from helm.crypto.hashing import sha256
+from helm.guardian.identity import is_from_elsewhere
 from helm.wire import structure
 
 SCHEME = "bearer"
@@ -120,6 +121,7 @@ class BearerKeys:
             key = _record(plain, key_class, tenant, principal, at_ms)
         except ValueError as problem:
             raise Invalid(str(problem), "bearer key") from problem
+        self._check_own(key)
         issued = (*self.issued, key)
         content = record_bytes({"keys": [attrs.asdict(one) for one in issued]})
         if len(content) > MAX_BYTES:
@@ -143,7 +145,14 @@ class BearerKeys:
                 found = key
         return found
 
+    def _check_own(self, key: BearerKey) -> None:
+        """Raise Invalid for a key that would make its holder somebody whom an issuer or a trust domain vouches for."""
+        if is_from_elsewhere(key.principal):
+            hint = "names that begin with oidc: or spiffe: are for those who come with tokens and certificates"
+            raise Invalid(f"no key of HELM's own stands for {key.principal!r}", str(self.path), hint)
+
     def _route(self, key: BearerKey) -> None:
+        self._check_own(key)
         candidates = self._routes.setdefault(key.credential_hash[ROUTE], [])
         if any(other.credential_hash == key.credential_hash for other in candidates):
             hint = "one credential stands for one principal: issue a key for each"

@@ -20,6 +20,7 @@ from helm.guardian.connection import (
     McpConnection,
     WasmConnection,
 )
+from helm.guardian.identity import NO_IDENTITY
 from helm.guardian.policy import Policy
 
 MODULES = "modules"
@@ -33,9 +34,12 @@ def plug(policy: Policy | None, given: Mapping[str, Given], base: Path) -> dict[
     """Return a connector for every name of the policy: those it describes, made here, and the given local ones.
 
     `base` is what a relative root is relative to. Raises Invalid for a local connector that nobody gave, and for a
-    given one that the policy does not declare as local: what is not declared is not plugged in.
+    given one that the policy does not declare as local: what is not declared is not plugged in. Keys and roots by which
+    the policy would know callers are tried here as well: they are plugged in too.
     """
     connections = {} if policy is None else policy.connectors
+    if policy is not None:
+        check_identity(policy)
     strangers = [name for name in given if not isinstance(connections.get(name), LocalConnection)]
     if strangers and policy is not None:
         hint = 'declare it in the policy: [connectors.NAME] kind = "local"'
@@ -56,6 +60,15 @@ def plug(policy: Policy | None, given: Mapping[str, Given], base: Path) -> dict[
             case FilesConnection():
                 plugged[name] = FilesConnector(base / connection.root, max_bytes=connection.max_bytes)
     return plugged
+
+
+def check_identity(policy: Policy) -> None:
+    """Raise Invalid where a key or a root cannot be used. The libraries are imported here: most policies pin none."""
+    if policy.identity is NO_IDENTITY and policy.oauth is None:
+        return
+    from actors.identity.trust import check_trust
+
+    check_trust(policy)
 
 
 def _given(given: Mapping[str, Given], name: str) -> Connector:

@@ -91,6 +91,10 @@ class Config:
     """Serve other machines without TLS, because something in front of HELM ends it."""
     tls_cert: str = ""
     tls_key: str = ""
+    client_certificates: str = attrs.field(
+        default="none", validator=attrs.validators.in_(("none", "optional", "required"))
+    )
+    """Whether clients are asked for the X.509-SVIDs of the policy's trust domains, and let in without one."""
     policy: str = "policy.toml"
     places: int = attrs.field(default=256, validator=between(1, MAX_PLACES))
     """Calls in flight at once."""
@@ -151,6 +155,8 @@ class Config:
     def __attrs_post_init__(self) -> None:
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("tls_cert and tls_key go together")
+        if self.client_certificates != "none" and not self.tls_cert:
+            raise ValueError("client_certificates need TLS: set tls_cert and tls_key")
         if bool(self.pkcs11_module) != bool(self.pkcs11_token):
             raise ValueError("pkcs11_module and pkcs11_token go together")
         if self.places_per_principal > self.places:

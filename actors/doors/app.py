@@ -9,7 +9,6 @@ from typing import Any, Final
 from quart import Response, g, request
 from quart_trio import QuartTrio
 
-from actors.bearer import BearerKeys
 from actors.doors import desk
 from actors.doors.approvals import ApprovalRoutes
 from actors.doors.audit import AuditRoutes
@@ -27,6 +26,7 @@ from actors.doors.relations import AUTHZ, RelationRoutes
 from actors.doors.sessions import SESSIONS, SessionRoutes
 from actors.doors.tail import Tails
 from actors.doors.trust import TrustRoutes
+from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped, Overloaded
 from actors.stores.index import IndexFailed
@@ -49,14 +49,14 @@ SAID: Final = {
 Route = Callable[..., Awaitable[Response]]
 
 
-def control_plane(kernel: Kernel, config: Config, keys: BearerKeys, tails: Tails) -> QuartTrio:
+def control_plane(kernel: Kernel, config: Config, who: Credentials, tails: Tails) -> QuartTrio:
     """Return the application. It starts no task of its own: whatever runs longer than a request lives in the kernel."""
     app = QuartTrio("helm", static_folder=None, template_folder=None)
     app.url_map.merge_slashes = False  # one path, one spelling
     app.config.update(MAX_CONTENT_LENGTH=desk.MAX_BODY_BYTES, BODY_TIMEOUT=desk.BODY_S, PROPAGATE_EXCEPTIONS=False)
     app.after_request(dressed)
     tell_refusals(app)
-    for rule, methods in routes(kernel, config, Desk(keys), tails).items():
+    for rule, methods in routes(kernel, config, Desk(who), tails).items():
         for method, route in methods.items():
             app.add_url_rule(rule, f"{method} {rule}", route, methods=[method], provide_automatic_options=False)
     return app

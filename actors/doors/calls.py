@@ -12,14 +12,16 @@ from typing import Any
 import attrs
 import trio
 
-from actors.bearer import BearerKey, BearerKeys
+from actors.bearer import BearerKey
 from actors.doors.bounds import BOUNDS, Bounds
-from actors.doors.credentials import authenticate, check_tenant
+from actors.doors.credentials import authenticate, check_tenant, presented_in
 from actors.doors.entry import UNANSWERED, Entry, untold
 from actors.doors.envelope import read_envelope
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem
 from actors.doors.told import Headers, Told, tell, tell_problem, tell_verdict
+from actors.identity.certificates import Presented
+from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
 from actors.mailbox import Answer
 from helm.config import Config
@@ -52,7 +54,7 @@ class CallsDoor:
 
     kernel: Kernel
     config: Config
-    keys: BearerKeys
+    who: Credentials
     bounds: Bounds = BOUNDS
     source: Source = HTTP
     entry: Entry = attrs.field(init=False)
@@ -77,22 +79,22 @@ class CallsDoor:
     async def _answer(self, scope: Scope, heading: Heading, receive: Receive) -> Told:
         if scope["method"] != "POST":
             raise Problem(status=405, detail="a tool is called with POST", headers=(("allow", "POST"),))
-        key = self._caller(heading)
+        key = self._caller(heading, presented_in(scope))
         raw = await read_body(receive, self.config.max_body_bytes, self.bounds.body_s)
         return await self._judge(key, heading, raw, decide_only=scope["path"] == EVALUATE)
 
-    async def execute(self, headers: Headers, raw: bytes) -> Told:
+    async def execute(self, headers: Headers, raw: bytes, presented: Presented | None = None) -> Told:
         """Return the answer to a POST for execution whose body is there already."""
         heading = heading_of(headers)
         try:
-            return await self._judge(self._caller(heading), heading, raw, decide_only=False)
+            return await self._judge(self._caller(heading, presented), heading, raw, decide_only=False)
         except Problem as problem:
             return tell_problem(problem, heading)
 
-    def _caller(self, heading: Heading) -> BearerKey:
+    def _caller(self, heading: Heading, presented: Presented | None) -> BearerKey:
         """Return whose request this is. Raises Problem for one whose body is not read."""
         heading.check()
-        key = authenticate(self.keys, heading.text(b"authorization"))
+        key = authenticate(self.who, heading.text(b"authorization"), presented)
         check_tenant(key)
         check_framing(heading, self.config.max_body_bytes)
         return key

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from math import inf
 
 import attrs
@@ -18,8 +18,10 @@ from hypercorn.utils import parse_socket_addr
 
 from actors.doors.bounds import Bounds
 from actors.doors.calls import ANSWER
+from actors.doors.credentials import PRESENTED
 from actors.doors.http1 import AtOnce, Http1, Tasks
 from actors.doors.stream import Stream
+from actors.doors.tls import Tls, presented_by
 from actors.doors.upgrade import Streams, Upgraded
 
 LINGER_BYTES = 1024 * 1024
@@ -42,7 +44,7 @@ class Service:
     streams: Streams
     at_once: Mapping[bytes, AtOnce]
     """Who answers a request that is whole, by its target."""
-    tls: ssl.SSLContext | None = None
+    tls: Tls
 
 
 @attrs.define(eq=False)
@@ -68,8 +70,9 @@ class Connection:
 
     def __attrs_post_init__(self) -> None:
         self.stream = self.transport
-        if self.service.tls is not None:
-            self.stream = trio.SSLStream(self.transport, self.service.tls, server_side=True, https_compatible=True)
+        context = self.service.tls.context()
+        if context is not None:
+            self.stream = trio.SSLStream(self.transport, context, server_side=True, https_compatible=True)
 
     async def run(self) -> None:
         """Serve the client until either side ends it."""
@@ -112,7 +115,7 @@ class Connection:
                 service.context,
                 tasks,
                 ConnectionState({}),
-                service.tls is not None,
+                isinstance(self.stream, trio.SSLStream),
                 parse_socket_addr(socket.family, socket.getpeername()),
                 parse_socket_addr(socket.family, socket.getsockname()),
                 self._send,
@@ -120,12 +123,23 @@ class Connection:
             protocol.welcome = service.streams.welcome
             protocol.at_once = service.at_once
             protocol.connection_state[ANSWER] = protocol.answer
+            self._present(protocol)
             with self._patience:
                 self._patience.deadline = self._until_idle()
                 await self._read(protocol)
                 if protocol.owes_an_answer:
                     await self._answered.wait()
             await protocol.handle(Closed())
+
+    def _present(self, protocol: Http1) -> None:
+        """Tell whoever answers with which certificates the client came."""
+        if not self.service.tls.asks or not isinstance(self.stream, trio.SSLStream):
+            return
+        presented = presented_by(self.stream)
+        if presented is not None:
+            protocol.connection_state[PRESENTED] = presented
+            protocol.welcome = partial(protocol.welcome, presented=presented)
+            protocol.at_once = {target: partial(door, presented=presented) for target, door in protocol.at_once.items()}
 
     async def _stream(self, upgraded: Upgraded) -> None:
         """Serve a client that has left HTTP. Its place among the streams is given back when the connection ends."""

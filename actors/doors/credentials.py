@@ -1,9 +1,15 @@
-"""Who is calling: the bearer key of a request, and which class of route it opens."""
+"""Who is calling: the credential of a request, and which class of route it opens."""
 
 from __future__ import annotations
 
-from actors.bearer import BearerKey, BearerKeys, KeyClass
+from collections.abc import Mapping
+from typing import Any
+
+from actors.bearer import BearerKey, KeyClass
 from actors.doors.problem import Problem
+from actors.identity.certificates import Presented
+from actors.identity.credentials import Credentials
+from actors.identity.holder import Unbelieved
 
 KEPT = "auto-"
 """How the sessions begin that callers get who name none."""
@@ -11,13 +17,27 @@ KEPT = "auto-"
 CHALLENGE = (("www-authenticate", 'Bearer realm="helm"'),)
 
 
-def authenticate(keys: BearerKeys, authorization: str) -> BearerKey:
-    """Return whose key an Authorization header carries. Raises Problem 401, also where no key was ever issued."""
-    key = keys.find(authorization or None)
-    if key is None:
-        detail = "no bearer key that opens this installation" if authorization else "a bearer key is needed"
-        raise Problem(status=401, detail=detail, place="authorization", headers=CHALLENGE)
-    return key
+PRESENTED = "helm.presented"
+"""Where a connection says, in the state of a scope, with which certificates its client opened it."""
+
+
+def authenticate(
+    who: Credentials, authorization: str, presented: Presented | None = None, *, at_mcp: bool = False
+) -> BearerKey:
+    """Return who is calling. Raises Problem 401, also where no key was ever issued and no issuer is known."""
+    key = who.keys.find(authorization or None)
+    if key is not None:
+        return key
+    try:
+        return who.holder(authorization, presented, at_mcp=at_mcp)
+    except Unbelieved as problem:
+        raise Problem(status=401, detail=str(problem), place="authorization", headers=CHALLENGE) from problem
+
+
+def presented_in(scope: Mapping[str, Any]) -> Presented | None:
+    """Return the certificates of a request's connection, None for a client that brought none."""
+    found: Presented | None = scope.get("state", {}).get(PRESENTED)
+    return found
 
 
 def check_tenant(key: BearerKey) -> None:

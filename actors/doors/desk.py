@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import attrs
 from quart import Response, g, request
 
-from actors.bearer import BearerKey, BearerKeys
-from actors.doors.credentials import authenticate
+from actors.bearer import BearerKey
+from actors.doors.credentials import authenticate, presented_in
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem
+from actors.identity.credentials import Credentials
 from helm.contracts.errors import Malformed
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import parse, record_bytes
@@ -29,11 +30,11 @@ MAX_SEQ = 2**53 - 1
 class Desk:
     """Where requests are received."""
 
-    keys: BearerKeys
+    who: Credentials
 
     def caller(self) -> BearerKey:
         """Return whose key the request carries. Raises Problem 401."""
-        return authenticate(self.keys, heading().text(b"authorization"))
+        return authenticate(self.who, heading().text(b"authorization"), presented_in(request.scope))
 
 
 def heading() -> Heading:

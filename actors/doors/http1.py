@@ -47,7 +47,7 @@ VALUES = re.compile(rb"[ -~]*")
 """What names and values of a heading are made of where no line hides in one (RFC 9110 section 5.1 and 5.5)."""
 
 
-AtOnce = Callable[[Headers, bytes], Awaitable[Told]]
+AtOnce = Callable[..., Awaitable[Told]]
 """Answers a request, given its headers and its body."""
 
 UNUSED: Any = None

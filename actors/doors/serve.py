@@ -27,11 +27,13 @@ from actors.doors.openai.copying import copy_receipts
 from actors.doors.openai.door import PATHS, OpenAiDoor
 from actors.doors.openai.proxy import Proxy
 from actors.doors.problem import Problem
-from actors.doors.sockets import Address, Bound, Gate, bind, tls_of
+from actors.doors.sockets import Address, Bound, Gate, bind
 from actors.doors.stream import Lane
 from actors.doors.tail import Tails
+from actors.doors.tls import Tls
 from actors.doors.told import tell_problem
 from actors.doors.upgrade import STREAM, Streams
+from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
 from helm.config import Config
 from helm.contracts.call import Source
@@ -153,19 +155,20 @@ async def serve(  # noqa: PLR0913 - one more than there may be, and that one is 
     Raises Invalid for an address, a certificate or an exposure that must not be used.
     """
     tails = Tails(kernel)
+    who = Credentials(keys, lambda: kernel.memory.policy, kernel.parts.clock)
     lane = Lane(entry=Entry(kernel, config, STREAMED), tails=tails)
-    openai = None if proxy is None else OpenAiDoor(kernel, keys, proxy, proxy.upstream(), bounds)
-    paths = data_plane(kernel, config, keys, bounds)
+    openai = None if proxy is None else OpenAiDoor(kernel, who, proxy, proxy.upstream(), bounds)
+    paths = data_plane(kernel, config, who, bounds)
     if openai is not None:
         paths |= dict.fromkeys(PATHS, openai)
     service = Service(
-        app=Front(paths, control_plane(kernel, config, keys, tails)),
+        app=Front(paths, control_plane(kernel, config, who, tails)),
         config=hypercorn_config(),
         context=WorkerContext(None),
         bounds=bounds,
-        streams=Streams(lane, config, keys, bounds),
-        at_once={EXECUTE.encode(): CallsDoor(kernel, config, keys, bounds).execute},
-        tls=tls_of(config),
+        streams=Streams(lane, config, who, bounds),
+        at_once={EXECUTE.encode(): CallsDoor(kernel, config, who, bounds).execute},
+        tls=Tls(config, lambda: kernel.memory.policy),
     )
     if proxy is not None:
         await copy_receipts(kernel, proxy)
@@ -186,11 +189,11 @@ async def serve(  # noqa: PLR0913 - one more than there may be, and that one is 
 
 
 def data_plane(
-    kernel: Kernel, config: Config, keys: BearerKeys, bounds: Bounds
+    kernel: Kernel, config: Config, who: Credentials, bounds: Bounds
 ) -> dict[str, Callable[..., Awaitable[None]]]:
     """Return the applications through which calls come in, by path."""
-    calls, mcp = CallsDoor(kernel, config, keys, bounds), McpDoor(kernel, config, keys, bounds)
-    plain = CallsDoor(kernel, config, keys, bounds, MCP_PLAIN)
+    calls, mcp = CallsDoor(kernel, config, who, bounds), McpDoor(kernel, config, who, bounds)
+    plain = CallsDoor(kernel, config, who, bounds, MCP_PLAIN)
     return {EXECUTE: calls, EVALUATE: calls, MCP: mcp, MCP_CAPABILITIES: mcp, METADATA: mcp, MCP_EXECUTE: plain}
 
 

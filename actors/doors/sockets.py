@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 
 import attrs
 import trio
@@ -59,20 +58,6 @@ def bind(config: Config, *, admin_key_issued: bool) -> Bound:
     bound.setblocking(False)
     host, port = bound.getsockname()[:2]
     return Bound(bound, Address(host, port, bool(config.tls_cert)))
-
-
-def tls_of(config: Config) -> ssl.SSLContext | None:
-    """Return the TLS side of the settings, None where they name no certificate. Raises Invalid."""
-    if not config.tls_cert:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(config.tls_cert, config.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise Invalid(f"cannot be used: {error}", "tls_cert, tls_key", "name a PEM certificate and its key") from error
-    return context
 
 
 @attrs.frozen

@@ -22,6 +22,8 @@ from actors.doors.message import Follow, Message, call_in, check_unfollow, follo
 from actors.doors.problem import RETRY_AFTER_S, Problem
 from actors.doors.tail import Seen, Tails
 from actors.doors.told import RETRIED, members_of
+from actors.identity.credentials import Credentials
+from actors.identity.holder import Holder, Unbelieved
 from actors.mailbox import Answer, Case, Delivery, KernelStopped
 from helm.contracts.call import ToolCall
 from helm.contracts.form import JSONValue
@@ -73,6 +75,9 @@ class Stream:
     key: BearerKey
     frames: Frames
     line: Line
+    who: Credentials
+    _lent: Holder | None = attrs.field(init=False)
+    """Whose credential ends, None for a key of HELM's own."""
     _places: int = attrs.field(init=False)
     _in_flight: int = attrs.field(default=0, init=False)
     _bad: int = attrs.field(default=0, init=False)
@@ -91,6 +96,7 @@ class Stream:
     """Calls that wait for an earlier one of their key. They outlive the connection: nothing undoes them."""
 
     def __attrs_post_init__(self) -> None:
+        self._lent = self.key if isinstance(self.key, Holder) else None
         limits = self.lane.entry.kernel.parts.limits
         self._places = min(self.frames.bounds.calls_on_stream, limits.places_per_principal, limits.places)
 
@@ -161,6 +167,8 @@ class Stream:
 
     def _take(self, raw: bytes) -> None:
         """Act on one message. Raises Ended where the client sends nothing but what cannot be acted on."""
+        if self._lent is not None:
+            self._check_lent(self._lent)
         message = open_message(raw, self.frames.max_bytes)
         try:
             if "follow" in message.body:
@@ -176,6 +184,13 @@ class Stream:
                 reason = f"more than {self.frames.bounds.bad_messages} messages of which no call can be made"
                 raise Ended(FORBIDDEN, reason) from problem
             self._say(partial(answer_frame, message.request_id, problem))
+
+    def _check_lent(self, holder: Holder) -> None:
+        """Raise Ended where what the client came with counts no more."""
+        try:
+            self.who.check_still(holder)
+        except Unbelieved as problem:
+            raise Ended(FORBIDDEN, str(problem)) from problem
 
     # -- calls ----------------------------------------------------------------------------------------------------
 
@@ -233,12 +248,16 @@ class Stream:
                 async with aclosing(self.lane.tails.watch(asked.wanted, seq, self.key.tenant)) as seen:
                     async for one in seen:
                         seq = one.seq
+                        if self._lent is not None:
+                            self._check_lent(self._lent)
                         while len(self._untold) >= UNTOLD:
                             await self._room.wait()
                         self._say(partial(seen_frame, request_id, one))
             last: dict[str, JSONValue] = {"event": "ended", "seq": seq}
         except Problem as problem:
             last = {"event": "refused", **problem.members()}
+        except Ended as end:
+            last = {"event": "refused", **Problem(status=401, detail=end.reason).members()}
         finally:
             del self._follows[request_id]
         self._say(partial(event_frame, request_id, last))

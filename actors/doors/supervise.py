@@ -17,8 +17,9 @@ import trio
 from actors.bearer import BearerKeys
 from actors.doors.openai.proxy import Proxy
 from actors.doors.serve import Door, serve
-from actors.doors.sockets import Address, bind, tls_of
+from actors.doors.sockets import Address, bind
 from actors.doors.stand_in import StandIn
+from actors.doors.tls import tls_of
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped
 from helm.config import Config

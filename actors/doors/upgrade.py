@@ -13,7 +13,7 @@ from wsproto.events import AcceptConnection, Request
 from wsproto.handshake import H11Handshake
 from wsproto.utilities import RemoteProtocolError
 
-from actors.bearer import BearerKey, BearerKeys
+from actors.bearer import BearerKey
 from actors.doors.bounds import Bounds
 from actors.doors.credentials import authenticate
 from actors.doors.entry import UNANSWERED, untold
@@ -21,6 +21,8 @@ from actors.doors.frames import Frames
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem, overloaded
 from actors.doors.stream import Lane, Line, Stream
+from actors.identity.certificates import Presented
+from actors.identity.credentials import Credentials
 from helm.config import Config
 
 STREAM: Final = b"/v1/stream"
@@ -46,7 +48,7 @@ class Upgraded(Exception):
     trailing: bytes
 
 
-Welcomer = Callable[[h11.Request], Welcome]
+Welcomer = Callable[..., Welcome]
 
 
 @attrs.define(eq=False)
@@ -55,16 +57,16 @@ class Streams:
 
     lane: Lane
     config: Config
-    keys: BearerKeys
+    who: Credentials
     bounds: Bounds
     open: Counter[str] = attrs.field(factory=Counter, init=False)
     """By tenant, "" for operators."""
 
-    def welcome(self, request: h11.Request) -> Welcome:
+    def welcome(self, request: h11.Request, presented: Presented | None = None) -> Welcome:
         """Return a place for a client and the answer to its upgrade. Raises Problem, before any frame is read."""
         heading = heading_of(request.headers)
         heading.check()
-        key = authenticate(self.keys, heading.text(b"authorization"))
+        key = authenticate(self.who, heading.text(b"authorization"), presented)
         check_no_body(heading, request)
         try:
             self.lane.entry.kernel.check_running()
@@ -91,7 +93,7 @@ class Streams:
 
     def stream(self, welcome: Welcome, line: Line) -> Stream:
         """Return the stream of a client that was welcomed."""
-        return Stream(self.lane, welcome.key, welcome.frames, line)
+        return Stream(self.lane, welcome.key, welcome.frames, line, self.who)
 
 
 def check_no_body(heading: Heading, request: h11.Request) -> None:

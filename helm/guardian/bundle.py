@@ -16,6 +16,7 @@ from helm.crypto.hashing import hash_in
 from helm.guardian.bundle_approvals import keys_of, read_approvers
 from helm.guardian.bundle_compliance import check_whole, read_compliance
 from helm.guardian.bundle_connections import read_connections
+from helm.guardian.bundle_identity import read_identity
 from helm.guardian.bundle_lines import located
 from helm.guardian.bundle_oauth import read_oauth
 from helm.guardian.bundle_relations import read_authz
@@ -68,6 +69,7 @@ def compile_written(written: bytes) -> Policy:
     connections = read_connections(bundle)
     approvers = read_approvers(bundle)
     authz = read_authz(bundle)
+    identity = read_identity(bundle)
     windows, velocities = read_named_windows(bundle), read_velocities(bundle)
     compliance, principals = read_compliance(bundle.table("compliance")), read_principals(bundle)
     around = Around(connections, approvers, authz, windows, velocities, compliance)
@@ -93,7 +95,8 @@ def compile_written(written: bytes) -> Policy:
         tools=MappingProxyType(tools),
         server_pins=pins_of(tools.values()),
         authz=authz,
-        oauth=read_oauth(bundle),
+        identity=identity,
+        oauth=read_oauth(bundle, identity),
         document=written,
     )
     bundle.finish()

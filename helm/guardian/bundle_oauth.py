@@ -3,60 +3,76 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import Final
 
-from helm.contracts.errors import Invalid, Malformed, Refused
-from helm.contracts.form import JSONValue
-from helm.crypto.canonical import canonical, parse
+from helm.contracts.errors import Invalid, Refused
+from helm.guardian.bundle_identity import DEFAULT_AGE_S, DEFAULT_LEEWAY_S, read_algorithms, read_tenant
+from helm.guardian.bundle_jwks import read_jwks
 from helm.guardian.bundle_table import Table
 from helm.guardian.destination import split_url
-from helm.guardian.oauth import ALGORITHMS, OAuthProfile
-
-MAX_KEYS: Final = 32
-MAX_JWKS_BYTES: Final = 64 * 1024
-"""Of one key set (T4)."""
-
-SECRET: Final = frozenset({"d", "dp", "dq", "k", "oth", "p", "q", "qi"})
-"""Members of a JWK that only its owner may have (RFC 7518 section 6)."""
-
-MADE_OF: Final = {"EC": ("crv", "x", "y"), "OKP": ("crv", "x"), "RSA": ("e", "n")}
-"""What a public key of each type says of itself."""
-
-MIN_RSA: Final = 342
-"""Characters of a modulus of 2,048 bits (RFC 7518 section 3.3)."""
+from helm.guardian.identity import ISSUER_NAME, TYPES, Identity, Issuer, Tenancy
+from helm.guardian.oauth import OAuthProfile
 
 SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
 """RFC 6749 section 3.3."""
 
 
-def read_oauth(bundle: Table) -> OAuthProfile | None:
-    """Return the profile, None where the bundle has none: then no token opens anything. Raises Invalid."""
+def read_oauth(bundle: Table, identity: Identity) -> OAuthProfile | None:
+    """Return the profile, None where the bundle has none: then no token is for the MCP door. Raises Invalid."""
     if not bundle.has("oauth"):
         return None
     table = bundle.table("oauth")
-    algorithms = table.texts("algorithms")
-    unknown = sorted({*algorithms} - ALGORITHMS)
-    if unknown or not algorithms:
-        what = f"{unknown[0]} signs no token here" if unknown else "no algorithm"
-        raise Invalid(what, table.at("algorithms"), f"write some of {', '.join(sorted(ALGORITHMS))}")
     servers = table.texts("authorization_servers")
     if not servers:
         raise Invalid("no issuer", table.at("authorization_servers"), "name each as its tokens name it")
     for number, server in enumerate(servers):
         check_url(server, f"{table.at('authorization_servers')}[{number}]")
+    resource = table.name("resource")
+    check_url(resource, table.at("resource"))
     profile = OAuthProfile(
         profile_id=table.name("profile_id", "mcp"),
-        resource=table.name("resource"),
+        resource=resource,
         authorization_servers=servers,
-        algorithms=algorithms,
-        jwks=read_jwks(table),
-        tenant=table.name("tenant", "default"),
-        principal_claim=table.name("principal_claim", "sub"),
+        issuer=read_own_issuer(table, servers, identity),
         required_scopes=read_scopes(table, "required_scopes"),
     )
-    check_url(profile.resource, table.at("resource"))
     table.finish()
     return profile
+
+
+def read_own_issuer(table: Table, servers: tuple[str, ...], identity: Identity) -> Issuer | None:
+    """Return the issuer that only the MCP door knows, None where every one is declared for all doors. Raises Invalid.
+
+    A key stands for one issuer: with two, the one could sign in the other's name (T9).
+    """
+    where, resource = table.at("authorization_servers"), table.name("resource")
+    own = [server for server in servers if server not in identity.issuers]
+    for server in servers:
+        if server not in own and resource not in identity.issuers[server].audiences:
+            hint = f"add {resource} to its audiences: a token must be for this door"
+            raise Invalid(f"{server} signs no token for this resource", where, hint)
+    if not own:
+        return None
+    if len(own) > 1:
+        raise Invalid("one set of keys for several issuers", where, "declare each in a table [identity.oidc.NAME]")
+    name = table.name("profile_id", "mcp")
+    if ISSUER_NAME.fullmatch(name) is None or name in {issuer.name for issuer in identity.issuers.values()}:
+        hint = "callers are called oidc:NAME:SUBJECT: small letters, digits and dashes, a name of its own"
+        raise Invalid(f"{name} cannot be the name of an issuer", table.at("profile_id"), hint)
+    return Issuer(
+        name=name,
+        issuer=own[0],
+        audiences=(resource,),
+        algorithms=read_algorithms(table),
+        jwks=read_jwks(table),
+        tenancy=Tenancy(tenant=read_tenant(table), claim="", tenants=MappingProxyType({})),
+        principal_claim=table.name("principal_claim", "sub"),
+        require=(),
+        types=TYPES,
+        leeway_s=DEFAULT_LEEWAY_S,
+        max_age_s=DEFAULT_AGE_S,
+    )
 
 
 def read_scopes(table: Table, member: str) -> tuple[str, ...]:
@@ -77,36 +93,3 @@ def check_url(url: str, where: str) -> None:
         raise Invalid(refused.reason, where) from refused
     if destination.scheme not in ("http", "https") or "?" in rest or "#" in rest:
         raise Invalid("not the address of a web server", where, "write https://host/path, no query, no fragment")
-
-
-def read_jwks(table: Table) -> bytes:
-    """Return the public keys, in canonical bytes. Raises Invalid."""
-    where = table.at("jwks")
-    try:
-        found = parse(table.source("jwks").encode(), max_bytes=MAX_JWKS_BYTES)
-    except Malformed as problem:
-        raise Invalid(str(problem), where, 'a JSON text, {"keys": [...]}, as the issuer publishes it') from problem
-    if type(found) is not dict or type(found.get("keys")) is not list or not 0 < len(found["keys"]) <= MAX_KEYS:
-        raise Invalid(f"not a set of 1 to {MAX_KEYS} keys", where, 'a JSON text, {"keys": [...]}')
-    names: set[str] = set()
-    for number, key in enumerate(found["keys"]):
-        name = check_key(key, f"{where}.keys[{number}]")
-        if name in names:
-            raise Invalid(f"two keys are called {name!r}", where, "a token names its key: leave one out")
-        names.add(name)
-    return canonical({"keys": found["keys"]})
-
-
-def check_key(key: JSONValue, where: str) -> str:
-    """Return a public key's name. Raises Invalid, above all for a private key."""
-    if type(key) is not dict or type(key.get("kid")) is not str or key.get("kty") not in MADE_OF:
-        raise Invalid(f"not a key with a kid, of type {', '.join(MADE_OF)}", where)
-    if SECRET & key.keys():
-        raise Invalid("a private key", where, "a bundle is read by everyone: give the public part, and make a new key")
-    for member in MADE_OF[key["kty"]]:
-        if type(key.get(member)) is not str:
-            raise Invalid(f"the key has no {member}", where)
-    if key["kty"] == "RSA" and len(key["n"]) < MIN_RSA:
-        raise Invalid("an RSA key of less than 2048 bits", where)
-    name: str = key["kid"]
-    return name

@@ -15,27 +15,20 @@ from helm.contracts.form import JSONValue
 from helm.crypto import domains
 from helm.crypto.canonical import record_bytes
 from helm.crypto.hashing import hash_in
-
-ALGORITHMS: Final = frozenset(
-    {"ES256", "ES384", "ES512", "Ed25519", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"}
-)
-"""What tokens may be signed with (RFC 7518, RFC 9864): nothing whose secret a verifier would have to hold."""
+from helm.guardian.identity import Issuer
 
 
 @attrs.frozen(kw_only=True)
 class OAuthProfile:
-    """Whose access tokens are taken. `jwks` are the canonical bytes of the public keys (RFC 7517)."""
+    """Whose access tokens are taken at the MCP door, and how far they must go."""
 
     profile_id: str
     resource: str
     """What a token must be for: its audience, and the address of the door (RFC 8707)."""
     authorization_servers: tuple[str, ...]
     """The issuers, each exactly as its tokens name it."""
-    algorithms: tuple[str, ...]
-    jwks: bytes = attrs.field(repr=False)
-    tenant: str
-    """Whose principals they are."""
-    principal_claim: str
+    issuer: Issuer | None
+    """The one whose tokens open no other door, None where each is declared for all of them."""
     required_scopes: tuple[str, ...]
     """What every token must carry, whatever it is used for."""
 
@@ -66,18 +59,19 @@ def lacking(profile: OAuthProfile | None, needed: frozenset[str], caller: Carrie
 
 def profile_body(profile: OAuthProfile, scopes: Mapping[str, frozenset[str]], versions: tuple[str, ...]) -> JSONValue:
     """Return the profile as people and programs read it; `scopes` are those that each tool needs."""
+    own = profile.issuer
     by_tool: dict[str, JSONValue] = {tool: sorted(needed) for tool, needed in sorted(scopes.items()) if needed}
     body: dict[str, JSONValue] = {
-        "algorithms": sorted(profile.algorithms),
+        "algorithms": sorted(own.algorithms) if own is not None else [],
         "authorization_servers": list(profile.authorization_servers),
-        "jwks_hash": hash_in(domains.OAUTH_KEYS, profile.jwks),
-        "principal_claim": profile.principal_claim,
+        "jwks_hash": hash_in(domains.OAUTH_KEYS, own.jwks if own is not None else b""),
+        "principal_claim": own.principal_claim if own is not None else "",
         "profile_id": profile.profile_id,
         "protocol_versions": list(versions),
         "required_scopes": sorted(profile.required_scopes),
         "resource": profile.resource,
         "scopes_supported": supported(profile, scopes),
-        "tenant": profile.tenant,
+        "tenant": own.tenancy.tenant if own is not None else "",
         "tool_scope_hash": hash_in(domains.OAUTH_SCOPES, record_bytes(by_tool)),
         "tool_scopes": by_tool,
     }

@@ -18,6 +18,7 @@ from helm.guardian.compliance import Compliance, ComplianceRule
 from helm.guardian.connection import Connection
 from helm.guardian.destination import Pattern
 from helm.guardian.glob import Names
+from helm.guardian.identity import NO_IDENTITY, Identity
 from helm.guardian.oauth import OAuthProfile
 from helm.guardian.relations import NO_MODEL, AuthzModel
 from helm.guardian.velocity import VelocityRule
@@ -229,6 +230,8 @@ class Policy:
     server_pins: Mapping[str, str]
     """By MCP server: the hash of all its pinned tools."""
     authz: AuthzModel
+    identity: Identity
+    """Whose word counts on who is calling."""
     oauth: OAuthProfile | None
     """Whose access tokens open the MCP door, None where none does."""
     document: bytes = attrs.field(repr=False)
@@ -314,6 +317,7 @@ NO_POLICY = Policy(
     tools=MappingProxyType({}),
     server_pins=MappingProxyType({}),
     authz=NO_MODEL,
+    identity=NO_IDENTITY,
     oauth=None,
     document=b"",
 )

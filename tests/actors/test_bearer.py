@@ -186,3 +186,14 @@ def test_a_file_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> N
     with pytest.raises(Invalid, match="no more keys fit"):
         keys.issue(KeyClass.TENANT, "acme", "one-too-many", at_ms=6)
     assert not keys.path.exists()
+
+
+@pytest.mark.parametrize("principal", ["oidc:corp:alice", "spiffe://prod.example/a", "SPIFFE://prod.example/a"])
+def test_no_key_makes_its_holder_somebody_whom_an_issuer_vouches_for(keys: BearerKeys, principal: str) -> None:
+    with pytest.raises(Invalid, match="no key of HELM's own"):
+        keys.issue(KeyClass.TENANT, "acme", principal, at_ms=0)
+    assert not keys.path.exists()
+    written = {"created_at_ms": 0, "credential_hash": sha256(b"x"), "key_class": "tenant", "tenant": "acme"}
+    keys.path.write_text(json.dumps({"keys": [written | {"principal": principal}]}))
+    with pytest.raises(Invalid, match="no key of HELM's own"):
+        BearerKeys.load(keys.path)

@@ -21,8 +21,9 @@ from actors.clock import SystemClock
 from actors.installation import TENANT
 from actors.policy_file import read_policy
 from helm.contracts.errors import Invalid
-from helm.guardian.bundle_oauth import MAX_JWKS_BYTES
-from helm.guardian.oauth import ALGORITHMS, OAuthProfile
+from helm.guardian.bundle_jwks import MAX_JWKS_BYTES
+from helm.guardian.identity import ALGORITHMS
+from helm.guardian.oauth import OAuthProfile
 from helm.guardian.policy import Policy
 
 PROFILES: Final = f"{API}/mcp/auth-profiles"
@@ -80,10 +81,12 @@ def put(data_dir: Path, *, jwks: str, **said: Any) -> None:
 @data_dir_option
 def verify(data_dir: Path, token_file: Path | None) -> None:
     """Compile the profile; with a token, say whom it would let in, and how far, or why it would not."""
-    from actors.doors.mcp.oauth import holder_of, token_of
-    from actors.doors.problem import Problem
+    from actors.identity.holder import Unbelieved
+    from actors.identity.tokens import token_of
+    from actors.identity.trust import Trust
 
-    profile = required(read_policy(open_place(data_dir).policy_path))
+    policy = read_policy(open_place(data_dir).policy_path)
+    profile, trust = required(policy), Trust.of(policy)
     if token_file is None:
         show.note(f"the profile {profile.profile_id} can be used")
         return
@@ -91,10 +94,10 @@ def verify(data_dir: Path, token_file: Path | None) -> None:
     token = token_of(f"Bearer {written.strip()}")
     try:
         if not token:
-            raise Problem(status=401, detail="that is no token: three parts of base64url, at most 8192 characters")
-        holder = holder_of(token, profile, SystemClock().now_ms())
-    except Problem as problem:
-        show.note(problem.detail)
+            raise Unbelieved("three parts of base64url, at most 8192 characters, make one")
+        holder = trust.token_holder(token, SystemClock().now_ms(), at_mcp=True)
+    except Unbelieved as problem:
+        show.note(f"the token does not count: {problem}")
         sys.exit(REFUSED)
     show.as_object({"principal": holder.principal, "scopes": list(holder.scopes), "tenant": holder.tenant})
 

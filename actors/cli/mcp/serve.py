@@ -22,6 +22,7 @@ from actors.signed_policy import SignedPolicy
 from helm.contracts.call import Source
 from helm.contracts.errors import Invalid
 from helm.crypto.hashing import sha256
+from helm.guardian.identity import is_from_elsewhere
 from helm.guardian.intake import check_name
 
 STDIO: Final = Source(door="mcp", transport="stdio")
@@ -51,6 +52,8 @@ def serve(data_dir: Path, policy: Path | None, transport: str, principal: str, p
 
 async def over_stdio(place: Installation, signed: SignedPolicy, principal: str, server_id: str = "") -> None:
     """Serve one client, all tools or those of one server. Raises Invalid where it floods, or does not read."""
+    if is_from_elsewhere(principal):
+        raise Invalid(f"{principal!r} is a name that only a token or a certificate gives", "--principal")
     own = sha256(secrets.token_bytes(KEY_BYTES))  # nobody holds it: the session of this process is its own
     key = BearerKey(credential_hash=own, created_at_ms=0, key_class=KeyClass.TENANT, tenant=TENANT, principal=principal)
     async with open_kernel(place, policy=signed) as kernel:

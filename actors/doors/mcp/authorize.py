@@ -11,9 +11,10 @@ from actors.doors.credentials import check_tenant
 from actors.doors.desk import Desk, answer, read_object
 from actors.doors.entry import Entry
 from actors.doors.envelope import Asked
-from actors.doors.mcp.oauth import MAX_SCOPES, TokenHolder
 from actors.doors.problem import Problem
 from actors.doors.told import common, evidence
+from actors.identity.holder import TokenHolder
+from actors.identity.trust import MAX_SCOPES
 from actors.kernel import Kernel
 from helm.config import Config
 from helm.contracts.call import Source

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from actors.bearer import BearerKey, BearerKeys
+from actors.bearer import BearerKey
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, check_framing, read_body
-from actors.doors.credentials import authenticate, check_tenant
+from actors.doors.credentials import authenticate, check_tenant, presented_in
 from actors.doors.entry import UNANSWERED, Entry, untold
 from actors.doors.envelope import Asked
 from actors.doors.heading import SECURITY, Heading, heading_of
@@ -24,10 +24,12 @@ from actors.doors.mcp import wire
 from actors.doors.mcp.core import Core
 from actors.doors.mcp.events import Events
 from actors.doors.mcp.line import CallLine, Client
-from actors.doors.mcp.oauth import METADATA, challenge, holder_of, metadata, token_of
+from actors.doors.mcp.oauth import METADATA, challenge, metadata
 from actors.doors.mcp.wire import Fault, Message, Reply, Torn
 from actors.doors.problem import Problem
 from actors.doors.told import JSON, Told, length_of, tell_problem
+from actors.identity.certificates import Presented
+from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
 from helm.config import Config
 from helm.contracts.call import Source
@@ -59,7 +61,7 @@ class McpDoor:
 
     kernel: Kernel
     config: Config
-    keys: BearerKeys
+    who: Credentials
     bounds: Bounds = BOUNDS
     core: Core = attrs.field(init=False)
     _socket: Entry = attrs.field(init=False)
@@ -89,7 +91,7 @@ class McpDoor:
         check_origin(scope, heading, is_local=self.config.bind in LOCAL)
         if scope["path"] == METADATA:
             return self._metadata(scope, heading)
-        key = self._caller(heading.text(b"authorization"))
+        key = self._caller(heading.text(b"authorization"), presented_in(scope))
         check_tenant(key)
         if heading.get(b"sec-websocket-key"):
             return await self._refuse_socket(key, heading)
@@ -103,18 +105,20 @@ class McpDoor:
         raw = await read_body(receive, self.config.max_body_bytes, self.bounds.body_s)
         return await self._exchange(key, raw, heading, events)
 
-    def _caller(self, authorization: str) -> BearerKey:
-        """Return whose key or access token it is. Raises Problem 401, and says where tokens come from."""
-        profile, token = self.kernel.memory.policy.oauth, token_of(authorization)
-        if profile is None:
-            return authenticate(self.keys, authorization)
-        if token:
-            return holder_of(token, profile, self.kernel.parts.clock.now_ms())
+    def _caller(self, authorization: str, presented: Presented | None) -> BearerKey:
+        """Return who is calling. Raises Problem 401, and says where tokens come from."""
         try:
-            return authenticate(self.keys, authorization)
+            return authenticate(self.who, authorization, presented, at_mcp=True)
         except Problem as problem:
+            profile = self.kernel.memory.policy.oauth
+            if profile is None:
+                raise
+            error = "invalid_token" if authorization else ""
             raise Problem(
-                status=problem.status, detail=problem.detail, place=problem.place, headers=(challenge(profile),)
+                status=problem.status,
+                detail=problem.detail,
+                place=problem.place,
+                headers=(challenge(profile, error=error),),
             ) from problem
 
     def _metadata(self, scope: Scope, heading: Heading) -> Told:

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 
 import attrs
 
-from actors.bearer import BearerKey, BearerKeys
+from actors.bearer import BearerKey
 from actors.connectors.upstream import Upstream
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, check_framing, read_body, say
-from actors.doors.credentials import authenticate, check_tenant
+from actors.doors.credentials import authenticate, check_tenant, presented_in
 from actors.doors.entry import Entry
 from actors.doors.envelope import plain_name
 from actors.doors.heading import Heading, heading_of
@@ -24,6 +24,7 @@ from actors.doors.openai.exchange import Exchange
 from actors.doors.openai.proxy import Proxy
 from actors.doors.openai.said import Failed, say_failed, say_problem
 from actors.doors.problem import Problem, overloaded
+from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
 from helm.config import Config
 from helm.contracts.call import CallContext, Source
@@ -51,7 +52,7 @@ class OpenAiDoor:
     """An ASGI application for the proxy's three routes."""
 
     kernel: Kernel
-    keys: BearerKeys
+    who: Credentials
     proxy: Proxy
     upstream: Upstream
     bounds: Bounds = BOUNDS
@@ -89,7 +90,7 @@ class OpenAiDoor:
         if scope["method"] != method:
             raise Problem(status=405, detail=f"ask with {method}", headers=(("allow", method),))
         heading.check()
-        key = authenticate(self.keys, heading.text(b"authorization"))
+        key = authenticate(self.who, heading.text(b"authorization"), presented_in(scope))
         check_tenant(key)
         async with self._place(key):
             exchange = self._exchange(key, heading, send)
@@ -114,7 +115,10 @@ class OpenAiDoor:
             self._under_way += Counter()  # forgets whoever has none
 
     def _exchange(self, key: BearerKey, heading: Heading, send: Send) -> Exchange:
-        context, session = CallContext(credential_hash=key.credential_hash), heading.text(b"x-helm-session")
+        context = CallContext(
+            credential_hash=key.credential_hash, oauth_resource=key.oauth_resource, oauth_scopes=key.oauth_scopes
+        )
+        session = heading.text(b"x-helm-session")
         if session:
             plain_name(session, "x-helm-session")
         caller = self.entry.caller(key, session, context)

@@ -74,7 +74,7 @@ def test_a_token_can_be_tried(made: Made, tmp_path: Path, key: OKPKey) -> None:
         file.write_text(jwt.encode(header, claims | changes, key, algorithms=["Ed25519"]) + "\n")
         return helm("mcp", "auth-profile", "verify", "--token-file", str(file), *made.option)
 
-    assert verify().json() == {"principal": "alice", "scopes": ["a", "b"], "tenant": "default"}
+    assert verify().json() == {"principal": "oidc:mcp:alice", "scopes": ["a", "b"], "tenant": "default"}
     assert verify(aud="https://other.example.com").code == 1
     file.write_text("no token")
     assert helm("mcp", "auth-profile", "verify", "--token-file", str(file), *made.option).code == 1

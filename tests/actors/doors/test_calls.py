@@ -330,7 +330,7 @@ async def test_nobody_opens_the_session_that_a_neighbour_will_be_given(house: Ho
     async with open_street(house) as street:
         front: Any = street.door.service.app
         calls = front.paths[EXECUTE]
-        mallory = calls.keys.issue(KeyClass.TENANT, "acme", "mallory", at_ms=0)
+        mallory = calls.who.keys.issue(KeyClass.TENANT, "acme", "mallory", at_ms=0)
         given = (await street.call(READ)).receipt["session_id"]
         before, _, span = given.rpartition("-")
         nexts = f"{before}-{int(span) + 1}"

@@ -22,7 +22,8 @@ from cryptography.x509.oid import NameOID
 from actors.doors.bounds import Bounds
 from actors.doors.calls import EVALUATE, EXECUTE, MAX_PIECES, read_body
 from actors.doors.problem import Problem
-from actors.doors.sockets import Address, bind, tls_of
+from actors.doors.sockets import Address, bind
+from actors.doors.tls import tls_of
 from actors.stream_client import StreamRefused, open_stream
 from helm.config import Config
 from helm.contracts.errors import Invalid

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.bearer import BearerKeys
+from actors.clock import SystemClock
 from actors.doors.app import routes
 from actors.doors.bounds import BOUNDS
 from actors.doors.calls import EVALUATE, EXECUTE, MAX_PIECES
@@ -15,7 +16,9 @@ from actors.doors.envelope import MEMBERS
 from actors.doors.serve import MAX_HEADING_BYTES
 from actors.doors.tail import Tails
 from actors.doors.told import HTTP_STATUS, OTHERWISE
+from actors.identity.credentials import Credentials
 from helm.config import Config
+from helm.guardian.policy import NO_POLICY
 from tests.actors.doors.street import Street
 from tests.gates.source import ROOT
 
@@ -24,7 +27,7 @@ ROUTE: Final = re.compile(r"\b(GET|POST|DELETE) (/[^\s`]+)")
 
 
 async def test_the_document_names_every_route_and_no_other(street: Street, tmp_path: Path) -> None:
-    desk = Desk(BearerKeys(tmp_path / "keys.json", ()))
+    desk = Desk(Credentials(BearerKeys(tmp_path / "keys.json", ()), lambda: NO_POLICY, SystemClock()))
     there = {
         (method, rule)
         for rule, methods in routes(street.kernel, Config(), desk, Tails(street.kernel)).items()

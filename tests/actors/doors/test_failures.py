@@ -14,15 +14,18 @@ from hypercorn.protocol.events import Response
 from hypercorn.trio.worker_context import WorkerContext
 
 from actors.bearer import BearerKeys, KeyClass
+from actors.clock import SystemClock
 from actors.doors.calls import EXECUTE, CallsDoor
 from actors.doors.http1 import Http1
 from actors.doors.serve import hypercorn_config
 from actors.doors.told import Headers, Told
+from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped
 from actors.stores.index import IndexFailed
 from actors.stores.port import JournalFailed
 from helm.config import Config
+from helm.guardian.policy import NO_POLICY
 from tests.actors.doors.street import open_street
 from tests.actors.kit import House
 
@@ -43,7 +46,9 @@ async def said(tmp_path: Path, failure: Exception, messages: list[dict[str, Any]
     """Return what the data plane sends when the kernel behind it fails."""
     keys = BearerKeys(tmp_path / "keys.json", ())
     bearer = keys.issue(KeyClass.TENANT, "acme", "agent", at_ms=0).encode()
-    door = CallsDoor(cast(Kernel, FailingKernel(failure)), Config(), keys)
+    door = CallsDoor(
+        cast(Kernel, FailingKernel(failure)), Config(), Credentials(keys, lambda: NO_POLICY, SystemClock())
+    )
     headers = [(b"authorization", b"Bearer " + bearer), (b"content-type", b"application/json")]
     sent: list[MutableMapping[str, Any]] = []
     incoming = iter(messages)

@@ -80,7 +80,7 @@ async def test_a_token_says_who_is_calling_and_how_far_it_goes(tmp_path: Path) -
     assert (told.status_code, result["isError"]) == (200, False)
     assert listed.status_code == 200
     assert found is not None
-    assert (found["receipt"]["principal"], found["receipt"]["tenant"]) == ("agent-of-token", "default")
+    assert (found["receipt"]["principal"], found["receipt"]["tenant"]) == ("oidc:mcp:agent-of-token", "default")
     assert found["record"]["oauth_resource"] == RESOURCE
     assert found["record"]["oauth_scopes"] == ["numbers", "tools"]
 

@@ -1,0 +1,105 @@
+"""X.509-SVIDs: which workload a certificate is for, and which certificates may vouch for one (SPIFFE X509-SVID)."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+
+import attrs
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import (
+    BasicConstraints,
+    Certificate,
+    ExtensionNotFound,
+    KeyUsage,
+    SubjectAlternativeName,
+    UniformResourceIdentifier,
+    load_der_x509_certificate,
+)
+
+from actors.identity.holder import Unbelieved, check_workload
+from helm.contracts.errors import Invalid
+
+
+@attrs.frozen(kw_only=True)
+class Workload:
+    """What a client certificate says; who vouches for it is another question."""
+
+    spiffe_id: str
+    trust_domain: str
+    since_ms: int
+    until_ms: int
+
+
+@attrs.frozen(eq=False)
+class Presented:
+    """The certificates with which a client opened its connection, its own first.
+
+    The TLS library has proved the path: each is signed by the next, none had ended then, and the client has the key
+    of the first (RFC 5280 section 6). That the path ends with the right roots is still to be seen.
+    """
+
+    path: tuple[bytes, ...] = attrs.field(repr=False)
+
+    @property
+    def thumbprint(self) -> str:
+        """The name by which a token may be bound to the client's certificate (RFC 8705 section 3.1)."""
+        return urlsafe_b64encode(sha256(self.path[0]).digest()).rstrip(b"=").decode()
+
+
+def read_workload(presented: Presented) -> Workload:
+    """Return whom a path of certificates is for. Raises Unbelieved."""
+    try:
+        path = [load_der_x509_certificate(one) for one in presented.path]
+        leaf = path[0]
+        names, usage, is_authority = names_of(leaf), usage_of(leaf), is_authority_in(leaf)
+    except (ValueError, UnsupportedAlgorithm) as problem:
+        raise Unbelieved("the client certificate cannot be read") from problem
+    # X509-SVID section 5.2, in its order: 1. it is a leaf, and no authority
+    if is_authority or usage is None or usage.key_cert_sign or usage.crl_sign:
+        raise Unbelieved("the client certificate is an authority's, or does not say that it is none")
+    if not usage.digital_signature:
+        raise Unbelieved("the client certificate's key signs nothing (X509-SVID section 4.3)")
+    # 2. it names one workload
+    if len(names) != 1:
+        raise Unbelieved(f"the client certificate has {len(names)} URIs: an SVID has exactly one")
+    return Workload(
+        spiffe_id=names[0],
+        trust_domain=check_workload(names[0]),
+        since_ms=max(int(one.not_valid_before_utc.timestamp() * 1000) for one in path),
+        until_ms=min(int(one.not_valid_after_utc.timestamp() * 1000) for one in path),
+    )
+
+
+def check_root(der: bytes, where: str) -> None:
+    """Raise Invalid for a certificate that cannot vouch for others (X509-SVID section 3.2)."""
+    try:
+        root = load_der_x509_certificate(der)
+        usage, is_authority = usage_of(root), is_authority_in(root)
+    except (ValueError, UnsupportedAlgorithm) as problem:
+        raise Invalid(f"not a certificate: {problem}", where, "DER, in base64") from problem
+    if not is_authority or (usage is not None and not usage.key_cert_sign):
+        hint = "pin the authorities of the trust domain, not its workloads"
+        raise Invalid("a certificate that may sign no others", where, hint)
+
+
+def names_of(certificate: Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
+    except ExtensionNotFound:
+        return []
+    return found.get_values_for_type(UniformResourceIdentifier)
+
+
+def usage_of(certificate: Certificate) -> KeyUsage | None:
+    try:
+        return certificate.extensions.get_extension_for_class(KeyUsage).value
+    except ExtensionNotFound:
+        return None
+
+
+def is_authority_in(certificate: Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(BasicConstraints).value.ca
+    except ExtensionNotFound:
+        return False

@@ -1,0 +1,85 @@
+"""Credentials: who is calling, by a key of HELM's own, by a token, or by the certificate of the connection."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final
+
+import attrs
+
+from actors.bearer import BearerKeys
+from actors.clock import Clock
+from actors.identity.certificates import Presented
+from actors.identity.holder import Holder, Unbelieved
+from actors.identity.tokens import token_of
+from actors.identity.trust import Trust, check_bound
+from helm.contracts.errors import Invalid
+from helm.guardian.policy import Policy
+
+MAX_REMEMBERED: Final = 4096
+"""Tokens of which it is known whose they are; the one that was not seen for longest makes room (T4)."""
+
+
+@attrs.define(eq=False)
+class Credentials:
+    """Everyone who may come in. What a token says is remembered under its hash, for one policy, until it ends."""
+
+    keys: BearerKeys
+    policy: Callable[[], Policy]
+    clock: Clock
+    _trust: Trust | None = attrs.field(default=None, init=False, repr=False)
+    _remembered: OrderedDict[tuple[bool, bytes], Holder] = attrs.field(factory=OrderedDict, init=False, repr=False)
+
+    def holder(self, authorization: str, presented: Presented | None, *, at_mcp: bool = False) -> Holder:
+        """Return who came with what is no key of HELM's own. Raises Unbelieved.
+
+        An Authorization header is the credential where there is one: the certificate then only carries the connection,
+        and a header that does not count is not made good by it.
+        """
+        trust, now_ms = self._trusted(), self.clock.now_ms()
+        if not authorization:
+            if presented is None:
+                raise Unbelieved("a bearer key is needed")
+            return trust.certificate_holder(presented, now_ms)
+        token = token_of(authorization)
+        if not token or not (trust.issuers or trust.domains or (at_mcp and trust.at_mcp)):
+            raise Unbelieved("no bearer key that opens this installation")
+        try:
+            holder = self._token_holder(trust, token, now_ms, at_mcp=at_mcp)
+            check_bound(holder, presented)
+        except Unbelieved as problem:
+            raise Unbelieved(f"the token does not count: {problem}") from problem
+        return holder
+
+    def check_still(self, holder: Holder) -> None:
+        """Raise Unbelieved where what somebody came with counts no more: it has ended, or the policy has changed."""
+        if self.clock.now_ms() >= holder.until_ms:
+            raise Unbelieved("the credential has ended")
+        if self.policy().policy_hash != holder.policy_hash:
+            raise Unbelieved("the policy has changed: come again with the credential")
+
+    def _token_holder(self, trust: Trust, token: str, now_ms: int, *, at_mcp: bool) -> Holder:
+        name = (at_mcp, sha256(token.encode()).digest())
+        holder = self._remembered.get(name)
+        if holder is not None and now_ms < holder.until_ms:
+            self._remembered.move_to_end(name)
+            return holder
+        self._remembered.pop(name, None)
+        holder = trust.token_holder(token, now_ms, at_mcp=at_mcp)
+        self._remembered[name] = holder
+        if len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+        return holder
+
+    def _trusted(self) -> Trust:
+        """Return what the policy in force trusts; what was remembered under another is forgotten."""
+        policy = self.policy()
+        if self._trust is None or self._trust.policy is not policy:
+            self._remembered.clear()
+            try:
+                self._trust = Trust.of(policy)
+            except Invalid as problem:  # plugging in such a policy is refused: one that got round it lets nobody in
+                raise Unbelieved("the policy's keys cannot be used") from problem
+        return self._trust
