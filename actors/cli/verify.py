@@ -8,6 +8,7 @@ import click
 
 from actors.cli import show
 from actors.cli.failure import REFUSED
+from actors.crew import crew
 from helm.contracts.errors import Invalid
 from helm.evidence.report import Outcome, Report
 from helm.evidence.trust_root import TrustRoot
@@ -34,7 +35,9 @@ def verify(pack: Path, log_id: str, genesis_key: str, execution_key: str, data_d
     if not (own or log_id or genesis_key or execution_key):
         raise click.UsageError("a pack cannot vouch for itself: give --log-id, a key, or --data-dir for your own log")
     root = TrustRoot(log_id=own or log_id, genesis_key=genesis_key, execution_key=execution_key)
-    report = verify_pack(read_pack(pack), root)
+    raw = read_pack(pack)
+    with crew() as helpers:
+        report = verify_pack(raw, root, helpers)
     if as_json:
         show.as_object(report.body())
     else:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import msgspec
 import orjson
 import rfc8785
 
 from helm.contracts.errors import Malformed
-from helm.contracts.form import JSONValue
+from helm.contracts.form import JSONValue, Noun, kinds_of
 from helm.crypto import numbers, refusal
 
 MAX_BYTES = 1024 * 1024
@@ -130,6 +130,44 @@ A Noun that has a Form, or a dict that was written down in that order. For trust
 within 2^53, true and false, and arrays and objects of those, which this library writes as RFC 8785 does.
 """
 
+N = TypeVar("N", bound=Noun)
+
+
+def reader_of(noun_class: type[N]) -> Callable[[bytes], N | None]:
+    """Return a function from the canonical bytes of one record of this class to the record, None for any other bytes.
+
+    One decode, and one comparison with the record written again: no other bytes mean the same record.
+    """
+    decode = msgspec.json.Decoder(noun_class).decode
+    numbers_at = [at for at, kind in enumerate(kinds_of(noun_class).values()) if kind not in WITHOUT_NUMBERS]
+
+    def read(raw: bytes) -> N | None:
+        try:
+            noun = decode(raw)
+        except ValueError:
+            return None
+        if ordered_bytes(noun) != raw:
+            return None
+        values = msgspec.structs.astuple(noun)
+        return noun if all_safe([values[at] for at in numbers_at]) else None
+
+    return read
+
+
+def all_safe(values: Iterable[Any]) -> bool:
+    """Tell whether every whole number among these, and in the arrays among them, is within 2^53-1."""
+    for value in values:
+        if type(value) is int:
+            if not -MAX_SAFE <= value <= MAX_SAFE:
+                return False
+        elif type(value) is tuple and not all_safe(value):
+            return False
+    return True
+
+
+MAX_SAFE = numbers.MAX_SAFE
+WITHOUT_NUMBERS = (str, bool, tuple[str, ...])
+
 raw_value = msgspec.Raw
 """Canonical bytes that stand as they are, as one value inside a record that `ordered_bytes` writes."""
 
@@ -144,6 +182,14 @@ def insert_member(record: bytes, member: bytes, before: bytes) -> bytes:
     if not name:
         raise ValueError(f"the record has no member {before!r}")
     return b"".join((head, member, name, tail))
+
+
+def cut_member(record: bytes, member: bytes) -> bytes:
+    """Return canonical `record` without `member`, `,"name":value`: what `insert_member` undoes. Raises ValueError."""
+    head, found, tail = record.partition(member)
+    if not found:
+        raise ValueError(f"the record has no member {member!r}")
+    return head + tail
 
 
 def check_bounds(raw: bytes, max_bytes: int, max_depth: int) -> None:

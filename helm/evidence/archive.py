@@ -6,6 +6,7 @@ again and compares, so links, devices, extensions, odd owners and spare bytes ha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import attrs
@@ -27,8 +28,7 @@ MAX_MEMBER_BYTES = 512 * 1024**2
 MAX_PATH = 100
 """Longest path that ustar holds without its prefix field."""
 
-FIRST_OF_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-REST_OF_NAME = FIRST_OF_NAME | frozenset("-_.")
+PLAIN_PATH = re.compile(r"[a-z0-9][a-z0-9_.-]*+(?:/[a-z0-9][a-z0-9_.-]*+)*+", re.ASCII)
 """No name begins with a dot, none has capitals: nothing climbs out of its directory, on any disk."""
 
 MODE_OF_FILE = b"0000644\0"
@@ -46,6 +46,8 @@ TYPE_TO_END = b"".join(
 )
 SUM_OF_REST = sum(OWNER + TIME + b" " * 8 + TYPE_TO_END)
 """What the parts that never change add to a header's checksum, which counts its own field as blanks."""
+
+HEADER = b"".join((b"%b%b", OWNER, b"%b\0", TIME, b"%06o\0 ", TYPE_TO_END))
 
 PADDING = tuple(bytes(size) for size in range(BLOCK))
 """What fills a content up to whole blocks, by its size."""
@@ -81,8 +83,8 @@ def read(raw: bytes, *, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBE
         raise Invalid(f"{len(raw)} bytes, more than {max_bytes}", "archive", "export a smaller part of the log")
     members: dict[str, bytes] = {}
     offset, before = 0, ""
-    while raw[offset : offset + BLOCK] != END[:BLOCK]:
-        path, size = read_header(raw[offset : offset + BLOCK], offset, before)
+    while (found := raw[offset : offset + BLOCK]) != END[:BLOCK]:
+        path, size = read_header(found, offset, before)
         start = offset + BLOCK
         offset = start + size + -size % BLOCK
         if raw[start + size : offset] != PADDING[-size % BLOCK]:
@@ -119,18 +121,15 @@ def header(path: str, size: int) -> bytes:
     name, length = path.encode("ascii"), b"%011o" % size
     mode = MODE_OF_PROGRAM if path.endswith(".py") else MODE_OF_FILE
     checksum = SUM_OF_REST + sum(name) + sum(mode) + sum(length)
-    return b"".join(
-        (name.ljust(MAX_PATH, b"\0"), mode, OWNER, length, b"\x00", TIME, b"%06o\0 " % checksum, TYPE_TO_END)
-    )
+    return HEADER % (name.ljust(MAX_PATH, b"\0"), mode, length, checksum)
 
 
 def check_path(path: str, before: str) -> None:
     """Raise Invalid unless `path` is a plain relative path that sorts behind `before`."""
     if path <= before or len(path) > MAX_PATH:
         raise Invalid(f"{path!r} stands twice, not in order, or is too long", "archive", HINT)
-    for name in path.split("/"):
-        if name[:1] not in FIRST_OF_NAME or not REST_OF_NAME.issuperset(name):
-            raise Invalid(f"{path!r} is not made of plain lower-case names", "archive", HINT)
+    if PLAIN_PATH.fullmatch(path) is None:
+        raise Invalid(f"{path!r} is not made of plain lower-case names", "archive", HINT)
 
 
 def odd(found: bytes, path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from helm.contracts.errors import Invalid
 from helm.crypto.hashing import sha256
-from helm.evidence import archive
+from helm.evidence import archive, proven
 from helm.evidence.layout import MANIFEST, SCHEMAS, SCRIPT, VERSION, schema_path
 from helm.evidence.manifest import read_manifest
 from helm.evidence.reading import Reading
@@ -17,6 +17,7 @@ NEWER = "a newer HELM wrote this pack, or it was changed: verify it with a HELM 
 def check_archive(reading: Reading) -> None:
     """The file is an archive in the one form that HELM writes."""
     reading.members = archive.read(reading.raw)
+    reading.proven = proven.start(reading.helpers, reading.members)
 
 
 def check_manifest(reading: Reading) -> None:

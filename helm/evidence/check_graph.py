@@ -7,10 +7,11 @@ from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import KeyPurpose
 from helm.evidence import manifest
+from helm.evidence.at_once import Line, read_call
 from helm.evidence.control import SIGNED, check_event
 from helm.evidence.layout import FRONTIER, MANIFEST, NODES, REFUSAL, SNAPSHOT, record_path, trust_path
-from helm.evidence.lines import read_json, read_lines
-from helm.evidence.part import Part, Payload, check_shape, is_bare
+from helm.evidence.lines import read_json, split_lines
+from helm.evidence.part import Part, Payload, read_node
 from helm.evidence.policies import activation, stated_by
 from helm.evidence.reading import CHANGED, Reading
 from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession
@@ -28,8 +29,8 @@ def check_nodes(reading: Reading) -> None:
     cover = reading.manifest.cover
     part = Part((cover.tenant, cover.session_id), Graph(cover.shard), read_frontier(reading.members))
     reading.nodes = []
-    for line, where in read_lines(reading.members.get(NODES, b""), NODES):
-        check_shape(line, where)
+    for raw, where in split_lines(reading.members.get(NODES, b""), NODES):
+        line = read_node(raw, where)
         payload = payload_of(line, reading.members, where)
         reading.nodes.append(part.take(line, payload, where))
     if part.session not in part.graph.heads or part.graph.lamport != cover.lamport:
@@ -49,18 +50,27 @@ def read_frontier(members: dict[str, bytes]) -> dict[str, int]:
     return nodes
 
 
-def payload_of(line: dict[str, JSONValue], members: dict[str, bytes], where: str) -> Payload:
+def payload_of(line: Line, members: dict[str, bytes], where: str) -> Payload:
     """Return the payload of a line's node, from the file that it must stand in. Raises Invalid."""
-    if is_bare(line):
-        is_event = line["kind"] == NodeKind.TRUST_EVENT
-        path = trust_path(line["lamport"]) if is_event else record_path(line["lamport"])
-        raw = members.get(path, b"")
-        payload = Payload(read_json(raw, path), raw)
+    if line.payload:
+        payload, stands_here = Payload(read_json(line.payload, where), line.payload), True
     else:
-        payload = Payload(line["payload"], record_bytes(line["payload"]))
-    if is_bare(line) != stands_apart(line["kind"], payload.body):
+        is_event = line.node.kind == NodeKind.TRUST_EVENT
+        path = trust_path(line.node.lamport) if is_event else record_path(line.node.lamport)
+        payload, stands_here = read_payload(members.get(path, b""), path), False
+    if stands_here == stands_apart(line.node.kind, payload.body):
         raise Invalid("its payload does not stand where a payload of its kind stands", where, CHANGED)
     return payload
+
+
+def read_payload(raw: bytes, path: str) -> Payload:
+    """Return the payload of a file of its own. Raises Invalid."""
+    call = read_call(raw)
+    if call is None:
+        return Payload(read_json(raw, path), raw)
+    if call.effect is not None:
+        return Payload({"type": "INTENT"}, raw, call)
+    return Payload({"receipt_hash": call.receipt_hash, "type": REFUSAL}, raw, call)
 
 
 def stands_apart(kind: str, payload: dict[str, JSONValue]) -> bool:

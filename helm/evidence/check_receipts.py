@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from helm.contracts.errors import Invalid
 from helm.contracts.receipt import RECEIPT_VERSION
+from helm.evidence.at_once import read_receipt
 from helm.evidence.layout import RECEIPTS, receipt_path
 from helm.evidence.lines import read_json
 from helm.evidence.reading import CHANGED, Reading
@@ -19,14 +20,14 @@ def check_receipts(reading: Reading) -> None:
     for path, raw in reading.members.items():
         if not path.startswith(RECEIPTS):
             continue
-        sealed = unseal_receipt(read_json(raw, path), path)
+        sealed = read_receipt(raw) or unseal_receipt(read_json(raw, path), path)
         if path != receipt_path(sealed.content.lamport_clock, sealed.receipt_id):
             raise Invalid("does not stand where a receipt of its name and clock stands", path, CHANGED)
         if sealed.content.version != RECEIPT_VERSION:
             raise Invalid(f"is of version {sealed.content.version!r}, not {RECEIPT_VERSION}", path, CHANGED)
         if sealed.receipt_hash not in reading.lamports:
             raise Invalid("is bound by no node: it is not of this log", path, CHANGED)
-        check_signed(sealed, reading.registry, reading.lamports[sealed.receipt_hash], path)
+        check_signed(sealed, reading.registry, reading.lamports[sealed.receipt_hash], path, reading.proven(path))
         reading.receipts[sealed.receipt_hash] = sealed
     check_pinned_key(reading)
 

@@ -6,6 +6,7 @@ from helm.contracts.errors import Invalid
 from helm.crypto import domains
 from helm.crypto.hashing import hash_in
 from helm.evidence import payloads
+from helm.evidence.at_once import Call
 from helm.evidence.layout import REFUSAL, facts_path, record_path
 from helm.evidence.part import PartNode
 from helm.evidence.payloads import check_payload
@@ -25,21 +26,28 @@ def check_seals(reading: Reading) -> None:
             check_payload(node.payload, "EFFECT", payloads.OUTCOME, node.where)
             reading.outcomes.append(node)
         elif node.kind == NodeKind.INTENT:
-            check_payload(node.payload, "INTENT", payloads.INTENT, node.where)
+            if node.call is None or node.call.effect is None:
+                check_payload(node.payload, "INTENT", payloads.INTENT, node.where)
             reading.calls.append(unseal_call(node, epoch, reading.members))
         elif node.payload.get("type") == REFUSAL:
-            check_payload(node.payload, REFUSAL, payloads.REFUSAL, node.where)
+            if node.call is None:
+                check_payload(node.payload, REFUSAL, payloads.REFUSAL, node.where)
             reading.calls.append(unseal_call(node, epoch, reading.members))
 
 
 def unseal_call(node: PartNode, kernel_epoch: int, members: dict[str, bytes]) -> Told:
     """Return the call of a node. Raises Invalid."""
+    call = node.call or call_in(node)
+    facts = members.get(facts_path(node.lamport))
+    if facts is not None and hash_in(domains.FACTS, facts) != call.decision.content.facts_hash:
+        raise Invalid("are not the facts that the decision was made by", facts_path(node.lamport), CHANGED)
+    return Told(node=node, decision=call.decision, record=call.record, kernel_epoch=kernel_epoch)
+
+
+def call_in(node: PartNode) -> Call:
+    """Return the call of a payload, read member by member. Raises Invalid."""
     payload, where = node.payload, record_path(node.lamport)
     decision = unseal_decision(payload["decision"], where)
     record = unseal_record(payload["record"], where)
-    if node.kind == NodeKind.INTENT:
-        unseal_effect(payload["effect"], decision.content, where)
-    facts = members.get(facts_path(node.lamport))
-    if facts is not None and hash_in(domains.FACTS, facts) != decision.content.facts_hash:
-        raise Invalid("are not the facts that the decision was made by", facts_path(node.lamport), CHANGED)
-    return Told(node=node, decision=decision, record=record, kernel_epoch=kernel_epoch)
+    effect = unseal_effect(payload["effect"], decision.content, where) if node.kind == NodeKind.INTENT else None
+    return Call(decision, record, effect, payload.get("receipt_hash", ""))

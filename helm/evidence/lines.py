@@ -29,11 +29,16 @@ def read_json(raw: bytes, where: str) -> dict[str, JSONValue]:
 
 def read_lines(raw: bytes, where: str) -> Iterator[tuple[dict[str, JSONValue], str]]:
     """Yield each line's object and its place. Raises Invalid, also for a last line without its end."""
+    for line, place in split_lines(raw, where):
+        yield read_json(line, place), place
+
+
+def split_lines(raw: bytes, where: str) -> Iterator[tuple[bytes, str]]:
+    """Yield each line and its place. Raises Invalid for a last line without its end."""
     if raw and not raw.endswith(b"\n"):
         raise Invalid("its last line is cut off", where, EDITED)
     for number, line in enumerate(raw.split(b"\n")[:-1], 1):
-        place = f"{where} line {number}"
-        yield read_json(line, place), place
+        yield line, f"{where} line {number}"
 
 
 def write_lines(bodies: list[bytes]) -> bytes:

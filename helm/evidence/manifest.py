@@ -9,7 +9,7 @@ import attrs
 from helm.contracts.errors import Invalid
 from helm.contracts.form import Form, JSONValue
 from helm.crypto import domains
-from helm.crypto.canonical import record_bytes
+from helm.crypto.canonical import fragment, record_bytes, reread
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import SignatureInvalid, Signer
 from helm.crypto.hashing import hash_in, sha256
@@ -59,7 +59,7 @@ class Manifest:
 
 def write_manifest(cover: Cover, members: Mapping[str, bytes], signer: Signer) -> bytes:
     """Return the signed manifest of a pack with these other members. Raises PurposeMismatch, Invalid."""
-    body = COVER.body(cover) | {"entries": entries_of(members)}
+    body = COVER.body(cover) | {"entries": fragment(written_entries(members))}
     manifest = Manifest(cover=cover, manifest_hash=hash_in(domains.MANIFEST, record_bytes(body)), signature="")
     signature = signer.sign(domains.PACK, manifest.statement())
     return record_bytes(body | {"manifest_hash": manifest.manifest_hash, "signature": signature})
@@ -70,13 +70,25 @@ def read_manifest(members: Mapping[str, bytes]) -> Manifest:
     raw = members.get(MANIFEST)
     if raw is None:
         raise Invalid("there is no manifest", MANIFEST, "this is not an evidence pack")
-    body = read_json(raw, MANIFEST)
-    cover = structure(unsealed(body, SEALS, MANIFEST), Cover, MANIFEST)
-    check_entries(body["entries"], entries_of(members))
-    manifest_hash, signature = body.pop("manifest_hash"), body.pop("signature")
-    if manifest_hash != hash_in(domains.MANIFEST, record_bytes(body)) or type(signature) is not str:
+    listed, rest = split_manifest(raw, members)
+    cover = structure(unsealed(rest, ("manifest_hash", "signature"), MANIFEST), Cover, MANIFEST)
+    manifest_hash, signature = rest.pop("manifest_hash"), rest.pop("signature")
+    said = b'{"entries":%b,%b' % (listed, record_bytes(rest)[1:])
+    if manifest_hash != hash_in(domains.MANIFEST, said) or type(signature) is not str:
         raise Invalid("the manifest does not hash to its manifest_hash", MANIFEST, CHANGED)
     return Manifest(cover=cover, manifest_hash=manifest_hash, signature=signature)
+
+
+def split_manifest(raw: bytes, members: Mapping[str, bytes]) -> tuple[bytes, dict[str, JSONValue]]:
+    """Return a manifest's list, which is that of exactly these members, and what it says besides. Raises Invalid."""
+    listed = written_entries(members)
+    begin = b'{"entries":%b,' % listed
+    if not raw.startswith(begin):
+        body = read_json(raw, MANIFEST)
+        unsealed(body, SEALS, MANIFEST)
+        check_entries(body["entries"], reread(listed))
+        raise Invalid("is not the manifest of these files", MANIFEST, CHANGED)
+    return listed, read_json(b"{" + raw[len(begin) :], MANIFEST)
 
 
 def check_signature(manifest: Manifest, registry: Registry) -> None:
@@ -89,13 +101,17 @@ def check_signature(manifest: Manifest, registry: Registry) -> None:
         raise Invalid(str(problem), MANIFEST, CHANGED) from problem
 
 
-def entries_of(members: Mapping[str, bytes]) -> list[dict[str, JSONValue]]:
-    """Return what a manifest lists, by path: every member but itself. Raises Invalid for a kind unknown."""
-    return [
-        {"hash": sha256(content), "path": path, "size": len(content), "type": content_type(path)}
+def written_entries(members: Mapping[str, bytes]) -> bytes:
+    """Return what a manifest lists, by path, in canonical bytes: every member but itself. Raises Invalid.
+
+    Paths are plain names, so nothing in them is written otherwise in JSON.
+    """
+    lines = [
+        f'{{"hash":"{sha256(content)}","path":"{path}","size":{len(content)},"type":"{content_type(path)}"}}'
         for path, content in sorted(members.items())
         if path != MANIFEST
     ]
+    return f"[{','.join(lines)}]".encode()
 
 
 def check_entries(listed: JSONValue, found: list[dict[str, JSONValue]]) -> None:

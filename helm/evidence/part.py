@@ -14,9 +14,8 @@ import attrs
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
-from helm.crypto.canonical import fragment, record_bytes
-from helm.crypto.domains import NODE
-from helm.crypto.hashing import hash_in
+from helm.evidence.at_once import Call, Line, read_line
+from helm.evidence.lines import read_json
 from helm.evidence.payloads import Shape
 from helm.proofgraph.graph import MEMBERS, NO_SESSION, Graph, SessionKey
 
@@ -31,7 +30,9 @@ class Payload(NamedTuple):
     """What a node says, as it is read and as it is hashed."""
 
     body: dict[str, JSONValue]
+    """Of a call that was read at once: its type, and the receipt it binds."""
     raw: bytes
+    call: Call | None = None
 
 
 class PartNode(NamedTuple):
@@ -44,16 +45,18 @@ class PartNode(NamedTuple):
     principal: str
     session: SessionKey
     where: str
+    call: Call | None
+    """The call, where its payload is in its one form and everything in it hashes to its name."""
 
 
-def is_bare(line: dict[str, JSONValue]) -> bool:
-    """Tell whether the payload of a line's node stands elsewhere."""
-    return "payload" not in line
-
-
-def check_shape(line: dict[str, JSONValue], where: str) -> None:
-    """Raise Invalid unless the line has exactly a node's members, of their types."""
-    (BARE if is_bare(line) else WHOLE).check(line, where)
+def read_node(raw: bytes, where: str) -> Line:
+    """Return a line of the graph. Raises Invalid, naming what is wrong, unless it is one node in canonical bytes."""
+    line = read_line(raw)
+    if line is None:
+        body = read_json(raw, where)
+        (WHOLE if "payload" in body else BARE).check(body, where)
+        raise Invalid("is not the node that it says", where, EDITED)
+    return line
 
 
 @attrs.define
@@ -68,23 +71,25 @@ class Part:
     relied_on: set[str] = attrs.field(factory=set, repr=False)
     """What of the frontier was needed so far."""
 
-    def take(self, line: dict[str, JSONValue], payload: Payload, where: str) -> PartNode:
-        """Return the node of a line of the right shape. Raises Invalid where it does not follow."""
-        node_hash = line["node_hash"]
-        check_name(line, payload.raw, where)
-        session = (line["tenant"], line["session_id"])
-        if line["shard"] != self.graph.shard or session not in (NO_SESSION, self.session):
+    def take(self, line: Line, payload: Payload, where: str) -> PartNode:
+        """Return the node of a line. Raises Invalid where it does not follow."""
+        node, session = line.node, line.node.session
+        if line.hash_with(payload.raw) != node.node_hash:
+            raise Invalid(f"does not hash to its name {node.node_hash}", where, EDITED)
+        if node.shard != self.graph.shard or session not in (NO_SESSION, self.session):
             raise Invalid(f"belongs to another shard or session: {session}", where, EDITED)
-        if line["lamport"] <= self.graph.lamport:
-            what = f"lamport {line['lamport']} follows {self.graph.lamport}: it is doubled or moved"
+        if node.lamport <= self.graph.lamport:
+            what = f"lamport {node.lamport} follows {self.graph.lamport}: it is doubled or moved"
             raise Invalid(what, where, EDITED)
-        self.check_parents(line["parents"], session, line["lamport"], where)
-        self.graph.lamport = line["lamport"] - 1
-        self.graph.advance(session, node_hash)
-        self.lamport_of[node_hash] = line["lamport"]
-        return PartNode(line["kind"], line["lamport"], node_hash, payload.body, line["principal"], session, where)
+        self.check_parents(node.parents, session, node.lamport, where)
+        self.graph.lamport = node.lamport - 1
+        self.graph.advance(session, node.node_hash)
+        self.lamport_of[node.node_hash] = node.lamport
+        return PartNode(
+            node.kind, node.lamport, node.node_hash, payload.body, node.principal, session, where, payload.call
+        )
 
-    def check_parents(self, parents: list[str], session: SessionKey, lamport: int, where: str) -> None:
+    def check_parents(self, parents: tuple[str, ...], session: SessionKey, lamport: int, where: str) -> None:
         """Raise Invalid unless every parent comes before, and every cause that must be there is a parent."""
         needed = self.graph.causes(session, ())
         if not needed and lamport != 1:
@@ -92,9 +97,9 @@ class Part:
         for cause in needed:
             if cause not in parents:
                 raise Invalid(f"does not stand on {cause}: a node between them is missing", where, EDITED)
-        if parents == [*needed]:
+        if parents == needed:
             return
-        if parents != sorted(set(parents)):
+        if [*parents] != sorted(set(parents)):
             raise Invalid("its parents are not sorted and unique", where, EDITED)
         for parent in parents:
             self.check_parent(parent, lamport, where)
@@ -106,12 +111,3 @@ class Part:
         if not 0 < self.frontier.get(parent, 0) < lamport:
             raise Invalid(f"stands on {parent}, which does not come before it", where, EDITED)
         self.relied_on.add(parent)
-
-
-def check_name(line: dict[str, JSONValue], payload: bytes, where: str) -> None:
-    """Raise Invalid unless the node, with its canonical payload, hashes to its node_hash."""
-    named = line.copy()
-    node_hash = named.pop("node_hash")
-    named["payload"] = fragment(payload)
-    if hash_in(NODE, record_bytes(named)) != node_hash:
-        raise Invalid(f"does not hash to its name {node_hash}", where, EDITED)

@@ -10,6 +10,7 @@ from helm.contracts.record import BoundaryRecord
 from helm.evidence.control import Control
 from helm.evidence.manifest import Manifest
 from helm.evidence.part import PartNode
+from helm.evidence.proven import Helpers, Proven, nothing
 from helm.evidence.trust_root import TrustRoot
 from helm.guardian.bundle_signature import PolicySignature
 from helm.receipts.chain import SealedReceipt, SessionKey
@@ -46,8 +47,10 @@ class Reading:
 
     raw: bytes = attrs.field(repr=False)
     root: TrustRoot
+    helpers: Helpers | None = attrs.field(default=None, repr=False)
 
     # archive, manifest
+    proven: Proven = attrs.field(default=nothing, init=False, repr=False)
     members: dict[str, bytes] = attrs.field(init=False, repr=False)
     manifest: Manifest = attrs.field(init=False)
     # nodes

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from helm.contracts.decision import DECISION, Decision
-from helm.contracts.effect import INTENT, Effect
+from helm.contracts.decision import Decision
+from helm.contracts.effect import Effect, Intent
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue, Sealed
 from helm.contracts.receipt import Receipt
 from helm.contracts.record import BoundaryRecord
 from helm.crypto import domains
-from helm.crypto.canonical import record_bytes
+from helm.crypto.canonical import ordered_bytes, record_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.crypto.seals import decision_name
 from helm.receipts.chain import SealedReceipt, name
@@ -56,8 +56,16 @@ def intent_hash(decision: Decision) -> str:
     """Return the hash of what an approver of this call would approve, "" where it came to no effect."""
     if decision.effect_id == "":
         return ""
-    said = DECISION.body(decision)
-    return hash_in(domains.INTENT, record_bytes({name: said[name] for name in INTENT.names}))
+    intent = Intent(
+        args_hash=decision.args_hash,
+        delegation_id=decision.delegation_id,
+        effect_id=decision.effect_id,
+        principal=decision.principal,
+        session_id=decision.session_id,
+        tenant=decision.tenant,
+        tool=decision.tool,
+    )
+    return hash_in(domains.INTENT, ordered_bytes(intent))
 
 
 def unseal_receipt(body: object, where: str) -> SealedReceipt:

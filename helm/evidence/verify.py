@@ -42,6 +42,7 @@ from helm.evidence.check_receipts import check_chain, check_receipts
 from helm.evidence.check_seals import check_seals
 from helm.evidence.check_stories import check_stories
 from helm.evidence.check_whole import check_complete, check_inclusion
+from helm.evidence.proven import Helpers
 from helm.evidence.reading import Reading
 from helm.evidence.report import Outcome, Report, Subject
 from helm.evidence.trust_root import TrustRoot
@@ -76,9 +77,12 @@ class CheckFailed(Invalid):
         self.name = name
 
 
-def check_pack(raw: bytes, root: TrustRoot) -> Reading:
-    """Verify a pack and return what was read of it. Raises CheckFailed at the first check that does not hold."""
-    reading = Reading(raw, root)
+def check_pack(raw: bytes, root: TrustRoot, helpers: Helpers | None = None) -> Reading:
+    """Verify a pack and return what was read of it. Raises CheckFailed at the first check that does not hold.
+
+    `helpers` check signatures meanwhile; the outcome is the same without them.
+    """
+    reading = Reading(raw, root, helpers)
     for number, (name, check) in enumerate(CHECKS, 1):
         try:
             check(reading)
@@ -87,10 +91,10 @@ def check_pack(raw: bytes, root: TrustRoot) -> Reading:
     return reading
 
 
-def verify_pack(raw: bytes, root: TrustRoot) -> Report:
+def verify_pack(raw: bytes, root: TrustRoot, helpers: Helpers | None = None) -> Report:
     """Verify a pack and report every check by number and name. Never raises for what is in the pack."""
     try:
-        reading = check_pack(raw, root)
+        reading = check_pack(raw, root, helpers)
     except CheckFailed as failed:
         return Report(outcomes=outcomes(failed), subject=Subject())
     return Report(outcomes=outcomes(None), subject=subject(reading))
