@@ -207,10 +207,10 @@ def _effect(case: Case) -> Draft:
 
 
 def _beside_effect(case: Case) -> tuple[bytes, ...]:
-    """Return the receipt, and the output of a call with an idempotency key, so that a retry gets the same answer."""
+    """Return the receipt, and an output that is evidence or that a retry under an idempotency key is to get again."""
     if case.sealed is None:
         raise Broken("an effect without a receipt")
     receipt = b'"receipt":' + case.sealed.json
-    if case.claim and case.output_json:
+    if (case.claim or case.is_kept) and case.output_json:
         return (b'"output":' + case.output_json, receipt)
     return (receipt,)

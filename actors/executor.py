@@ -18,6 +18,7 @@ from actors.connectors.port import (
     ConnectorUnknown,
     Dispatch,
     GuestFailed,
+    Kept,
     NotDispatched,
     Ran,
     Released,
@@ -194,6 +195,8 @@ class Executor:
     def _accept(self, case: Case, rule: ToolRule, output: JSONValue) -> None:
         if type(output) is Ran:
             case.run, output = output.run, output.answer
+        elif type(output) is Kept:
+            case.is_kept, output = True, output.answer
         try:
             case.output_json, case.output_hash = check_output(output, rule.output_schema)
         except Refused as drift:
@@ -229,7 +232,8 @@ def outcome_of(failure: BaseException, hand: Hand, rule: ToolRule) -> tuple[Stat
         case Released():
             return Status.INDETERMINATE, ReasonCode.RELEASED_TO_CLIENT, "the caller executes it, out of HELM's sight"
         case ConnectorUnknown():
-            return Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, legible(failure.reason)
+            code = ReasonCode(hand.forbidden or ReasonCode.ERR_INDETERMINATE)
+            return Status.INDETERMINATE, code, legible(failure.reason)
         case ConnectorFailed():
             return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, legible(failure.reason)
         case _ if not (patience.cancel_called or is_of_the_end(failure)):

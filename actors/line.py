@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import trio
 
@@ -43,6 +43,19 @@ class Line(Protocol):
 
     async def request(self, method: str, params: JSONValue) -> JSONValue:
         """Ask the client itself, and return its answer. Raises as the connector port says."""
+        ...
+
+
+@runtime_checkable
+class Mouth(Line, Protocol):
+    """A client whose own connection becomes a tunnel once there is somebody at the other end."""
+
+    async def open(self, decision_id: str) -> trio.abc.HalfCloseableStream:
+        """Tell the client that its tunnel is open, and return its connection. Raises trio.BrokenResourceError."""
+        ...
+
+    def cut(self) -> None:
+        """Have the connection break instead of ending: nobody may take what came for all there was."""
         ...
 
 

@@ -171,6 +171,8 @@ class Case:
     reason: str = ""
     output_json: bytes = b""
     output_hash: str = ""
+    is_kept: bool = False
+    """Whether its output is evidence, and stays beside its receipt."""
     run: SandboxRun = NO_RUN
     sealed: SealedReceipt | None = None
     line: Line | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 from actors.connectors.client import ClientConnector
@@ -10,6 +11,7 @@ from actors.connectors.files import FilesConnector
 from actors.connectors.http import HttpConnector
 from actors.connectors.local import Function, LocalConnector
 from actors.connectors.port import Connector
+from actors.connectors.tunnel import TunnelConnector
 from actors.connectors.wasm import WasmConnector
 from helm.contracts.errors import Invalid
 from helm.guardian.connection import (
@@ -18,8 +20,10 @@ from helm.guardian.connection import (
     HttpConnection,
     LocalConnection,
     McpConnection,
+    TunnelConnection,
     WasmConnection,
 )
+from helm.guardian.destination import Pattern
 from helm.guardian.identity import NO_IDENTITY
 from helm.guardian.policy import Policy
 
@@ -55,6 +59,8 @@ def plug(policy: Policy | None, given: Mapping[str, Given], base: Path) -> dict[
                 plugged[name] = ClientConnector()
             case WasmConnection():
                 plugged[name] = WasmConnector(connection, base / MODULES)
+            case TunnelConnection():
+                plugged[name] = TunnelConnector(connection, denied_to(policy, name))
             case McpConnection():
                 plugged[name] = mcp_connector(connection, policy)
             case FilesConnection():
@@ -77,6 +83,14 @@ def _given(given: Mapping[str, Given], name: str) -> Connector:
         raise Invalid("nobody gave this local connector", f"connector {name}", hint)
     functions = given[name]
     return LocalConnector(functions) if isinstance(functions, Mapping) else functions
+
+
+def denied_to(policy: Policy | None, connector: str) -> tuple[Pattern, ...]:
+    """Return what no tool of a connector may reach, also where a name leads there."""
+    if policy is None:
+        return ()
+    of_tools = (rule.deny_destinations for rule in policy.tools.values() if rule.connector == connector)
+    return (*policy.p0.denied_destinations, *chain.from_iterable(of_tools))
 
 
 def mcp_connector(connection: McpConnection, policy: Policy | None) -> Connector:

@@ -141,6 +141,10 @@ class Config:
     """For a whole answer to arrive."""
     proxy_receipts: str = "openai-receipts.jsonl"
     """The file that receipts of the proxy are copied to, relative to the data directory; "" for none."""
+    egress_tool: str = ""
+    """The tool of the policy that a CONNECT is a call of; "" serves no such proxy."""
+    egress_port: int = attrs.field(default=8421, validator=between(0, 65_535))
+    """Where CONNECT is asked for, at the same address as everything else; 0 takes a free one."""
     pkcs11_module: str = ""
     """The PKCS#11 module of the token that holds this installation's keys; "" for key files."""
     pkcs11_token: str = ""

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "demo": ("actors.cli.demo.command", "Run a real gateway, attack it, verify what it proves."),
         "serve": ("actors.cli.serve", "Serve governed tool calls over HTTP."),
         "proxy": ("actors.cli.proxy", "Serve OpenAI clients: every tool call of the model is judged."),
+        "launch": ("actors.cli.launch.group", "Agents that run within bounds: their egress."),
         "mcp": ("actors.cli.mcp.group", "Agents and tools that speak the Model Context Protocol."),
         "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
@@ -67,6 +68,14 @@ MCP_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """The commands of `helm mcp`, likewise."""
+
+
+LAUNCH_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "egress": ("actors.cli.launch.egress", "Serve a CONNECT proxy: every tunnel is judged and counted."),
+    }
+)
+"""The commands of `helm launch`, likewise."""
 
 
 TRUST_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(

@@ -79,6 +79,12 @@ class Ran(Noun, frozen=True):
     run: SandboxRun
 
 
+class Kept(Noun, frozen=True):
+    """An answer that is evidence: it stays beside its receipt, so that whoever reads the receipt can read it too."""
+
+    answer: JSONValue
+
+
 class ConnectorFailed(Exception):
     """The effect ended, or never began, with an error that the other side or the transport told of."""
 

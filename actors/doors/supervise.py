@@ -15,9 +15,10 @@ import attrs
 import trio
 
 from actors.bearer import BearerKeys
+from actors.doors.connect.door import ConnectDoor, bind_tunnels, serve_tunnels
 from actors.doors.openai.proxy import Proxy
 from actors.doors.serve import Door, serve
-from actors.doors.sockets import Address, bind
+from actors.doors.sockets import Address, Bound, bind
 from actors.doors.stand_in import StandIn
 from actors.doors.tls import tls_of
 from actors.kernel import Kernel
@@ -47,6 +48,8 @@ class Supervisor:
     proxy: Proxy | None = None
     tell: Callable[[str], None] = silent
     """Told, in a sentence, of whatever a person at the terminal would want to know."""
+    tunnels: Bound | None = attrs.field(default=None, init=False)
+    """Where CONNECT is asked for. While there is no kernel nobody is accepted there."""
     _stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
     _is_open: bool = attrs.field(default=False, init=False)
     _all: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
@@ -63,6 +66,11 @@ class Supervisor:
         tls = tls_of(self.config)
         bound = bind(self.config, admin_key_issued=self.keys.has_admin)
         self._waiting = task_status
+        try:
+            self.tunnels = bind_tunnels(self.config, self.keys) if self.config.egress_tool else None
+        except BaseException:
+            bound.close()
+            raise
         refusal: Invalid | None = None
         try:
             async with trio.open_nursery() as nursery:
@@ -74,6 +82,8 @@ class Supervisor:
                 nursery.cancel_scope.cancel()
         finally:
             bound.close()
+            if self.tunnels is not None:
+                self.tunnels.close()
         if refusal is not None:
             raise refusal
 
@@ -103,6 +113,7 @@ class Supervisor:
             door = await kernel.nursery.start(
                 partial(serve, kernel, self.config, self.keys, bound=stand_in.bound, proxy=self.proxy)
             )
+            tunnels = await self._open_tunnels(kernel)
             self._announce(door)
             try:
                 await self._stopping.wait()
@@ -110,8 +121,18 @@ class Supervisor:
                 self._is_open = False
             self.tell("answering the requests under way, then stopping")
             door.close()
+            if tunnels is not None:
+                tunnels.close()
             await nursery.start(stand_in.run)
             await door.ended.wait()
+
+    async def _open_tunnels(self, kernel: Kernel) -> ConnectDoor | None:
+        if self.tunnels is None:
+            return None
+        open_tunnels = partial(serve_tunnels, kernel, self.config, self.keys, bound=self.tunnels)
+        door: ConnectDoor = await kernel.nursery.start(open_tunnels)
+        self.tell(f"tunnels are opened at {door.address.url}")
+        return door
 
     def _announce(self, door: Door) -> None:
         self._is_open = True

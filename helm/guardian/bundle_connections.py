@@ -22,6 +22,7 @@ from helm.guardian.connection import (
     HttpConnection,
     HttpOperation,
     LocalConnection,
+    TunnelConnection,
     WasmConnection,
 )
 from helm.guardian.destination import normalise
@@ -31,6 +32,15 @@ MAX_BYTES = 1024 * 1024
 
 DEFAULT_FILE_BYTES = 700 * 1024
 """Largest file by default: as base64 it still fits into one answer."""
+
+DEFAULT_TUNNEL_BYTES = 16 * 1024 * 1024
+"""What goes through one tunnel each way by default: what leaves unseen is at least bounded (T4, T9)."""
+
+MAX_TUNNEL_BYTES = 2**40
+
+DEFAULT_IDLE_S = 60
+MAX_IDLE_S = 600
+"""No tunnel lives longer (T4)."""
 
 PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@%-]|\{[A-Za-z_][A-Za-z0-9_]*\})*)+")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
@@ -72,6 +82,8 @@ def read_connection(name: str, table: Table) -> Connection:
         case ConnectorKind.WASM:
             grant = read_grant(table)
             connection = WasmConnection(name=name, grant=grant, grant_hash=hash_in(domains.GRANT, ordered_bytes(grant)))
+        case ConnectorKind.TUNNEL:
+            connection = read_tunnels(name, table)
         case _:
             connection = LocalConnection(name=name)
     table.finish()
@@ -93,6 +105,17 @@ def read_http(name: str, table: Table) -> HttpConnection:
         allow_private=table.flag("allow_private"),
         permits=table.flag("permits"),
         max_response_bytes=table.whole("max_response_bytes", (1, MAX_BYTES), MAX_BYTES),
+    )
+
+
+def read_tunnels(name: str, table: Table) -> TunnelConnection:
+    """Return what tunnels may take. Raises Invalid."""
+    return TunnelConnection(
+        name=name,
+        allow_private=table.flag("allow_private"),
+        idle_s=table.whole("idle_s", (1, MAX_IDLE_S), DEFAULT_IDLE_S),
+        max_sent_bytes=table.whole("max_sent_bytes", (1, MAX_TUNNEL_BYTES), DEFAULT_TUNNEL_BYTES),
+        max_received_bytes=table.whole("max_received_bytes", (1, MAX_TUNNEL_BYTES), DEFAULT_TUNNEL_BYTES),
     )
 
 

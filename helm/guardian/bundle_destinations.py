@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
 from helm.guardian.bundle_rules import read_patterns
 from helm.guardian.bundle_table import Table
-from helm.guardian.connection import Connection, FilesConnection, HttpConnection, McpConnection
+from helm.guardian.connection import Connection, FilesConnection, HttpConnection, McpConnection, TunnelConnection
 from helm.guardian.destination import Pattern, normalise
 from helm.guardian.policy import DestinationRule
 
@@ -20,6 +22,9 @@ class Reach:
     destination: DestinationRule | None
     allow: tuple[Pattern, ...]
 
+
+TUNNELS_TO: Final = "destination"
+"""The argument that says where a tunnel goes."""
 
 NOWHERE = Reach(destination=None, allow=())
 
@@ -67,6 +72,8 @@ def goes_to(connection: Connection, operation: str) -> DestinationRule | None:
         return DestinationRule(fixed=connection.origin, argument=connection.operations[operation].url_argument)
     if isinstance(connection, McpConnection) and connection.url:
         return DestinationRule(fixed=str(normalise(connection.url)), argument="")
+    if isinstance(connection, TunnelConnection):
+        return DestinationRule(fixed="", argument=TUNNELS_TO)
     return None
 
 

@@ -25,7 +25,7 @@ from helm.guardian.bundle_velocity import read_velocity
 from helm.guardian.cel import Program
 from helm.guardian.cel_grammar import together
 from helm.guardian.compliance import Compliance
-from helm.guardian.connection import Connection, HttpConnection, McpConnection, WasmConnection
+from helm.guardian.connection import Connection, HttpConnection, McpConnection, TunnelConnection, WasmConnection
 from helm.guardian.glob import names_of
 from helm.guardian.policy import Requirement, ToolRule
 from helm.guardian.relations import AuthzModel
@@ -82,6 +82,7 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
         pin=read_pin(name, operation or name, table, connection),
         carries_permit=isinstance(connection, (HttpConnection, McpConnection)) and connection.permits,
         sandbox_grant_hash=connection.grant_hash if isinstance(connection, WasmConnection) else "",
+        sends_bytes=connection.max_sent_bytes if isinstance(connection, TunnelConnection) else 0,
         credential=table.name("credential", ""),
         scopes=frozenset(read_scopes(table, "scopes")),
         relation=read_relation(table, around.authz, inputs.document),

@@ -20,6 +20,7 @@ class ConnectorKind(StrEnum):
     WASM = "wasm"
     MCP = "mcp"
     CLIENT = "client"
+    TUNNEL = "tunnel"
 
 
 class FileOperation(StrEnum):
@@ -136,4 +137,30 @@ class McpConnection:
         return True
 
 
-Connection = LocalConnection | HttpConnection | FilesConnection | WasmConnection | ClientConnection | McpConnection
+@attrs.frozen(kw_only=True)
+class TunnelConnection:
+    """Tunnels to whatever a call names, through which a client and that place talk unseen: bounded, and counted."""
+
+    kind: ConnectorKind = attrs.field(default=ConnectorKind.TUNNEL, init=False)
+    name: str
+    allow_private: bool = False
+    idle_s: int
+    """A tunnel through which nothing goes for so long is ended."""
+    max_sent_bytes: int
+    """What may leave through one tunnel; that much is reserved of every ceiling that counts it."""
+    max_received_bytes: int
+
+    def has(self, operation: str) -> bool:
+        """Tell whether the operation is there: a tunnel is opened, whatever that is called."""
+        return True
+
+
+Connection = (
+    LocalConnection
+    | HttpConnection
+    | FilesConnection
+    | WasmConnection
+    | ClientConnection
+    | McpConnection
+    | TunnelConnection
+)

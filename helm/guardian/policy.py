@@ -104,6 +104,8 @@ class ToolRule:
     """Whether its calls travel with their signed permit."""
     sandbox_grant_hash: str
     """What its guests are granted, "" for a tool that is no guest."""
+    sends_bytes: int
+    """What a call may send beside its arguments, 0 for a tool that sends those alone."""
     credential: str
     """The credential that a principal must hold, "" for none."""
     scopes: frozenset[str]
@@ -185,7 +187,7 @@ class Budget:
     spend_limit_cents: int | None
     write_operation_limit: int | None
     egress_limit_bytes: int | None
-    """Arguments of calls that go to the network, in canonical bytes."""
+    """Arguments of calls that go to the network, in canonical bytes, and what their tunnels may send."""
     approval_required_above_cents: int | None
     """What may be spent in a window before a human is asked for every further call that costs anything."""
     window_s: int
@@ -279,6 +281,7 @@ UNDECLARED = ToolRule(
     pin="",
     carries_permit=False,
     sandbox_grant_hash="",
+    sends_bytes=0,
     credential="",
     scopes=frozenset(),
     relation=None,

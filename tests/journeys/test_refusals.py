@@ -15,6 +15,7 @@ import trio
 from actors.cli.freeze import Stop, sign
 from actors.cli.server import Reply
 from actors.connectors.port import Connector, ConnectorFailed, ConnectorUnknown, Dispatch
+from actors.connectors.tunnel import TunnelConnector
 from actors.doors.delegations import DELEGATIONS
 from actors.fingerprint import Sensor
 from actors.kernel import Kernel, Limits
@@ -24,8 +25,10 @@ from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ESCALATING, ReasonCode
+from helm.guardian.connection import TunnelConnection
 from helm.guardian.delegation import GRANT, delegation_id
 from helm.guardian.intake import Caller, admit
+from helm.guardian.policy import Policy
 from tests.actors.delegating import VERIFIER, grant, policy_of, signature
 from tests.actors.modules import guests_of, keep, with_guest
 from tests.actors.policies import POLICY, with_epoch
@@ -171,6 +174,24 @@ IMPATIENT: Final = POLICY.replace("timeout_ms = 2000", "timeout_ms = 50")
 YOUNG: Final = with_header("not_before = 2000-01-01T00:00:00Z\nmax_age_s = 60")
 TO_COME: Final = with_header("not_before = 2199-01-01T00:00:00Z")
 
+WITH_TUNNELS: Final = (
+    POLICY
+    + """
+[connectors.egress]
+kind = "tunnel"
+
+[tools.tunnel]
+connector = "egress"
+effect_type = "egress"
+risk_tier = "T2"
+principals = ["*"]
+allow_destinations = ["127.0.0.1"]
+input = '{"type": "object", "properties": {"destination": {"type": "string"}}, "required": ["destination"]}'
+output = '{}'
+"""
+)
+TO_LOOPBACK: Final[JSONValue] = {"destination": "127.0.0.1:9"}
+
 DRIFTING: Final = Refusal(
     attack=calls("strict", {"n": 1}), puppet=lambda: Puppet(deed=lambda order: {"n": "one"}), dispatched=1
 )
@@ -231,6 +252,7 @@ THROUGH_HTTP: Final[Mapping[ReasonCode, Refusal]] = MappingProxyType(
         ReasonCode.ERR_COMPUTE_MEMORY_EXHAUSTED: of_a_guest(guests.GROWS),
         ReasonCode.ERR_COMPUTE_OUTPUT_EXHAUSTED: of_a_guest(guests.FLOODS),
         ReasonCode.ERR_COMPUTE_TRAP: of_a_guest(guests.UNREACHABLE),
+        ReasonCode.TRANSPORT_UNSUPPORTED: Refusal(attack=calls("tunnel", TO_LOOPBACK), policy=WITH_TUNNELS),
         ReasonCode.EVALUATED_ONLY: Refusal(attack=calls("read", path=EVALUATE)),
     }
 )
@@ -244,7 +266,7 @@ async def test_every_refusal_has_its_code_and_its_receipt(code: ReasonCode, tmp_
     signed = house.sign(policy_of(house.place, refusal.policy))
     if refusal.found:
         keep(house.place.path, refusal.found, under=refusal.module)
-    sandboxes = guests_of(signed.policy, house.place.path)
+    sandboxes = guests_of(signed.policy, house.place.path) | tunnels_of(signed.policy)
     async with gateway(house, signed, {**both(puppet), **sandboxes}) as at:
         reply = await refusal.attack(at)
         found = await at.kernel.library.story(reply.headers["x-helm-receipt-id"])
@@ -256,6 +278,12 @@ async def test_every_refusal_has_its_code_and_its_receipt(code: ReasonCode, tmp_
     assert (found["receipt"]["verdict"] == "ESCALATE") == (code in ESCALATING)
     assert found["record"]["record_hash"] == found["receipt"]["record_hash"]
     assert len(puppet.orders) == refusal.dispatched
+
+
+def tunnels_of(policy: Policy) -> dict[str, Connector]:
+    """Return the connectors of a policy that open tunnels."""
+    found = policy.connectors.items()
+    return {name: TunnelConnector(one) for name, one in found if isinstance(one, TunnelConnection)}
 
 
 def both(puppet: Puppet) -> dict[str, Connector]:

@@ -15,7 +15,7 @@ def check(inquiry: Inquiry) -> None:
     budgets = inquiry.world.policy.budgets_by_id
     rule = inquiry.rule
     cents, writes = rule.spend_cents, int(rule.effect_type in WRITING)
-    sent = len(inquiry.call.arguments) if inquiry.destination else 0
+    sent = len(inquiry.call.arguments) + rule.sends_bytes if inquiry.destination else 0
     reserved: list[Usage] = []
     asking = ""
     for budget_id, window_start_ms, used_calls, used_cents, used_writes, used_sent in inquiry.world.budgets:

@@ -1,0 +1,1 @@
+"""The CONNECT proxy: connections that leave through HELM, each a governed call."""
