@@ -16,6 +16,7 @@ from actors.connectors.wasm import WasmConnector
 from helm.contracts.errors import Invalid
 from helm.guardian.connection import (
     ClientConnection,
+    Connection,
     FilesConnection,
     HttpConnection,
     LocalConnection,
@@ -41,31 +42,33 @@ def plug(policy: Policy | None, given: Mapping[str, Given], base: Path) -> dict[
     given one that the policy does not declare as local: what is not declared is not plugged in. Keys and roots by which
     the policy would know callers are tried here as well: they are plugged in too.
     """
-    connections = {} if policy is None else policy.connectors
-    if policy is not None:
-        check_identity(policy)
-    strangers = [name for name in given if not isinstance(connections.get(name), LocalConnection)]
-    if strangers and policy is not None:
+    if policy is None:
+        return {}
+    check_identity(policy)
+    strangers = [name for name in given if not isinstance(policy.connectors.get(name), LocalConnection)]
+    if strangers:
         hint = 'declare it in the policy: [connectors.NAME] kind = "local"'
         raise Invalid("the policy declares no local connector of this name", f"connector {strangers[0]}", hint)
-    plugged: dict[str, Connector] = {}
-    for name, connection in connections.items():
-        match connection:
-            case LocalConnection():
-                plugged[name] = _given(given, name)
-            case HttpConnection():
-                plugged[name] = HttpConnector(connection)
-            case ClientConnection():
-                plugged[name] = ClientConnector()
-            case WasmConnection():
-                plugged[name] = WasmConnector(connection, base / MODULES)
-            case TunnelConnection():
-                plugged[name] = TunnelConnector(connection, denied_to(policy, name))
-            case McpConnection():
-                plugged[name] = mcp_connector(connection, policy)
-            case FilesConnection():
-                plugged[name] = FilesConnector(base / connection.root, max_bytes=connection.max_bytes)
-    return plugged
+    return {name: connector_of(connection, policy, given, base) for name, connection in policy.connectors.items()}
+
+
+def connector_of(connection: Connection, policy: Policy, given: Mapping[str, Given], base: Path) -> Connector:
+    """Return the connector that a policy describes. Raises Invalid."""
+    match connection:
+        case LocalConnection():
+            return _given(given, connection.name)
+        case HttpConnection():
+            return HttpConnector(connection)
+        case ClientConnection():
+            return ClientConnector()
+        case WasmConnection():
+            return WasmConnector(connection, base / MODULES)
+        case TunnelConnection():
+            return TunnelConnector(connection, denied_to(policy, connection.name))
+        case McpConnection():
+            return mcp_connector(connection, policy)
+        case FilesConnection():
+            return FilesConnector(base / connection.root, max_bytes=connection.max_bytes)
 
 
 def check_identity(policy: Policy) -> None:
@@ -85,10 +88,8 @@ def _given(given: Mapping[str, Given], name: str) -> Connector:
     return LocalConnector(functions) if isinstance(functions, Mapping) else functions
 
 
-def denied_to(policy: Policy | None, connector: str) -> tuple[Pattern, ...]:
+def denied_to(policy: Policy, connector: str) -> tuple[Pattern, ...]:
     """Return what no tool of a connector may reach, also where a name leads there."""
-    if policy is None:
-        return ()
     of_tools = (rule.deny_destinations for rule in policy.tools.values() if rule.connector == connector)
     return (*policy.p0.denied_destinations, *chain.from_iterable(of_tools))
 

@@ -213,14 +213,14 @@ async def open_lane(
     house: House, *, policy: str = POLICY, bounds: Bounds = BOUNDS, names: Names | None = None, tool: str = "tunnel"
 ) -> AsyncIterator[Lane]:
     """Run a kernel and its proxy on a free loopback port."""
-    keys, plain = issue_keys(house.path)
+    keys, (agent, rival, admin) = issue_keys(house.path)
     compiled = load_toml(policy, "test")
     names = names or Names()
     connector = TunnelConnector(connection_of(compiled), denied_to(compiled, "egress"), resolver=names)
     plugged: Mapping[str, Connector] = {name: Puppet() for name in compiled.connectors} | {"egress": connector}
     async with house.kernel(plugged, policy=policy, limits=LIMITS) as kernel:
         door = await start(kernel, keys, bounds, tool)
-        yield Lane(house, kernel, door, *plain, names)
+        yield Lane(house, kernel, door, agent, rival, admin, names)
 
 
 async def start(kernel: Kernel, keys: BearerKeys, bounds: Bounds, tool: str) -> ConnectDoor:
