@@ -151,7 +151,7 @@ class Executor:
     def _order(self, case: Case, rule: ToolRule) -> Dispatch:
         """Check the permit and make out the order: only what was judged is in it."""
         judgement = case.judged()
-        permit, policy, now_ms = judgement.permit, self.memory.policy, self.clock.now_ms()
+        permit, policy, now_ms = judgement.permit, self.memory.policy_for(case.call), self.clock.now_ms()
         if permit is None:
             raise Refused(ReasonCode.PROVENANCE_FAILURE, "no permit was given")
         check_permit(

@@ -68,6 +68,8 @@ class Guardian:
         """Let the memory take the command, and send its event to the journal behind everything decided before it."""
         control = command.obey(self.memory, self.clock.now_ms())
         if control is not None:
+            for earlier in command.before:
+                self.post_intent(earlier)
             self.post_intent(control)
             if command.halts:
                 self.halt()

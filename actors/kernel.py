@@ -127,7 +127,7 @@ class Kernel:
         self._news: dict[str, trio.Event] = {}
         """What waits for the next word about an approval. Each event is set once, when it is taken out."""
         self._held: Counter[tuple[str, str]] = Counter()
-        capacity = limits.places + CONTROL_PLACES + URGENT_PLACES + OWN_PLACES
+        capacity = limits.places + 2 * CONTROL_PLACES + URGENT_PLACES + OWN_PLACES  # a command has two events at most
         self._at_guardian = Inbox[Case | Command](capacity)
         self._at_signer = Inbox[Case](capacity)
         self._at_appender = Inbox[Case | Control](capacity)
@@ -303,9 +303,10 @@ class Kernel:
         """Put a newer policy in force, with its connectors, between two calls; keep the active one where it is refused.
 
         Raises Refused for a signature that does not vouch for it and for a policy that may not follow the active
-        one, Invalid for a key that does not count.
+        one, Invalid for a key that does not count and for an overlay that does not only narrow this policy.
         """
         await self.command(ActivatePolicy(signed, self.parts.state.registry, lambda: self._plug(connectors)))
+        self.timelock.look()
 
     def _plug(self, connectors: Mapping[str, Connector]) -> None:
         self.executor.plug(connectors)

@@ -1,4 +1,4 @@
-"""A policy that somebody with the right key vouches for; no other is put in force."""
+"""A policy, or an overlay, that somebody with the right key vouches for; no other is put in force."""
 
 from __future__ import annotations
 
@@ -7,16 +7,27 @@ import attrs
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.guardian.bundle_signature import PolicySignature, check_signature
+from helm.guardian.overlays import OverlayCommand, check_overlay
 from helm.guardian.policy import Policy
 from helm.trust.registry import Registry
 
 
 @attrs.frozen(kw_only=True)
+class SignedOverlay:
+    """What is said of one overlay, and its canonical text; b"" where it is removed."""
+
+    command: OverlayCommand
+    signature: str
+    document: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
 class SignedPolicy:
-    """A compiled policy and its detached signature."""
+    """A compiled policy and its detached signature, and what is to narrow it beside what the journal has in force."""
 
     policy: Policy
     signature: PolicySignature
+    overlays: tuple[SignedOverlay, ...] = ()
 
 
 def check_signed(signed: SignedPolicy, registry: Registry | None) -> None:
@@ -25,3 +36,11 @@ def check_signed(signed: SignedPolicy, registry: Registry | None) -> None:
         raise Invalid("no key is trusted yet", "policy", "start the kernel once to write its genesis")
     key = registry.require(signed.signature.key_id, KeyPurpose.POLICY, registry.lamport + 1)
     check_signature(signed.policy, signed.signature, key.hex)
+
+
+def check_signed_overlay(signed: SignedOverlay, registry: Registry | None) -> None:
+    """Raise Invalid unless a policy key that counts now signed it, for this log."""
+    if registry is None or signed.command.log_id != registry.log_id:
+        raise Invalid("the overlay is for another log", "overlay", "sign it for this log")
+    key = registry.require(signed.command.key_id, KeyPurpose.POLICY, registry.lamport + 1)
+    check_overlay(signed.command, signed.signature, key)

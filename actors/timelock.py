@@ -1,4 +1,4 @@
-"""The timelock: keeps the hours of everything that waits for a human, on the kernel's own clock."""
+"""The timelock: keeps the hours of all that waits for a human, or that one may still stop, on the kernel's clock."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import trio
 from actors.clock import Clock
 from actors.commands.approvals import ExpireApprovals, UnlockApprovals
 from actors.commands.command import Command
+from actors.commands.policy import PassRaise
 from helm.guardian.ceremony import ENDING, Ceremony
 from helm.guardian.memory import Memory
 
@@ -25,7 +26,7 @@ reads back (T4)."""
 
 @attrs.define
 class Timelock:
-    """Opens each ceremony at the end of its timelock, and ends it at its deadline.
+    """Opens each ceremony at the end of its timelock, ends it at its deadline, and lets a raise of P0 ceilings pass.
 
     After a restart both hours are read back from the journal. What anybody else's clock says is never asked.
     """
@@ -47,12 +48,19 @@ class Timelock:
                 if (at_ms, approval_id) not in self._minded:
                     self._mind((at_ms, approval_id))
 
+    def look(self) -> None:
+        """Look again: a raise may wait that did not wait before."""
+        self._woken.set()
+
     async def run(self) -> NoReturn:
         """Open and end what is due, then sleep until the next hour or until an earlier one is minded."""
         for ceremony in self.memory.approvals.running():
             self.watch(ceremony.approval_id)
         while True:
             self._woken = trio.Event()
+            if 0 < self.memory.precedence.due_at_ms <= self.clock.now_ms():
+                await self.command(PassRaise())
+                continue
             late = self._late(self.clock.now_ms())
             if late:
                 await self.command(UnlockApprovals(late))
@@ -78,9 +86,11 @@ class Timelock:
         return list(dict.fromkeys(late))
 
     def _nap_s(self) -> float:
-        if not self._deadlines:
+        due_at_ms = self.memory.precedence.due_at_ms
+        hours = [at_ms for at_ms, _ in self._deadlines[:1]] + ([due_at_ms] if due_at_ms else [])
+        if not hours:
             return LONGEST_NAP_S
-        return min((self._deadlines[0][0] - self.clock.now_ms()) / 1000, LONGEST_NAP_S)
+        return max(0.0, min((min(hours) - self.clock.now_ms()) / 1000, LONGEST_NAP_S))
 
 
 def hours(ceremony: Ceremony) -> tuple[int, ...]:

@@ -27,6 +27,9 @@ class Command(ABC):
     halts: ClassVar[bool] = False
     """Whether effects that are under way may have lost their permission by it."""
 
+    before: tuple[Control, ...] = attrs.field(default=(), init=False)
+    """An event that goes before the one that `change` returns: both are written in this order, or neither is."""
+
     _obeyed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _control: Control | None = attrs.field(default=None, init=False)
     _refusal: Invalid | Refused | None = attrs.field(default=None, init=False)

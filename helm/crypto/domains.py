@@ -27,6 +27,8 @@ PERMIT = b"HELM/Permit/v1\n"
 DRIFT = b"HELM/Drift/v1\n"
 MCP_SERVER = b"HELM/McpServer/v1\n"
 RELATIONS = b"HELM/Relations/v1\n"
+OVERLAY = b"HELM/Overlay/v1\n"
+P0_RAISE = b"HELM/P0Raise/v1\n"
 CHECKPOINT_NOTE = b"HELM/CheckpointNote/v1/"
 """The beginning of a signed note's first line, which the log's name ends: c2sp.org/signed-note signs its text alone."""
 COSIGNATURE = b"cosignature/v1\n"
@@ -43,6 +45,8 @@ INTENT = b"HELM/Intent/v1\n"
 FACTS = b"HELM/Facts/v1\n"
 POLICY = b"HELM/Policy/v1\n"
 P0 = b"HELM/P0/v1\n"
+OVERLAY_TEXT = b"HELM/OverlayText/v1\n"
+POLICY_SET = b"HELM/PolicySet/v1\n"
 GATES = b"HELM/Gates/v1\n"
 GENESIS = b"HELM/Genesis/v1\n"
 KEEPERS = b"HELM/Keepers/v1\n"
@@ -101,7 +105,7 @@ SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
         KeyPurpose.APPROVAL: frozenset({APPROVAL, MCP_SERVER}),
         KeyPurpose.DELEGATION: frozenset({DELEGATION, DELEGATION_END}),
         KeyPurpose.TRUST_ADMIN: frozenset({TRUST_EVENT}),
-        KeyPurpose.POLICY: frozenset({POLICY_BUNDLE, RELATIONS}),
+        KeyPurpose.POLICY: frozenset({POLICY_BUNDLE, RELATIONS, OVERLAY, P0_RAISE}),
         KeyPurpose.EVIDENCE: frozenset({PACK}),
         KeyPurpose.EMERGENCY: frozenset({FREEZE, DELEGATION_STOP, APPROVAL_OVERRIDE}),
         KeyPurpose.WITNESS: frozenset({COSIGNATURE}),

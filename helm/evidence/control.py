@@ -10,7 +10,7 @@ from helm.contracts.approval import Assertion, Challenge
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.domains import KeyPurpose
-from helm.evidence.payloads import OF_LOG, OF_SESSION
+from helm.evidence.payloads import EDITED, OF_LOG, OF_SESSION
 from helm.guardian.approvals import Approvals
 from helm.guardian.delegation import (
     SKEW_MS,
@@ -21,6 +21,8 @@ from helm.guardian.delegation import (
 )
 from helm.guardian.delegations import Delegations
 from helm.guardian.freezes import FreezeCommand, Freezes, check_command
+from helm.guardian.overlays import OverlayCommand, Overlays, check_overlay
+from helm.guardian.precedence import RaiseCancel, check_cancel
 from helm.guardian.relations import Relations, RelationsCommand, check_relations
 from helm.guardian.servers import ServerCommand, Servers, check_server_command
 from helm.trust.registry import Registry
@@ -63,6 +65,9 @@ class Session(Protocol):
 
 OF_APPROVAL: Final = frozenset({"APPROVAL_ASSERTED", "APPROVAL_CHALLENGED"})
 """Events of a ceremony, in the session of the call that asked."""
+
+OF_PRECEDENCE: Final = frozenset({"OVERLAID", "P0_RAISED", "P0_RAISE_CANCELLED", "POLICY_ACTIVATED"})
+"""Events of the bundle in force, and of what stands around it."""
 
 HOURS: Final = frozenset({"APPROVALS_EXPIRED", "APPROVALS_UNLOCKED"})
 """Events of the timelock."""
@@ -179,3 +184,35 @@ class Control:
         key = registry.require(command.key_id, KeyPurpose.APPROVAL, lamport)
         check_server_command(command, payload["signature"], key)
         self.servers.apply(command)
+
+
+def said_of_overlays(
+    payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str
+) -> list[OverlayCommand]:
+    """Return the commands of an OVERLAID event. Raises Invalid unless a policy key signed each, for this log."""
+    found: list[OverlayCommand] = []
+    for name, said in payload["commands"].items():
+        if type(said) is not dict or [*said] != ["command", "signature"] or type(said["signature"]) is not str:
+            raise Invalid("not a signed command about an overlay", where, EDITED)
+        command = structure(said["command"], OverlayCommand, where)
+        if registry is None or command.log_id != registry.log_id or command.overlay_id != name:
+            raise Invalid("the overlay belongs to another log, or under another name", where)
+        check_overlay(command, said["signature"], registry.require(command.key_id, KeyPurpose.POLICY, lamport))
+        found.append(command)
+    return found
+
+
+def said_of_raise(payload: dict[str, JSONValue], registry: Registry | None, lamport: int, where: str) -> RaiseCancel:
+    """Return the command of a P0_RAISE_CANCELLED event. Raises Invalid unless a policy key signed it, for this log."""
+    cancel = structure(payload["command"], RaiseCancel, where)
+    if registry is None or cancel.log_id != registry.log_id:
+        raise Invalid("the command belongs to another log", where)
+    check_cancel(cancel, payload["signature"], registry.require(cancel.key_id, KeyPurpose.POLICY, lamport))
+    return cancel
+
+
+def take_overlays(overlays: Overlays, commands: list[OverlayCommand], texts: dict[str, bytes]) -> Overlays:
+    """Return what they come to with the commands of one event. Raises Invalid for one that does not follow."""
+    for command in commands:
+        overlays = overlays.after(command, texts.get(command.overlay_id, b""))
+    return overlays

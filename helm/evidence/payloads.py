@@ -72,6 +72,9 @@ EVENTS_OF_LOG: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
         "KERNEL_STARTED": {"fingerprint": str, "kernel_epoch": int, "started_at_ms": int, "type": str},
         "MCP_DRIFT": {"listed": str, "noted_at_ms": int, "operation": str, "server_id": str, "type": str},
         "MCP_SERVER": {"command": dict, "signature": str, "type": str},
+        "OVERLAID": {"commands": dict, "obeyed_at_ms": int, "type": str},
+        "P0_RAISED": {"due_at_ms": int, "raised_at_ms": int, "type": str},
+        "P0_RAISE_CANCELLED": {"cancelled_at_ms": int, "command": dict, "signature": str, "type": str},
         "RELATIONS": {"command": dict, "obeyed_at_ms": int, "signature": str, "type": str},
         "POLICY_ACTIVATED": {
             "activated_at_ms": int,

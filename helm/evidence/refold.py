@@ -8,8 +8,9 @@ What the numbers in `Refold.take` mean:
 4. a receipt is signed by a key that counted then, and follows the one before it in its session (T5, T6)
 5. node, decision, record and receipt tell one story; an intent has one outcome at most
 6. control events follow: kernel epochs rise by one, freeze commands are signed and in sequence, policies are signed
-   and newer than the last
+   and newer than the last, raises of P0 ceilings waited for their hour
 7. a checkpoint is signed, follows the one before it, and states what the log below it comes to
+8. what was allowed was judged under all that bound its caller then: the bundle, the ceilings and the overlays in force
 """
 
 from __future__ import annotations
@@ -24,19 +25,33 @@ from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
-from helm.crypto.canonical import ordered_bytes
+from helm.crypto import domains
+from helm.crypto.canonical import canonical, ordered_bytes
 from helm.crypto.domains import KeyPurpose
-from helm.evidence.beside import check_bundle, check_facts, check_names, check_output
+from helm.crypto.hashing import hash_in
+from helm.evidence.beside import check_bundle, check_facts, check_names, check_output, overlay_texts
 from helm.evidence.checkpoints import Checkpoints, check_covers, peaks_of
-from helm.evidence.control import HOURS, OF_APPROVAL, SIGNED, Control, check_event
+from helm.evidence.control import (
+    HOURS,
+    OF_APPROVAL,
+    OF_PRECEDENCE,
+    SIGNED,
+    Control,
+    check_event,
+    said_of_overlays,
+    said_of_raise,
+    take_overlays,
+)
 from helm.evidence.leaf import receipt_leaf
-from helm.evidence.payloads import OF_SESSION
+from helm.evidence.payloads import EDITED, OF_SESSION
 from helm.evidence.policies import activation
 from helm.evidence.signed import check_signed
 from helm.evidence.story import check_record, check_story
 from helm.evidence.unseal import unseal_decision, unseal_effect, unseal_receipt, unseal_record
 from helm.guardian.bundle_signature import check_signature, check_succession
+from helm.guardian.ceilings import ceilings_of
 from helm.guardian.memory import Active, Memory
+from helm.guardian.precedence import Stated
 from helm.proofgraph.checkpoint import SealedCheckpoint
 from helm.proofgraph.graph import NO_SESSION, Fold, Graph, Placed
 from helm.proofgraph.node import NodeKind
@@ -116,10 +131,10 @@ class Refold:
             case (NodeKind.EFFECT, "EFFECT"):
                 return self._take_effect(payload, beside, node, where)
             case (NodeKind.ATTESTATION, _):
-                self._take_control(payload, node, where)
+                self._take_control(payload, beside, node, where)
             case _:
                 raise Invalid(f"a {node.kind} node with a payload of type {payload.get('type')!r}", where)
-        self._check_bundle(payload, beside, where)
+        self._check_beside(payload, beside, where)
         return Taken(node=node)
 
     def _take_checkpoint(self, entry: dict[str, Any], where: str) -> Taken:
@@ -134,12 +149,14 @@ class Refold:
             raise Invalid("the peaks beside a checkpoint are not those of its trees", where, "they were edited")
         return Taken(node=node, checkpoint=sealed)
 
-    def _check_bundle(self, payload: dict[str, Any], beside: dict[str, Any], where: str) -> None:
-        if payload["type"] == "POLICY_ACTIVATED":
-            check_names(beside, {"bundle"}, where)
-            check_bundle(beside, payload["policy_hash"], where)
-        else:
-            check_names(beside, set(), where)
+    def _check_beside(self, payload: dict[str, Any], beside: dict[str, Any], where: str) -> None:
+        match payload["type"]:
+            case "POLICY_ACTIVATED":
+                check_names(beside, {"bundle"}, where)
+            case "OVERLAID":
+                check_names(beside, {"overlays"}, where)
+            case _:
+                check_names(beside, set(), where)
 
     def _take_trust_event(self, payload: dict[str, Any], node: Placed, where: str) -> None:
         event = from_payload(payload, where)
@@ -160,6 +177,10 @@ class Refold:
             decision=decision, record=record, effect=effect, node_hash=node.node_hash
         )
         self._check_relied(decision.content, node, where)
+        if decision.content.policy_hash != self.memory.bound_by(decision.content):  # 8
+            raise Invalid(
+                "allowed under other layers of policy than those that bound its caller", where, "it was edited"
+            )
         try:
             self.memory.note_decision(decision.content)
         except Invalid as problem:  # it relied on an approval that was none
@@ -221,14 +242,14 @@ class Refold:
         self.trees.note_receipt(node.session, receipt_leaf(sealed), sealed.content.lamport_clock, sealed.signature)
         return sealed
 
-    def _take_control(self, payload: dict[str, Any], node: Placed, where: str) -> None:
+    def _take_control(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> None:
         memory, session = self.memory, (node.tenant, node.session_id)
         try:
             match check_event(payload, in_session=session != NO_SESSION, where=where):  # 6
                 case "KERNEL_STARTED":
                     self.control.start(payload, where)
-                case "POLICY_ACTIVATED":
-                    self._activate(payload, node, where)
+                case kind if kind in OF_PRECEDENCE:
+                    self._take_precedence(payload, beside, node, where)
                 case kind if kind in OF_APPROVAL:
                     self.control.approve(payload, self.registry, node, where)
                     self.checkpoints.note_approval(payload)
@@ -266,7 +287,26 @@ class Refold:
             case _:
                 raise Invalid(f"nothing is known of a {kind} event", where, "a newer HELM wrote this log: use it")
 
-    def _activate(self, payload: dict[str, Any], node: Placed, where: str) -> None:
+    def _take_precedence(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> None:
+        """Take a bundle, signed changes of the overlays that narrow it, and raises of ceilings whose hour has come."""
+        memory, precedence = self.memory, self.memory.precedence
+        match payload["type"]:
+            case "POLICY_ACTIVATED":
+                self._activate(payload, beside, node, where)
+            case "OVERLAID":
+                commands = said_of_overlays(payload, self.registry, node.lamport, where)
+                texts = overlay_texts(beside, payload, where)
+                after = take_overlays(precedence.overlays, commands, texts)
+                memory.precedence = attrs.evolve(precedence, overlays=after)
+            case "P0_RAISED":
+                if payload["due_at_ms"] != precedence.due_at_ms:
+                    raise Invalid("a raise of ceilings at another hour than the one that waits", where, EDITED)
+                memory.precedence = precedence.raised(payload["raised_at_ms"])
+            case _:
+                cancel = said_of_raise(payload, self.registry, node.lamport, where)
+                memory.precedence = precedence.cancelled(cancel)
+
+    def _activate(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> None:
         """Take a policy's activation: no editor of the file puts an older policy in force, or bars every newer one."""
         if self.registry is None:
             raise Invalid("a policy before any key that could vouch for it", where)
@@ -277,7 +317,20 @@ class Refold:
             check_succession(self.memory.active, signature)
         except Refused as problem:
             raise Invalid(problem.reason, where, "the journal was changed: restore it from a backup") from problem
-        self.memory.active = Active(scope=signature.scope, epoch=signature.epoch, policy_hash=signature.policy_hash)
+        check_bundle(beside, signature.policy_hash, where)
+        p0 = beside["bundle"].get("p0", {})
+        if hash_in(domains.P0, canonical(p0)) != signature.p0_ceiling_hash:
+            raise Invalid("the bundle states other ceilings than its signature", where, EDITED)
+        memory, at_ms = self.memory, payload["activated_at_ms"]
+        memory.latest_ms = max(memory.latest_ms, at_ms)
+        if memory.active is None or memory.active.policy_hash != signature.policy_hash:
+            stated = Stated(
+                policy_hash=signature.policy_hash,
+                p0_ceiling_hash=signature.p0_ceiling_hash,
+                ceilings=ceilings_of(p0),
+            )
+            memory.precedence = memory.precedence.activated(stated, at_ms)
+        memory.active = Active(scope=signature.scope, epoch=signature.epoch, policy_hash=signature.policy_hash)
 
     def _close(self, session: tuple[str, str], principal: str, closed_at_ms: int, where: str) -> None:
         binding = self.memory.sessions.find(session)

@@ -13,9 +13,13 @@ from helm.guardian.glob import names_of
 from helm.guardian.policy import Budget, P0Ceilings, PrincipalRule, SubjectKind
 
 P0_BUDGET = "p0"
-"""The id of the hard budget; no other budget may take it."""
+"""The id of the hard budget; no other budget may take it, nor one that begins with it and an @."""
 
 MAX_WINDOW_S = 366 * 86_400
+
+DEFAULT_TIMELOCK_S = 86_400
+MIN_TIMELOCK_S, MAX_TIMELOCK_S = 60, 30 * 86_400
+"""How long a raise of a ceiling waits: long enough for somebody to see it, and for a clock to be noticed (T7, T8)."""
 
 
 def read_p0(table: Table) -> tuple[P0Ceilings, tuple[Budget, ...]]:
@@ -27,6 +31,7 @@ def read_p0(table: Table) -> tuple[P0Ceilings, tuple[Budget, ...]]:
         denied_destinations=read_patterns(table, "denied_destinations"),
     )
     budget = read_hard_budget(table)
+    table.whole("increase_timelock_s", (MIN_TIMELOCK_S, MAX_TIMELOCK_S), DEFAULT_TIMELOCK_S)
     table.finish()
     return ceilings, budget
 
@@ -93,7 +98,7 @@ def read_budgets(bundle: Table) -> Iterator[Budget]:
     seen = {P0_BUDGET}
     for table in bundle.tables("budgets"):
         budget = read_budget(table)
-        if budget.id in seen or "/" in budget.id:
+        if budget.id in seen or "/" in budget.id or budget.id.startswith(f"{P0_BUDGET}@"):
             hint = f"a name of its own, without a slash; {P0_BUDGET} is taken"
             raise Invalid(f"the budget id {budget.id} cannot be used", table.at("id"), hint)
         seen.add(budget.id)

@@ -63,6 +63,7 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
         operation=operation,
         effect_type=table.choice("effect_type", EffectType),
         risk_tier=table.choice("risk_tier", RiskTier),
+        stated_tier=table.choice("risk_tier", RiskTier),
         irreversible=table.flag("irreversible"),
         timeout_ms=table.whole("timeout_ms", (1, MAX_TIMEOUT_MS), DEFAULT_TIMEOUT_MS),
         spend_cents=table.whole("spend_cents", (0, MAX_CENTS), 0),

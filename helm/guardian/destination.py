@@ -126,12 +126,57 @@ class Pattern:
             and self._covers(destination)
         )
 
+    def meets(self, other: Pattern) -> Pattern | None:
+        """Return the pattern that matches exactly what both match, None where that is nothing."""
+        if self.scheme and other.scheme and self.scheme != other.scheme:
+            return None
+        if self.port and other.port and self.port != other.port:
+            return None
+        narrow = self if self._lies_in(other) else other if other._lies_in(self) else None
+        if narrow is None:
+            return None
+        return Pattern(
+            scheme=self.scheme or other.scheme,
+            host=narrow.host,
+            port=self.port or other.port,
+            network=narrow.network,
+        )
+
+    def _lies_in(self, other: Pattern) -> bool:
+        """Tell whether every host of this one is one of the other's: two sets of hosts overlap only so, or not."""
+        if other.network is not None:
+            if self.network is not None:
+                return inside(self.network, other.network)
+            return is_address(self.host) and ip_address(self.host) in other.network
+        if self.network is not None:
+            only = self.network.num_addresses == 1
+            return only and other.host == str(self.network.network_address)
+        if other.host.startswith("."):
+            return self.host.endswith(other.host)
+        return self.host == other.host
+
     def _covers(self, destination: Destination) -> bool:
         if self.network is not None:
             return destination.is_ip and ip_address(destination.host) in self.network
         if self.host.startswith("."):
             return destination.host.endswith(self.host)
         return destination.host == self.host
+
+
+def inside(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    """Tell whether a network lies in another of its own version."""
+    if isinstance(one, IPv4Network):
+        return isinstance(other, IPv4Network) and one.subnet_of(other)
+    return isinstance(other, IPv6Network) and one.subnet_of(other)
+
+
+def is_address(host: str) -> bool:
+    """Tell whether the host of a pattern is an address."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def check_destination(destination: Destination, *, allow: tuple[Pattern, ...], deny: tuple[Pattern, ...]) -> None:

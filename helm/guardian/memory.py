@@ -18,8 +18,10 @@ from helm.guardian.delegation import Standing
 from helm.guardian.delegations import Delegations
 from helm.guardian.exchanges import Exchanges
 from helm.guardian.freezes import Freezes
+from helm.guardian.layers import Layers
 from helm.guardian.ledger import Ledger
 from helm.guardian.policy import NO_POLICY, Policy, RelationRule, ToolRule
+from helm.guardian.precedence import Precedence
 from helm.guardian.relations import AuthzSnapshot, Question, Relations, look
 from helm.guardian.servers import Servers
 from helm.guardian.sessions import Sessions
@@ -62,6 +64,12 @@ class Memory:
     """What the guardian remembers."""
 
     policy: Policy = NO_POLICY
+    """What binds whom no overlay names."""
+    layers: Layers | None = None
+    """What binds the others, and what is under other ceilings than its own; None where the bundle alone is in force."""
+    precedence: Precedence = attrs.field(factory=Precedence)
+    latest_ms: int = attrs.field(default=0, eq=False)
+    """The latest hour that any decision was taken at: a clock that was set back since does not shorten a wait (T7)."""
     active: Active | None = None
     """Known from the journal also before any policy is compiled again."""
     sessions: Sessions = attrs.field(factory=Sessions)
@@ -80,10 +88,10 @@ class Memory:
         self, call: ToolCall, boot: Boot, *, now_ms: int, call_seq: int, fingerprint: str, conflict: bool
     ) -> World:
         """Return what a gate may look at for `call` at `now_ms`."""
-        policy = self.policy
+        standing = self.delegations.standing(call) if call.delegation_id else None
+        policy = self.policy if self.layers is None else self.binding(call, standing)
         rule = policy.rule(call.tool)
         binding = self.sessions.find(call.session)
-        standing = self.delegations.standing(call) if call.delegation_id else None
         approval, limits = self.approvals.standing(call), rule.approval
         return World(
             approval=approval,
@@ -109,6 +117,39 @@ class Memory:
             velocity=self.velocities.paces(rule.velocity, call, now_ms) if rule.velocity else NO_PACE,
         )
 
+    def binding(self, call: ToolCall, standing: Standing | None) -> Policy:
+        """Return the policy that binds a call; under a delegation also what binds its delegator does."""
+        if self.layers is None:
+            return self.policy
+        return self.layers.of(call.tenant, call.principal, "" if standing is None else standing.grant.delegator)
+
+    def policy_for(self, call: ToolCall) -> Policy:
+        """Return the policy that binds a call now."""
+        if self.layers is None:
+            return self.policy
+        return self.binding(call, self.delegations.standing(call) if call.delegation_id else None)
+
+    def policy_of(self, tenant: str, principal: str) -> Policy:
+        """Return the policy that binds a principal for itself."""
+        return self.policy if self.layers is None else self.layers.of(tenant, principal)
+
+    @property
+    def bundle(self) -> Policy:
+        """The bundle in force, as its keeper signed it; NO_POLICY where none is."""
+        return self.policy if self.layers is None else self.layers.bundle
+
+    def put(self, layers: Layers) -> None:
+        """Let these layers bind from the next call on."""
+        self.layers = None if layers.is_plain else layers
+        self.policy = layers.everyone
+
+    def bound_by(self, decision: Decision) -> str:
+        """Return the policy_hash of all that binds the caller of a decision, by what is folded of signed events."""
+        found = self.delegations.bound.get(decision.delegation_id)
+        own = found is not None and found.grant.tenant == decision.tenant
+        names = (decision.principal, found.grant.delegator) if found is not None and own else (decision.principal,)
+        return self.precedence.policy_hash(decision.tenant, names)
+
     def related(self, rule: RelationRule, call: ToolCall, standing: Standing | None, now_ms: int) -> AuthzSnapshot:
         """Return what the relationships say of `call`; who acts under a delegation is asked for as its delegator."""
         name = rule.object_id or (call.parsed.get(rule.object_argument) if type(call.parsed) is dict else "")
@@ -127,6 +168,7 @@ class Memory:
     def note_decision(self, decision: Decision) -> None:
         """Remember one decision: the session it bound and tainted, the budget it reserved, the approval it parked."""
         session = (decision.tenant, decision.session_id)
+        self.latest_ms = max(self.latest_ms, decision.decided_at_ms)
         self.sessions.bind(session, decision.principal, decision.decided_at_ms)
         if decision.labels:
             self.sessions.taint(session, decision.principal, decision.labels)

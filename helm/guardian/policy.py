@@ -79,6 +79,9 @@ class ToolRule:
     operation: str
     effect_type: str
     risk_tier: str
+    stated_tier: str
+    """What the bundle calls it. Expressions are about this one: an overlay that raises the tier must not satisfy a
+    condition of the bundle by that."""
     irreversible: bool
     timeout_ms: int
     spend_cents: int
@@ -262,6 +265,7 @@ UNDECLARED = ToolRule(
     operation="",
     effect_type="",
     risk_tier="",
+    stated_tier="",
     irreversible=False,
     timeout_ms=1,
     spend_cents=0,

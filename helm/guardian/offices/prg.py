@@ -41,7 +41,7 @@ VARIABLES: Final[Mapping[str, Callable[[Inquiry], Any]]] = MappingProxyType(
         "destination": lambda inquiry: inquiry.destination,
         "labels": lambda inquiry: [*inquiry.call.context.labels, *inquiry.world.session_labels],
         "effect_type": lambda inquiry: inquiry.rule.effect_type,
-        "risk_tier": lambda inquiry: inquiry.rule.risk_tier,
+        "risk_tier": lambda inquiry: inquiry.rule.stated_tier,
     }
 )
 """What an expression may speak of, by name."""
