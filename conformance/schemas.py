@@ -25,6 +25,8 @@ from helm.evidence.manifest import Cover
 from helm.evidence.schemas import DOCUMENTS, PUBLISHED
 from helm.guardian.delegation import DelegationGrant, DelegationRevocation
 from helm.guardian.freezes import FreezeCommand
+from helm.guardian.overlays import OverlayCommand
+from helm.guardian.precedence import RaiseCancel
 from helm.guardian.relations import RelationsCommand
 from helm.guardian.servers import ServerCommand
 from helm.proofgraph.checkpoint import CAUSES, Checkpoint
@@ -57,6 +59,8 @@ RECORDS: Final = {
     "MCP_SERVER": ServerCommand,
     "RELATIONS": RelationsCommand,
     "CHECKPOINT": Checkpoint,
+    "OVERLAY": OverlayCommand,
+    "RAISE_CANCEL": RaiseCancel,
 }
 SHAPES: Final = {
     "NODE": MEMBERS,

@@ -8,13 +8,14 @@ from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import KeyPurpose
 from helm.evidence import manifest
 from helm.evidence.at_once import Line, read_call
-from helm.evidence.control import SIGNED, check_event
+from helm.evidence.control import SIGNED, check_event, said_of_overlays, said_of_raise, take_overlays
 from helm.evidence.layout import FRONTIER, MANIFEST, NODES, REFUSAL, SNAPSHOT, record_path, trust_path
 from helm.evidence.lines import read_json, split_lines
 from helm.evidence.part import Part, Payload, read_node
 from helm.evidence.policies import activation, stated_by
 from helm.evidence.reading import CHANGED, Reading
 from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession
+from helm.guardian.overlays import Overlays
 from helm.proofgraph.graph import NO_SESSION, Graph
 from helm.proofgraph.node import NodeKind
 from helm.trust.event import from_payload, log_id_of
@@ -127,6 +128,12 @@ def check_control(reading: Reading) -> None:
                 reading.control.obey(node.payload, reading.registry, node.lamport, node.where)
             case "POLICY_ACTIVATED":
                 reading.activations.append((node, activation(node.payload)))
+            case "OVERLAID":
+                commands = said_of_overlays(node.payload, reading.registry, node.lamport, node.where)
+                last = reading.overlaid[-1][1] if reading.overlaid else Overlays()
+                reading.overlaid.append((node.lamport, take_overlays(last, commands, {})))
+            case "P0_RAISE_CANCELLED":
+                said_of_raise(node.payload, reading.registry, node.lamport, node.where)
             case _:
                 pass  # what the others change is the guardian's memory: there is nothing in them to check
 

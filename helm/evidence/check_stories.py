@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from helm.contracts.errors import Invalid
 from helm.contracts.verdict import Verdict
+from helm.evidence.check_layers import check_bound
 from helm.evidence.layout import record_path
 from helm.evidence.part import PartNode
 from helm.evidence.reading import CHANGED, Reading, Told
@@ -17,12 +18,10 @@ def check_stories(reading: Reading) -> None:
     activated = reading.activated
     decided: set[str] = set()
     for told in reading.calls:
-        decision, where = told.decision.content, record_path(told.node.lamport)
+        where = record_path(told.node.lamport)
         check_decided(told, reading.log_id, where)
         check_record(told.record.content, told.decision, where)
-        since = activated.get((decision.policy_hash, decision.policy_epoch))
-        if decision.policy_hash and not 0 < (since or 0) < told.node.lamport:
-            raise Invalid("decided under a policy that was not in force before", where, CHANGED)
+        check_bound(told, reading, activated, where)
         if told.decision.id in decided:
             raise Invalid("tells a decision a second time", where, CHANGED)
         decided.add(told.decision.id)

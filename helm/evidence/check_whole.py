@@ -20,6 +20,7 @@ from helm.evidence.layout import (
     trust_path,
 )
 from helm.evidence.reading import CHANGED, Reading
+from helm.evidence.sets import is_set, read_set
 from helm.proofgraph.node import NodeKind
 
 
@@ -46,11 +47,23 @@ def expected_paths(reading: Reading) -> set[str]:
     expected |= {path for path in reading.members if path.startswith((SCHEMAS, RECEIPTS))}
     expected |= {record_path(told.node.lamport) for told in reading.calls}
     expected |= {trust_path(node.lamport) for node in reading.nodes if node.kind == NodeKind.TRUST_EVENT}
-    used = {told.decision.content.policy_hash for told in reading.calls}
-    missing = {policy_path(policy_hash) for policy_hash in used if policy_hash} - reading.members.keys()
+    used = policy_paths(reading)
+    missing = used - reading.members.keys()
     if missing:
         raise Invalid("the policy that a decision was made under is not there", min(missing), CHANGED)
-    return expected | {policy_path(policy_hash) for policy_hash in used if policy_hash}
+    return expected | used
+
+
+def policy_paths(reading: Reading) -> set[str]:
+    """Return where everything stands that the decisions were made under: bundles, sets, and the parts of sets."""
+    paths: set[str] = set()
+    for policy_hash in {told.decision.content.policy_hash for told in reading.calls} - {""}:
+        path = policy_path(policy_hash)
+        paths.add(path)
+        raw = reading.members.get(path, b"")
+        if is_set(raw):
+            paths |= read_set(raw, policy_hash, path).paths
+    return paths
 
 
 def check_inclusion(reading: Reading) -> None:

@@ -25,7 +25,6 @@ from helm.evidence.layout import (
     SCRIPT,
     SNAPSHOT,
     facts_path,
-    policy_path,
     receipt_path,
     record_path,
     schema_path,
@@ -36,6 +35,7 @@ from helm.evidence.manifest import Cover, write_manifest
 from helm.evidence.schemas import PUBLISHED
 from helm.evidence.scripts import KNOWN_SCRIPTS
 from helm.evidence.selection import Entry, Selection, session_of
+from helm.evidence.sets import packed
 from helm.evidence.unseal import unseal_receipt
 from helm.proofgraph.node import NodeKind
 from helm.receipts.chain import SealedReceipt
@@ -133,8 +133,7 @@ def members_of(entries: list[Entry], material: PackMaterial) -> Iterator[tuple[s
             yield payload_path(node), record_bytes(node["payload"])
         if "facts" in beside and not material.redact_facts:
             yield facts_path(node["lamport"]), written(beside["facts"], node["node_hash"])
-        if node["payload"].get("type") == "POLICY_ACTIVATED" and node["payload"]["policy_hash"] in used:
-            yield policy_path(node["payload"]["policy_hash"]), written(beside["bundle"], node["node_hash"])
+    yield from packed(entries, used)
 
 
 def line_of(node: JSONValue) -> dict[str, JSONValue]:

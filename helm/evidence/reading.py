@@ -13,6 +13,7 @@ from helm.evidence.part import PartNode
 from helm.evidence.proven import Helpers, Proven, nothing
 from helm.evidence.trust_root import TrustRoot
 from helm.guardian.bundle_signature import PolicySignature
+from helm.guardian.overlays import Overlays
 from helm.receipts.chain import SealedReceipt, SessionKey
 from helm.trust.event import TrustEvent
 from helm.trust.registry import Registry
@@ -64,6 +65,8 @@ class Reading:
     control: Control = attrs.field(factory=Control, init=False)
     epochs: list[tuple[int, int]] = attrs.field(factory=list, init=False)
     """(lamport, kernel epoch) of every start."""
+    overlaid: list[tuple[int, Overlays]] = attrs.field(factory=list, init=False, repr=False)
+    """The overlays in force from each lamport on at which they changed."""
     activations: list[tuple[PartNode, PolicySignature]] = attrs.field(factory=list, init=False, repr=False)
     # seals
     calls: list[Told] = attrs.field(factory=list, init=False, repr=False)

@@ -15,12 +15,12 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import Sealed
 from helm.crypto import domains
 from helm.crypto.hashing import hash_in
-from helm.evidence.layout import facts_path, policy_path
+from helm.evidence.layout import facts_path
 from helm.evidence.reading import Reading, Told
-from helm.guardian.bundle import compile_written
+from helm.evidence.sets import compile_named
 from helm.guardian.chain import CHAIN
 from helm.guardian.facts import read_facts
-from helm.guardian.policy import NO_POLICY, Policy
+from helm.guardian.policy import Policy
 
 FIRST = ("verdict", "reason_code", "reason")
 """What a person asks first where two decisions differ."""
@@ -49,10 +49,8 @@ def replay_pack(reading: Reading) -> Replayed:
 
 def compiled(reading: Reading) -> Mapping[str, Policy]:
     """Return every policy that a call of the pack was decided under, compiled. Raises Invalid."""
-    used = {told.decision.content.policy_hash for told in reading.calls} - {""}
-    return {"": NO_POLICY} | {
-        policy_hash: compile_written(reading.members[policy_path(policy_hash)]) for policy_hash in used
-    }
+    used = {told.decision.content.policy_hash for told in reading.calls}
+    return {policy_hash: compile_named(policy_hash, reading.members) for policy_hash in used}
 
 
 def replay(told: Told, facts: bytes, policy: Policy, where: str) -> None:

@@ -6,7 +6,6 @@ here can widen: each step only intersects, takes the lower, or adds what must ho
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Final
@@ -160,8 +159,8 @@ def lower_budget(budget: Budget, limits: Limits | None) -> Budget:
 def check_sound(policy: Policy, overlays: tuple[Overlay, ...]) -> None:
     """Raise Invalid where overlays that bind the same callers ask for what nobody could give, or clash in a name."""
     names = " and ".join(overlay.id for overlay in overlays)
-    counts = Counter(budget.id for budget in policy.budgets)
-    twice = [name for name, count in counts.items() if count > 1]
+    ids = [budget.id for budget in policy.budgets]
+    twice = [name for place, name in enumerate(ids) if name in ids[:place]]
     if twice:
         raise Invalid(f"the budget {twice[0]} stands in two of {names}", "overlays", "rename it in one of them")
     if len(policy.budgets) > MAX_BUDGETS:

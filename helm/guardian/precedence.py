@@ -114,7 +114,14 @@ class Precedence:
         """Return the policy_hash that a decision about these principals must bear, "" before any activation."""
         if self.stated is None:
             return ""
-        hashes, held = self.overlays.hashes(tenant, principals), self.held
-        if not hashes and held is None:
+        if self.held is None and not self.overlays.in_force:
             return self.stated.policy_hash
-        return set_hash(set_document(self.stated.policy_hash, hashes, held.document() if held is not None else {}))
+        if self.held is None and not self.overlays.hashes(tenant, principals):
+            return self.stated.policy_hash
+        return set_hash(self.set_document(tenant, principals))
+
+    def set_document(self, tenant: str, principals: tuple[str, ...]) -> bytes:
+        """Return the set of all that binds these principals."""
+        bundle = "" if self.stated is None else self.stated.policy_hash
+        held = self.held
+        return set_document(bundle, self.overlays.hashes(tenant, principals), {} if held is None else held.document())
