@@ -69,9 +69,10 @@ def read_payload(raw: bytes, path: str) -> Payload:
     call = read_call(raw)
     if call is None:
         return Payload(read_json(raw, path), raw)
+    record = {"record_hash": call.record.hash}
     if call.effect is not None:
-        return Payload({"type": "INTENT"}, raw, call)
-    return Payload({"receipt_hash": call.receipt_hash, "type": REFUSAL}, raw, call)
+        return Payload({"record": record, "type": "INTENT"}, raw, call)
+    return Payload({"receipt_hash": call.receipt_hash, "record": record, "type": REFUSAL}, raw, call)
 
 
 def stands_apart(kind: str, payload: dict[str, JSONValue]) -> bool:

@@ -30,7 +30,7 @@ class Payload(NamedTuple):
     """What a node says, as it is read and as it is hashed."""
 
     body: dict[str, JSONValue]
-    """Of a call that was read at once: its type, and the receipt it binds."""
+    """Of a call that was read at once: its type, and the hashes of the record and the receipt that it binds."""
     raw: bytes
     call: Call | None = None
 
