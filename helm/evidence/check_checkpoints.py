@@ -1,39 +1,156 @@
-"""Check the checkpoints of the log: signed, chained, and before whatever relied on an override that forced one."""
+"""Check the checkpoints: one signed chain over the pack's own calls, which shows where the session stood at its end."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+import attrs
+
 from helm.contracts.errors import Invalid
+from helm.contracts.form import JSONValue
+from helm.evidence.checkpoint_proofs import HEAD, PROOFS
 from helm.evidence.checkpoints import Checkpoints
 from helm.evidence.control import OF_APPROVAL
+from helm.evidence.leaf import receipt_leaf
+from helm.evidence.lines import read_json, read_lines
 from helm.evidence.part import PartNode
+from helm.evidence.payloads import Shape
 from helm.evidence.reading import CHANGED, Reading
+from helm.proofgraph.checkpoint import Checkpoint
 from helm.proofgraph.graph import NO_SESSION
+from helm.proofgraph.merkle import Head, ProofInvalid, verify_inclusion, verify_several
 from helm.proofgraph.node import NodeKind
+from helm.proofgraph.trees import NO_RECEIPT, head_leaf, read_peaks, record_leaf
+
+LINE = Shape({"receipts": dict, "records": dict, "sequence": int})
+STANDING = Shape({"index": int, "path": list, "sequence": int})
+
+
+@attrs.define
+class Covered:
+    """What of the session lies between two checkpoints: leaves in the order of their nodes."""
+
+    receipts: list[bytes] = attrs.field(factory=list)
+    records: list[bytes] = attrs.field(factory=list)
+
+
+@attrs.define
+class Covering:
+    """Walks through the nodes of a pack, from checkpoint to checkpoint."""
+
+    reading: Reading
+    proofs: Iterator[tuple[dict[str, JSONValue], str]]
+    chain: Checkpoints = attrs.field(factory=Checkpoints)
+    control_head: str = ""
+    covered: Covered = attrs.field(factory=Covered)
+    stands: tuple[str, int, str] = ("", *NO_RECEIPT)
+    """The session's last node, and the clock and signature of its last receipt."""
+    stood: tuple[str, int, str] = ("", *NO_RECEIPT)
+    """The same as of the last checkpoint."""
+
+    def take(self, node: PartNode) -> None:
+        """Take the next node. Raises Invalid."""
+        if node.kind == NodeKind.CHECKPOINT:
+            self._take_checkpoint(node)
+        elif node.payload.get("type") in OF_APPROVAL:
+            self.chain.note_approval(node.payload)
+        if node.session == NO_SESSION:
+            self.control_head = node.node_hash
+        else:
+            self._take_own(node)
+
+    def _take_own(self, node: PartNode) -> None:
+        """Take a node of the session: what it brings lies under the next checkpoint."""
+        self.stands = (node.node_hash, *self.stands[1:])
+        if "record" in node.payload:
+            self.covered.records.append(record_leaf(node.payload["record"]["record_hash"]))
+        sealed = self.reading.receipts.get(node.payload.get("receipt_hash", ""))
+        if sealed is not None:
+            self.covered.receipts.append(receipt_leaf(sealed))
+            self.stands = (node.node_hash, sealed.content.lamport_clock, sealed.signature)
+
+    def _take_checkpoint(self, node: PartNode) -> None:
+        if node.session != NO_SESSION:
+            raise Invalid("a checkpoint in a session", node.where, CHANGED)
+        before = self.chain.latest
+        shard = self.reading.manifest.cover.shard
+        sealed = self.chain.take(node.payload, self.reading.registry, node.lamport, shard, node.where)
+        if sealed.content.control_head != self.control_head:
+            raise Invalid("the checkpoint covers another control chain than the pack's", node.where, CHANGED)
+        if self.covered.receipts or self.covered.records:
+            self._check_covered(sealed.content, None if before is None else before.content)
+        self.covered, self.stood = Covered(), self.stands
+
+    def _check_covered(self, checkpoint: Checkpoint, before: Checkpoint | None) -> None:
+        line, where = next(self.proofs, ({}, PROOFS))
+        LINE.check(line, where)
+        if line["sequence"] != checkpoint.sequence:
+            what = f"the proofs under checkpoint {checkpoint.sequence} are missing"
+            raise Invalid(what, where, CHANGED)
+        receipts = Head(size=checkpoint.receipts_size, root=root_of(checkpoint.receipts_root))
+        records = Head(size=checkpoint.records_size, root=root_of(checkpoint.records_root))
+        old = (0, 0) if before is None else (before.receipts_size, before.records_size)
+        check_several(line["receipts"], self.covered.receipts, old[0], receipts, where)
+        check_several(line["records"], self.covered.records, old[1], records, where)
+
+    def check_end(self) -> None:
+        """Raise Invalid unless the pack proves where the session stood at its last checkpoint, and nothing else."""
+        if next(self.proofs, None) is not None:
+            raise Invalid("proves what is under none of its checkpoints", PROOFS, CHANGED)
+        raw, latest = self.reading.members.get(HEAD), self.chain.latest
+        if latest is None or not self.stood[0]:
+            if raw is not None:
+                raise Invalid("proves where no session stood", HEAD, CHANGED)
+            return
+        said = read_json(raw or b"", HEAD)
+        STANDING.check(said, HEAD)
+        heads = Head(size=latest.content.heads_size, root=root_of(latest.content.heads_root))
+        if said["sequence"] != latest.content.sequence:
+            raise Invalid("is not about the last checkpoint of the pack", HEAD, CHANGED)
+        try:
+            leaf = head_leaf(self.reading.session, *self.stood)
+            verify_inclusion(leaf, said["index"], hashes(said["path"], HEAD), heads)
+        except ProofInvalid as problem:
+            what = f"the session stood elsewhere at checkpoint {said['sequence']}: {problem}"
+            raise Invalid(what, HEAD, "calls were left out, or added") from problem
 
 
 def check_checkpoints(reading: Reading) -> None:
-    """Checkpoints are one signed chain, and no call relied on an override that none of them covers."""
-    chain, control_head = Checkpoints(), ""
+    """Checkpoints are one signed chain over these calls; the session was not cut off before the last of them."""
+    covering = Covering(reading, read_lines(reading.members.get(PROOFS, b""), PROOFS))
     relied = {
         told.node.node_hash: told.decision.content.approval_id
         for told in reading.calls
         if told.node.kind == NodeKind.INTENT
     }
     for node in reading.nodes:
-        if node.kind == NodeKind.CHECKPOINT:
-            take_checkpoint(chain, node, control_head, reading)
-        elif node.payload.get("type") in OF_APPROVAL:
-            chain.note_approval(node.payload)
-        elif node.node_hash in relied:
-            chain.check_relied(relied[node.node_hash], node.where)
-        if node.session == NO_SESSION:
-            control_head = node.node_hash
+        covering.take(node)
+        if node.node_hash in relied:
+            covering.chain.check_relied(relied[node.node_hash], node.where)
+    covering.check_end()
 
 
-def take_checkpoint(chain: Checkpoints, node: PartNode, control_head: str, reading: Reading) -> None:
-    """Take the next checkpoint. Raises Invalid where it does not follow, or speaks of another control chain."""
-    if node.session != NO_SESSION:
-        raise Invalid("a checkpoint in a session", node.where, CHANGED)
-    sealed = chain.take(node.payload, reading.registry, node.lamport, reading.manifest.cover.shard, node.where)
-    if sealed.content.control_head != control_head:
-        raise Invalid("the checkpoint covers another control chain than the pack's", node.where, CHANGED)
+def check_several(proof: dict[str, JSONValue], leaves: list[bytes], old_size: int, head: Head, where: str) -> None:
+    """Raise Invalid unless these leaves, in this order, came into the tree after its first `old_size` leaves."""
+    if [*proof] != ["indexes", "path"] or not all(type(number) is int for number in proof["indexes"]):
+        raise Invalid("is no proof of several leaves", where, CHANGED)
+    indexes = proof["indexes"]
+    if len(indexes) != len(leaves) or indexes != sorted(set(indexes)) or not all(old_size <= one for one in indexes):
+        raise Invalid("is a proof of other leaves than those of the pack", where, CHANGED)
+    try:
+        verify_several(dict(zip(indexes, leaves, strict=True)), hashes(proof["path"], where), head)
+    except ProofInvalid as problem:
+        raise Invalid(f"a call is not under its checkpoint: {problem}", where, CHANGED) from problem
+
+
+def hashes(texts: Sequence[JSONValue], where: str) -> tuple[bytes, ...]:
+    """Return the hashes of a proof. Raises Invalid."""
+    try:
+        return read_peaks(texts)
+    except (AttributeError, TypeError, ValueError) as problem:
+        raise Invalid("a proof that is not of written hashes", where, CHANGED) from problem
+
+
+def root_of(text: str) -> bytes:
+    """Return a root that a signed checkpoint states. Raises Invalid."""
+    return hashes([text], PROOFS)[0]

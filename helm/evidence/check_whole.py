@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from helm.contracts.errors import Invalid
+from helm.evidence.checkpoint_proofs import OF_CHECKPOINTS
 from helm.evidence.inclusion import inclusion
 from helm.evidence.layout import (
     FRONTIER,
@@ -43,7 +44,7 @@ def check_complete(reading: Reading) -> None:
 
 def expected_paths(reading: Reading) -> set[str]:
     """Return every path that the content of this pack gives a reason for, facts aside."""
-    expected = {MANIFEST, NODES, FRONTIER, SNAPSHOT, HEAD, PROOFS, SCRIPT}
+    expected = {MANIFEST, NODES, FRONTIER, SNAPSHOT, HEAD, PROOFS, SCRIPT, *OF_CHECKPOINTS}
     expected |= {path for path in reading.members if path.startswith((SCHEMAS, RECEIPTS))}
     expected |= {record_path(told.node.lamport) for told in reading.calls}
     expected |= {trust_path(node.lamport) for node in reading.nodes if node.kind == NodeKind.TRUST_EVENT}

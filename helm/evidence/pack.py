@@ -74,6 +74,7 @@ def built(material: PackMaterial, signer: Signer) -> bytes:
     members = dict(members_of(entries, material))
     members[SNAPSHOT] = record_bytes(registry.snapshot())
     members[HEAD], members[PROOFS] = inclusion(receipts)
+    members.update(material.selection.proving.members(entries[-1]["node"]["lamport"]))
     members.update({receipt_path(one.content.lamport_clock, one.receipt_id): one.json for one in receipts})
     cover = cover_of(entries, material, registry, signer)
     members[MANIFEST] = write_manifest(cover, members, signer)
@@ -81,16 +82,19 @@ def built(material: PackMaterial, signer: Signer) -> bytes:
 
 
 def needed(selection: Selection) -> list[Entry]:
-    """Return the entries up to the last of the session's and the last trust event. Raises Invalid for none.
+    """Return the entries up to the last of the session's, the checkpoint that covers it, and the last trust event.
 
-    What the kernel did for others afterwards says nothing about this session; that a key was revoked does.
+    What the kernel did for others afterwards says nothing about this session; that a key was revoked does, and so does
+    a checkpoint. Raises Invalid for a session of which nothing is there.
     """
     session = (selection.tenant, selection.session_id)
-    last, seen = 0, False
+    last, seen, covered = 0, False, True
     for number, entry in enumerate(selection.entries, 1):
-        is_own = session_of(entry) == session
-        if is_own or entry["node"]["kind"] == NodeKind.TRUST_EVENT:
+        is_own, kind = session_of(entry) == session, entry["node"]["kind"]
+        covers = kind == NodeKind.CHECKPOINT and not covered
+        if is_own or covers or kind == NodeKind.TRUST_EVENT:
             last, seen = number, seen or is_own
+            covered = covers or (covered and not is_own)
     if not seen:
         where = f"session {selection.session_id} of {selection.tenant}"
         raise Invalid("nothing is known of this session", where, "`helm receipts list` shows the sessions")

@@ -6,6 +6,7 @@ import attrs
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
+from helm.evidence.checkpoint_proofs import Proving
 from helm.proofgraph.graph import NO_SESSION, SessionKey
 
 Entry = dict[str, JSONValue]
@@ -29,11 +30,22 @@ class Selection:
     entries: list[Entry] = attrs.field(factory=list, repr=False)
     outside: dict[str, int] = attrs.field(factory=dict, repr=False)
     """The clocks of the nodes that the entries stand on and that are not among them."""
+    proving: Proving = attrs.field(init=False, repr=False)
+    """What checkpoints prove of the session."""
+
+    @proving.default
+    def _of_session(self) -> Proving:
+        return Proving((self.tenant, self.session_id))
 
     def take(self, entry: Entry) -> None:
         """Keep the entry where it belongs to the session or to everybody."""
         if session_of(entry) in (NO_SESSION, (self.tenant, self.session_id)):
             self.entries.append(entry)
+        try:
+            self.proving.take(entry)
+        except (AttributeError, KeyError, TypeError) as problem:
+            what = f"an entry is not what a kernel writes: {type(problem).__name__} {problem}"
+            raise Invalid(what, "journal", "`helm receipts verify` names the entry") from problem
 
     def missing(self) -> frozenset[str]:
         """Return the nodes that are stood on and whose clocks are not known: feed the log to `locate` for them."""

@@ -18,7 +18,7 @@ Each check stands on the ones before it; the first that does not hold ends the v
 14. approvals  every approval that a call relied on was agreed to by its quorum, for this very call, and used once
 15. complete   every call has its receipt or is listed as open; nothing is missing, nothing is spare
 16. inclusion  the tree over the receipts has the stated root, and every proof leads to it
-17. checkpoints  checkpoints are one signed chain, and no call relied on an override that none of them covers
+17. checkpoints  checkpoints are one signed chain over these calls; the session was not cut off before the last of them
 """
 
 from __future__ import annotations

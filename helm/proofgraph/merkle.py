@@ -7,13 +7,18 @@ them out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
 from helm.crypto.hashing import digest
 
 HASH_BYTES = 32
+
+Root = Callable[[int, int], bytes]
+"""Gives the hash over the leaves from one number up to another, as the splits of a tree cut them."""
+
 EMPTY_ROOT = digest(b"")
 """The root of no leaves (RFC 9162 section 2.1.1)."""
 
@@ -127,36 +132,14 @@ class Tree:
         size = self._within(len(self) if size is None else size)
         if not 0 <= index < size:
             raise ValueError(f"there is no leaf {index} among {size}")
-        path: list[bytes] = []
-        start, end = 0, size
-        while end - start > 1:
-            middle = start + split(end - start)
-            if index < middle:
-                path.append(self._root(middle, end))
-                end = middle
-            else:
-                path.append(self._root(start, middle))
-                start = middle
-        return tuple(reversed(path))
+        return inclusion_path(index, size, self._root)
 
     def consistency(self, old_size: int, size: int | None = None) -> tuple[bytes, ...]:
         """Return the proof that the first `old_size` leaves begin the tree (RFC 9162 section 2.1.4.1)."""
         size = self._within(len(self) if size is None else size)
         if not 0 < old_size <= size:
             raise ValueError(f"a tree of {size} leaves proves nothing about its first {old_size}")
-        proof: list[bytes] = []
-        start, end = 0, size
-        while end != old_size:
-            middle = start + split(end - start)
-            if old_size <= middle:
-                proof.append(self._root(middle, end))
-                end = middle
-            else:
-                proof.append(self._root(start, middle))
-                start = middle
-        if start:  # else the verifier knows this subtree: it is the whole old tree
-            proof.append(self._root(start, end))
-        return tuple(reversed(proof))
+        return consistency_path(old_size, size, self._root)
 
     def _within(self, size: int) -> int:
         if not 0 <= size <= len(self):
@@ -171,6 +154,131 @@ class Tree:
             return self._levels[height][start >> height]
         middle = start + split(width)
         return node_hash(self._root(start, middle), self._root(middle, end))
+
+
+@attrs.define
+class Span:
+    """A tree of which only the end is at hand: the complete subtrees before `frontier.size`, and each leaf since.
+
+    That is all that a proof about one of these leaves needs, or about how the tree grew since.
+    """
+
+    frontier: Frontier
+    leaves: list[bytes] = attrs.field(repr=False)
+    _known: dict[tuple[int, int], bytes] = attrs.field(init=False, repr=False)
+
+    @_known.default
+    def _peaks(self) -> dict[tuple[int, int], bytes]:
+        known, start = dict[tuple[int, int], bytes](), 0
+        for peak, width in zip(self.frontier.peaks, widths(self.frontier.size), strict=True):
+            known[start, start + width] = peak
+            start += width
+        return known
+
+    def __len__(self) -> int:
+        return self.frontier.size + len(self.leaves)
+
+    def head(self) -> Head:
+        """Return size and root with every leaf at hand."""
+        return self.frontier.extend(self.leaves).head()
+
+    def inclusion(self, index: int) -> tuple[bytes, ...]:
+        """Return the proof of a leaf at hand (RFC 9162 section 2.1.3.1). Raises ValueError for any other."""
+        if not self.frontier.size <= index < len(self):
+            raise ValueError(f"leaf {index} is not at hand")
+        return inclusion_path(index, len(self), self._root)
+
+    def consistency(self) -> tuple[bytes, ...]:
+        """Return the proof that the tree began with its frontier (RFC 9162 section 2.1.4.1)."""
+        return consistency_path(self.frontier.size, len(self), self._root) if self.frontier.size else ()
+
+    def several(self, indexes: Sequence[int]) -> tuple[bytes, ...]:
+        """Return one proof of several leaves at hand, in rising order: what they share stands in it once."""
+        return tuple(rest_of(indexes, 0, len(self), self._root)) if indexes else ()
+
+    def _root(self, start: int, end: int) -> bytes:
+        if start >= self.frontier.size and end - start == 1:
+            return self.leaves[start - self.frontier.size]
+        if (start, end) not in self._known:
+            middle = start + split(end - start)
+            self._known[start, end] = node_hash(self._root(start, middle), self._root(middle, end))
+        return self._known[start, end]
+
+
+def widths(size: int) -> list[int]:
+    """Return how many leaves each complete subtree holds, largest first."""
+    return [1 << bit for bit in reversed(range(size.bit_length())) if size >> bit & 1]
+
+
+def inclusion_path(index: int, size: int, root: Root) -> tuple[bytes, ...]:
+    """Return the proof of leaf `index` among `size`, leaf first; `root` gives the hash over a range of leaves."""
+    path: list[bytes] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + split(end - start)
+        if index < middle:
+            path.append(root(middle, end))
+            end = middle
+        else:
+            path.append(root(start, middle))
+            start = middle
+    return tuple(reversed(path))
+
+
+def consistency_path(old_size: int, size: int, root: Root) -> tuple[bytes, ...]:
+    """Return the proof that `size` leaves begin with the first `old_size`."""
+    proof: list[bytes] = []
+    start, end = 0, size
+    while end != old_size:
+        middle = start + split(end - start)
+        if old_size <= middle:
+            proof.append(root(middle, end))
+            end = middle
+        else:
+            proof.append(root(start, middle))
+            start = middle
+    if start:  # else the verifier knows this subtree: it is the whole old tree
+        proof.append(root(start, end))
+    return tuple(reversed(proof))
+
+
+def rest_of(indexes: Sequence[int], start: int, end: int, root: Root) -> Iterator[bytes]:
+    """Yield the subtrees of a range in which none of these leaves is, from left to right, each as large as can be."""
+    if not indexes:
+        yield root(start, end)
+    elif end - start > 1:
+        middle = start + split(end - start)
+        cut = bisect_left(indexes, middle)
+        yield from rest_of(indexes[:cut], start, middle, root)
+        yield from rest_of(indexes[cut:], middle, end, root)
+
+
+def verify_several(leaves: Mapping[int, bytes], proof: Iterable[bytes], head: Head) -> None:
+    """Check that each of these leaf hashes has its number under `head`, by one proof. Raises ProofInvalid."""
+    indexes, rest = sorted(leaves), iter(checked(proof))
+    if indexes and not 0 <= indexes[0] <= indexes[-1] < head.size:
+        raise ProofInvalid(f"a leaf cannot be in a tree of {head.size}")
+    try:
+        if indexes and root_over(indexes, leaves, rest, 0, head.size) != head.root:
+            raise ProofInvalid("the leaves are not under this root")
+    except StopIteration:
+        raise ProofInvalid("the proof is too short") from None
+    if next(rest, None) is not None:
+        raise ProofInvalid("the proof is too long")
+
+
+def root_over(
+    indexes: Sequence[int], leaves: Mapping[int, bytes], rest: Iterator[bytes], start: int, end: int
+) -> bytes:
+    """Return the root of a range from leaves that are known and a proof of the rest. Raises StopIteration."""
+    if not indexes:
+        return next(rest)
+    if end - start == 1:
+        return leaves[start]
+    middle = start + split(end - start)
+    cut = bisect_left(indexes, middle)
+    left = root_over(indexes[:cut], leaves, rest, start, middle)
+    return node_hash(left, root_over(indexes[cut:], leaves, rest, middle, end))
 
 
 def split(size: int) -> int:

@@ -6,7 +6,7 @@ Live and on reading back the same rows make the same trees.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -14,7 +14,7 @@ from helm.crypto.canonical import ordered_bytes
 from helm.crypto.domains import HEAD_LEAF, RECORD_LEAF
 from helm.crypto.hashing import PREFIX, digest
 from helm.proofgraph.graph import NO_SESSION, SessionKey
-from helm.proofgraph.merkle import Frontier, Head, Tree, leaf_hash
+from helm.proofgraph.merkle import HASH_BYTES, Frontier, Head, Tree, leaf_hash
 
 NO_RECEIPT = (0, "GENESIS")
 """Clock and signature of a session that has no receipt yet, as its first receipt will name them."""
@@ -104,6 +104,9 @@ def written(root: bytes) -> str:
     return PREFIX + root.hex()
 
 
-def read_peaks(texts: Iterable[str]) -> tuple[bytes, ...]:
-    """Return peaks that were written out. Raises ValueError."""
-    return tuple(bytes.fromhex(text.removeprefix(PREFIX)) for text in texts)
+def read_peaks(texts: Sequence[str]) -> tuple[bytes, ...]:
+    """Return hashes that were written out, each in its one form. Raises ValueError."""
+    found = tuple(bytes.fromhex(text.removeprefix(PREFIX)) for text in texts)
+    if [written(root) for root in found] != [*texts] or any(len(root) != HASH_BYTES for root in found):
+        raise ValueError("not a hash in its one form")
+    return found

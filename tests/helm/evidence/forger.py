@@ -50,11 +50,14 @@ def a_log() -> Log:
     log.refuse("s1")
     log.freeze()
     log.refuse("s2")
+    log.checkpoint()
     log.freeze("unfreeze")
     log.refuse("s1", "notes.send", {"to": "x"})
     log.intend("s1", {"name": "open", "größe": 1.5})
     log.call("s1", "tuesday")
+    log.checkpoint()
     log.call("s2", "tuesday")
+    log.checkpoint()
     return log
 
 

@@ -17,6 +17,10 @@ from helm.crypto.canonical import fragment, record_bytes, reread
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import SigningKey
 from helm.crypto.hashing import digest, sha256
+from helm.evidence.checkpoints import Occasion, checkpoint_of, payload_of, peaks_of, unseal_checkpoint
+from helm.evidence.checkpoints import seal as seal_checkpoint
+from helm.evidence.leaf import receipt_leaf
+from helm.evidence.unseal import unseal_receipt
 from helm.guardian.bundle import load_toml
 from helm.guardian.bundle_signature import sign_policy
 from helm.guardian.chain import CHAIN
@@ -25,8 +29,10 @@ from helm.guardian.intake import Caller, Terms, admit
 from helm.guardian.judgement import Judgement, intent_payload, refusal_payload
 from helm.guardian.memory import Active, Boot, Memory
 from helm.guardian.policy import Policy
+from helm.proofgraph.checkpoint import SealedCheckpoint
 from helm.proofgraph.graph import Graph
 from helm.proofgraph.node import Draft, Node, NodeKind
+from helm.proofgraph.trees import Trees
 from helm.receipts.chain import SealedReceipt, SessionChains, seal
 from helm.trust.event import (
     FIRST_PLACE,
@@ -118,6 +124,27 @@ def addition(signer: SigningKey) -> KeyChange:
         purpose=signer.purpose.value,
         reason="genesis",
     )
+
+
+def trees_of(entries: list[dict[str, JSONValue]]) -> Trees:
+    """Return the trees over these entries, made at once."""
+    trees = Trees()
+    for entry in entries:
+        node, receipt = entry["node"], entry["beside"].get("receipt")
+        session = (node["tenant"], node["session_id"])
+        trees.note_node(session)
+        if "record" in node["payload"]:
+            trees.note_record(node["payload"]["record"]["record_hash"])
+        if receipt is not None:
+            leaf = receipt_leaf(unseal_receipt(receipt, "entry"))
+            trees.note_receipt(session, leaf, receipt["lamport_clock"], receipt["signature"])
+    return trees
+
+
+def latest_of(entries: list[dict[str, JSONValue]]) -> SealedCheckpoint | None:
+    """Return the last checkpoint among these entries."""
+    payloads = [entry["node"]["payload"] for entry in entries if entry["node"]["kind"] == NodeKind.CHECKPOINT]
+    return unseal_checkpoint(payloads[-1], "entry") if payloads else None
 
 
 @attrs.define
@@ -245,6 +272,17 @@ class Log:
         self.memory.freezes.apply(command)
         body, signature = FREEZE_COMMAND.body(command), sign_command(command, key)
         self.attest({"command": body, "signature": signature, "type": "FREEZE"})
+
+    def checkpoint(self, pen: SigningKey | None = None) -> SealedCheckpoint:
+        """Write a checkpoint of everything so far."""
+        pen = pen or self.pen
+        assert pen is not None
+        trees, before = trees_of(self.entries), latest_of(self.entries)
+        occasion = Occasion(cause="demand", issued_at_ms=self.now_ms, key_id=pen.key_id, log_id=self.log_id)
+        sealed = seal_checkpoint(checkpoint_of(trees, self.graph, before, occasion), pen)
+        draft = Draft(kind=NodeKind.CHECKPOINT, payload=payload_of(sealed))
+        self.write(draft, {"peaks": fragment(peaks_of(trees))})
+        return sealed
 
     def judge(self, session: str, tool: str, arguments: bytes | JSONValue, terms: Terms | None = None) -> Judgement:
         """Judge one call."""

@@ -47,7 +47,7 @@ def test_a_pack_holds_one_session_and_what_it_stands_on() -> None:
     assert b'"s2"' not in b"".join(members.values())
     folders = {path.partition("/")[0] for path in members}
     assert folders == {
-        *("facts", "inclusion", "manifest.json", "policy", "proofgraph"),
+        *("checkpoints", "facts", "inclusion", "manifest.json", "policy", "proofgraph"),
         *("receipts", "records", "replay", "schemas", "trust"),
     }
     for path in (MANIFEST, FRONTIER, SNAPSHOT, HEAD, PROOFS, SCRIPT):

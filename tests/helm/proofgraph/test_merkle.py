@@ -16,11 +16,13 @@ from helm.proofgraph.merkle import (
     Frontier,
     Head,
     ProofInvalid,
+    Span,
     Tree,
     leaf_hash,
     node_hash,
     verify_consistency,
     verify_inclusion,
+    verify_several,
 )
 from tests import vectors
 
@@ -290,3 +292,36 @@ def test_the_consistency_proofs_of_other_logs_are_judged_as_they_judge_them() ->
     stricter = [case["desc"] for case in cases if consistency_holds(case) == case["wantErr"]]
     # Its roots are equal words that are no hashes; a head of ours cannot hold them.
     assert stricter == ["sizes are equal (one) and proof is empty"]
+
+
+@given(st.lists(st.binary(max_size=3), min_size=1, max_size=60), st.data())
+def test_the_end_of_a_tree_proves_what_the_whole_tree_proves(data: list[bytes], draw: st.DataObject) -> None:
+    leaves = [leaf_hash(one) for one in data]
+    cut = draw.draw(st.integers(0, len(leaves) - 1))
+    whole = Tree(leaves)
+    span = Span(Frontier().extend(leaves[:cut]), leaves[cut:])
+    assert span.head() == whole.head()
+    for index in range(cut, len(leaves)):
+        assert span.inclusion(index) == whole.inclusion(index)
+    assert span.consistency() == (whole.consistency(cut) if cut else ())
+    verify_consistency(whole.head(cut), whole.head(), span.consistency())
+    chosen = sorted(draw.draw(st.sets(st.integers(cut, len(leaves) - 1))))
+    proof = span.several(chosen)
+    verify_several({index: leaves[index] for index in chosen}, proof, whole.head())
+    if chosen:
+        with pytest.raises(ProofInvalid):
+            verify_several({index: leaf_hash(b"another") for index in chosen}, proof, whole.head())
+        with pytest.raises(ProofInvalid):
+            verify_several({index: leaves[index] for index in chosen}, (*proof, leaves[0]), whole.head())
+        with pytest.raises(ProofInvalid):
+            verify_several({index + len(leaves): leaves[index] for index in chosen}, proof, whole.head())
+    if proof:
+        with pytest.raises(ProofInvalid):
+            verify_several({index: leaves[index] for index in chosen}, proof[:-1], whole.head())
+
+
+def test_a_leaf_that_is_not_at_hand_is_proved_by_nobody() -> None:
+    span = Span(Frontier().extend([leaf_hash(b"a")]), [leaf_hash(b"b")])
+    for index in (0, 2, -1):
+        with pytest.raises(ValueError, match="not at hand"):
+            span.inclusion(index)
