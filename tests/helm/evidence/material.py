@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -273,13 +273,17 @@ class Log:
         body, signature = FREEZE_COMMAND.body(command), sign_command(command, key)
         self.attest({"command": body, "signature": signature, "type": "FREEZE"})
 
-    def checkpoint(self, pen: SigningKey | None = None) -> SealedCheckpoint:
-        """Write a checkpoint of everything so far."""
+    def checkpoint(
+        self,
+        pen: SigningKey | None = None,
+        forge: Callable[[SealedCheckpoint], SealedCheckpoint] = lambda sealed: sealed,
+    ) -> SealedCheckpoint:
+        """Write a checkpoint of everything so far, or what somebody makes of it."""
         pen = pen or self.pen
         assert pen is not None
         trees, before = trees_of(self.entries), latest_of(self.entries)
         occasion = Occasion(cause="demand", issued_at_ms=self.now_ms, key_id=pen.key_id, log_id=self.log_id)
-        sealed = seal_checkpoint(checkpoint_of(trees, self.graph, before, occasion), pen)
+        sealed = forge(seal_checkpoint(checkpoint_of(trees, self.graph, before, occasion), pen))
         draft = Draft(kind=NodeKind.CHECKPOINT, payload=payload_of(sealed))
         self.write(draft, {"peaks": fragment(peaks_of(trees))})
         return sealed
