@@ -15,7 +15,7 @@ from helm.evidence.leaf import receipt_leaf
 from helm.evidence.lines import read_json, read_lines
 from helm.evidence.part import PartNode
 from helm.evidence.payloads import Shape
-from helm.evidence.reading import CHANGED, Reading
+from helm.evidence.reading import CHANGED, Reading, Told
 from helm.proofgraph.checkpoint import Checkpoint
 from helm.proofgraph.graph import NO_SESSION
 from helm.proofgraph.merkle import Head, ProofInvalid, verify_inclusion, verify_several
@@ -40,6 +40,8 @@ class Covering:
 
     reading: Reading
     proofs: Iterator[tuple[dict[str, JSONValue], str]]
+    calls: dict[str, Told]
+    """Each call by its node."""
     chain: Checkpoints = attrs.field(factory=Checkpoints)
     control_head: str = ""
     covered: Covered = attrs.field(factory=Covered)
@@ -62,8 +64,9 @@ class Covering:
     def _take_own(self, node: PartNode) -> None:
         """Take a node of the session: what it brings lies under the next checkpoint."""
         self.stands = (node.node_hash, *self.stands[1:])
-        if "record" in node.payload:
-            self.covered.records.append(record_leaf(node.payload["record"]["record_hash"]))
+        told = self.calls.get(node.node_hash)
+        if told is not None:
+            self.covered.records.append(record_leaf(told.record.hash))
         sealed = self.reading.receipts.get(node.payload.get("receipt_hash", ""))
         if sealed is not None:
             self.covered.receipts.append(receipt_leaf(sealed))
@@ -117,16 +120,12 @@ class Covering:
 
 def check_checkpoints(reading: Reading) -> None:
     """Checkpoints are one signed chain over these calls; the session was not cut off before the last of them."""
-    covering = Covering(reading, read_lines(reading.members.get(PROOFS, b""), PROOFS))
-    relied = {
-        told.node.node_hash: told.decision.content.approval_id
-        for told in reading.calls
-        if told.node.kind == NodeKind.INTENT
-    }
+    calls = {told.node.node_hash: told for told in reading.calls}
+    covering = Covering(reading, read_lines(reading.members.get(PROOFS, b""), PROOFS), calls)
     for node in reading.nodes:
         covering.take(node)
-        if node.node_hash in relied:
-            covering.chain.check_relied(relied[node.node_hash], node.where)
+        if node.kind == NodeKind.INTENT:
+            covering.chain.check_relied(calls[node.node_hash].decision.content.approval_id, node.where)
     covering.check_end()
 
 
