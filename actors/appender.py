@@ -16,7 +16,9 @@ from actors.stores.index import IdIndex
 from actors.stores.port import Journal
 from helm.contracts.errors import Broken
 from helm.crypto.canonical import ordered_bytes
-from helm.guardian.judgement import intent_payload, refusal_payload
+from helm.crypto.hashing import content_id
+from helm.evidence.snapshot import SNAPSHOT
+from helm.guardian.judgement import Judgement, intent_payload, refusal_payload
 from helm.guardian.memory import RELEASING
 from helm.proofgraph.checkpoint import Cause, SealedCheckpoint
 from helm.proofgraph.graph import Graph
@@ -121,17 +123,24 @@ class Appender:
             item.durable.set()
             self.settle()
         elif item.sealed is None:
-            self.index.note(item.judged().record.id, seq)
+            self._note_judgement(item.judged(), seq)
             item.stage = Stage.RUNNING
             dispatch(item)
         else:
             said = item.sealed.content
             note_receipt(self.index, said.tenant, said.session_id, said.lamport_clock, item.sealed.receipt_id, seq)
             if not item.intent_node:
-                self.index.note(item.judged().record.id, seq)
+                self._note_judgement(item.judged(), seq)
             elif item.claim and item.status not in RELEASING:
                 self.index.note(item.claim, seq)
             self.finish(item)
+
+    def _note_judgement(self, judgement: Judgement, seq: int) -> None:
+        """Note where a record lies, and the relationships that were looked at for it."""
+        self.index.note(judgement.record.id, seq)
+        seen = judgement.decision.content.authz_snapshot_hash
+        if seen:
+            note_snapshot(self.index, seen, seq)
 
 
 @attrs.define
@@ -161,6 +170,11 @@ def note_receipt(index: IdIndex, tenant: str, session_id: str, lamport_clock: in
     """Note where a receipt lies, by its id and by its place in its session."""
     index.note(receipt_id, seq)
     index.note(session_key(tenant, session_id, lamport_clock), seq)
+
+
+def note_snapshot(index: IdIndex, snapshot_hash: str, seq: int) -> None:
+    """Note where a relationship snapshot lies: where the last call stands that was decided with it."""
+    index.note(content_id(SNAPSHOT, snapshot_hash), seq)
 
 
 def note_checkpoint(index: IdIndex, sealed: SealedCheckpoint, seq: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
-from actors.appender import note_checkpoint, note_receipt
+from actors.appender import note_checkpoint, note_receipt, note_snapshot
 from actors.library import PAGE
 from actors.mailbox import Case, Stage
 from actors.stores.index import IdIndex
@@ -39,6 +39,8 @@ class IndexNotes:
             return
         if taken.record_id:
             self.index.note(taken.record_id, seq)
+        if taken.authz_snapshot_hash:
+            note_snapshot(self.index, taken.authz_snapshot_hash, seq)
         if taken.checkpoint is not None:
             note_checkpoint(self.index, taken.checkpoint, seq)
         if taken.receipt is None:

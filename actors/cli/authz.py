@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from actors.cli import show
-from actors.cli.failure import REFUSED
+from actors.cli.failure import REFUSED, Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
 from actors.clock import SystemClock
 from actors.installation import Installation
 from actors.policy_file import read_policy
 from helm.contracts.errors import Invalid
+from helm.evidence.snapshot import CARRIES_SNAPSHOT, SNAPSHOT, snapshot_id_of, snapshot_of
 from helm.guardian.relations import RELATIONS_COMMAND, RelationsCommand, sign_relations
 
 AUTHZ: Final = f"{API}/authz"
@@ -88,6 +92,78 @@ def write(
     show.note(f"{len(added)} added, {len(removed)} removed on {url or place.path}, signed with the policy key")
     told = on_server(place, Server(url), added, removed) if url else written_here(place, added, removed)
     tell(told, as_json=as_json)
+
+
+@authz.command()
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
+@click.option("--object", "asked_object", default="", metavar="OBJECT", help="Only those of this object.")
+@click.option("--subject", default="", help="Only those of this subject, such as user:alice.")
+@server_option
+@data_dir_option
+@show.json_option
+def snapshots(
+    data_dir: Path, server: str | None, limit: int, asked_object: str, subject: str, *, as_json: bool
+) -> None:
+    """List what was said when calls were decided, latest first."""
+    url = server_url(data_dir, server)
+    if url:
+        asked: dict[str, str | int] = {"limit": limit, "object": asked_object, "subject": subject}
+        told = Server(url).get(f"{AUTHZ}/snapshots", asked)["snapshots"][::-1]
+    else:
+        wanted = (one for one in decided_with(data_dir, "") if fits(one, asked_object, subject))
+        told = list(islice(wanted, limit))
+    if as_json:
+        show.as_object(told)
+        return
+    heads = ("SNAPSHOT", "OBJECT", "RELATION", "SUBJECT", "DECISION", "AT")
+    show.table(heads, [row_of(one) for one in told])
+
+
+@authz.command()
+@click.argument("name", metavar="SNAPSHOT")
+@server_option
+@data_dir_option
+@show.json_option
+def get(name: str, data_dir: Path, server: str | None, *, as_json: bool) -> int:
+    """Show one snapshot by its id or its hash.
+
+    It is held against the decision that was made with it.
+    """
+    snapshot_id = snapshot_id_of(name)
+    url = server_url(data_dir, server)
+    if url:
+        told = Server(url).get(f"{AUTHZ}/snapshots/{name}", {})
+    else:
+        digits = snapshot_id.removeprefix(SNAPSHOT)
+        held = (one for one in decided_with(data_dir, digits) if name in (one["snapshot_id"], one["snapshot_hash"]))
+        told = next(held, None)
+    if told is None:
+        raise Failed(f"no call was decided with {name}", "`helm authz snapshots` names them", "NOT_FOUND")
+    tell(told, as_json=as_json)
+    return 0
+
+
+def decided_with(data_dir: Path, digits: str) -> Iterator[dict[str, Any]]:
+    """Yield the snapshots of a data directory whose hash begins with these digits, the latest first. Raises Invalid."""
+    from actors.cli.receipt_source import holding
+    from actors.stores.glance import glance
+
+    with glance(open_place(data_dir).journal_path) as journal:
+        for _, entry in holding(journal, CARRIES_SNAPSHOT.decode() + digits):
+            told = snapshot_of(entry)
+            if told is not None:
+                yield told
+
+
+def fits(told: dict[str, Any], asked_object: str, subject: str) -> bool:
+    return asked_object in ("", told["object"]) and subject in ("", told["subject"])
+
+
+def row_of(told: dict[str, Any]) -> tuple[str, ...]:
+    said = told["decision"] if not (told["stale"] or told["model_mismatch"]) else f"{told['decision']}, does not count"
+    at = datetime.fromtimestamp(told["checked_at_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    names = (show.plain(str(told[name])) for name in ("object", "relation", "subject"))
+    return (told["snapshot_id"], *names, said, at)
 
 
 def lines_of(file: Path) -> list[str]:

@@ -98,6 +98,7 @@ APPROVALS_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "list": ("actors.cli.approvals.reading", "List the approvals."),
         "show": ("actors.cli.approvals.reading", "Show one, with the arguments that it is about."),
+        "create": ("actors.cli.approvals.asking", "Ask in advance that a call be approved."),
         "challenge": ("actors.cli.approvals.reading", "Fetch what is to be signed."),
         "sign": ("actors.cli.approvals.signing", "Sign it offline."),
         "approve": ("actors.cli.approvals.answering", "Agree."),

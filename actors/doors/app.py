@@ -11,6 +11,7 @@ from quart_trio import QuartTrio
 
 from actors.doors import desk
 from actors.doors.approvals import ApprovalRoutes
+from actors.doors.asking import AskingRoutes
 from actors.doors.audit import AuditRoutes
 from actors.doors.budgets import BUDGETS, BudgetRoutes
 from actors.doors.delegations import DELEGATIONS, DelegationRoutes
@@ -24,6 +25,7 @@ from actors.doors.problem import Problem, overloaded, stopped
 from actors.doors.receipts import ReceiptRoutes
 from actors.doors.relations import AUTHZ, RelationRoutes
 from actors.doors.sessions import SESSIONS, SessionRoutes
+from actors.doors.snapshots import SnapshotRoutes
 from actors.doors.tail import Tails
 from actors.doors.trust import TrustRoutes
 from actors.identity.credentials import Credentials
@@ -65,10 +67,11 @@ def control_plane(kernel: Kernel, config: Config, who: Credentials, tails: Tails
 def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, dict[str, Route]]:
     """Return every route of the control plane."""
     state, receipts, sessions = StateRoutes(kernel), ReceiptRoutes(kernel, at, tails), SessionRoutes(kernel, at)
+    asking = AskingRoutes(kernel, config, at)
     operators, approvals = OperatorRoutes(kernel, at), ApprovalRoutes(kernel, at)
     delegations, trust = DelegationRoutes(kernel, at), TrustRoutes(kernel, at)
     profiles, relations = ProfileRoutes(kernel, at), RelationRoutes(kernel, at)
-    servers = RegistryRoutes(kernel, at)
+    servers, snapshots = RegistryRoutes(kernel, at), SnapshotRoutes(kernel, at)
     authorize = AuthorizeRoutes(kernel, config, at)
     budgets = BudgetRoutes(kernel, at)
     return {
@@ -79,7 +82,7 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
         f"{API}/receipts/tail": {"GET": receipts.follow},
         f"{API}/receipts/<receipt_id>": {"GET": receipts.show},
         f"{API}/boundary/records/<record_id>": {"GET": receipts.record},
-        f"{API}/approvals": {"GET": approvals.browse},
+        f"{API}/approvals": {"GET": approvals.browse, "POST": asking.create},
         f"{API}/approvals/<approval_id>": {"GET": approvals.show},
         f"{API}/approvals/<approval_id>/challenge": {"POST": approvals.challenge},
         f"{API}/approvals/<approval_id>/approve": {"POST": approvals.approve},
@@ -94,6 +97,8 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
         BUDGETS: {"GET": budgets.browse},
         f"{AUTHZ}/health": {"GET": relations.health},
         f"{AUTHZ}/check": {"GET": relations.check},
+        f"{AUTHZ}/snapshots": {"GET": snapshots.browse},
+        f"{AUTHZ}/snapshots/<name>": {"GET": snapshots.show},
         f"{AUTHZ}/tuples": {"POST": relations.write},
         REGISTRY: {"GET": servers.browse, "POST": servers.register},
         f"{REGISTRY}/<server_id>": {"GET": servers.show},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -52,6 +52,13 @@ class Wanted:
         return receipt if receipt is not None and self.admits(receipt) else None
 
 
+class Picking(Protocol):
+    """Who says what of a row is wanted."""
+
+    def pick(self, body: bytes) -> Receipt | None:
+        """Return it, None where there is nothing."""
+
+
 @attrs.frozen(kw_only=True)
 class Page:
     """Wanted receipts with their numbers, oldest first: all that there are among the entries `first` to `last`."""
@@ -77,7 +84,7 @@ async def receipts_after(journal: Journal, wanted: Wanted, after: int, limit: in
     return Page(receipts=found, first=after + 1, last=last)
 
 
-async def receipts_before(journal: Journal, wanted: Wanted, before: int, limit: int) -> Page:
+async def receipts_before(journal: Journal, wanted: Picking, before: int, limit: int) -> Page:
     """Return the last `limit` receipts ahead of entry `before` that are wanted."""
     found: list[tuple[int, Receipt]] = []
     first, end, room, step = before, max(1, before - MAX_SCAN), MAX_SCAN_BYTES, PAGE

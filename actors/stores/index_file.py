@@ -15,7 +15,7 @@ from actors.stores import runs
 from helm.contracts.errors import Invalid
 
 APPLICATION_ID = 0x48454C49  # "HELI"
-FORMAT = 1
+FORMAT = 2
 
 SCHEMA = """
     CREATE TABLE runs(id INTEGER PRIMARY KEY, keys INTEGER NOT NULL) STRICT;

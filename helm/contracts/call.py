@@ -42,6 +42,9 @@ class CallContext(Noun, frozen=True, kw_only=True):
     """What the caller's access token carries, sorted."""
 
 
+ASKING = "approvals"
+"""The door of calls that are not to be made yet: their callers only ask that they be approved."""
+
 EMBEDDED = Source(door="embedding", transport="in-process")
 NO_CONTEXT = CallContext()
 

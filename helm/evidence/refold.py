@@ -83,6 +83,7 @@ class Taken:
     record_id: str = ""
     idempotency_key: str = ""
     checkpoint: SealedCheckpoint | None = None
+    authz_snapshot_hash: str = ""
 
 
 @attrs.define
@@ -185,7 +186,7 @@ class Refold:
             self.memory.note_decision(decision.content)
         except Invalid as problem:  # it relied on an approval that was none
             raise Invalid(problem.what, where, problem.hint) from problem
-        return Taken(node=node, record_id=record.id)
+        return Taken(node=node, record_id=record.id, authz_snapshot_hash=decision.content.authz_snapshot_hash)
 
     def _check_relied(self, decision: Decision, node: Placed, where: str) -> None:
         """Raise Invalid unless an intent that relied on an approval stands on the node that granted it."""
@@ -203,7 +204,8 @@ class Refold:
         self.trees.note_record(record.hash)
         self.memory.note_decision(decision.content)
         self.memory.note_written(decision.content, record.id)
-        return Taken(node=node, receipt=receipt, record_id=record.id)
+        seen = decision.content.authz_snapshot_hash
+        return Taken(node=node, receipt=receipt, record_id=record.id, authz_snapshot_hash=seen)
 
     def _take_effect(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> Taken:
         intent = self.open_intents.pop(str(payload.get("intent_node")), None)

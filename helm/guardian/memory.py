@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-from helm.contracts.call import ToolCall
+from helm.contracts.call import ASKING, ToolCall
 from helm.contracts.decision import ALLOW, ESCALATE, Decision
 from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import Receipt
@@ -95,9 +95,9 @@ class Memory:
         approval, limits = self.approvals.standing(call), rule.approval
         return World(
             approval=approval,
-            approvals_asked=NONE_ASKED
-            if limits is None or not (limits.max_per_hour or limits.max_per_day)
-            else self.approvals.asked((call.tenant, call.principal, call.tool), now_ms),
+            approvals_asked=self.approvals.asked((call.tenant, call.principal, call.tool), now_ms)
+            if call.source.door == ASKING or (limits is not None and (limits.max_per_hour or limits.max_per_day))
+            else NONE_ASKED,
             authz=None if rule.relation is None else self.related(rule.relation, call, standing, now_ms),
             budgets=self.ledger.standing(policy, call, now_ms),
             call_seq=call_seq,

@@ -19,6 +19,7 @@ from actors.mailbox import Answer
 from helm.contracts.errors import Invalid
 from helm.contracts.reason import ReasonCode
 from helm.crypto.canonical import canonical, parse
+from helm.evidence.snapshot import snapshot_of
 from helm.guardian.chain import CHAIN
 from helm.guardian.facts import read_facts
 from helm.guardian.intake import PLAIN, Terms
@@ -219,3 +220,46 @@ async def test_without_a_gateway_the_data_directory_itself_is_asked(tmp_path: Pa
     bad = await run("authz", "write", "--add", "document", *option)
     assert (written.code, checked.code, removed.code, again.code, bad.code) == (0, 0, 0, 1, 1), written.err
     assert written.json()["tuples"] == 1
+
+
+async def test_what_was_decided_with_can_be_listed_and_read_by_id_and_hash(tmp_path: Path) -> None:
+    house = build(tmp_path / "data", "ann", "bob")
+    house.clock.ahead_ms = SystemClock().now_ms() - house.clock.now_ms()
+    house.place.policy_path.write_text(TEXT)
+    here = ("--data-dir", str(house.place.path), "--json")
+    async with gateway(house, house.sign(TEXT), {"local": Puppet(), "other": Puppet()}) as at:
+        ask = partial(run, HELM_API_KEY=house.keys["operator"])
+        there = (*here, "--server", at.url)
+        written = await ask("authz", "write", "--add", "document:7#owner@user:ann", *there)
+        assert written.code == 0, written.err
+        answers = [await at.call("open", {"id": "7"}, key=who) for who in ("ann", "bob")]
+        assert [answer.status for answer in answers] == [200, 403]
+        told = (await ask("authz", "snapshots", *there)).json()
+        anns = (await ask("authz", "snapshots", "--subject", "user:ann", "--limit", "1", *there)).json()
+        shown = [(await ask("authz", "get", told[0][name], *there)).json() for name in ("snapshot_id", "snapshot_hash")]
+        missing = await ask("authz", "get", "snap_" + "0" * 32, *there)
+        odd = await ask("authz", "get", "../../etc", *there)
+        tenant = await run("authz", "snapshots", *there, HELM_API_KEY=house.keys["ann"])
+    assert [(one["subject"], one["decision"]) for one in told] == [("user:bob", "unrelated"), ("user:ann", "related")]
+    assert [one["subject"] for one in anns] == ["user:ann"]
+    assert shown == [told[0]] * 2
+    assert (missing.code, missing.failure()["code"], odd.code, tenant.code) == (1, "NOT_FOUND", 1, 1)
+    local = [(await run("authz", "get", told[1][name], *here)).json() for name in ("snapshot_id", "snapshot_hash")]
+    assert local == [told[1]] * 2
+    assert (await run("authz", "snapshots", *here)).json() == told
+    assert (await run("authz", "get", "sha256:" + "0" * 64, *here)).code == 1
+
+
+async def test_the_index_finds_a_snapshot_again_after_a_restart_and_an_edited_one_is_refused(house: House) -> None:
+    async with house.kernel(policy=TEXT) as kernel:
+        await kernel.command(change(house, "document:7#owner@user:ann"))
+        for who in ("ann", "bob"):
+            await opened(kernel, who)
+    snapshots = [told for row in house.disk.rows if (told := snapshot_of(parse(row))) is not None]
+    async with house.kernel(policy=TEXT) as kernel:
+        places = [await kernel.library.find(told["snapshot_id"]) for told in snapshots]
+        entries = [await kernel.library.entry(seq) for seq in places if seq is not None]
+    assert [snapshot_of(entry) for entry in entries] == snapshots
+    entries[0]["beside"]["facts"]["world"]["authz"]["subject"] = "user:eve"
+    with pytest.raises(Invalid, match="not the one that was decided with"):
+        snapshot_of(entries[0])

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-import attrs
 import click
 import trio
 
 from actors.cli import show
+from actors.cli.deciding import deciding_kernel, key_of
 from actors.cli.failure import REFUSED
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
 from actors.installation import TENANT, Installation
-from actors.policy_file import read_signed
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import parse
@@ -68,41 +67,14 @@ def body_of(
     return body | ({"scopes": list(scopes)} if scopes else {})
 
 
-@attrs.frozen
-class Nobody:
-    """In the place of every connector: what is only decided starts no program, and reaches nobody."""
-
-    async def dispatch(self, _: Any, /) -> NoReturn:
-        """Refuse."""
-        from actors.connectors.port import NotDispatched
-        from helm.contracts.reason import ReasonCode
-
-        raise NotDispatched(ReasonCode.EVALUATED_ONLY, "only a decision was asked for")
-
-    async def aclose(self) -> None:
-        """Nothing is held."""
-
-
 async def decide(place: Installation, principal: str, body: dict[str, JSONValue]) -> dict[str, Any]:
     """Have a kernel of our own decide, with nobody behind its connectors. Raises Invalid, Problem."""
-    from actors.bearer import BearerKey, KeyClass
     from actors.doors.entry import Entry
     from actors.doors.mcp.authorize import ASKED, asked_of, with_scopes
     from actors.doors.problem import Problem
-    from actors.opening import break_ground, run_kernel
-    from helm.crypto.hashing import sha256
 
-    policy = read_signed(place.policy_path)
-    connectors = {name: Nobody() for name in policy.policy.connectors}
-    key: BearerKey = BearerKey(
-        credential_hash=sha256(f"authorize-call {principal}".encode()),
-        created_at_ms=0,
-        key_class=KeyClass.TENANT.value,
-        principal=principal,
-        tenant=TENANT,
-    )
-    ground = await break_ground(place)
-    async with run_kernel(ground, policy=policy, connectors=connectors) as kernel:
+    key = key_of(TENANT, principal, "authorize-call")
+    async with deciding_kernel(place) as kernel:
         try:
             asked, raw = asked_of(body, kernel.memory.policy)
             caller = with_scopes(key, body["scopes"], kernel.memory.policy) if "scopes" in body else key

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from helm.contracts.call import ASKING
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.guardian.ceremony import APPROVED, CONSUMED, DENIED, DISPUTED, EXPIRED, PENDING, REVOKED
 from helm.guardian.inquiry import Inquiry
 from helm.guardian.world import Sought
+
+IN_ADVANCE_PER_HOUR = 20
+"""Approvals of one tool that one principal may ask for in advance where the policy sets no limit (T7)."""
 
 UNANSWERED = frozenset({PENDING, DISPUTED, APPROVED})
 """States in which a call joins the ceremony and opens no other."""
@@ -77,9 +81,10 @@ def said_of(standing: Sought) -> str:
 def check_rate(inquiry: Inquiry) -> None:
     """Refuse to ask more often than the policy lets a human be asked: a tired approver agrees to anything (T7)."""
     rule = inquiry.rule.approval
-    if rule is None:
-        return
-    limits = (rule.max_per_hour, "hour"), (rule.max_per_day, "day")
+    per_hour, per_day = (0, 0) if rule is None else (rule.max_per_hour, rule.max_per_day)
+    if inquiry.call.source.door == ASKING:
+        per_hour = per_hour or IN_ADVANCE_PER_HOUR
+    limits = (per_hour, "hour"), (per_day, "day")
     for asked, (limit, span) in zip(inquiry.world.approvals_asked, limits, strict=True):
         if limit and asked >= limit:
             what = f"{asked} approvals of this tool were asked for within the {span}, {limit} may be"

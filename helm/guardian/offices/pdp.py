@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helm.contracts.call import ASKING
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode, why_halted
 from helm.guardian.cel import CelError
@@ -27,6 +28,8 @@ def check(inquiry: Inquiry) -> None:
         raise Refused(why_halted(halted), f"the connector is halted: {halted}")
     if rule.approval is not None and _asks(rule.approval, inquiry):
         require(inquiry, ReasonCode.APPROVAL_REQUIRED, "the policy asks for an approval of this call")
+    elif call.source.door == ASKING:  # it is no call yet: whatever the policy lets pass still waits for a human
+        require(inquiry, ReasonCode.APPROVAL_REQUIRED, "its caller asks for an approval in advance")
 
 
 def _check_scopes(inquiry: Inquiry) -> None:

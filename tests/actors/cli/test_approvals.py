@@ -112,3 +112,37 @@ async def test_an_emergency_key_overrides_and_owes_a_review(made: Made) -> None:
     reviewed = await run("review", approval_id, *said)
     assert reviewed.code == 0, reviewed.err
     assert reviewed.json()["review"] == "CLOSED"
+
+
+async def test_a_call_is_asked_for_in_the_data_directory_before_it_is_made(made: Made) -> None:
+    asking = ("create", "files.read_private", "--args", json.dumps(PRIVATE), "--session", "default")
+    asked = await run(*asking, "--json", *made.option)
+    assert asked.code == 0, asked.err
+    shown = asked.json()
+    assert (shown["state"], shown["principal"], shown["arguments"]) == ("PENDING", "agent", PRIVATE)
+    assert (await read(made)).approval_id == shown["approval_id"]
+    said = ("--key", key_file(made), "--reason", "planned", "--json", *made.option)
+    phrase = (await run("challenge", shown["approval_id"], "--key-id", key_id(made), *made.option)).json()["phrase"]
+    assert (await run("approve", shown["approval_id"], *said, "--confirm", phrase)).json()["state"] == "APPROVED"
+    assert (await read(made, shown["approval_id"])).allowed
+
+
+async def test_a_running_kernel_is_asked_with_the_callers_own_key_and_says_why_not(made: Made) -> None:
+    place = Installation.open(made.path, flags={"port": 0})
+    async with open_kernel(place, policy=read_signed(place.policy_path)) as kernel:
+        door = await kernel.nursery.start(serve, kernel, place.config, place.bearer_keys())
+        served = ("--session", "s", "--json", "--server", door.address.url, *made.option)
+        for key, code in ((made.tenant_key, 0), (made.admin_key, 1)):
+            asked = await run("create", "files.read", "--args", '{"path": "public/a"}', *served, HELM_API_KEY=key)
+            assert asked.code == code, asked.err
+        refused = await run("create", "files.none", *served, HELM_API_KEY=made.tenant_key)
+        assert (refused.code, refused.failure()["code"]) == (1, "NO_POLICY_DEFINED")
+        door.close()
+        await door.ended.wait()
+
+
+async def test_a_refusal_in_the_data_directory_is_told_with_its_code(made: Made) -> None:
+    refused = await run("create", "files.none", "--session", "s", "--json", *made.option)
+    assert (refused.code, refused.failure()["code"]) == (1, "NO_POLICY_DEFINED")
+    broken = await run("create", "files.read", "--args", "{", "--session", "s", "--json", *made.option)
+    assert broken.code == 1 and "--args" in broken.failure()["message"]

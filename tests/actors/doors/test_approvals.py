@@ -128,3 +128,54 @@ async def test_a_timelock_is_told_by_its_code(panel: Panel) -> None:
         location = await ask(street)
         reply = await street.ask("POST", f"{location}/challenge", {"key_id": panel.alice.key.key_id})
         assert (reply.status, reply.json()["reason_code"]) == (403, "ERR_APPROVAL_TIMELOCK_ACTIVE")
+
+
+# --- Asked for in advance
+
+
+async def test_a_call_is_approved_before_it_is_made_and_made_once(street: Street, panel: Panel) -> None:
+    asked = await street.ask("POST", PATH, ASKING)
+    assert asked.status == 201, asked.body
+    location = asked.headers["location"]
+    shown = asked.json()
+    assert (shown["state"], shown["tool"], shown["arguments"]) == ("PENDING", "asking", {"n": 1})
+    assert (asked.headers["x-helm-verdict"], asked.headers["x-helm-reason-code"]) == ("ESCALATE", "APPROVAL_REQUIRED")
+    assert (await street.call(ASKING)).json()["approval_id"] == shown["approval_id"]  # the call waits for the same one
+    for approver in (panel.alice, panel.bob):
+        await say(street, location, approver)
+    named = ASKING | {"approval_id": shown["approval_id"]}
+    assert [(await street.call(named)).status for _ in range(2)] == [200, 403]
+
+
+async def test_what_is_allowed_without_a_human_waits_for_one_where_its_caller_asks(street: Street) -> None:
+    asked = await street.ask("POST", PATH, {"tool": "read", "arguments": {"n": 1}})
+    assert (asked.status, asked.json()["quorum"]) == (201, 1)
+    receipt = (await street.ask("GET", f"/api/v1/receipts/{asked.headers['x-helm-receipt-id']}")).json()
+    assert (receipt["receipt"]["status"], receipt["receipt"]["door"]) == ("ESCALATED", "approvals")
+    assert receipt["decision"]["reason"] == "its caller asks for an approval in advance"
+
+
+async def test_nobody_is_asked_for_what_the_policy_refuses(street: Street) -> None:
+    for body, code in (
+        ({"tool": "nothing", "arguments": {}}, "NO_POLICY_DEFINED"),
+        ({"tool": "limited", "arguments": {"n": "x"}, "principal": "other"}, "IDENTITY_ISOLATION_VIOLATION"),
+        ({"tool": "medical", "arguments": {}}, "COMPLIANCE_VIOLATION"),
+    ):
+        refused = await street.ask("POST", PATH, body)
+        assert (refused.status, refused.json()["reason_code"]) == (403, code)
+        assert refused.json()["receipt_id"]
+    assert (await street.ask("GET", PATH)).json()["approvals"] == []
+
+
+async def test_an_approval_is_asked_for_by_its_own_caller_and_names_no_other(street: Street) -> None:
+    assert (await street.ask("POST", PATH, ASKING, key=street.admin)).status == 403
+    assert (await street.ask("POST", PATH, ASKING, key="")).status == 401
+    named = await street.ask("POST", PATH, ASKING | {"approval_id": "apr_" + "0" * 32})
+    assert (named.status, named.json()["place"]) == (400, "/approval_id")
+    assert (await street.ask("POST", PATH, {"arguments": {}})).status == 400
+
+
+async def test_approvers_are_not_worn_out_by_requests_in_advance(street: Street) -> None:
+    asked = [await street.ask("POST", PATH, {"tool": "read", "arguments": {"n": number}}) for number in range(21)]
+    assert [reply.status for reply in asked] == [201] * 20 + [403]
+    assert asked[-1].json()["reason_code"] == "ERR_APPROVAL_RATE_LIMIT_EXCEEDED"
