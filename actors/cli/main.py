@@ -85,10 +85,12 @@ TRUST_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "snapshot": ("actors.cli.trust.reading", "Write the registry as the fold of its events."),
         "add": ("actors.cli.trust.changing", "Add a key for one purpose."),
         "rotate": ("actors.cli.trust.changing", "Put a new key in the place of one of this directory's."),
-        "key": ("actors.cli.trust.ceremony", "Make an administrator's key, anywhere."),
+        "key": ("actors.cli.trust.ceremony", "Make a key of your own, anywhere."),
         "sign": ("actors.cli.trust.ceremony", "Put your signature beside an event that several must sign."),
         "apply": ("actors.cli.trust.ceremony", "Hand in an event that enough have signed."),
         "revoke": ("actors.cli.trust.changing", "Revoke a key: what it signs from now on counts for nothing."),
+        "grant": ("actors.cli.trust.changing", "Give a key a role that approvals ask for."),
+        "withdraw": ("actors.cli.trust.changing", "Take a role from a key."),
     }
 )
 """The commands of `helm trust`, likewise."""

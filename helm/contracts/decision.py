@@ -22,6 +22,8 @@ class Decision(Noun, frozen=True, kw_only=True):
     """The approval that is asked for, that was relied on, or, in a DENY, that the caller named."""
     approval_quorum: int
     """How many must agree where this ESCALATE opens a ceremony; 0 where it opens none."""
+    approval_role: str
+    """The role in the trust registry that whoever approves must have, "" for none."""
     approval_timelock_until_ms: int
     """Before when nobody may approve it."""
     args_hash: str

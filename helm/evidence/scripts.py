@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:430f0063869a386c16d2f336769a397c4603d5ee508686dd54a4a8f58bc9fbfd"
+NEWEST: Final = "sha256:c1ce26839b4fc3e3a6df4bb42717d123b22314b3bd1ae659647999fa51115bd5"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

@@ -103,7 +103,7 @@ class Approvals:
         ceremony = self.find(challenge.approval_id)
         check_log(ceremony, challenge.log_id, registry)
         kernel_key = registry.require(challenge.signed_by, KeyPurpose.EXECUTION, lamport)
-        registry.require(challenge.key_id, purpose_of(challenge.action), lamport)
+        registry.require(challenge.key_id, purpose_of(challenge.action), lamport, role_for(challenge.action, ceremony))
         self._put(challenged(ceremony, challenge, signature, kernel_key))
         self.put[ceremony.approval_id, challenge.key_id] = (challenge, signature)
 
@@ -113,7 +113,8 @@ class Approvals:
         """Take what a key that counts at `lamport` signed, and return what became of it. Raises Invalid."""
         ceremony = self.find(assertion.approval_id)
         check_log(ceremony, assertion.log_id, registry)
-        key = registry.require(assertion.key_id, purpose_of(assertion.action), lamport)
+        role = role_for(assertion.action, ceremony)
+        key = registry.require(assertion.key_id, purpose_of(assertion.action), lamport, role)
         if assertion.action == Action.OVERRIDE:
             self._check_reviewed(ceremony)
         after = asserted(ceremony, assertion, signature, key, at_ms)
@@ -202,11 +203,17 @@ def opened_by(decision: Decision) -> Ceremony:
         reason_code=decision.reason_code,
         requested_at_ms=decision.decided_at_ms,
         risk_tier=decision.risk_tier,
+        role=decision.approval_role,
         session_id=decision.session_id,
         tenant=decision.tenant,
         timelock_until_ms=decision.approval_timelock_until_ms,
         tool=decision.tool,
     )
+
+
+def role_for(action: str, ceremony: Ceremony) -> str:
+    """Return the role in which this is said: an approver's; whoever overrides has the emergency key instead."""
+    return "" if action == Action.OVERRIDE else ceremony.role
 
 
 def check_log(ceremony: Ceremony, log_id: str, registry: Registry) -> None:

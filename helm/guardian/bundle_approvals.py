@@ -10,6 +10,7 @@ from helm.contracts.errors import Invalid
 from helm.guardian.bundle_table import MAX_WHOLE, Table
 from helm.guardian.cel import Program
 from helm.guardian.policy import ApprovalRule
+from helm.trust.event import is_role
 
 DEFAULT_EXPIRES_S = 3_600
 MAX_EXPIRES_S = 30 * 86_400
@@ -70,6 +71,7 @@ def read_approval(table: Table, approvers: Approvers) -> ApprovalRule | None:
         max_per_hour=below.whole("max_per_hour", (0, MAX_WHOLE), 0),
         max_per_day=below.whole("max_per_day", (0, MAX_WHOLE), 0),
         approvers=keys_of(approvers, names),
+        role=read_role(below),
     )
     below.finish()
     check_sense(approval, len(names), below)
@@ -84,6 +86,14 @@ def read_names(below: Table, approvers: Approvers) -> tuple[str, ...]:
             hint = f"declare [approvers.{name}] with its keys"
             raise Invalid(f"{name} is no approver", f"{below.at('approvers')}[{index}]", hint)
     return names
+
+
+def read_role(below: Table) -> str:
+    """Return the role that approvers must have, "" for none. Raises Invalid."""
+    role = below.text("role", "")
+    if role and not is_role(role):
+        raise Invalid(f"{role!r} is no role's name", below.at("role"), "a-z, then a-z 0-9 . _ - up to 64 characters")
+    return role
 
 
 def check_sense(approval: ApprovalRule, principals: int, below: Table) -> None:

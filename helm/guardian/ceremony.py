@@ -100,6 +100,8 @@ class Ceremony:
     review: str = ""
     """OPEN after an override, until an approver has reviewed it; "" where none is needed."""
     risk_tier: str = ""
+    role: str = ""
+    """The role in the trust registry that approvers must have, "" for any."""
     session_id: str
     state: str = PENDING
     tenant: str

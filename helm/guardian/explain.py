@@ -119,6 +119,7 @@ def of_approval(approval: ApprovalRule) -> Row:
     approvers = "1 approver" if approval.quorum == 1 else f"{approval.quorum} approvers"
     names = sorted({one.partition(" ")[0] for one in approval.approvers})
     of = f" of {', '.join(names)}" if names else ""
+    of += f" in the role {approval.role}" if approval.role else ""
     who = f"{approvers}{of} after {approval.timelock_s} s, within {approval.expires_s} s"
     if approval.when is None:
         return Row("pdp", who, f"{ESCALATE} APPROVAL_REQUIRED")

@@ -116,6 +116,7 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         approval_expires_at_ms=ask.expires_at_ms,
         approval_id=ask.approval_id or (inquiry.relies_on if allowed else call.approval_id),
         approval_quorum=ask.quorum,
+        approval_role=ask.role,
         approval_timelock_until_ms=ask.timelock_until_ms,
         args_hash=call.args_hash,
         authz_snapshot_hash="" if world.authz is None else snapshot_hash(world.authz),
@@ -173,6 +174,7 @@ class Ask(NamedTuple):
     quorum: int = 0
     timelock_until_ms: int = 0
     approvers: tuple[str, ...] = ()
+    role: str = ""
 
 
 NO_ASK = Ask("")
@@ -195,6 +197,7 @@ def _asked_for(inquiry: Inquiry) -> Ask:
         rule.quorum,
         timelock_until_ms,
         impartial(rule.approvers, inquiry),
+        rule.role,
     )
 
 

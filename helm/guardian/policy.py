@@ -50,6 +50,8 @@ class ApprovalRule:
     max_per_day: int
     approvers: tuple[str, ...]
     """"principal key_id" each; empty: whoever holds an approval key."""
+    role: str = ""
+    """The role in the trust registry that their keys must have when they say so, "" for none."""
 
 
 @attrs.frozen(kw_only=True)

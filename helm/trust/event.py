@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -39,11 +39,27 @@ class EventKind(StrEnum):
     KEY_ADDED = "KEY_ADDED"
     KEY_REVOKED = "KEY_REVOKED"
     KEY_ROTATED = "KEY_ROTATED"
+    ROLE_GRANTED = "ROLE_GRANTED"
+    ROLE_REVOKED = "ROLE_REVOKED"
+
+
+OF_ROLES: Final = frozenset({EventKind.ROLE_GRANTED, EventKind.ROLE_REVOKED})
+
+LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+MAX_ROLE: Final = 64
+
+
+def is_role(name: str) -> bool:
+    """Tell whether this can be a role's name: a letter a-z, then a-z 0-9 . _ - up to 64 characters.
+
+    What a role lets a key do is the policy's to say; who has it is not.
+    """
+    return name[:1] in tuple(LETTERS) and len(name) <= MAX_ROLE and not name.strip(LETTERS + "0123456789._-")
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class KeyChange:
-    """What is to become of a key. `replaces` is the old key's id for KEY_ROTATED, else ""."""
+    """What is to become of a key. `replaces` is the old key's id for KEY_ROTATED, `role` a role's name; else ""."""
 
     key_id: str
     kind: str
@@ -51,6 +67,7 @@ class KeyChange:
     purpose: str
     reason: str
     replaces: str = ""
+    role: str = ""
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -92,6 +109,7 @@ class TrustEvent:
     purpose: str = attrs.field(validator=is_text)
     reason: str = attrs.field(validator=is_text)
     replaces: str = attrs.field(validator=is_text)
+    role: str = attrs.field(validator=is_text)
     signature: str = attrs.field(validator=is_text)
     signed_by: str = attrs.field(validator=is_text)
 
@@ -106,6 +124,9 @@ class TrustEvent:
             raise ValueError("an event gives its reason")
         if (self.kind == EventKind.KEY_ROTATED) != (self.replaces != ""):
             raise ValueError("exactly a rotation names the key that it replaces")
+        odd = not is_role(self.role) if self.kind in OF_ROLES else self.role != ""
+        if odd:
+            raise ValueError("exactly what grants or revokes a role names one: a-z, then a-z 0-9 . _ - up to 64")
 
     @property
     def where(self) -> str:

@@ -10,6 +10,7 @@ The rules, each held where its number stands below:
 6. as many trust-admin keys stay as must sign: nobody could say anything afterwards, not even that one was stolen
 7. where several keep the log, as many of them as its first event says have signed, each of them once; all of them
    signed the first one, and how many must sign is never changed
+8. a role is granted to a key that counts and has it not, and revoked from one that has it; it ends with its key
 """
 
 from __future__ import annotations
@@ -129,8 +130,8 @@ class Registry:
         settled = self.events[: self.settled]
         return fold(((event, placed) for event, placed in settled if placed <= lamport), self.log_id)
 
-    def require(self, key_id: str, purpose: KeyPurpose, lamport: int) -> PublicKey:
-        """Return the key that may have signed for `purpose` in the node at `lamport`. Raises Invalid."""
+    def require(self, key_id: str, purpose: KeyPurpose, lamport: int, role: str = "") -> PublicKey:
+        """Return the key that may have signed for `purpose`, in `role`, in the node at `lamport`. Raises Invalid."""
         known = self.keys.get(key_id)
         if known is None:
             hint = "a signature by it proves nothing"
@@ -140,6 +141,9 @@ class Registry:
         ended = known.ended(lamport)
         if ended:
             raise Invalid(f"the key {ended} and does not count at lamport {lamport}", f"key {key_id}")
+        if role and not known.has(role, lamport):
+            hint = "the administrators give it: helm trust grant"
+            raise Invalid(f"the key has not the role {role} at lamport {lamport}", f"key {key_id}", hint)
         return known.public_key
 
     def snapshot(self) -> dict[str, JSONValue]:
@@ -183,6 +187,8 @@ class Registry:
                 return self._rotated(event, key, moment)
             case EventKind.KEY_REVOKED:
                 return self._revoked(event, moment)
+            case EventKind.ROLE_GRANTED | EventKind.ROLE_REVOKED:
+                return self._in_role(event, moment)
             case _:
                 assert_never(kind)
 
@@ -206,6 +212,16 @@ class Registry:
             hint = "rotate it, then revoke the old one"
             raise Invalid("one of the last trust-admin keys cannot be revoked", event.where, hint)
         return {event.key_id: attrs.evolve(known, revoked=moment)}
+
+    def _in_role(self, event: TrustEvent, moment: Moment) -> dict[str, KnownKey]:  # 8
+        known, grants = self._of_same_purpose(event, event.key_id), event.kind == EventKind.ROLE_GRANTED
+        if grants and not known.is_active:
+            raise Invalid(f"{event.key_id} does not count any more: it gets no role", event.where)
+        if (event.role in known.current_roles) is grants:
+            what = f"{event.key_id} {'has already' if grants else 'has not'} the role {event.role}"
+            raise Invalid(what, event.where, "`helm trust keys --json` says who has which")
+        changed = known.given(event.role, moment) if grants else known.taken(event.role, moment)
+        return {event.key_id: changed}
 
     def _of_same_purpose(self, event: TrustEvent, key_id: str) -> KnownKey:
         known = self.keys.get(key_id)

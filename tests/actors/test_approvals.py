@@ -155,22 +155,58 @@ async def test_a_revoked_key_approves_nothing_more(panel: Panel, autojump_clock:
         approval_id = await ask(kernel)
         offer = await panel.alice.offered(kernel, approval_id)
         signed = panel.alice.sign(offer)
-        registry = kernel.parts.state.registry
-        assert registry is not None
-        key = panel.alice.key
-        change = KeyChange(
-            kind=EventKind.KEY_REVOKED.value,
-            key_id=key.key_id,
-            public_key=key.public_key,
-            purpose=key.purpose.value,
-            reason="stolen",
-        )
-        event = sign_event(change, registry.place, 0, panel.house.place.trust_admin_key())
-        await kernel.command(ChangeTrust(event, registry, kernel.parts.pen.key_id))
+        await change_key(panel, kernel, EventKind.KEY_REVOKED)
         with pytest.raises(Invalid, match="was revoked"):
             await Approving(kernel).say(*signed, offer["approval"]["ceremony_hash"])
         assert state(kernel, approval_id) == "PENDING"
     await panel.house.read_simulated()
+
+
+async def change_key(panel: Panel, kernel: Kernel, kind: EventKind, role: str = "") -> None:
+    """Let the administrators change what becomes of alice's key."""
+    key, registry = panel.alice.key, kernel.parts.state.registry
+    assert registry is not None
+    change = KeyChange(
+        kind=kind.value,
+        key_id=key.key_id,
+        public_key=key.public_key,
+        purpose=key.purpose.value,
+        reason="the administrators say so",
+        role=role,
+    )
+    event = sign_event(change, registry.place, 0, panel.house.place.trust_admin_key())
+    await kernel.command(ChangeTrust(event, registry, kernel.parts.pen.key_id))
+
+
+async def test_a_tool_that_asks_for_a_role_is_approved_by_whom_the_administrators_gave_it_to(
+    panel: Panel, autojump_clock: Clock, tmp_path: Path
+) -> None:
+    puppet, path = Puppet(), tmp_path / "p.tar"
+    async with panel.house.kernel(puppet, policy=panel.policy('quorum = 1, role = "payments"')) as kernel:
+        first, second, third = await ask(kernel, n=1), await ask(kernel, n=2), await ask(kernel, n=3)
+        await change_key(panel, kernel, EventKind.ROLE_GRANTED, "releases")
+        with pytest.raises(Invalid, match="has not the role payments"):
+            await panel.alice.say(kernel, first)
+        await change_key(panel, kernel, EventKind.ROLE_GRANTED, "payments")
+        assert (await panel.alice.say(kernel, first)).state == "APPROVED"
+        offer = await panel.alice.offered(kernel, second)
+        signed = panel.alice.sign(offer)
+        await change_key(panel, kernel, EventKind.ROLE_REVOKED, "payments")
+        with pytest.raises(Invalid, match="has not the role payments"):  # it was asked while it had the role
+            await Approving(kernel).say(*signed, offer["approval"]["ceremony_hash"])
+        assert (await call(kernel, first)).allowed  # what was said in the role stands
+        assert (await panel.emergency.say(kernel, third, "override", reason_code="LEGAL_ORDER")).state == "APPROVED"
+        await export_session(kernel.library, Selection("local", "of-agent"), panel.house.place.evidence_key(), path)
+    await panel.house.read_simulated()
+    raw, root = await trio.to_thread.run_sync(path.read_bytes), TrustRoot(log_id=panel.house.place.log_id)
+    report = verify_pack(raw, root)
+    assert report.authenticated, report.text()
+    assert refusing_check_of_script(raw, root) == ""
+
+
+async def test_a_role_has_a_name_that_a_trust_event_can_give(panel: Panel) -> None:
+    with pytest.raises(Invalid, match="is no role's name"):
+        panel.house.sign(panel.policy('quorum = 1, role = "Payments!"'))
 
 
 # -- what -------------------------------------------------------------------------------------------------------------

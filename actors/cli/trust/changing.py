@@ -23,6 +23,7 @@ from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
 from helm.trust.event import EventKind, KeyChange, TrustEvent, event_hash, sign_event, to_body
+from helm.trust.known_key import KnownKey
 from helm.trust.registry import Registry
 
 PURPOSES = click.Choice([purpose.value for purpose in KeyPurpose])
@@ -140,11 +141,42 @@ def promote(place: Installation, purpose: KeyPurpose) -> None:
 def revoke(key_id: str, reason: str, **where: Any) -> None:
     """Revoke KEY_ID: whatever it signs from now on counts for nothing, for ever."""
     desk = Desk.open(where)
-    known = desk.registry.keys.get(key_id)
-    if known is None:
-        raise Invalid("no trust event ever added this key", key_id, "helm trust keys lists them")
+    known = known_key(desk.registry, key_id)
     change = change_of(EventKind.KEY_REVOKED, known.public_key, known.purpose.value, reason)
     tell(desk.make(change), known.public_key, as_json=where["as_json"])
+
+
+@click.command()
+@click.argument("key_id")
+@click.argument("role")
+@options
+def grant(key_id: str, role: str, reason: str, **where: Any) -> None:
+    """Give KEY_ID a ROLE: a tool whose approval asks for it can be approved with this key."""
+    change_role(EventKind.ROLE_GRANTED, key_id, role, reason, where)
+
+
+@click.command()
+@click.argument("key_id")
+@click.argument("role")
+@options
+def withdraw(key_id: str, role: str, reason: str, **where: Any) -> None:
+    """Take a ROLE from KEY_ID. What it has agreed to before stands."""
+    change_role(EventKind.ROLE_REVOKED, key_id, role, reason, where)
+
+
+def change_role(kind: EventKind, key_id: str, role: str, reason: str, where: Mapping[str, Any]) -> None:
+    desk = Desk.open(where)
+    known = known_key(desk.registry, key_id)
+    change = attrs.evolve(change_of(kind, known.public_key, known.purpose.value, reason), role=role)
+    tell(desk.make(change), known.public_key, as_json=where["as_json"])
+
+
+def known_key(registry: Registry, key_id: str) -> KnownKey:
+    """Return a key by its name. Raises Invalid."""
+    known = registry.keys.get(key_id)
+    if known is None:
+        raise Invalid("no trust event ever added this key", key_id, "helm trust keys lists them")
+    return known
 
 
 async def write_event(event: TrustEvent, place: Installation) -> dict[str, Any]:

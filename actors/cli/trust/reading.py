@@ -46,7 +46,7 @@ def events(at_lamport: int | None, data_dir: Path, server: str | None, as_json: 
             (
                 str(event.height),
                 str(lamport),
-                event.kind,
+                f"{event.kind} {event.role}".rstrip(),
                 event.purpose,
                 show.short(event.key_id),
                 show.short(event.signed_by),
@@ -67,8 +67,11 @@ def keys(at_lamport: int | None, data_dir: Path, server: str | None, as_json: bo
             {"keys": [known.body() for _, known in sorted(registry.keys.items())], "log_id": registry.log_id}
         )
         return
-    rows = [(known.purpose.value, known.status.value, key_id) for key_id, known in sorted(registry.keys.items())]
-    show.table(("purpose", "status", "key"), sorted(rows))
+    rows = [
+        (known.purpose.value, known.status.value, key_id, " ".join(known.current_roles))
+        for key_id, known in sorted(registry.keys.items())
+    ]
+    show.table(("purpose", "status", "key", "roles"), sorted(rows))
 
 
 @click.command()

@@ -140,3 +140,23 @@ async def test_a_running_kernel_takes_the_event_and_is_read_back(made: Made, tmp
         door.close()
         await door.ended.wait()
     assert json.loads(trust(made, "snapshot", "--json").out) == snapshot
+
+
+def test_a_role_is_given_and_taken_and_both_stand_in_the_log(made: Made) -> None:
+    key_id = made.place().approval_key().key_id
+
+    def roles() -> list[str]:
+        [key] = [one for one in helm("trust", "keys", "--json", *made.option).json()["keys"] if one["key_id"] == key_id]
+        return [one["role"] for one in key["roles"] if one["revoked"] is None]
+
+    why = ("--reason", "a drill", *made.option)
+    assert helm("trust", "grant", key_id, "payments", *why).code == 0
+    assert roles() == ["payments"]
+    assert "payments" in helm("trust", "keys", *made.option).out
+    twice = helm("trust", "grant", key_id, "payments", *why)
+    assert (twice.code, "has already the role" in twice.err) == (1, True)
+    assert helm("trust", "grant", key_id, "Payments!", *why).code == 1
+    assert helm("trust", "withdraw", key_id, "payments", *why).code == 0
+    assert roles() == []
+    assert "ROLE_REVOKED payments" in helm("trust", "events", *made.option).out
+    assert helm("trust", "withdraw", "key_unknown", "payments", *why).code == 1

@@ -51,7 +51,15 @@ def rotating(old: SigningKey, new: SigningKey) -> KeyChange:
     return change(EventKind.KEY_ROTATED, new, replaces=old.key_id)
 
 
-def change(kind: EventKind, key: SigningKey, replaces: str = "") -> KeyChange:
+def granting(key: SigningKey, role: str) -> KeyChange:
+    return change(EventKind.ROLE_GRANTED, key, role=role)
+
+
+def withdrawing(key: SigningKey, role: str) -> KeyChange:
+    return change(EventKind.ROLE_REVOKED, key, role=role)
+
+
+def change(kind: EventKind, key: SigningKey, replaces: str = "", role: str = "") -> KeyChange:
     return KeyChange(
         kind=kind.value,
         key_id=key.key_id,
@@ -59,6 +67,7 @@ def change(kind: EventKind, key: SigningKey, replaces: str = "") -> KeyChange:
         purpose=key.purpose.value,
         reason="a test needs it",
         replaces=replaces,
+        role=role,
     )
 
 

@@ -64,11 +64,19 @@ def test_a_member_nobody_knows_is_refused() -> None:
         ("reason", "\ud800"),
         ("key_id", 7),
         ("replaces", "key_00"),
+        ("role", "payments"),
+        ("role", None),
     ],
 )
 def test_a_mistyped_member_is_refused(name: str, value: Any) -> None:
     with pytest.raises(Invalid):
         from_body(to_body(EVENT) | {name: value})
+
+
+@pytest.mark.parametrize("role", ["", "Payments", "1st", "pay ments", "p" * 65, "pay\u0430", "payments\n"])
+def test_what_is_no_roles_name_is_granted_to_nobody(role: str) -> None:
+    with pytest.raises(Invalid):
+        from_body(to_body(EVENT) | {"kind": "ROLE_GRANTED", "role": role})
 
 
 @pytest.mark.parametrize("body", [None, [], "event", 1])
@@ -91,6 +99,8 @@ def test_every_member_is_under_the_signature(name: str) -> None:
     edited[name] = others.get(name, f"{edited[name]}0" if type(edited[name]) is str else edited[name] + 1)
     if name == "replaces":
         edited["kind"] = "KEY_ROTATED"
+    if name == "role":
+        edited |= {"kind": "ROLE_GRANTED", "role": "payments"}
     with pytest.raises(Invalid, match="signature"):
         check_signature(from_body(edited), PublicKey.from_hex(ADMIN.public_key))
 

@@ -23,9 +23,11 @@ from tests.helm.trust.history import (
     History,
     adding,
     forged,
+    granting,
     key_of,
     revoking,
     rotating,
+    withdrawing,
 )
 
 EXECUTION_AS_ADMIN = key_of(3, KeyPurpose.TRUST_ADMIN)
@@ -343,3 +345,53 @@ def test_the_registry_is_what_its_events_say_and_no_more(history: History) -> No
     assert rotated["added"] == {"height": 2, "lamport": 20}
     assert rotated["rotated"] == {"height": 5, "lamport": 50}
     assert rotated["replaced_by"] == NEXT_EXECUTION.key_id
+
+
+# Roles
+
+
+def test_a_role_counts_from_its_event_on_and_ends_with_its_end(history: History) -> None:
+    history.make(granting(POLICY, "payments"))  # 50
+    history.make(withdrawing(POLICY, "payments"))  # 60
+    history.make(granting(POLICY, "payments"))  # 70
+    registry = history.folded()
+    had = {lamport: registry.keys[POLICY.key_id].has("payments", lamport) for lamport in (49, 50, 59, 60, 69, 70, 99)}
+    assert had == {49: False, 50: True, 59: True, 60: False, 69: False, 70: True, 99: True}
+    assert registry.require(POLICY.key_id, KeyPurpose.POLICY, 55, "payments").key_id == POLICY.key_id
+    for lamport, role in ((65, "payments"), (55, "releases")):
+        with pytest.raises(Invalid, match="has not the role"):
+            registry.require(POLICY.key_id, KeyPurpose.POLICY, lamport, role)
+
+
+def test_a_role_does_not_pass_to_the_key_that_replaces_its_own(history: History) -> None:
+    history.make(granting(EXECUTION, "payments"))
+    history.make(rotating(EXECUTION, NEXT_EXECUTION))
+    registry = history.folded()
+    assert registry.keys[EXECUTION.key_id].current_roles == ["payments"]
+    assert registry.keys[NEXT_EXECUTION.key_id].current_roles == []
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (granting(POLICY, "payments"), "has already the role payments"),
+        (withdrawing(POLICY, "releases"), "has not the role releases"),
+        (granting(NEXT_EXECUTION, "payments"), "was never added"),
+        (granting(POLICY_AS_EXECUTION, "releases"), "is for policy, not for execution"),
+        (granting(EXECUTION, "payments"), "does not count any more"),
+    ],
+)
+def test_a_role_that_cannot_be_given_or_taken_changes_nothing(history: History, change: KeyChange, what: str) -> None:
+    history.make(granting(POLICY, "payments"))
+    history.make(revoking(EXECUTION))
+    registry = history.folded()
+    before = registry.snapshot()
+    with pytest.raises(Invalid, match=what):
+        registry.apply(sign_event(change, registry.place, NOW_MS, ADMIN), 99)
+    assert registry.snapshot() == before
+
+
+def test_a_rogue_gives_itself_no_role(history: History) -> None:
+    registry = history.folded()
+    with pytest.raises(Invalid, match="may not sign trust events"):
+        registry.apply(sign_event(granting(POLICY, "payments"), registry.place, NOW_MS, ROGUE), 99)

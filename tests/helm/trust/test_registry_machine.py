@@ -29,7 +29,7 @@ from helm.trust.event import (
 )
 from helm.trust.known_key import KeyStatus
 from helm.trust.registry import Registry, fold
-from tests.helm.trust.history import NOW_MS, adding, key_of, revoking, rotating
+from tests.helm.trust.history import NOW_MS, adding, granting, key_of, revoking, rotating, withdrawing
 
 ADMINS = [key_of(number, KeyPurpose.TRUST_ADMIN) for number in range(1, 4)]
 OTHERS = [key_of(number, KeyPurpose.EXECUTION) for number in range(10, 14)]
@@ -38,6 +38,7 @@ ROGUE = key_of(66, KeyPurpose.TRUST_ADMIN)
 KEYS = [*ADMINS, *OTHERS, *SPARE]
 
 numbers = st.integers(0, len(KEYS) - 1)
+roles = st.sampled_from(["payments", "releases"])
 signings = st.lists(st.sampled_from([*ADMINS, *SPARE, ROGUE]), min_size=1, max_size=4, unique_by=lambda key: key.key_id)
 
 
@@ -66,6 +67,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.log_id, self.threshold = log_id_of(first), max(1, threshold)
         self.registry = Registry.begin(first, self.log_id)
         self.status = {admin.key_id: KeyStatus.ACTIVE for admin in admins}
+        self.roles: dict[str, set[str]] = {}
         self.lamport = 1
 
     def admins(self) -> set[str]:
@@ -114,6 +116,22 @@ class RegistryMachine(RuleBasedStateMachine):
         if self.hand_in(rotating(gone, comes), signers, may_be and gone.purpose is comes.purpose):
             self.status |= {gone.key_id: KeyStatus.ROTATED, comes.key_id: KeyStatus.ACTIVE}
 
+    @rule(number=numbers, role=roles, signers=signings)
+    def grant(self, number: int, role: str, signers: list[SigningKey]) -> None:
+        """Give a role: to a key that counts, and has it not."""
+        key_id = KEYS[number].key_id
+        held = self.roles.setdefault(key_id, set())
+        may_be = self.status.get(key_id) is KeyStatus.ACTIVE and role not in held
+        if self.hand_in(granting(KEYS[number], role), signers, may_be):
+            held.add(role)
+
+    @rule(number=numbers, role=roles, signers=signings)
+    def withdraw(self, number: int, role: str, signers: list[SigningKey]) -> None:
+        """Take a role from a key that has it, whatever became of the key."""
+        held = self.roles.setdefault(KEYS[number].key_id, set())
+        if self.hand_in(withdrawing(KEYS[number], role), signers, role in held):
+            held.remove(role)
+
     @rule(change=st.sampled_from(["log_id", "height", "prev_event_hash"]))
     def misplace(self, change: str) -> None:
         """An honest event for another place, or another log, is never taken."""
@@ -151,6 +169,9 @@ class RegistryMachine(RuleBasedStateMachine):
     def the_keys_are_the_models(self) -> None:
         """Which keys count is what the model says, and as many administrators stay as must sign."""
         assert {key_id: known.status for key_id, known in self.registry.keys.items()} == self.status
+        assert {key_id: set(known.current_roles) for key_id, known in self.registry.keys.items()} == {
+            key_id: self.roles.get(key_id, set()) for key_id in self.status
+        }
         assert len(self.admins()) >= self.threshold == self.registry.threshold
 
     @invariant()
