@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
         "evidence": ("actors.cli.evidence", "Export evidence packs."),
         "verify": ("actors.cli.verify", "Verify an evidence pack offline."),
+        "pack": ("actors.cli.pack", "Evidence packs, by the name of what they are."),
+        "replay": ("actors.cli.replay", "Judge the calls of a pack again, and compare."),
         "authz": ("actors.cli.authz", "Say who stands in which relation to what."),
         "budget": ("actors.cli.budget", "Say what every budget allows, and what is used."),
         "delegation": ("actors.cli.delegation", "Let one principal act for another, for a short time."),

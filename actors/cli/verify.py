@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,26 +16,32 @@ from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import verify_pack
 
 
-@click.command()
-@click.argument("pack", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--log-id", default="", help="The log that you were told of: sha256: and 64 digits.")
-@click.option("--genesis-key", default="", help="The public key of the log's first event, 64 digits.")
-@click.option("--execution-key", default="", help="The one public key that may have signed receipts, 64 digits.")
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Trust the genesis of this data directory: your own log."
-)
+def of_pack(command: Any) -> Any:
+    """Add the pack, and the options that say what its reader trusts."""
+    for option in (
+        click.argument("pack", type=click.Path(path_type=Path, dir_okay=False)),
+        click.option("--log-id", default="", help="The log that you were told of: sha256: and 64 digits."),
+        click.option("--genesis-key", default="", help="The public key of the log's first event, 64 digits."),
+        click.option("--execution-key", default="", help="The only public key that may sign receipts, 64 digits."),
+        click.option(
+            "--data-dir",
+            type=click.Path(path_type=Path),
+            help="Trust the genesis of this data directory: your own log.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(short_help="Verify an evidence pack offline.")
+@of_pack
 @show.json_option
-def verify(pack: Path, log_id: str, genesis_key: str, execution_key: str, data_dir: Path | None, as_json: bool) -> int:
+def verify(pack: Path, as_json: bool, **pins: Any) -> int:
     """Verify PACK against a trust root that you bring: never one that the pack brings.
 
     Exit 0 only when every check was made and held.
     """
-    own = log_of(data_dir) if data_dir is not None else ""
-    if own and log_id not in ("", own):
-        raise click.UsageError(f"--log-id is not the log of {data_dir}: which one do you trust?")
-    if not (own or log_id or genesis_key or execution_key):
-        raise click.UsageError("a pack cannot vouch for itself: give --log-id, a key, or --data-dir for your own log")
-    root = TrustRoot(log_id=own or log_id, genesis_key=genesis_key, execution_key=execution_key)
+    root = trust_root(**pins)
     raw = read_pack(pack)
     with crew() as helpers:
         report = verify_pack(raw, root, helpers)
@@ -43,6 +50,16 @@ def verify(pack: Path, log_id: str, genesis_key: str, execution_key: str, data_d
     else:
         tell(report)
     return 0 if report.authenticated else REFUSED
+
+
+def trust_root(*, log_id: str, genesis_key: str, execution_key: str, data_dir: Path | None) -> TrustRoot:
+    """Return what the caller trusts. Raises Invalid, and UsageError where that is nothing, or two logs."""
+    own = log_of(data_dir) if data_dir is not None else ""
+    if own and log_id not in ("", own):
+        raise click.UsageError(f"--log-id is not the log of {data_dir}: which one do you trust?")
+    if not (own or log_id or genesis_key or execution_key):
+        raise click.UsageError("a pack cannot vouch for itself: give --log-id, a key, or --data-dir for your own log")
+    return TrustRoot(log_id=own or log_id, genesis_key=genesis_key, execution_key=execution_key)
 
 
 def log_of(data_dir: Path) -> str:

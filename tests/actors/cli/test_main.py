@@ -120,7 +120,7 @@ def test_every_shell_gets_its_completion(shell: str) -> None:
 
 
 def test_completion_knows_the_commands() -> None:
-    ended = helm(_HELM_COMPLETE="bash_complete", COMP_WORDS="helm re", COMP_CWORD="1")
+    ended = helm(_HELM_COMPLETE="bash_complete", COMP_WORDS="helm rec", COMP_CWORD="1")
     assert ended.out.split() == ["plain,receipts"]
 
 

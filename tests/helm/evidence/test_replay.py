@@ -113,7 +113,7 @@ def test_a_record_that_the_decision_does_not_make_is_found() -> None:
     log.call("s1")
     told, facts = first(log)
     other = seal_record(told.record.content.but(destination="elsewhere"))
-    with pytest.raises(Invalid, match="another boundary record"):
+    with pytest.raises(Invalid, match="the decision's record was"):
         replay(attrs.evolve(told, record=other), facts, policy_of(), "here")
 
 
