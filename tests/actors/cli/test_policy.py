@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import available_timezones
 
 import pytest
 
@@ -112,3 +113,74 @@ def test_a_policy_that_could_not_follow_the_active_one_is_not_signed(used: Made)
     assert path.with_name("policy.toml.sig").read_bytes() == before
     edit(used, "epoch = 1", "epoch = 2")
     assert helm("policy", "sign", str(path), *used.option).code == 0
+
+
+# --- Time and pace, explained
+
+
+TIMED = """
+[windows.office]
+from = "08:00"
+to = "18:00"
+time_zone = "CET-1CEST,M3.5.0,M10.5.0/3"
+
+[[velocity]]
+id = "everyone"
+per = "tenant"
+tools = ["files.*"]
+window_s = 60
+throttle_above = 10
+"""
+
+
+def explained(made: Made, *supposed: str) -> dict[str, str]:
+    """Return what is said of time, by what is asked."""
+    ended = helm("policy", "explain", "files.read", *supposed, "--json", *made.option)
+    assert ended.code == 0, ended.err
+    return {row["what"]: row["outcome"] for row in ended.json() if row["phase"] == "temporal"}
+
+
+@pytest.fixture
+def timed(made: Made) -> Made:
+    path = made.place().policy_path
+    whole = path.read_text(encoding="utf-8").replace(
+        '[tools."files.read"]', '[tools."files.read"]\nwindows = ["office"]', 1
+    )
+    path.write_text(whole + TIMED, encoding="utf-8")
+    return made
+
+
+def test_an_explanation_says_which_window_is_open_on_the_clock_of_its_place(timed: Made) -> None:
+    summer = explained(timed, "--at", "2026-07-01T06:30:00Z")
+    assert summer["at that time: office is open"] == "PASS"
+    assert any("there it is wed 2026-07-01 08:30 CEST" in what for what in summer)
+    winter = explained(timed, "--at", "2026-12-01T07:30:00+01:00")
+    assert winter["at that time: no window is open"] == "ESCALATE TEMPORAL_INTERVENTION"
+
+
+def test_an_explanation_says_which_level_would_apply(timed: Made) -> None:
+    assert explained(timed, "--calls", "9")["velocity everyone: after 9 calls, level none"] == "PASS"
+    said = explained(timed, "--calls", "10")
+    assert said["velocity everyone: after 10 calls, level THROTTLE"] == "DENY TEMPORAL_THROTTLE"
+
+
+@pytest.mark.parametrize("moment", ["2026-07-01T06:30:00", "noon", "2026-07-32"])
+def test_a_moment_that_is_another_one_elsewhere_is_a_usage_error(timed: Made, moment: str) -> None:
+    ended = helm("policy", "explain", "files.read", "--at", moment, "--json", *timed.option)
+    assert (ended.code, ended.failure()["code"]) == (2, "USAGE")
+
+
+@pytest.mark.skipif("Europe/Berlin" not in available_timezones(), reason="this machine has no database of time zones")
+def test_the_rule_of_a_place_is_printed_as_a_policy_takes_it() -> None:
+    assert helm("policy", "time-zone", "Europe/Berlin").out == "CET-1CEST,M3.5.0,M10.5.0/3\n"
+    for name in ("Europe/Nowhere", "../../etc/passwd", "Africa/Casablanca", ""):
+        assert helm("policy", "time-zone", name).code == 1
+
+
+def test_a_contradiction_is_named_with_its_line(timed: Made) -> None:
+    path = edit(timed, "throttle_above = 10", "throttle_above = 10\ninterrupt_above = 5")
+    ended = helm("policy", "check", str(path), "--json")
+    assert ended.code == 1
+    assert "no call ever reaches throttle_above" in ended.failure()["message"]
+    line = path.read_text(encoding="utf-8").splitlines().index("throttle_above = 10") + 1
+    assert f"{path}:{line}" in ended.failure()["message"]
