@@ -94,7 +94,7 @@ class BearerKeys:
     _routes: dict[str, list[BearerKey]] = attrs.field(init=False, factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        for key in (*self.issued, *self.environment):
+        for key in self.everyone:
             self._route(key)
 
     @classmethod
@@ -112,7 +112,12 @@ class BearerKeys:
     @property
     def has_admin(self) -> bool:
         """Whether any key opens the control plane."""
-        return any(key.key_class == KeyClass.ADMIN for key in (*self.issued, *self.environment))
+        return any(key.key_class == KeyClass.ADMIN for key in self.everyone)
+
+    @property
+    def everyone(self) -> tuple[BearerKey, ...]:
+        """Everyone who holds a key."""
+        return (*self.issued, *self.environment)
 
     def issue(self, key_class: KeyClass, tenant: str, principal: str, *, at_ms: int) -> str:
         """Return a new key, said here once; what is kept is its hash, in the file. Raises Invalid."""

@@ -13,6 +13,7 @@ from actors.connectors.local import Function, LocalConnector
 from actors.connectors.port import Connector
 from actors.connectors.tunnel import TunnelConnector
 from actors.connectors.wasm import WasmConnector
+from actors.identity.pinned import check_identity
 from helm.contracts.errors import Invalid
 from helm.guardian.connection import (
     ClientConnection,
@@ -25,7 +26,6 @@ from helm.guardian.connection import (
     WasmConnection,
 )
 from helm.guardian.destination import Pattern
-from helm.guardian.identity import NO_IDENTITY
 from helm.guardian.policy import Policy
 
 MODULES = "modules"
@@ -69,15 +69,6 @@ def connector_of(connection: Connection, policy: Policy, given: Mapping[str, Giv
             return mcp_connector(connection, policy)
         case FilesConnection():
             return FilesConnector(base / connection.root, max_bytes=connection.max_bytes)
-
-
-def check_identity(policy: Policy) -> None:
-    """Raise Invalid where a key or a root cannot be used. The libraries are imported here: most policies pin none."""
-    if policy.identity is NO_IDENTITY and policy.oauth is None:
-        return
-    from actors.identity.trust import check_trust
-
-    check_trust(policy)
 
 
 def _given(given: Mapping[str, Given], name: str) -> Connector:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors import durable
+from actors.identity.pinned import check_identity
 from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Invalid, Malformed
 from helm.crypto.canonical import parse, record_bytes
@@ -25,7 +26,9 @@ def signature_path(policy_path: Path) -> Path:
 
 def read_policy(path: Path) -> Policy:
     """Return the compiled policy of a TOML file. Raises Invalid with file and line or path."""
-    return load_toml(_read(path).decode("utf-8", "strict"), str(path))
+    policy = load_toml(_read(path).decode("utf-8", "strict"), str(path))
+    check_identity(policy)
+    return policy
 
 
 def read_signed(path: Path) -> SignedPolicy:

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "approvals": ("actors.cli.approvals.group", "Calls that wait for humans: show, sign, approve, deny."),
         "freeze": ("actors.cli.freeze", "Stop everything, a tenant or an agent, by a signed command."),
         "unfreeze": ("actors.cli.freeze", "Lift a freeze by a signed command."),
+        "identity": ("actors.cli.identity", "Who is known here, and whom a credential makes of its holder."),
         "trust": ("actors.cli.trust.group", "The keys that count: list, add, rotate, revoke them."),
         "audit": ("actors.cli.audit", "Every act of administration, and whether one was removed."),
         "sandbox": ("actors.cli.sandbox", "Run guests, and keep the modules that a policy pins."),

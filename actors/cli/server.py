@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -18,6 +19,10 @@ from actors.cli.failure import Failed
 
 KEY_VARIABLE = "HELM_API_KEY"
 """Where the bearer key comes from: everyone on a machine can read a command line."""
+
+CERTIFICATE_VARIABLE = "HELM_CLIENT_CERT"
+CERTIFICATE_KEY_VARIABLE = "HELM_CLIENT_KEY"
+"""Files of the certificate to show to a kernel that asks for one, and of its key."""
 
 TIMEOUT_S = 30.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -117,8 +122,25 @@ class Server:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
             raise Failed(f"{self.url!r} is not the URL of a kernel", "write http://127.0.0.1:8420", "USAGE")
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        return kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        if parts.scheme == "http":
+            return HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        return HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT_S, context=tls_context())
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return our side of TLS, with the certificate that the environment names. Raises Failed.
+
+    Whom we believe to be the kernel is the machine's matter, or that of SSL_CERT_FILE.
+    """
+    context = ssl.create_default_context()
+    certificate = os.environ.get(CERTIFICATE_VARIABLE, "")
+    if certificate:
+        try:
+            context.load_cert_chain(certificate, os.environ.get(CERTIFICATE_KEY_VARIABLE) or None)
+        except (OSError, ssl.SSLError) as problem:
+            hint = f"{CERTIFICATE_KEY_VARIABLE} names its key"
+            raise Failed(f"{CERTIFICATE_VARIABLE} cannot be used: {problem}", hint, "USAGE") from problem
+    return context
 
 
 def read(response: HTTPResponse) -> Reply:

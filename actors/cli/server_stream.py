@@ -11,7 +11,7 @@ import trio
 from actors.cli import show
 from actors.cli.failure import Failed
 from actors.cli.receipt_source import Object
-from actors.cli.server import KEY_VARIABLE, Server
+from actors.cli.server import KEY_VARIABLE, Server, tls_context
 from actors.stream_client import Followed, StreamEnded, StreamRefused, open_stream
 
 NOT_OFFERED: Final = frozenset({400, 404, 405, 426, 501, 502})
@@ -58,7 +58,7 @@ class Following:
 
     async def _follow(self) -> None:
         """Tell of receipts until the stream ends, one subscription after the other."""
-        async with open_stream(self._server.url, self._server.key) as client:
+        async with open_stream(self._server.url, self._server.key, tls_context()) as client:
             while True:
                 async with aclosing(client.follow(self._after, **self._wanted)) as followed:
                     async for one in followed:

@@ -17,6 +17,7 @@ from actors.doors.budgets import BUDGETS, BudgetRoutes
 from actors.doors.delegations import DELEGATIONS, DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer
 from actors.doors.heading import SECURITY, heading_of
+from actors.doors.identity import AGENTS, IdentityRoutes
 from actors.doors.mcp.authorize import AUTHORIZE, AuthorizeRoutes
 from actors.doors.mcp.profiles import PROFILES, ProfileRoutes
 from actors.doors.mcp.registry import REGISTRY, SCAN, RegistryRoutes
@@ -73,7 +74,7 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
     profiles, relations = ProfileRoutes(kernel, at), RelationRoutes(kernel, at)
     servers, snapshots = RegistryRoutes(kernel, at), SnapshotRoutes(kernel, at)
     authorize = AuthorizeRoutes(kernel, config, at)
-    budgets = BudgetRoutes(kernel, at)
+    budgets, identity = BudgetRoutes(kernel, at), IdentityRoutes(kernel, at)
     return {
         "/healthz": {"GET": state.alive},
         "/readyz": {"GET": state.ready},
@@ -108,6 +109,8 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
         AUTHORIZE: {"POST": authorize.ask},
         PROFILES: {"GET": profiles.browse},
         f"{PROFILES}/<profile_id>": {"GET": profiles.show},
+        AGENTS: {"GET": identity.browse},
+        f"{AGENTS}/<agent_id>": {"GET": identity.show},
         SESSIONS: {"POST": sessions.open},
         f"{SESSIONS}/<session_id>": {"GET": sessions.show, "DELETE": sessions.close},
         f"{API}/freeze": {"GET": operators.stops, "POST": operators.freeze},

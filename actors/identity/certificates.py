@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from hashlib import sha256
+from itertools import pairwise
 
 import attrs
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import (
     BasicConstraints,
     Certificate,
@@ -15,6 +17,7 @@ from cryptography.x509 import (
     SubjectAlternativeName,
     UniformResourceIdentifier,
     load_der_x509_certificate,
+    load_pem_x509_certificates,
 )
 
 from actors.identity.holder import Unbelieved, check_workload
@@ -69,6 +72,35 @@ def read_workload(presented: Presented) -> Workload:
         since_ms=max(int(one.not_valid_before_utc.timestamp() * 1000) for one in path),
         until_ms=min(int(one.not_valid_after_utc.timestamp() * 1000) for one in path),
     )
+
+
+def proved(pem: bytes, roots: list[bytes]) -> Presented:
+    """Return the path from a certificate to a pinned root, as it will be proved in a handshake. Raises Unbelieved.
+
+    It is for an operator who tries a certificate: names, order and signatures are looked at, and what an authority may
+    do; the TLS library looks at more.
+    """
+    try:
+        path = load_pem_x509_certificates(pem)
+        pinned = [load_der_x509_certificate(root) for root in roots]
+        while not any(path[-1] == root for root in pinned):
+            above = next(root for root in pinned if root.subject == path[-1].issuer and has_issued(root, path[-1]))
+            path.append(above)
+        if not all(is_authority_in(upper) and has_issued(upper, lower) for lower, upper in pairwise(path)):
+            raise StopIteration
+    except StopIteration as problem:
+        raise Unbelieved("no root that the policy pins vouches for the client certificate") from problem
+    except (ValueError, UnsupportedAlgorithm) as problem:
+        raise Unbelieved("the client certificate cannot be read") from problem
+    return Presented(tuple(one.public_bytes(Encoding.DER) for one in path))
+
+
+def has_issued(upper: Certificate, lower: Certificate) -> bool:
+    try:
+        lower.verify_directly_issued_by(upper)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def check_root(der: bytes, where: str) -> None:

@@ -196,10 +196,5 @@ def check_bound(holder: Holder, presented: Presented | None) -> None:
         raise Unbelieved("it is bound to another client certificate")
 
 
-def check_trust(policy: Policy) -> None:
-    """Raise Invalid for a policy whose keys or roots cannot be used."""
-    Trust.of(policy)
-
-
 def _place(issuer: Issuer) -> str:
     return f"identity.oidc.{issuer.name}.jwks"

@@ -182,13 +182,18 @@ def svid_key(one: ECKey) -> dict[str, Any]:
 
 
 def policy(
-    *, epoch: int = 7, keys: list[dict[str, Any]] | None = None, roots: list[Pair] | None = None, more: str = ""
+    *,
+    epoch: int = 7,
+    keys: list[dict[str, Any]] | None = None,
+    roots: list[Pair] | None = None,
+    more: str = "",
+    base: str = POLICY,
 ) -> str:
     """Return a policy that knows two issuers and two trust domains."""
     corp = public(key(), rsa()) if keys is None else keys
     ours = [svid_key(curve()), *(root_entry(one) for one in (roots if roots is not None else [authority()]))]
     theirs = [svid_key(curve("foreign")), root_entry(authority(FOREIGN))]
-    return f"""{POLICY.replace("epoch = 7", f"epoch = {epoch}")}
+    return f"""{base.replace("epoch = 7", f"epoch = {epoch}")}
 [identity.oidc.corp]
 issuer = "{ISSUER}"
 audiences = ["{AUDIENCE}"]
