@@ -39,7 +39,7 @@ def identity() -> None:
 @data_dir_option
 @show.json_option
 def agents(data_dir: Path, server: str | None, *, as_json: bool, **wanted: str) -> None:
-    """List the identities that the kernel knows, and those whose word counts on them."""
+    """List who is known, and those whose word counts."""
     url = server_url(data_dir, server)
     told = Server(url).get(AGENTS, wanted) if url else looked_at(open_place(data_dir), wanted)
     if as_json:
@@ -61,7 +61,10 @@ def agents(data_dir: Path, server: str | None, *, as_json: bool, **wanted: str) 
 @data_dir_option
 @show.json_option
 def show_(agent_id: str, data_dir: Path, server: str | None, *, as_json: bool) -> None:
-    """Show one identity, by the AGENT_ID of the list, with its latest sessions."""
+    """Show one identity and its latest sessions.
+
+    AGENT_ID is what the list calls it.
+    """
     if not AGENT_ID.fullmatch(agent_id):
         raise Failed(f"{agent_id!r} is no identity's id", "helm identity agents lists them", "NOT_FOUND")
     url = server_url(data_dir, server)
@@ -81,10 +84,10 @@ def show_(agent_id: str, data_dir: Path, server: str | None, *, as_json: bool) -
 @data_dir_option
 @show.json_option
 def check(file: Path, data_dir: Path, policy_file: Path | None, *, at_mcp: bool, as_json: bool) -> None:
-    """Say whom the credential in FILE makes of its holder, or why it counts for nothing. - is stdin.
+    """Say whom a credential makes of its holder, or why not.
 
-    FILE holds a key of HELM's own, a token, or an X.509-SVID in PEM with the certificates above it. Nothing of it is
-    shown or kept. Exits 1 where it does not count.
+    FILE holds a key of HELM's own, a token, or an X.509-SVID in PEM with the certificates above it; - is stdin. Nothing
+    of it is shown or kept. Exits 1 where it does not count.
     """
     from actors.identity.checking import examine
     from actors.identity.holder import Unbelieved
