@@ -18,6 +18,7 @@ from actors.connectors.port import (
     ConnectorUnknown,
     Dispatch,
     GuestFailed,
+    GuestUnknown,
     Kept,
     NotDispatched,
     Ran,
@@ -132,7 +133,7 @@ class Executor:
             output = await in_sight(self._dispatch(order, case, rule), partial(self._wait_for, hand, rule))
         except BaseException as failure:  # a connector is the world: its errors are an outcome, never our end
             self._share(hand)
-            if isinstance(failure, GuestFailed):
+            if isinstance(failure, (GuestFailed, GuestUnknown)):
                 case.run = failure.run
             self._end(case, *outcome_of(failure, hand, rule))
             if is_ours(failure):

@@ -12,8 +12,9 @@ import wasmtime
 from actors.connectors.port import Dispatch
 from actors.connectors.wasm import WasmConnector, module_file
 from bench.figure import Figure
-from helm.contracts.sandbox import DENY_DEFAULT, SandboxGrant, SandboxLimits
 from helm.crypto.hashing import sha256
+from helm.guardian.bundle_grants import DEFAULT_FUEL, read_grant
+from helm.guardian.bundle_table import Table
 from helm.guardian.connection import WasmConnection
 
 CALLS = 300
@@ -31,8 +32,6 @@ ECHO = """
 """
 """A guest that answers with its arguments."""
 
-LIMITS = SandboxLimits(fuel=1_000_000, memory_bytes=64 << 20, output_bytes=1 << 20, stack_bytes=512 << 10)
-
 
 def bare_us(module: bytes) -> float:
     """Return what wasmtime alone takes for a store, an instance and a call of this module, with a WASI of its own."""
@@ -46,7 +45,7 @@ def bare_us(module: bytes) -> float:
     for _ in range(CALLS):
         with wasmtime.Store(engine) as store:
             store.set_wasi(wasmtime.WasiConfig())
-            store.set_fuel(LIMITS.fuel)
+            store.set_fuel(DEFAULT_FUEL)
             store.set_epoch_deadline(1)
             entry = linker.instantiate(store, compiled).exports(store)["_start"]
             if isinstance(entry, wasmtime.Func):
@@ -67,7 +66,7 @@ async def sandbox(runs: int) -> list[Figure]:
     module = bytes(wasmtime.wat2wasm(ECHO))
     guests, bare = [], []
     with TemporaryDirectory(prefix="helm-bench-") as directory:
-        grant = SandboxGrant(limits=LIMITS, module_hash=sha256(module), profile=DENY_DEFAULT)
+        grant = read_grant(Table("connectors.guests", {"module_hash": sha256(module)}))
         module_file(Path(directory), grant.module_hash).write_bytes(module)
         connector = WasmConnector(WasmConnection(name="guests", grant=grant, grant_hash="bench"), Path(directory))
         order = order_for(b'{"path":"public/plan.txt","limit":10}')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,19 +14,18 @@ from actors.cli import show
 from actors.cli.failure import REFUSED
 from actors.cli.place import data_dir_option
 from helm.contracts.errors import Invalid
-from helm.contracts.sandbox import SandboxLimits
 from helm.crypto.hashing import sha256
 from helm.guardian.bundle_grants import (
     DEFAULT_FUEL,
     DEFAULT_MEMORY_BYTES,
-    DEFAULT_OUTPUT_BYTES,
-    DEFAULT_STACK_BYTES,
+    DEFAULT_WALL_MS,
     MAX_FUEL,
     MAX_MEMORY_BYTES,
+    MAX_WALL_MS,
     PAGE,
+    read_limits,
 )
-
-DEFAULT_WALL_MS = 5_000
+from helm.guardian.bundle_table import Table
 
 
 @click.group()
@@ -37,7 +37,7 @@ def sandbox() -> None:
 @click.argument("module", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--fuel", type=click.IntRange(1, MAX_FUEL), default=DEFAULT_FUEL, show_default=True)
 @click.option("--memory-bytes", type=click.IntRange(PAGE, MAX_MEMORY_BYTES), default=DEFAULT_MEMORY_BYTES)
-@click.option("--wall-ms", type=click.IntRange(1), default=DEFAULT_WALL_MS, show_default=True)
+@click.option("--wall-ms", type=click.IntRange(1, MAX_WALL_MS), default=DEFAULT_WALL_MS, show_default=True)
 @click.option(
     "--input", "source", type=click.File("rb"), default="-", help="What it reads; standard input, if not said."
 )
@@ -55,13 +55,13 @@ def run(module: Path, fuel: int, memory_bytes: int, wall_ms: int, source: Binary
     from helm.runtime.sandbox.port import Guest, GuestEnded
 
     found = read_module(module)
-    limits = SandboxLimits(
-        fuel=fuel, memory_bytes=memory_bytes, output_bytes=DEFAULT_OUTPUT_BYTES, stack_bytes=DEFAULT_STACK_BYTES
-    )
+    asked = {"fuel": fuel, "memory_bytes": memory_bytes, "wall_ms": wall_ms}
+    limits = read_limits(Table("", asked))
 
     async def visit() -> Visit:
         cell = Cell(compiled(found, sha256(found), limits), limits)
-        one = Visit(cell, Guest(source.read()))
+        guest = Guest(source.read())
+        one = Visit(cell, lambda: nullcontext(guest), lambda: None)
         with trio.move_on_after(wall_ms / 1000):
             await one.make()
         return one

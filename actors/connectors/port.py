@@ -96,7 +96,7 @@ class ConnectorFailed(Exception):
 class GuestFailed(ConnectorFailed):
     """A guest of the sandbox ended without an answer: by which stable code, and the evidence of its run.
 
-    A guest touches nothing outside: whatever ended it, nothing has happened.
+    Where it was interrupted, it had touched nothing outside, and nothing has happened.
     """
 
     def __init__(self, code: ReasonCode, reason: str, run: SandboxRun) -> None:
@@ -111,6 +111,14 @@ class ConnectorUnknown(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class GuestUnknown(ConnectorUnknown):
+    """A guest of the sandbox was interrupted after it had written into a folder: nobody knows how far it came."""
+
+    def __init__(self, reason: str, run: SandboxRun) -> None:
+        super().__init__(reason)
+        self.run = run
 
 
 class NotDispatched(Exception):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import attrs
 import trio
 
-from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, NotDispatched, Ran
+from actors.connectors.guest_grant import check_version, surroundings
+from actors.connectors.module_cache import ModuleCache
+from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, GuestUnknown, NotDispatched, Ran
 from helm.contracts.errors import Broken, Malformed
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
@@ -19,8 +22,11 @@ from helm.crypto.canonical import parse, record_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.guardian.connection import WasmConnection
 from helm.runtime.sandbox.cell import Cell
-from helm.runtime.sandbox.guest import MAX_MODULE_BYTES, compiled
+from helm.runtime.sandbox.guest import MAX_MODULE_BYTES, check_module, compiled, is_usable
 from helm.runtime.sandbox.port import Answered, Guest, GuestEnded, Sandbox
+
+GRACE_S = 10.0
+"""How long the end of an interrupted guest is waited for: it comes at its next branch, unless a file system hangs."""
 
 MAX_GUESTS = 8
 """Guests of one connector at a time, each in a thread and a cell of its own (T4)."""
@@ -37,6 +43,8 @@ class WasmConnector:
     def __init__(self, connection: WasmConnection, modules: Path) -> None:
         self._connection = connection
         self._file = module_file(modules, connection.grant.module_hash)
+        self._cache = ModuleCache(modules)
+        self._data_dir = modules.parent
         self._places = trio.Semaphore(MAX_GUESTS, max_value=MAX_GUESTS)
         self._running = 0
         self._loading = trio.Lock()
@@ -57,9 +65,14 @@ class WasmConnector:
         except trio.Cancelled:
             raise NotDispatched(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, "no guest's place was free in time") from None
         try:
-            return await self._run(order, await self._cell())
-        finally:
+            cell = await self._cell()
+        except BaseException:
             self._places.release()
+            raise
+        visit = Visit(cell, partial(self._guest, order.arguments), self._leave)
+        self._running += 1
+        await visit.make()
+        return self._outcome(order, visit)
 
     async def aclose(self) -> None:
         """Let the cells go."""
@@ -88,25 +101,45 @@ class WasmConnector:
         except OSError as problem:
             reason = f"the module {self._file.name} cannot be read: {problem.strerror}"
             raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, reason) from problem
-        if len(found) > MAX_MODULE_BYTES:
-            raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, f"the module is longer than {MAX_MODULE_BYTES} bytes")
-        return compiled(found, self._connection.grant.module_hash, self._connection.grant.limits)
+        grant = self._connection.grant
+        check_module(found, grant.module_hash)  # also where its machine code is kept: the module is what is pinned
+        check_version(grant)
+        kept = self._cache.get(grant.module_hash)
+        if kept and is_usable(kept, grant.limits):
+            return kept
+        code = compiled(found, grant.module_hash, grant.limits)
+        self._cache.put(grant.module_hash, code)
+        return code
 
-    async def _run(self, order: Dispatch, cell: Sandbox) -> Ran:
-        visit = Visit(cell, Guest(order.arguments))
-        self._running += 1
-        try:
-            await visit.make()
-        finally:
-            self._running -= 1
-        self._idle.append(cell)
+    def _leave(self) -> None:
+        """Take a guest's place back: its thread is free."""
+        self._running -= 1
+        self._places.release()
+
+    def _outcome(self, order: Dispatch, visit: Visit) -> Ran:
+        """Return the answer, with its evidence. Raises what else became of the guest."""
+        if not visit.is_over:  # its place comes back with its thread; its cell is nobody's any more
+            reason = f"the guest did not end within {GRACE_S} s of its interruption: a folder of it does not answer"
+            raise GuestUnknown(reason, self._evidence(order, 0))
+        self._idle.append(visit.cell)
         try:
             answered = visit.outcome()
             return Ran(parse(answered.output), self._evidence(order, answered.fuel_used))
         except GuestEnded as end:
+            if end.code is ReasonCode.SANDBOX_VIOLATION:  # what it was granted is not there: it never began
+                raise NotDispatched(end.code, end.reason) from end
+            if end.has_written and end.code is ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED:
+                reason = "the guest was interrupted after it had written into a folder"
+                raise GuestUnknown(reason, self._evidence(order, end.fuel_used)) from end
             raise GuestFailed(end.code, end.reason, self._evidence(order, end.fuel_used)) from end
         except Malformed as problem:
             raise ConnectorFailed(f"the guest's answer is no JSON: {problem}") from problem
+
+    @contextmanager
+    def _guest(self, arguments: bytes) -> Iterator[Guest]:
+        """Yield a guest with what it is granted. Raises GuestEnded."""
+        with surroundings(self._connection.grant, arguments, self._data_dir) as given:
+            yield Guest(arguments, given)
 
     def _evidence(self, order: Dispatch, fuel_used: int) -> SandboxRun:
         """Return what the receipt says of a run: the lease is this decision's, of this grant, for this long."""
@@ -122,15 +155,22 @@ class WasmConnector:
         )
 
 
+Told = Callable[[], Answered]
+"""Returns a guest's answer, or raises what ended it."""
+
+
 @attrs.define
 class Visit:
     """One guest in one cell, in a thread. Whoever is cancelled meanwhile interrupts it, and waits: its end is near."""
 
     cell: Sandbox
-    guest: Guest
+    guest: Callable[[], AbstractContextManager[Guest]]
+    """Brings the guest, in its thread: to open its folders may take a while."""
+    leave: Callable[[], None]
+    """Called once its thread is free."""
     is_asked: bool = False
     """Whether the guest is to end: it is told to a cell that has not begun."""
-    _told: Callable[[], Answered] | None = None
+    _told: Told | None = None
     _over: trio.Event = attrs.field(factory=trio.Event)
 
     async def make(self) -> None:
@@ -139,17 +179,23 @@ class Visit:
         A cancellation ends here, in the outcome; whoever asked for it meets it again at the next step. The thread is
         started by hand, because it must be neither abandoned nor waited for by whoever could interrupt it.
         """
-        soon = trio.lowlevel.current_trio_token().run_sync_soon
-        trio.lowlevel.start_thread_soon(
-            partial(self.cell.run, self.guest, self), lambda told: soon(self._end, told.unwrap)
-        )
+        token = trio.lowlevel.current_trio_token()
+        try:
+            trio.lowlevel.start_thread_soon(self._work, lambda told: tell(token, self._end, told.unwrap))
+        except RuntimeError:
+            self._end(no_thread)
         try:
             await self._over.wait()
         except trio.Cancelled:
             self.is_asked = True
             self.cell.interrupt()
-            with trio.CancelScope(shield=True):  # bounded: a guest that is interrupted ends at its next branch
+            with trio.move_on_after(GRACE_S, shield=True):
                 await self._over.wait()
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the guest has ended, and its thread is free."""
+        return self._over.is_set()
 
     def outcome(self) -> Answered:
         """Return the guest's answer. Raises GuestEnded."""
@@ -157,6 +203,22 @@ class Visit:
             raise Broken("a guest that is not over has no outcome")
         return self._told()
 
-    def _end(self, told: Callable[[], Answered]) -> None:
+    def _work(self) -> Answered:
+        with self.guest() as guest:
+            return self.cell.run(guest, self)
+
+    def _end(self, told: Told) -> None:
         self._told = told
         self._over.set()
+        self.leave()
+
+
+def tell(token: trio.lowlevel.TrioToken, end: Callable[[Told], None], told: Told) -> None:
+    """Tell the loop, from a guest's thread, how it ended; a loop that is over need not know."""
+    with suppress(trio.RunFinishedError):
+        token.run_sync_soon(end, told)
+
+
+def no_thread() -> Answered:
+    """Tell that no guest could be started. Raises GuestEnded."""
+    raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, "the machine has no thread for the guest")

@@ -8,10 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from helm.contracts.errors import Invalid, Refused
-from helm.crypto import domains
-from helm.crypto.canonical import ordered_bytes
-from helm.crypto.hashing import hash_in
-from helm.guardian.bundle_grants import read_grant
+from helm.guardian.bundle_grants import grant_hash, read_grant
 from helm.guardian.bundle_servers import read_server
 from helm.guardian.bundle_table import Table, check_name
 from helm.guardian.connection import (
@@ -81,7 +78,7 @@ def read_connection(name: str, table: Table) -> Connection:
             connection = read_server(name, table)
         case ConnectorKind.WASM:
             grant = read_grant(table)
-            connection = WasmConnection(name=name, grant=grant, grant_hash=hash_in(domains.GRANT, ordered_bytes(grant)))
+            connection = WasmConnection(name=name, grant=grant, grant_hash=grant_hash(grant))
         case ConnectorKind.TUNNEL:
             connection = read_tunnels(name, table)
         case _:

@@ -7,9 +7,11 @@ from types import MappingProxyType
 
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.verdict import EffectType, RiskTier
+from helm.guardian.bundle_grants import MAX_FUEL, MAX_MEMORY_BYTES, MAX_WALL_MS
 from helm.guardian.bundle_table import Table, check_choice, check_name
 from helm.guardian.destination import Pattern
 from helm.guardian.glob import names_of
+from helm.guardian.overgrant import SandboxCeilings
 from helm.guardian.policy import Budget, P0Ceilings, PrincipalRule, SubjectKind
 
 P0_BUDGET = "p0"
@@ -29,11 +31,31 @@ def read_p0(table: Table) -> tuple[P0Ceilings, tuple[Budget, ...]]:
         denied_tools=names_of(table.texts("denied_tools", ()), table.at("denied_tools")),
         denied_effect_types=read_effect_types(table),
         denied_destinations=read_patterns(table, "denied_destinations"),
+        sandbox=read_sandbox(table.table("sandbox")),
     )
     budget = read_hard_budget(table)
     table.whole("increase_timelock_s", (MIN_TIMELOCK_S, MAX_TIMELOCK_S), DEFAULT_TIMELOCK_S)
     table.finish()
     return ceilings, budget
+
+
+def read_sandbox(table: Table) -> SandboxCeilings:
+    """Return what no sandbox grant may go beyond. Raises Invalid."""
+    for member in ("readable", "writable"):
+        for index, path in enumerate(table.texts(member, ())):
+            if not path.startswith("/") or {".", ".."} & {*path.split("/")}:
+                raise Invalid("not an absolute path", f"{table.at(member)}[{index}]", "write /srv/data")
+    ceilings = SandboxCeilings(
+        max_fuel=table.whole("max_fuel", (1, MAX_FUEL), MAX_FUEL),
+        max_memory_bytes=table.whole("max_memory_bytes", (1, MAX_MEMORY_BYTES), MAX_MEMORY_BYTES),
+        max_wall_ms=table.whole("max_wall_ms", (1, MAX_WALL_MS), MAX_WALL_MS),
+        readable=table.texts("readable", ()),
+        writable=table.texts("writable", ()),
+        variables=frozenset(table.texts("variables", ())),
+        networks=frozenset(table.texts("networks", ())),
+    )
+    table.finish()
+    return ceilings
 
 
 def read_effect_types(table: Table) -> frozenset[str]:

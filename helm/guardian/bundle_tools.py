@@ -27,6 +27,7 @@ from helm.guardian.cel_grammar import together
 from helm.guardian.compliance import Compliance
 from helm.guardian.connection import Connection, HttpConnection, McpConnection, TunnelConnection, WasmConnection
 from helm.guardian.glob import names_of
+from helm.guardian.overgrant import SandboxCeilings, in_words, overgrants
 from helm.guardian.policy import Requirement, ToolRule
 from helm.guardian.relations import AuthzModel
 from helm.guardian.velocity import VelocityRule
@@ -47,6 +48,7 @@ class Around(NamedTuple):
     windows: Windows
     velocities: tuple[VelocityRule, ...]
     compliance: Compliance
+    sandbox: SandboxCeilings
 
 
 def read_tool(name: str, table: Table, around: Around) -> ToolRule:
@@ -57,6 +59,9 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
     requirements = tuple(read_requirements(table))
     classes = read_classes(table, around.compliance)
     reach = read_reach(table, connection, operation or name, inputs.document)
+    timeout_ms, overgrant = read_timeout(table, connection), ""
+    if isinstance(connection, WasmConnection):
+        overgrant = in_words(overgrants(connection.grant, around.sandbox))
     rule = ToolRule(
         name=name,
         connector=connection.name,
@@ -65,7 +70,7 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
         risk_tier=table.choice("risk_tier", RiskTier),
         stated_tier=table.choice("risk_tier", RiskTier),
         irreversible=table.flag("irreversible"),
-        timeout_ms=table.whole("timeout_ms", (1, MAX_TIMEOUT_MS), DEFAULT_TIMEOUT_MS),
+        timeout_ms=timeout_ms,
         spend_cents=table.whole("spend_cents", (0, MAX_CENTS), 0),
         principals=names_of(table.texts("principals"), table.at("principals")),
         input_schema=inputs,
@@ -82,6 +87,7 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
         description=table.source("description") if table.has("description") else "",
         pin=read_pin(name, operation or name, table, connection),
         carries_permit=isinstance(connection, (HttpConnection, McpConnection)) and connection.permits,
+        overgrant=overgrant,
         sandbox_grant_hash=connection.grant_hash if isinstance(connection, WasmConnection) else "",
         sends_bytes=connection.max_sent_bytes if isinstance(connection, TunnelConnection) else 0,
         credential=table.name("credential", ""),
@@ -116,6 +122,18 @@ def read_operation(name: str, table: Table, connection: Connection) -> str:
         what = f"the connector {connection.name} has no operation {operation or name}"
         raise Invalid(what, table.at("operation"), "name one that it declares")
     return operation
+
+
+def read_timeout(table: Table, connection: Connection) -> int:
+    """Return how long a call may take; a guest no longer than its grant says. Raises Invalid."""
+    if not isinstance(connection, WasmConnection):
+        return table.whole("timeout_ms", (1, MAX_TIMEOUT_MS), DEFAULT_TIMEOUT_MS)
+    most = connection.grant.limits.wall_ms
+    timeout_ms = table.whole("timeout_ms", (1, MAX_TIMEOUT_MS), most)
+    if timeout_ms > most:
+        hint = f"raise wall_ms of the connector {connection.name}, or shorten it"
+        raise Invalid(f"{timeout_ms} ms is longer than its grant's {most} ms", table.at("timeout_ms"), hint)
+    return timeout_ms
 
 
 def read_schema(table: Table, member: str) -> Schema:

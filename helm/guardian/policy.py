@@ -20,6 +20,7 @@ from helm.guardian.destination import Pattern
 from helm.guardian.glob import Names
 from helm.guardian.identity import NO_IDENTITY, Identity
 from helm.guardian.oauth import OAuthProfile
+from helm.guardian.overgrant import SandboxCeilings
 from helm.guardian.relations import NO_MODEL, AuthzModel
 from helm.guardian.velocity import VelocityRule
 from helm.guardian.window import Window
@@ -111,6 +112,8 @@ class ToolRule:
     """What its guests are granted, "" for a tool that is no guest."""
     sends_bytes: int
     """What a call may send beside its arguments, 0 for a tool that sends those alone."""
+    overgrant: str
+    """What that grant says beyond its profile and the ceilings, "" for nothing."""
     credential: str
     """The credential that a principal must hold, "" for none."""
     scopes: frozenset[str]
@@ -147,6 +150,7 @@ class P0Ceilings:
     denied_tools: Names
     denied_effect_types: frozenset[str]
     denied_destinations: tuple[Pattern, ...]
+    sandbox: SandboxCeilings
 
     def forbids(self, rule: ToolRule) -> str:
         """Return which ceiling forbids the tool, "" where none does. Tiers sort as they rise, T0 to T3."""
@@ -288,6 +292,7 @@ UNDECLARED = ToolRule(
     carries_permit=False,
     sandbox_grant_hash="",
     sends_bytes=0,
+    overgrant="",
     credential="",
     scopes=frozenset(),
     relation=None,
@@ -308,7 +313,21 @@ NO_POLICY = Policy(
     epoch=0,
     not_before_ms=0,
     max_age_s=0,
-    p0=P0Ceilings(max_risk_tier="", denied_tools=NOBODY, denied_effect_types=frozenset(), denied_destinations=()),
+    p0=P0Ceilings(
+        max_risk_tier="",
+        denied_tools=NOBODY,
+        denied_effect_types=frozenset(),
+        denied_destinations=(),
+        sandbox=SandboxCeilings(
+            max_fuel=0,
+            max_memory_bytes=0,
+            max_wall_ms=0,
+            readable=(),
+            writable=(),
+            variables=frozenset(),
+            networks=frozenset(),
+        ),
+    ),
     p0_ceiling_hash="",
     compliance=Compliance(
         allowed_data_classes=frozenset(),

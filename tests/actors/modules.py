@@ -18,6 +18,7 @@ def with_guest(policy: str, module: bytes, *, fuel: int = 1_000_000, timeout_ms:
 kind = "wasm"
 module_hash = "{sha256(module)}"
 fuel = {fuel}
+wall_ms = {max(timeout_ms, 5_000)}
 
 [tools.guest]
 connector = "guests"

@@ -14,11 +14,13 @@ from helm.guardian.policy import ApprovalRule
 
 
 def check(inquiry: Inquiry) -> None:
-    """Refuse what a P0 ceiling forbids and whom the tool does not name; escalate what needs an approval."""
+    """Refuse what a P0 ceiling forbids, overgrants and whom the tool does not name; escalate what needs an approval."""
     rule, policy, call = inquiry.rule, inquiry.world.policy, inquiry.call
     ceiling = policy.p0.forbids(rule)
     if ceiling:
         raise Refused(ReasonCode.PDP_DENY, f"a P0 ceiling forbids it: {ceiling}")
+    if rule.overgrant:
+        raise Refused(ReasonCode.SANDBOX_VIOLATION, f"the sandbox grant is an overgrant: {rule.overgrant}")
     if not rule.admits(call.principal):
         raise Refused(ReasonCode.INSUFFICIENT_PRIVILEGE, "the policy does not let this principal use the tool")
     if rule.scopes or call.context.oauth_resource:

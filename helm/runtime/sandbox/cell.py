@@ -20,7 +20,8 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.sandbox import SandboxLimits
 from helm.runtime.sandbox import traps, wasi
 from helm.runtime.sandbox.guest import ENTRY, MEMORY, engine, signature
-from helm.runtime.sandbox.port import Answered, Guest, GuestEnded, Stop
+from helm.runtime.sandbox.port import NOTHING, Answered, Guest, GuestEnded, Stop
+from helm.runtime.sandbox.wasi_files import answer_of
 
 MAX_TABLE_ELEMENTS = 65_536
 MAX_TABLES = 4
@@ -36,10 +37,10 @@ _ENTRY, _MEMORY = ENTRY.encode(), MEMORY.encode()
 
 @attrs.define
 class Run:
-    """One run: where it is, what it has to read, what it wrote, and what of ours ended it."""
+    """One run: where it is, what is around it, and what of ours ended it."""
 
     context: Any
-    streams: wasi.Streams
+    room: wasi.Room
     memory: Any = None
     """Known once the guest is there, or asks for something, whichever is first."""
     end: BaseException | None = None
@@ -52,7 +53,7 @@ class Run:
         return size
 
 
-NO_RUN = Run(None, wasi.Streams(b"", 0))
+NO_RUN = Run(None, wasi.Room(wasi.Streams(b"", 0), NOTHING))
 """What a cell is in between two guests."""
 
 
@@ -93,10 +94,11 @@ class Cell:
     def run(self, guest: Guest, stop: Stop) -> Answered:
         """Return the guest's answer. Raises GuestEnded. Nothing of the guest outlives the call."""
         limits = self._limits
+        room = wasi.Room(wasi.Streams(guest.arguments, limits.output_bytes), guest.surroundings)
         store = c.wasmtime_store_new(self._engine.ptr(), None, _NO_FINALIZER)
         try:
             context = c.wasmtime_store_context(store)
-            self._run = run = Run(context, wasi.Streams(guest.arguments, limits.output_bytes))
+            self._run = run = Run(context, room.furnish())
             c.wasmtime_store_limiter(store, limits.memory_bytes, MAX_TABLE_ELEMENTS, 1, MAX_TABLES, 1)
             c.wasmtime_context_set_fuel(context, limits.fuel)
             c.wasmtime_context_set_epoch_deadline(context, 1)
@@ -105,10 +107,11 @@ class Cell:
             ended, used = self._why(run, *self._enter(run)), self._used(run)
         finally:
             self._run = NO_RUN
+            room.clear()
             c.wasmtime_store_delete(store)
         if ended is not None:
-            raise GuestEnded(*ended, used) from run.end
-        return Answered(b"".join(run.streams.output), used)
+            raise GuestEnded(*ended, used, has_written=room.has_written) from run.end
+        return Answered(b"".join(room.streams.output), used, room.has_written)
 
     def interrupt(self) -> None:
         """End the guest that runs now, from any thread; one that has not begun is ended by its Stop."""
@@ -172,7 +175,7 @@ class Cell:
 
     def _answering(self, name: str) -> Callable[..., int]:
         """Return a function as the library calls it: parameters in an array, the error into its first place."""
-        answer = wasi.ANSWERS[name]
+        answer = answer_of(name)
         is_wide = [letter == "I" for letter in wasi.SIGNATURES[name]]
 
         def answered(_: object, caller: Any, values: Any, __: int) -> int:
@@ -198,7 +201,7 @@ def in_memory(answer: Callable[..., int], run: Run, caller: Any, parameters: lis
     at = ctypes.byref(memory)
     address = ctypes.cast(c.wasmtime_memory_data(run.context, at), ctypes.c_void_p).value or 0
     try:
-        return answer(run.streams, Memory(address, c.wasmtime_memory_data_size(run.context, at)), *parameters)
+        return answer(run.room, Memory(address, c.wasmtime_memory_data_size(run.context, at)), *parameters)
     except wasi.OutOfBounds:
         return wasi.FAULT
 

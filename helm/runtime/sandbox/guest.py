@@ -19,6 +19,9 @@ MAGIC = b"\0asm\x01\0\0\0"
 MAX_MODULE_BYTES = 16 * 1024 * 1024
 """Longest module that is compiled (T4)."""
 
+SETTINGS = "fuel, epochs, canonical NaN, deterministic SIMD, no threads, no memory64, one memory"
+"""What `engine` sets of all that machine code depends on: it changes with it."""
+
 ENTRY = "_start"
 MEMORY = "memory"
 
@@ -39,10 +42,7 @@ def engine(limits: SandboxLimits) -> wasmtime.Engine:
 
 def compiled(module: bytes, module_hash: str, limits: SandboxLimits) -> bytes:
     """Return the machine code of a module that is the pinned one and asks for nothing but WASI. Raises GuestEnded."""
-    if sha256(module) != module_hash:
-        raise GuestEnded(ReasonCode.ERR_PACK_HASH_MISMATCH, f"the module does not hash to {module_hash}")
-    if not module.startswith(MAGIC):  # the library would also read the text format
-        raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, "the module is not WebAssembly, version 1")
+    check_module(module, module_hash)
     try:
         found = wasmtime.Module(engine(limits), module)
     except wasmtime.WasmtimeError as problem:
@@ -52,6 +52,25 @@ def compiled(module: bytes, module_hash: str, limits: SandboxLimits) -> bytes:
     check_exports(found)
     check_memories(found, limits)
     return bytes(found.serialize())
+
+
+def check_module(module: bytes, module_hash: str) -> None:
+    """Raise GuestEnded for what is too long, is not the pinned module, or is no module."""
+    if len(module) > MAX_MODULE_BYTES:
+        raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, f"the module is longer than {MAX_MODULE_BYTES} bytes")
+    if sha256(module) != module_hash:
+        raise GuestEnded(ReasonCode.ERR_PACK_HASH_MISMATCH, f"the module does not hash to {module_hash}")
+    if not module.startswith(MAGIC):  # the library would also read the text format
+        raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, "the module is not WebAssembly, version 1")
+
+
+def is_usable(code: bytes, limits: SandboxLimits) -> bool:
+    """Tell whether the library takes this machine code of its own: it may be another version's, or processor's."""
+    try:
+        wasmtime.Module.deserialize(engine(limits), code)
+    except wasmtime.WasmtimeError:
+        return False
+    return True
 
 
 def check_imports(module: wasmtime.Module) -> None:

@@ -1,7 +1,7 @@
-"""WASI preview 1 as a guest finds it here: standard input, output and error, and a refusal for everything else.
+"""WASI preview 1 as a guest finds it that was given no folder: its streams, and a refusal for everything else.
 
-Every function of preview 1 is there, so that a guest which asks is answered and not merely unlinked. What only a grant
-could give (files, sockets, clocks, randomness) answers ENOTCAPABLE, always: the same question has one answer (T4).
+Every function of preview 1 is there, so that a guest which asks is answered and not merely unlinked. What was not
+granted (files, sockets, clocks, randomness) answers ENOTCAPABLE, always: the same question has one answer (T4).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Protocol
 
 import attrs
 
+from helm.runtime.sandbox.port import Handle, Surroundings
+
 WASI = "wasi_snapshot_preview1"
 
 SUCCESS, BADF, FAULT, INVAL, NOSYS, SPIPE, NOTCAPABLE = 0, 8, 21, 28, 52, 70, 76
@@ -21,6 +23,13 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 STANDARD = range(3)
 CHARACTER_DEVICE = 2
 RIGHT_READ, RIGHT_WRITE = 1 << 1, 1 << 6
+
+REALTIME, MONOTONIC = 0, 1
+FIRST = 3
+"""The first descriptor that is no standard stream."""
+
+MAX_RANDOM_BYTES = 65_536
+"""Random bytes of one call (T4)."""
 
 MAX_PIECES = 1024
 """Pieces of one read or write, as POSIX's IOV_MAX (T4)."""
@@ -112,7 +121,7 @@ class Streams:
 
     arguments: bytes
     output_bytes: int
-    """What may still be written."""
+    """What may still be written, into files as well."""
     at: int = 0
     """How far the guest has read."""
     output: list[bytes] = attrs.field(factory=list)
@@ -125,11 +134,48 @@ class Streams:
 
     def write(self, descriptor: int, data: bytes) -> None:
         """Take what the guest writes; its standard error counts and is not kept. Raises OutputExhausted."""
-        self.output_bytes -= len(data)
-        if self.output_bytes < 0:
-            raise OutputExhausted
+        self.spend(len(data))
         if descriptor == STDOUT:
             self.output.append(data)
+
+    def spend(self, size: int) -> None:
+        """Count bytes that the guest writes, wherever. Raises OutputExhausted."""
+        self.output_bytes -= size
+        if self.output_bytes < 0:
+            raise OutputExhausted
+
+
+@attrs.define
+class Opened:
+    """One descriptor of a guest beyond the three: what is open under it, and how far it has come."""
+
+    handle: Handle
+    guest_path: str = ""
+    """The name of a folder that was there from the beginning, "" for what the guest has opened itself."""
+    at: int = 0
+    appends: bool = False
+
+
+@attrs.define
+class Room:
+    """Everything that one run finds around it."""
+
+    streams: Streams
+    surroundings: Surroundings
+    opened: dict[int, Opened] = attrs.field(factory=dict)
+    has_written: bool = False
+
+    def furnish(self) -> Room:
+        """Put the folders that were granted under the first descriptors."""
+        for descriptor, (guest_path, handle) in enumerate(self.surroundings.folders, FIRST):
+            self.opened[descriptor] = Opened(handle, guest_path)
+        return self
+
+    def clear(self) -> None:
+        """Close what the guest has left open."""
+        for one in self.opened.values():
+            one.handle.close()
+        self.opened.clear()
 
 
 def number(value: int, size: int = 4) -> bytes:
@@ -144,12 +190,13 @@ def pieces(view: View, start: int, count: int) -> list[tuple[int, int]]:
     return list(zip(words[::2], words[1::2], strict=True))
 
 
-def fd_read(streams: Streams, view: View, descriptor: int, start: int, count: int, told: int) -> int:
+def fd_read(room: Room, view: View, descriptor: int, start: int, count: int, told: int) -> int:
+    """Read the arguments."""
     if descriptor != STDIN or not 0 <= count <= MAX_PIECES:
         return BADF if descriptor != STDIN else INVAL
     total = 0
     for place, size in pieces(view, start, count):
-        piece = streams.read(size)
+        piece = room.streams.read(size)
         view.write(place, piece)
         total += len(piece)
         if len(piece) < size:
@@ -158,20 +205,21 @@ def fd_read(streams: Streams, view: View, descriptor: int, start: int, count: in
     return SUCCESS
 
 
-def fd_write(streams: Streams, view: View, descriptor: int, start: int, count: int, told: int) -> int:
+def fd_write(room: Room, view: View, descriptor: int, start: int, count: int, told: int) -> int:
+    """Take an answer, or words that nobody reads."""
     if descriptor not in (STDOUT, STDERR) or not 0 <= count <= MAX_PIECES:
         return BADF if descriptor not in (STDOUT, STDERR) else INVAL
     total = 0
     for place, size in pieces(view, start, count):
-        if size > streams.output_bytes:  # before it is copied: a piece may be as long as the memory
+        if size > room.streams.output_bytes:  # before it is copied: a piece may be as long as the memory
             raise OutputExhausted
-        streams.write(descriptor, view.read(place, size))
+        room.streams.write(descriptor, view.read(place, size))
         total += size
     view.write(told, number(total))
     return SUCCESS
 
 
-def fd_fdstat_get(_: Streams, view: View, descriptor: int, told: int) -> int:
+def fd_fdstat_get(_: Room, view: View, descriptor: int, told: int) -> int:
     if descriptor not in STANDARD:
         return BADF
     rights = RIGHT_READ if descriptor == STDIN else RIGHT_WRITE
@@ -179,21 +227,69 @@ def fd_fdstat_get(_: Streams, view: View, descriptor: int, told: int) -> int:
     return SUCCESS
 
 
-def fd_filestat_get(_: Streams, view: View, descriptor: int, told: int) -> int:
+def fd_filestat_get(_: Room, view: View, descriptor: int, told: int) -> int:
     if descriptor not in STANDARD:
         return BADF
     view.write(told, bytes(16) + number(CHARACTER_DEVICE, 8) + bytes(40))
     return SUCCESS
 
 
-def nothing_there(_: Streams, view: View, count: int, size: int) -> int:
-    """Say that there are no arguments and no variables."""
+def nothing_there(_: Room, view: View, count: int, size: int) -> int:
+    """Say that there are no arguments: a guest reads them on its standard input."""
     view.write(count, number(0))
     view.write(size, number(0))
     return SUCCESS
 
 
-def proc_exit(_: Streams, __: View, code: int) -> int:
+def environ_sizes_get(room: Room, view: View, count: int, size: int) -> int:
+    """Say how many variables there are, and how long they are together."""
+    variables = room.surroundings.environment
+    view.write(count, number(len(variables)))
+    view.write(size, number(sum(len(variable) + 1 for variable in variables)))
+    return SUCCESS
+
+
+def environ_get(room: Room, view: View, pointers: int, place: int) -> int:
+    """Put the variables down, NAME=value each, with a zero behind it."""
+    place &= 0xFFFF_FFFF
+    for at, variable in enumerate(room.surroundings.environment):
+        view.write(pointers + 4 * at, number(place))
+        view.write(place, variable + b"\0")
+        place += len(variable) + 1
+    return SUCCESS
+
+
+def clock_time_get(room: Room, view: View, clock: int, _: int, told: int) -> int:
+    """Tell the time where a clock was granted."""
+    if room.surroundings.clock is None:
+        return NOTCAPABLE
+    if clock not in (REALTIME, MONOTONIC):
+        return INVAL
+    view.write(told, number(room.surroundings.clock(clock), 8))
+    return SUCCESS
+
+
+def clock_res_get(room: Room, view: View, clock: int, told: int) -> int:
+    """Tell how coarse a clock is: a millisecond, so that it measures nobody else."""
+    if room.surroundings.clock is None:
+        return NOTCAPABLE
+    if clock not in (REALTIME, MONOTONIC):
+        return INVAL
+    view.write(told, number(1_000_000, 8))
+    return SUCCESS
+
+
+def random_get(room: Room, view: View, place: int, size: int) -> int:
+    """Give random bytes where randomness was granted."""
+    if room.surroundings.random is None:
+        return NOTCAPABLE
+    if not 0 <= size <= MAX_RANDOM_BYTES:
+        return INVAL
+    view.write(place, room.surroundings.random(size))
+    return SUCCESS
+
+
+def proc_exit(_: Room, __: View, code: int) -> int:
     raise Exit(code)
 
 
@@ -212,8 +308,10 @@ ANSWERS: Mapping[str, Callable[..., int]] = MappingProxyType(
     | {
         "args_get": always(SUCCESS),
         "args_sizes_get": nothing_there,
-        "environ_get": always(SUCCESS),
-        "environ_sizes_get": nothing_there,
+        "clock_res_get": clock_res_get,
+        "clock_time_get": clock_time_get,
+        "environ_get": environ_get,
+        "environ_sizes_get": environ_sizes_get,
         "fd_close": standard_only(SUCCESS),
         "fd_fdstat_get": fd_fdstat_get,
         "fd_fdstat_set_flags": standard_only(SUCCESS),
@@ -225,8 +323,9 @@ ANSWERS: Mapping[str, Callable[..., int]] = MappingProxyType(
         "fd_tell": standard_only(SPIPE),
         "fd_write": fd_write,
         "proc_exit": proc_exit,
+        "random_get": random_get,
         "proc_raise": always(NOSYS),
         "sched_yield": always(SUCCESS),
     }
 )
-"""What each function does: given the run's streams, the guest's memory and its parameters, it returns an error."""
+"""What each function does: given the run's room, the guest's memory and its parameters, it returns an error."""

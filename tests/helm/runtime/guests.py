@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from wasmtime import wat2wasm
 
+from helm.contracts.sandbox import SandboxLimits
+
+LIMITS = SandboxLimits(
+    fuel=1_000_000, memory_bytes=64 << 20, open_files=16, output_bytes=1 << 20, stack_bytes=512 << 10, wall_ms=5_000
+)
+
 IO = """
   (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))

@@ -17,8 +17,8 @@ from helm.runtime.sandbox.guest import compiled
 from helm.runtime.sandbox.port import Answered, Guest, GuestEnded
 from tests.helm.runtime import guests
 
-LIMITS = SandboxLimits(fuel=1_000_000, memory_bytes=64 << 20, output_bytes=1 << 20, stack_bytes=512 << 10)
-FOR_EVER = SandboxLimits(fuel=10**12, memory_bytes=64 << 20, output_bytes=1 << 20, stack_bytes=512 << 10)
+LIMITS = guests.LIMITS
+FOR_EVER = LIMITS.but(fuel=10**12)
 
 
 class Asked:
@@ -126,7 +126,7 @@ def test_a_hundred_runs_give_one_answer_and_one_fuel_figure() -> None:
 
 
 def test_fuel_is_what_the_grant_says() -> None:
-    ended = end_of(guests.LOOP, SandboxLimits(fuel=5_000, memory_bytes=1 << 16, output_bytes=1, stack_bytes=1 << 16))
+    ended = end_of(guests.LOOP, LIMITS.but(fuel=5_000, memory_bytes=1 << 16, output_bytes=1, stack_bytes=1 << 16))
     assert (ended.code, ended.fuel_used) == (ReasonCode.ERR_COMPUTE_GAS_EXHAUSTED, 5_000)
 
 
