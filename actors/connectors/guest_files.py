@@ -20,6 +20,9 @@ from helm.runtime.sandbox.port import Denied, Handle, Opening, Seen
 MAX_ENTRIES = 2000
 """Longest folder that is listed (T4)."""
 
+CLOSED = -1
+"""No descriptor."""
+
 NOT_CAPABLE = 76
 INPUT_OUTPUT = 29
 
@@ -179,8 +182,10 @@ class HostHandle:
             os.rename(name, new_name, src_dir_fd=here, dst_dir_fd=there)
 
     def close(self) -> None:
-        """Let go of it."""
-        os.close(self.descriptor)
+        """Let go of it, once: by then the number may be another file's."""
+        descriptor, self.descriptor = self.descriptor, CLOSED
+        if descriptor != CLOSED:
+            os.close(descriptor)
 
     @contextmanager
     def _folder_of(self, names: tuple[str, ...]) -> Iterator[tuple[int, str]]:

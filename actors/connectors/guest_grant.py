@@ -23,6 +23,8 @@ RUNTIME_VERSION = version("wasmtime")
 REDACTED = "redacted"
 """What a guest reads where a grant shows it that a variable is there."""
 
+MACHINE = ("/dev", "/proc", "/sys")
+
 MILLISECOND_NS = 1_000_000
 
 
@@ -58,11 +60,22 @@ def surroundings(grant: SandboxGrant, arguments: bytes, data_dir: Path) -> Itera
 def folder_of(preopen: SandboxPreopen, data_dir: Path, *, shows_times: bool) -> HostHandle:
     """Open a folder that a grant names. Raises GuestEnded."""
     check_apart(preopen.path, data_dir)
+    is_writable = preopen.mode == PreopenMode.WRITE
     try:
-        return HostHandle.of_root(preopen.path, is_writable=preopen.mode == PreopenMode.WRITE, shows_times=shows_times)
+        folder = HostHandle.of_root(preopen.path, is_writable=is_writable, shows_times=shows_times)
     except OSError as problem:
         reason = f"the folder {preopen.path} cannot be opened, or is reached by a link: {problem.strerror}"
         raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, reason) from problem
+    if folder.device in machine_devices():
+        folder.close()
+        reason = f"the folder {preopen.path} is the machine's own: its files are processes and devices"
+        raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, reason)
+    return folder
+
+
+def machine_devices() -> frozenset[int]:
+    """Return the file systems of which a name is no file that lies somewhere (T4)."""
+    return frozenset(os.stat(path).st_dev for path in MACHINE if os.path.isdir(path))
 
 
 def check_apart(path: str, data_dir: Path) -> None:

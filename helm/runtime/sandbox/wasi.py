@@ -172,9 +172,10 @@ class Room:
         return self
 
     def clear(self) -> None:
-        """Close what the guest has left open."""
+        """Close what the guest has left open; the folders that it was given are whoever's who gave them."""
         for one in self.opened.values():
-            one.handle.close()
+            if not one.guest_path:
+                one.handle.close()
         self.opened.clear()
 
 
