@@ -72,7 +72,7 @@ def compile_written(written: bytes) -> Policy:
     identity = read_identity(bundle)
     windows, velocities = read_named_windows(bundle), read_velocities(bundle)
     compliance, principals = read_compliance(bundle.table("compliance")), read_principals(bundle)
-    around = Around(connections, approvers, authz, windows, velocities, compliance, p0.sandbox)
+    around = Around(connections, approvers, authz, windows, velocities, compliance)
     tools = {name: read_tool(name, table, around) for name, table in bundle.named("tools")}
     check_shadowing(tools.values(), connections)
     check_windows_used(windows, tools.values())

@@ -49,8 +49,8 @@ def read_sandbox(table: Table) -> SandboxCeilings:
         max_fuel=table.whole("max_fuel", (1, MAX_FUEL), MAX_FUEL),
         max_memory_bytes=table.whole("max_memory_bytes", (1, MAX_MEMORY_BYTES), MAX_MEMORY_BYTES),
         max_wall_ms=table.whole("max_wall_ms", (1, MAX_WALL_MS), MAX_WALL_MS),
-        readable=table.texts("readable", ()),
-        writable=table.texts("writable", ()),
+        readable=frozenset(table.texts("readable", ())),
+        writable=frozenset(table.texts("writable", ())),
         variables=frozenset(table.texts("variables", ())),
         networks=frozenset(table.texts("networks", ())),
     )

@@ -27,7 +27,6 @@ from helm.guardian.cel_grammar import together
 from helm.guardian.compliance import Compliance
 from helm.guardian.connection import Connection, HttpConnection, McpConnection, TunnelConnection, WasmConnection
 from helm.guardian.glob import names_of
-from helm.guardian.overgrant import SandboxCeilings, in_words, overgrants
 from helm.guardian.policy import Requirement, ToolRule
 from helm.guardian.relations import AuthzModel
 from helm.guardian.velocity import VelocityRule
@@ -48,7 +47,6 @@ class Around(NamedTuple):
     windows: Windows
     velocities: tuple[VelocityRule, ...]
     compliance: Compliance
-    sandbox: SandboxCeilings
 
 
 def read_tool(name: str, table: Table, around: Around) -> ToolRule:
@@ -59,9 +57,6 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
     requirements = tuple(read_requirements(table))
     classes = read_classes(table, around.compliance)
     reach = read_reach(table, connection, operation or name, inputs.document)
-    timeout_ms, overgrant = read_timeout(table, connection), ""
-    if isinstance(connection, WasmConnection):
-        overgrant = in_words(overgrants(connection.grant, around.sandbox))
     rule = ToolRule(
         name=name,
         connector=connection.name,
@@ -70,7 +65,7 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
         risk_tier=table.choice("risk_tier", RiskTier),
         stated_tier=table.choice("risk_tier", RiskTier),
         irreversible=table.flag("irreversible"),
-        timeout_ms=timeout_ms,
+        timeout_ms=read_timeout(table, connection),
         spend_cents=table.whole("spend_cents", (0, MAX_CENTS), 0),
         principals=names_of(table.texts("principals"), table.at("principals")),
         input_schema=inputs,
@@ -87,7 +82,7 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
         description=table.source("description") if table.has("description") else "",
         pin=read_pin(name, operation or name, table, connection),
         carries_permit=isinstance(connection, (HttpConnection, McpConnection)) and connection.permits,
-        overgrant=overgrant,
+        sandbox_grant=connection.grant if isinstance(connection, WasmConnection) else None,
         sandbox_grant_hash=connection.grant_hash if isinstance(connection, WasmConnection) else "",
         sends_bytes=connection.max_sent_bytes if isinstance(connection, TunnelConnection) else 0,
         credential=table.name("credential", ""),

@@ -15,9 +15,11 @@ from helm.contracts.verdict import RiskTier
 from helm.crypto import domains
 from helm.crypto.canonical import canonical
 from helm.crypto.hashing import hash_in
-from helm.guardian.bundle_rules import DEFAULT_TIMELOCK_S, P0_BUDGET
+from helm.guardian.bundle_rules import DEFAULT_TIMELOCK_S, P0_BUDGET, read_sandbox
+from helm.guardian.bundle_table import Table
 from helm.guardian.destination import Pattern
 from helm.guardian.glob import names_of
+from helm.guardian.overgrant import SandboxCeilings
 from helm.guardian.policy import Budget, P0Ceilings, SubjectKind
 
 MAX_BUDGETS: Final = 8
@@ -58,6 +60,7 @@ class Ceilings:
     denied_destinations: frozenset[str]
     increase_timelock_s: int
     """How long a raise waits: the ceilings in force say it, so that no raise shortens its own wait."""
+    sandbox: SandboxCeilings
     budgets: tuple[HardBudget, ...]
 
     def document(self) -> dict[str, JSONValue]:
@@ -72,6 +75,7 @@ class Ceilings:
             "denied_tools": sorted(self.denied_tools),
             "increase_timelock_s": self.increase_timelock_s,
             "max_risk_tier": self.max_risk_tier,
+            "sandbox": self.sandbox.document(),
         }
 
     @property
@@ -86,6 +90,7 @@ class Ceilings:
             denied_tools=names_of(sorted(self.denied_tools), "p0.denied_tools"),
             denied_effect_types=self.denied_effect_types,
             denied_destinations=tuple(Pattern.parse(text) for text in sorted(self.denied_destinations)),
+            sandbox=self.sandbox,
         )
 
     def within(self, other: Ceilings) -> bool:
@@ -110,6 +115,7 @@ def ceilings_of(p0: dict[str, JSONValue]) -> Ceilings:
         denied_effect_types=frozenset(p0.get("denied_effect_types", ())),
         denied_destinations=frozenset(p0.get("denied_destinations", ())),
         increase_timelock_s=p0.get("increase_timelock_s", DEFAULT_TIMELOCK_S),
+        sandbox=read_sandbox(Table("p0.sandbox", p0.get("sandbox", {}))),
         budgets=budgets,
     )
 
@@ -122,6 +128,7 @@ def read_ceilings(body: dict[str, JSONValue]) -> Ceilings:
         denied_effect_types=frozenset(body["denied_effect_types"]),
         denied_destinations=frozenset(body["denied_destinations"]),
         increase_timelock_s=body["increase_timelock_s"],
+        sandbox=read_sandbox(Table("p0.sandbox", body["sandbox"])),
         budgets=tuple(HardBudget(**one) for one in body["budgets"]),
     )
     if read.document() != body:
@@ -137,6 +144,7 @@ def joined(held: Ceilings, stated: Ceilings) -> Ceilings:
         denied_effect_types=held.denied_effect_types | stated.denied_effect_types,
         denied_destinations=held.denied_destinations | stated.denied_destinations,
         increase_timelock_s=max(held.increase_timelock_s, stated.increase_timelock_s),
+        sandbox=held.sandbox.joined(stated.sandbox),
         budgets=joined_budgets(held.budgets, stated.budgets),
     )
 

@@ -106,9 +106,10 @@ def of_requirements(rule: ToolRule) -> Iterator[Row]:
 def of_decision(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]:
     ceiling = policy.p0.forbids(rule)
     yield Row("pdp", f"P0 ceilings: {ceiling or 'none forbids it'}", verdict(not ceiling, "PDP_DENY"))
-    if rule.sandbox_grant_hash:
-        what = f"the grant {rule.sandbox_grant_hash}{': ' if rule.overgrant else ''}{rule.overgrant}"
-        yield Row("pdp", what, verdict(not rule.overgrant, "SANDBOX_VIOLATION"))
+    if rule.sandbox_grant is not None:
+        overgrant = policy.p0.overgrant(rule)
+        what = f"the grant {rule.sandbox_grant_hash}: {overgrant or 'not more than it may be'}"
+        yield Row("pdp", what, verdict(not overgrant, "SANDBOX_VIOLATION"))
     who = f"names {principal}" if principal else "names the principal"
     outcome = verdict(rule.admits(principal), "INSUFFICIENT_PRIVILEGE") if principal else ASK
     yield Row("pdp", who, outcome)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from helm.contracts.form import Noun
+from helm.contracts.form import JSONValue, Noun
 from helm.contracts.profile import PROFILES, WASMTIME, Profile
 from helm.contracts.sandbox import ListMode, PreopenMode, SandboxGrant
 
@@ -25,12 +25,57 @@ class SandboxCeilings:
     max_fuel: int
     max_memory_bytes: int
     max_wall_ms: int
-    readable: tuple[str, ...]
+    readable: frozenset[str]
     """Folders of the host, with all below them."""
-    writable: tuple[str, ...]
+    writable: frozenset[str]
     variables: frozenset[str]
     networks: frozenset[str]
     """Destinations and networks, as a grant spells them."""
+
+    def document(self) -> dict[str, JSONValue]:
+        """Return them as JSON, in the form in which a bundle states them."""
+        return {
+            "max_fuel": self.max_fuel,
+            "max_memory_bytes": self.max_memory_bytes,
+            "max_wall_ms": self.max_wall_ms,
+            "networks": sorted(self.networks),
+            "readable": sorted(self.readable),
+            "variables": sorted(self.variables),
+            "writable": sorted(self.writable),
+        }
+
+    def joined(self, other: SandboxCeilings) -> SandboxCeilings:
+        """Return the ceilings that hold where both do: of each, the lower."""
+        return SandboxCeilings(
+            max_fuel=min(self.max_fuel, other.max_fuel),
+            max_memory_bytes=min(self.max_memory_bytes, other.max_memory_bytes),
+            max_wall_ms=min(self.max_wall_ms, other.max_wall_ms),
+            readable=in_both(self.readable, other.readable),
+            writable=in_both(self.writable, other.writable),
+            variables=self.variables & other.variables,
+            networks=self.networks & other.networks,
+        )
+
+
+def in_both(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    """Return the folders that lie below a folder of either list."""
+    return within(one, other) | within(other, one)
+
+
+def within(paths: frozenset[str], roots: frozenset[str]) -> frozenset[str]:
+    return frozenset(path for path in paths if any(is_below(path, root) for root in roots))
+
+
+NO_SANDBOX = SandboxCeilings(
+    max_fuel=0,
+    max_memory_bytes=0,
+    max_wall_ms=0,
+    readable=frozenset(),
+    writable=frozenset(),
+    variables=frozenset(),
+    networks=frozenset(),
+)
+"""The ceilings of a policy that nobody has activated."""
 
 
 def overgrants(grant: SandboxGrant, ceilings: SandboxCeilings) -> tuple[Finding, ...]:
@@ -59,7 +104,7 @@ def of_files(grant: SandboxGrant, profile: Profile, ceilings: SandboxCeilings) -
             yield Finding(code="FILESYSTEM_BEYOND_PROFILE", detail=f"{what} under {grant.profile}")
         reviewed = ceilings.writable
         if preopen.mode == PreopenMode.READ:
-            reviewed += ceilings.readable
+            reviewed |= ceilings.readable
         if not any(is_below(preopen.path, root) for root in reviewed):
             yield Finding(code="FILESYSTEM_NOT_REVIEWED", detail=f"{what} is in no list of p0.sandbox")
 

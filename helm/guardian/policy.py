@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import attrs
 
+from helm.contracts.sandbox import SandboxGrant
 from helm.contracts.schema import Schema
 from helm.guardian.cel import Program
 from helm.guardian.cel_grammar import Needs, together
@@ -20,7 +21,7 @@ from helm.guardian.destination import Pattern
 from helm.guardian.glob import Names
 from helm.guardian.identity import NO_IDENTITY, Identity
 from helm.guardian.oauth import OAuthProfile
-from helm.guardian.overgrant import SandboxCeilings
+from helm.guardian.overgrant import NO_SANDBOX, SandboxCeilings, in_words, overgrants
 from helm.guardian.relations import NO_MODEL, AuthzModel
 from helm.guardian.velocity import VelocityRule
 from helm.guardian.window import Window
@@ -112,8 +113,7 @@ class ToolRule:
     """What its guests are granted, "" for a tool that is no guest."""
     sends_bytes: int
     """What a call may send beside its arguments, 0 for a tool that sends those alone."""
-    overgrant: str
-    """What that grant says beyond its profile and the ceilings, "" for nothing."""
+    sandbox_grant: SandboxGrant | None
     credential: str
     """The credential that a principal must hold, "" for none."""
     scopes: frozenset[str]
@@ -159,6 +159,10 @@ class P0Ceilings:
         if rule.effect_type in self.denied_effect_types:
             return f"denied_effect_types {rule.effect_type}"
         return "denied_tools" if rule.name in self.denied_tools else ""
+
+    def overgrant(self, rule: ToolRule) -> str:
+        """Return what the tool's guests are granted beyond their profile and the ceilings, "" for nothing."""
+        return "" if rule.sandbox_grant is None else in_words(overgrants(rule.sandbox_grant, self.sandbox))
 
 
 @attrs.frozen(kw_only=True)
@@ -292,7 +296,7 @@ UNDECLARED = ToolRule(
     carries_permit=False,
     sandbox_grant_hash="",
     sends_bytes=0,
-    overgrant="",
+    sandbox_grant=None,
     credential="",
     scopes=frozenset(),
     relation=None,
@@ -318,15 +322,7 @@ NO_POLICY = Policy(
         denied_tools=NOBODY,
         denied_effect_types=frozenset(),
         denied_destinations=(),
-        sandbox=SandboxCeilings(
-            max_fuel=0,
-            max_memory_bytes=0,
-            max_wall_ms=0,
-            readable=(),
-            writable=(),
-            variables=frozenset(),
-            networks=frozenset(),
-        ),
+        sandbox=NO_SANDBOX,
     ),
     p0_ceiling_hash="",
     compliance=Compliance(

@@ -19,8 +19,9 @@ def check(inquiry: Inquiry) -> None:
     ceiling = policy.p0.forbids(rule)
     if ceiling:
         raise Refused(ReasonCode.PDP_DENY, f"a P0 ceiling forbids it: {ceiling}")
-    if rule.overgrant:
-        raise Refused(ReasonCode.SANDBOX_VIOLATION, f"the sandbox grant is an overgrant: {rule.overgrant}")
+    overgrant = policy.p0.overgrant(rule)
+    if overgrant:
+        raise Refused(ReasonCode.SANDBOX_VIOLATION, f"the sandbox grant is an overgrant: {overgrant}")
     if not rule.admits(call.principal):
         raise Refused(ReasonCode.INSUFFICIENT_PRIVILEGE, "the policy does not let this principal use the tool")
     if rule.scopes or call.context.oauth_resource:
