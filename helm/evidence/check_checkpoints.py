@@ -131,7 +131,9 @@ def check_checkpoints(reading: Reading) -> None:
 
 def check_several(proof: dict[str, JSONValue], leaves: list[bytes], old_size: int, head: Head, where: str) -> None:
     """Raise Invalid unless these leaves, in this order, came into the tree after its first `old_size` leaves."""
-    if [*proof] != ["indexes", "path"] or not all(type(number) is int for number in proof["indexes"]):
+    if [*proof] != ["indexes", "path"] or type(proof["indexes"]) is not list or type(proof["path"]) is not list:
+        raise Invalid("is no proof of several leaves", where, CHANGED)
+    if not all(type(number) is int for number in proof["indexes"]):
         raise Invalid("is no proof of several leaves", where, CHANGED)
     indexes = proof["indexes"]
     if len(indexes) != len(leaves) or indexes != sorted(set(indexes)) or not all(old_size <= one for one in indexes):
