@@ -92,11 +92,10 @@ class Memory:
         policy = self.policy if self.layers is None else self.binding(call, standing)
         rule = policy.rule(call.tool)
         binding = self.sessions.find(call.session)
-        approval, limits = self.approvals.standing(call), rule.approval
         return World(
-            approval=approval,
+            approval=self.approvals.standing(call),
             approvals_asked=self.approvals.asked((call.tenant, call.principal, call.tool), now_ms)
-            if call.source.door == ASKING or (limits is not None and (limits.max_per_hour or limits.max_per_day))
+            if rule.limits_asking or call.source.door == ASKING
             else NONE_ASKED,
             authz=None if rule.relation is None else self.related(rule.relation, call, standing, now_ms),
             budgets=self.ledger.standing(policy, call, now_ms),

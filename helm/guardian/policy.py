@@ -132,6 +132,15 @@ class ToolRule:
     free_text: frozenset[str]
     accepts_tainted: bool
 
+    limits_asking: bool = attrs.field(init=False, repr=False)
+    """Whether it is counted how often humans are asked about its calls."""
+
+    @limits_asking.default
+    def _find_limits(self) -> bool:
+        approval = self.approval
+        limited = approval is not None and bool(approval.max_per_hour or approval.max_per_day)
+        return limited or bool(self.windows) or any(rule.interrupt_above for rule in self.velocity)
+
     def admits(self, principal: str) -> bool:
         """Tell whether the policy names this principal for the tool."""
         return principal in self.principals

@@ -6,6 +6,7 @@ from typing import Final
 
 from helm.contracts.errors import Invalid
 from helm.guardian.delegation import SKEW_MS, DelegationGrant, condition
+from helm.guardian.duties import Concerned, applies, breaches
 from helm.guardian.policy import Policy, PrincipalRule
 
 MFA_FRESH_MS: Final = 5 * 60_000
@@ -25,6 +26,7 @@ def check_new(grant: DelegationGrant, policy: Policy, now_ms: int) -> None:
         raise Invalid("the policy asks for MFA evidence, and there is none that is fresh", "mfa_at_ms", hint)
     for tool, source in grant.capabilities.items():
         check_capability(tool, grant.delegator, delegator, policy)
+        check_complies(tool, grant, policy)
         if source:
             condition(source)
 
@@ -41,3 +43,14 @@ def check_capability(tool: str, name: str, delegator: PrincipalRule, policy: Pol
         raise Invalid(f"{name} is not cleared for the data of {tool}", where)
     if rule.credential and rule.credential not in delegator.credentials:
         raise Invalid(f"{name} does not hold the credential of {tool}", where)
+
+
+def check_complies(tool: str, grant: DelegationGrant, policy: Policy) -> None:
+    """Raise Invalid where a compliance rule keeps the delegator from the tool, wherever its calls may go."""
+    rule = policy.rule(tool)
+    concerned = Concerned((grant.delegator,), grant.tenant, None)
+    for one in rule.compliance_rules:
+        if applies(one, concerned):
+            for breach in breaches(one, rule, policy.compliance, concerned):
+                what = f"{grant.delegator} does not comply with rule {one.id}: {breach.why}"
+                raise Invalid(what, f"capabilities.{tool}", "leave the tool out")

@@ -41,7 +41,7 @@ class World(Noun, frozen=True, kw_only=True):
     """None where such a call asks for the first time."""
     approvals_asked: tuple[int, int]
     """Approvals that this principal asked for, of this tool, in the last hour and the last day; looked at only where
-    the policy limits them."""
+    they are limited."""
     authz: AuthzSnapshot | None
     """What the relationships say of this call, None where its tool asks for none."""
     budgets: tuple[Usage, ...]

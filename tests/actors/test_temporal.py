@@ -237,6 +237,21 @@ async def test_the_counters_come_out_the_same_of_the_journal_and_every_decision_
     assert again == 24
 
 
+async def test_approvers_are_not_worn_out_by_calls_out_of_hours(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    house.clock.start_ms = round(moment("2026-12-25T12:00+01:00") * 1000)
+    async with house.kernel(policy=TEMPORAL) as kernel:
+        codes = [
+            (await kernel.call("office", {"n": number}, principal="ann", session="s", tenant="acme")).reason_code
+            for number in range(22)
+        ]
+        assert codes == [INTERRUPT] * 20 + [ReasonCode.ERR_APPROVAL_RATE_LIMIT_EXCEEDED] * 2
+        assert len(kernel.memory.approvals.ceremonies) == 20
+        house.clock.advance(3_601)
+        assert await came(kernel, "office") == INTERRUPT
+
+
 def moment(text: str) -> float:
     """Return a moment, stated with its offset, in seconds since the epoch."""
     return datetime.fromisoformat(text).timestamp()

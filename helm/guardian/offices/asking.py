@@ -9,8 +9,9 @@ from helm.guardian.ceremony import APPROVED, CONSUMED, DENIED, DISPUTED, EXPIRED
 from helm.guardian.inquiry import Inquiry
 from helm.guardian.world import Sought
 
-IN_ADVANCE_PER_HOUR = 20
-"""Approvals of one tool that one principal may ask for in advance where the policy sets no limit (T7)."""
+UNSTATED_PER_HOUR = 20
+"""Approvals of one tool that one principal may ask for in advance, or on account of its hour or pace, where the policy
+sets no limit (T7)."""
 
 UNANSWERED = frozenset({PENDING, DISPUTED, APPROVED})
 """States in which a call joins the ceremony and opens no other."""
@@ -32,7 +33,7 @@ def require(inquiry: Inquiry, code: ReasonCode, why: str) -> None:
         check_final(standing, inquiry, named=named)
         if joins(standing, inquiry):
             raise Refused(code, f"{why}; {said_of(standing)}")
-    check_rate(inquiry)
+    check_rate(inquiry, code)
     raise Refused(code, why)
 
 
@@ -78,12 +79,12 @@ def said_of(standing: Sought) -> str:
     return f"{standing.approval_id} waits for its approvers"
 
 
-def check_rate(inquiry: Inquiry) -> None:
+def check_rate(inquiry: Inquiry, code: ReasonCode) -> None:
     """Refuse to ask more often than the policy lets a human be asked: a tired approver agrees to anything (T7)."""
     rule = inquiry.rule.approval
     per_hour, per_day = (0, 0) if rule is None else (rule.max_per_hour, rule.max_per_day)
-    if inquiry.call.source.door == ASKING:
-        per_hour = per_hour or IN_ADVANCE_PER_HOUR
+    if code is ReasonCode.TEMPORAL_INTERVENTION or inquiry.call.source.door == ASKING:
+        per_hour = per_hour or UNSTATED_PER_HOUR
     limits = (per_hour, "hour"), (per_day, "day")
     for asked, (limit, span) in zip(inquiry.world.approvals_asked, limits, strict=True):
         if limit and asked >= limit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zoneinfo import available_timezones
+from zoneinfo import TZPATH
 
 import pytest
 
@@ -170,7 +170,9 @@ def test_a_moment_that_is_another_one_elsewhere_is_a_usage_error(timed: Made, mo
     assert (ended.code, ended.failure()["code"]) == (2, "USAGE")
 
 
-@pytest.mark.skipif("Europe/Berlin" not in available_timezones(), reason="this machine has no database of time zones")
+@pytest.mark.skipif(
+    not any(Path(root, "Africa/Casablanca").is_file() for root in TZPATH), reason="no database of zones"
+)
 def test_the_rule_of_a_place_is_printed_as_a_policy_takes_it() -> None:
     assert helm("policy", "time-zone", "Europe/Berlin").out == "CET-1CEST,M3.5.0,M10.5.0/3\n"
     for name in ("Europe/Nowhere", "../../etc/passwd", "Africa/Casablanca", ""):
