@@ -159,7 +159,6 @@ class Kernel:
             state.trees,
             state.checkpoints,
             limits.checkpoint_every,
-            pen_blocks=pen_blocks,
             durable=state.checkpoints.latest,
         )
         self.appender = Appender(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import attrs
-import trio
 
 from actors.clock import Clock
+from actors.hsm import sign_aside
 from helm.crypto.ed25519 import Signer as Pen
 from helm.evidence.checkpoints import Checkpoints, Occasion, checkpoint_of, payload_of, peaks_of, seal
 from helm.evidence.leaf import receipt_leaf
@@ -31,7 +33,6 @@ class Notary:
     """The checkpoints that were entered, up to the last."""
     every: int
     """Receipts between two checkpoints, 0 for none by count."""
-    pen_blocks: bool = False
     durable: SealedCheckpoint | None = None
     """The last checkpoint that anyone may see."""
 
@@ -59,10 +60,7 @@ class Notary:
             cause=cause.value, issued_at_ms=self.clock.now_ms(), key_id=self.pen.key_id, log_id=self.log_id
         )
         checkpoint = checkpoint_of(self.trees, graph, self.latest, occasion)
-        if self.pen_blocks:
-            sealed = await trio.to_thread.run_sync(seal, checkpoint, self.pen, abandon_on_cancel=True)
-        else:
-            sealed = seal(checkpoint, self.pen)
+        sealed = await sign_aside(self.pen, partial(seal, checkpoint, self.pen))
         self.chain.extend(sealed)
         draft = Draft(NodeKind.CHECKPOINT.value, payload_of(sealed))
         return sealed, draft, b'"peaks":' + peaks_of(self.trees)

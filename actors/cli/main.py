@@ -31,6 +31,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
         "evidence": ("actors.cli.evidence", "Export evidence packs."),
+        "checkpoint": (
+            "actors.cli.checkpoint.group",
+            "Signed statements of all that the log holds.",
+        ),
         "verify": ("actors.cli.verify", "Verify an evidence pack offline."),
         "pack": ("actors.cli.pack", "Evidence packs, by the name of what they are."),
         "replay": ("actors.cli.replay", "Judge the calls of a pack again, and compare."),
@@ -115,6 +119,20 @@ APPROVALS_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """The commands of `helm approvals`, likewise."""
+
+
+CHECKPOINT_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "now": ("actors.cli.checkpoint.taking", "Take one of everything so far."),
+        "list": ("actors.cli.checkpoint.taking", "List them."),
+        "show": ("actors.cli.checkpoint.taking", "Show one, as a document or as a signed note."),
+        "prove": ("actors.cli.checkpoint.checking", "Prove that a receipt or record lies under one."),
+        "verify": ("actors.cli.checkpoint.checking", "Check a checkpoint, a note or a proof."),
+        "compare": ("actors.cli.checkpoint.checking", "Tell whether two of one log contradict each other."),
+        "cosign": ("actors.cli.checkpoint.taking", "Hand in what witnesses signed."),
+    }
+)
+"""The commands of `helm checkpoint`, likewise."""
 
 
 def variable(command: str) -> str:

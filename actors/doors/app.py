@@ -14,6 +14,7 @@ from actors.doors.approvals import ApprovalRoutes
 from actors.doors.asking import AskingRoutes
 from actors.doors.audit import AuditRoutes
 from actors.doors.budgets import BUDGETS, BudgetRoutes
+from actors.doors.checkpoints import CHECKPOINTS, PROOFS, CheckpointRoutes
 from actors.doors.delegations import DELEGATIONS, DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer
 from actors.doors.heading import SECURITY, heading_of
@@ -75,6 +76,7 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
     servers, snapshots = RegistryRoutes(kernel, at), SnapshotRoutes(kernel, at)
     authorize = AuthorizeRoutes(kernel, config, at)
     budgets, identity = BudgetRoutes(kernel, at), IdentityRoutes(kernel, at)
+    checkpoints = CheckpointRoutes(kernel, at)
     return {
         "/healthz": {"GET": state.alive},
         "/readyz": {"GET": state.ready},
@@ -84,6 +86,13 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
         f"{API}/receipts/<receipt_id>": {"GET": receipts.show},
         f"{API}/boundary/records/<record_id>": {"GET": receipts.record},
         f"{API}/approvals": {"GET": approvals.browse, "POST": asking.create},
+        CHECKPOINTS: {"GET": checkpoints.browse, "POST": checkpoints.take},
+        f"{CHECKPOINTS}/<name>": {"GET": checkpoints.show},
+        f"{CHECKPOINTS}/<name>/note": {"GET": checkpoints.note},
+        f"{CHECKPOINTS}/<name>/verify": {"POST": checkpoints.verify},
+        f"{CHECKPOINTS}/<name>/consistency": {"GET": checkpoints.grown},
+        f"{CHECKPOINTS}/<name>/cosignatures": {"POST": checkpoints.cosign},
+        f"{PROOFS}/<wanted>": {"GET": checkpoints.prove},
         f"{API}/approvals/<approval_id>": {"GET": approvals.show},
         f"{API}/approvals/<approval_id>/challenge": {"POST": approvals.challenge},
         f"{API}/approvals/<approval_id>/approve": {"POST": approvals.approve},

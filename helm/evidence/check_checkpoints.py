@@ -9,7 +9,7 @@ import attrs
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.evidence.checkpoint_proofs import HEAD, PROOFS
-from helm.evidence.checkpoints import Checkpoints
+from helm.evidence.checkpoints import Checkpoints, cosigned_in
 from helm.evidence.control import OF_APPROVAL
 from helm.evidence.leaf import receipt_leaf
 from helm.evidence.lines import read_json, read_lines
@@ -56,6 +56,8 @@ class Covering:
             self._take_checkpoint(node)
         elif node.payload.get("type") in OF_APPROVAL:
             self.chain.note_approval(node.payload)
+        elif node.payload.get("type") == "CHECKPOINT_COSIGNED":
+            self.chain.cosign(cosigned_in(node.payload, node.where), self.reading.registry, node.lamport, node.where)
         if node.session == NO_SESSION:
             self.control_head = node.node_hash
         else:

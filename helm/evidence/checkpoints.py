@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from helm.contracts.approval import Action
 from helm.contracts.errors import Invalid
-from helm.contracts.form import JSONValue
+from helm.contracts.form import Form, JSONValue, Noun
 from helm.crypto import domains
 from helm.crypto.canonical import ordered_bytes
+from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import SignatureInvalid, Signer
-from helm.evidence.note import check_note_signature, said_in_note
+from helm.evidence.note import (
+    Cosignature,
+    check_cosigned,
+    check_note_signature,
+    check_witness_name,
+    note_text,
+    said_in_note,
+)
 from helm.evidence.payloads import CHECKPOINT_PAYLOAD, check_payload
 from helm.proofgraph.checkpoint import (
     CHECKPOINT,
@@ -111,6 +119,24 @@ def unseal_checkpoint(payload: dict[str, JSONValue], where: str) -> SealedCheckp
     )
 
 
+class Cosigned(Noun, frozen=True, kw_only=True):
+    """One witness's signature under the note of one checkpoint. `name` is the witness's own; the key is what counts."""
+
+    checkpoint_hash: str
+    cosigned_at_s: int
+    key_id: str
+    name: str
+    signature: str
+
+
+COSIGNED: Final = Form(Cosigned)
+
+
+def cosigned_in(payload: dict[str, JSONValue], where: str) -> Cosigned:
+    """Return the cosignature in an event. Raises Invalid."""
+    return structure({name: payload[name] for name in COSIGNED.names}, Cosigned, where)
+
+
 @attrs.define
 class Checkpoints:
     """The chain of checkpoints of one log, as far as it was read.
@@ -123,6 +149,14 @@ class Checkpoints:
     latest: SealedCheckpoint | None = None
     owed: set[str] = attrs.field(factory=set)
     """Approvals that an emergency key granted and that no checkpoint covers yet."""
+    texts: dict[str, str] = attrs.field(factory=dict, repr=False)
+    """The note of each checkpoint by its hash: what witnesses sign."""
+    cosignatures: dict[str, list[Cosigned]] = attrs.field(factory=dict, repr=False)
+    """What witnesses signed of each checkpoint, by its hash."""
+
+    def is_cosigned(self, said: Cosigned) -> bool:
+        """Tell whether this witness has signed this checkpoint already: a second time says nothing new."""
+        return any(one.key_id == said.key_id for one in self.cosignatures.get(said.checkpoint_hash, ()))
 
     def take(
         self, payload: dict[str, Any], registry: Registry | None, lamport: int, shard: str, where: str
@@ -141,12 +175,28 @@ class Checkpoints:
         """Take a checkpoint as the latest: it covers whatever a checkpoint was owed for."""
         self.latest = sealed
         self.owed.clear()
+        self.texts[sealed.checkpoint_hash] = note_text(sealed.content)
 
     def note_approval(self, payload: dict[str, Any]) -> None:
         """Note that a checkpoint is owed where an emergency key granted an approval."""
         assertion = payload.get("assertion", {})
         if assertion.get("action") == Action.OVERRIDE:
             self.owed.add(assertion["approval_id"])
+
+    def cosign(self, said: Cosigned, registry: Registry | None, lamport: int, where: str) -> None:
+        """Take a witness's signature under a checkpoint's note, by a key that counts at `lamport`. Raises Invalid."""
+        text = self.texts.get(said.checkpoint_hash)
+        if text is None or registry is None:
+            raise Invalid("the cosigned checkpoint is not one of this log", where, "hand over a note of this log")
+        if self.is_cosigned(said):
+            raise Invalid(f"{said.key_id} has cosigned this checkpoint already", where, "once is enough")
+        check_witness_name(said.name)
+        try:
+            key = registry.require(said.key_id, KeyPurpose.WITNESS, lamport)
+            check_cosigned(text, Cosignature(name=said.name, at_s=said.cosigned_at_s, signature=said.signature), key)
+        except SignatureInvalid as problem:
+            raise Invalid(str(problem), where, "the witness signed something else") from problem
+        self.cosignatures.setdefault(said.checkpoint_hash, []).append(said)
 
     def check_relied(self, approval_id: str, where: str) -> None:
         """Raise Invalid where a call relied on an override before a checkpoint covered it (T7)."""

@@ -14,10 +14,11 @@ from typing import Final
 import attrs
 
 from helm.contracts.errors import Invalid
-from helm.crypto.domains import CHECKPOINT_NOTE, COSIGNATURE
+from helm.crypto.domains import CHECKPOINT_NOTE, COSIGNATURE, KeyPurpose
 from helm.crypto.ed25519 import SIGNATURE_BYTES, PublicKey, SignatureInvalid
 from helm.crypto.hashing import PREFIX, digest
 from helm.proofgraph.checkpoint import VERSION, Checkpoint, hash_of
+from helm.trust.registry import Registry
 
 ED25519: Final = b"\x01"
 TIMESTAMPED: Final = b"\x04"
@@ -150,6 +151,15 @@ def cosignature_in(line: Line) -> Cosignature | None:
         return None
     at_s = int.from_bytes(line.raw[:TIME_BYTES], "big")
     return Cosignature(name=line.name, at_s=at_s, signature=line.raw[TIME_BYTES:].hex())
+
+
+def witness_of(line: Line, registry: Registry) -> PublicKey | None:
+    """Return the key of the witness that a line's name and hint are of, None for nobody whom the registry knows."""
+    for known in registry.keys.values():
+        is_witness = known.is_active and known.purpose is KeyPurpose.WITNESS
+        if is_witness and key_hint(line.name, TIMESTAMPED, known.public_key.raw) == line.key_id:
+            return known.public_key
+    return None
 
 
 def check_note_signature(checkpoint: Checkpoint, signature: str, key: PublicKey) -> None:

@@ -53,6 +53,14 @@ EVENTS_OF_LOG: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
     {
         "APPROVALS_EXPIRED": {"approval_ids": list, "expired_at_ms": int, "type": str},
         "APPROVALS_UNLOCKED": {"approval_ids": list, "type": str, "unlocked_at_ms": int},
+        "CHECKPOINT_COSIGNED": {
+            "checkpoint_hash": str,
+            "cosigned_at_s": int,
+            "key_id": str,
+            "name": str,
+            "signature": str,
+            "type": str,
+        },
         "CONNECTOR_RESUMED": {
             "connector": str,
             "lifted": str,

@@ -30,7 +30,7 @@ from helm.crypto.canonical import canonical, ordered_bytes
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.hashing import hash_in
 from helm.evidence.beside import check_bundle, check_facts, check_names, check_output, overlay_texts
-from helm.evidence.checkpoints import Checkpoints, check_covers, peaks_of
+from helm.evidence.checkpoints import Checkpoints, check_covers, cosigned_in, peaks_of
 from helm.evidence.control import (
     HOURS,
     OF_APPROVAL,
@@ -244,8 +244,20 @@ class Refold:
         self.trees.note_receipt(node.session, receipt_leaf(sealed), sealed.content.lamport_clock, sealed.signature)
         return sealed
 
+    def _take_notice(self, payload: dict[str, Any], node: Placed, where: str) -> None:
+        """Take what was seen of a server, said of a connector, or signed by a witness."""
+        match payload["type"]:
+            case "MCP_DRIFT":
+                self.memory.servers.note_drift(payload["server_id"], payload["operation"], payload["listed"])
+            case "CONNECTOR_RESUMED":
+                self.memory.resume(payload["connector"], payload["lifted"])
+            case "CHECKPOINT_COSIGNED":
+                self.checkpoints.cosign(cosigned_in(payload, where), self.registry, node.lamport, where)
+            case kind:
+                raise Invalid(f"nothing is known of a {kind} event", where, "a newer HELM wrote this log: use it")
+
     def _take_control(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> None:
-        memory, session = self.memory, (node.tenant, node.session_id)
+        session = (node.tenant, node.session_id)
         try:
             match check_event(payload, in_session=session != NO_SESSION, where=where):  # 6
                 case "KERNEL_STARTED":
@@ -259,14 +271,10 @@ class Refold:
                     self._take_of_session(kind, payload, node, where)
                 case kind if kind in SIGNED:
                     self.control.obey(payload, self.registry, node.lamport, where)
-                case "MCP_DRIFT":
-                    memory.servers.note_drift(payload["server_id"], payload["operation"], payload["listed"])
-                case "CONNECTOR_RESUMED":
-                    memory.resume(payload["connector"], payload["lifted"])
                 case kind if kind in HOURS:
                     self.control.pass_hours(payload)
-                case kind:
-                    raise Invalid(f"nothing is known of a {kind} event", where, "a newer HELM wrote this log: use it")
+                case _:
+                    self._take_notice(payload, node, where)
         except KeyError as problem:
             raise Invalid(
                 f"the {payload['type']} event names something that is not there: {problem}", where

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import record_bytes
-from helm.crypto.domains import KeyPurpose
+from helm.crypto.domains import COSIGNATURE, KeyPurpose
 from helm.evidence.checkpoint_proofs import HEAD, PROOFS, hash_leaf, leaf_of
 from helm.evidence.checkpoints import seal
 from helm.evidence.inclusion import inclusion
@@ -20,6 +20,8 @@ from helm.evidence.layout import HEAD as TREE_HEAD
 from helm.evidence.layout import NODES
 from helm.evidence.layout import PROOFS as TREE_PROOFS
 from helm.evidence.lines import write_lines
+from helm.evidence.note import note_text
+from helm.evidence.refold import Refold
 from helm.evidence.selection import Selection
 from helm.evidence.unseal import unseal_receipt
 from helm.proofgraph.checkpoint import SealedCheckpoint
@@ -38,7 +40,7 @@ from tests.helm.evidence.forger import (
     root_of,
     unpacked,
 )
-from tests.helm.evidence.material import Log, key_of, latest_of, trees_of
+from tests.helm.evidence.material import Log, addition, key_of, latest_of, trees_of
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -269,3 +271,60 @@ def test_a_log_whose_rows_do_not_come_to_its_checkpoints_makes_no_pack() -> None
     with pytest.raises(Invalid, match="another log than this"):
         for entry in entries:
             selection.take(entry)
+
+
+WITNESS = key_of(KeyPurpose.WITNESS)
+
+
+def witnessed(change: Callable[[dict[str, Any]], object] = lambda said: None) -> Log:
+    """Return a log of which a witness cosigned the first checkpoint, as somebody wrote it down."""
+    log = Log().begin()
+    log.add_key(addition(WITNESS))
+    log.call("s1")
+    sealed = log.checkpoint()
+    said: dict[str, Any] = {
+        "checkpoint_hash": sealed.checkpoint_hash,
+        "cosigned_at_s": 1_800_000_000,
+        "key_id": WITNESS.key_id,
+        "name": "witness.example/w1",
+        "signature": WITNESS.sign(COSIGNATURE, b"time 1800000000\n" + note_text(sealed.content).encode()),
+        "type": "CHECKPOINT_COSIGNED",
+    }
+    change(said)
+    log.attest(said)
+    log.call("s1")
+    return log
+
+
+COSIGNATURES: dict[str, Change] = {
+    "another time": lambda said: said.update(cosigned_at_s=1_800_000_001),
+    "no time": lambda said: said.update(cosigned_at_s=-1),
+    "another checkpoint": lambda said: said.update(checkpoint_hash="sha256:" + "0" * 64),
+    "another's key": lambda said: said.update(key_id=key_of(KeyPurpose.EXECUTION).key_id),
+    "a stranger's key": lambda said: said.update(key_id="key_" + "0" * 32),
+    "another signature": lambda said: said.update(signature=said["signature"][:-2] + "00"),
+    "a name of two words": lambda said: said.update(name="two words"),
+    "a name with a plus": lambda said: said.update(name="a+b"),
+    "no name": lambda said: said.update(name=""),
+}
+
+
+def test_a_cosignature_in_a_pack_is_verified_by_both() -> None:
+    log = witnessed()
+    raw = pack_of(log)
+    assert (refusing_check(raw, root_of(log)), refusing_check_of_script(raw, root_of(log))) == ("", "")
+    state = Refold(log.log_id)
+    for number, entry in enumerate(log.entries, 1):
+        state.take(entry, f"entry {number}")
+    [[one]] = state.checkpoints.cosignatures.values()
+    assert (one.key_id, one.name) == (WITNESS.key_id, "witness.example/w1")
+
+
+@pytest.mark.parametrize("forgery", COSIGNATURES)
+def test_a_forged_cosignature_is_refused_by_both_and_by_the_fold(forgery: str) -> None:
+    log = witnessed(COSIGNATURES[forgery])
+    check_refused(pack_of(log), "checkpoints", root=root_of(log))
+    state = Refold(log.log_id)
+    with pytest.raises(Invalid):
+        for number, entry in enumerate(log.entries, 1):
+            state.take(entry, f"entry {number}")

@@ -1,0 +1,1 @@
+"""helm checkpoint: signed statements of all that the log holds."""
