@@ -27,6 +27,8 @@ class Guardian:
     sensor: Sensor
     post_intent: Callable[[Case | Control], None]
     post_refusal: Callable[[Case], None]
+    ask: Callable[[Case], None]
+    """Has a remote decision point asked what the case's question says; the case comes back to the inbox."""
     halt: Callable[[], None]
     """Has the executor end what nobody may have any more."""
     tell: Callable[[str], None]
@@ -45,6 +47,8 @@ class Guardian:
     def judge(self, case: Case) -> None:
         """Give `case` its verdict and send it on: an ALLOW to the appender, a refusal to the signer."""
         now_ms = self.clock.now_ms()
+        if self.memory.policy.remote_points and self._has_to_ask(case, now_ms):
+            return
         self.call_seq += 1
         world = self.memory.world(
             case.call,
@@ -54,6 +58,8 @@ class Guardian:
             fingerprint=self.sensor.fingerprint(now_ms),
             conflict=case.conflict,
         )
+        if case.advice is not None:
+            world = world.but(pdp=case.advice)
         case.judgement = judgement = CHAIN.evaluate(case.call, world)
         decision = judgement.decision.content
         self.memory.note_decision(decision)
@@ -63,6 +69,27 @@ class Guardian:
         else:
             case.refuse(decision)
             self.post_refusal(case)
+
+    def _has_to_ask(self, case: Case, now_ms: int) -> bool:
+        """Send `case` to its decision point, once, if that is what it waits for; say so.
+
+        It comes back as it went, and is judged in the world of that later moment: what it was asked in is no ALLOW.
+        """
+        if case.question is not None or self.memory.policy.rule(case.call.tool).point is None:
+            return False
+        world = self.memory.world(
+            case.call,
+            self.boot,
+            now_ms=now_ms,
+            call_seq=self.call_seq + 1,
+            fingerprint=self.sensor.fingerprint(now_ms),
+            conflict=case.conflict,
+        )
+        case.question = CHAIN.question(case.call, world)
+        if case.question is None:
+            return False
+        self.ask(case)
+        return True
 
     def _obey(self, command: Command) -> None:
         """Let the memory take the command, and send its event to the journal behind everything decided before it."""

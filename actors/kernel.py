@@ -38,6 +38,7 @@ from actors.library import Library
 from actors.line import Line
 from actors.mailbox import Answer, Case, Control, Inbox, KernelStopped, Overloaded, Stage
 from actors.notary import Notary
+from actors.pdp import DecisionPoints
 from actors.recovery import reopened
 from actors.signed_policy import SignedPolicy
 from actors.signer import Signer
@@ -139,6 +140,7 @@ class Kernel:
             self._at_signer.post,
             partial(vouch, log_id=parts.boot.log_id, pen=parts.pen),
         )
+        self.points = DecisionPoints(parts.clock, self._at_guardian.post, self._start_asking)
         self.guardian = Guardian(
             self.memory,
             parts.boot,
@@ -146,6 +148,7 @@ class Kernel:
             parts.sensor,
             self._at_appender.post,
             self._at_signer.post,
+            self.points.send,
             self.executor.halt,
             self._tell,
         )
@@ -408,6 +411,20 @@ class Kernel:
     async def _run_checkpointer(self) -> None:
         await self._opened.wait()
         await self.checkpointer.run()
+
+    def _start_asking(self, case: Case) -> None:
+        self.nursery.start_soon(self._ask, case)
+
+    @enable_ki_protection
+    async def _ask(self, case: Case) -> None:
+        """Ask a decision point for one case; like an office, it ends the kernel with itself if it breaks."""
+        try:
+            await self.points.ask(case)
+        except trio.Cancelled:
+            raise
+        except BaseException as failure:
+            self.fail(failure)
+            raise
 
     async def _run_timelock(self) -> None:
         await self._opened.wait()  # its first word must not come before the kernel's own

@@ -19,6 +19,7 @@ from helm.contracts.sandbox import NO_RUN, SandboxRun
 from helm.contracts.verdict import Status, Verdict
 from helm.crypto.canonical import reread
 from helm.guardian.judgement import Judgement
+from helm.guardian.points import Advice, Question
 from helm.proofgraph.checkpoint import Cause, SealedCheckpoint
 from helm.proofgraph.node import Draft, Node
 from helm.receipts.chain import SealedReceipt
@@ -176,6 +177,10 @@ class Case:
     run: SandboxRun = NO_RUN
     sealed: SealedReceipt | None = None
     line: Line | None = None
+    question: Question | None = None
+    """What a remote decision point is asked before the case can be judged, None where its tool needs none."""
+    advice: Advice | None = None
+    """What came of it."""
 
     def judged(self) -> Judgement:
         """Return the judgement; only the guardian's door is before it."""

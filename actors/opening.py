@@ -177,6 +177,7 @@ async def _running(kernel: Kernel) -> AsyncIterator[None]:
         kernel.abandon()
         with trio.move_on_after(kernel.parts.limits.grace_s, shield=True):
             await kernel.executor.aclose()
+            await kernel.points.aclose()
     if kernel.owed or (kernel.broken is not None and not isinstance(kernel.broken, KeyboardInterrupt)):
         raise KernelStopped(f"the kernel ended, {kernel.owed} intents unsealed", unknown=kernel.owed > 0) from (
             kernel.broken or group

@@ -49,6 +49,8 @@ class Decision(Noun, frozen=True, kw_only=True):
     log_id: str
     output_schema_hash: str
     p0_ceiling_hash: str
+    pdp_policy_hash: str
+    """The content hash of the decision point's policy that the call was held against, "" where none was consulted."""
     policy_epoch: int
     policy_hash: str
     principal: str

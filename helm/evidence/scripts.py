@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:90da35d748dba6a113ee07acd6136c1978654d0b1b36368e3a1629e7d222ae8b"
+NEWEST: Final = "sha256:2c06fff7bb78d61aea4bf423efb75680bc5eba3c1eabc36532cc110dff7f48e0"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

@@ -19,6 +19,7 @@ from helm.guardian.bundle_connections import read_connections
 from helm.guardian.bundle_identity import read_identity
 from helm.guardian.bundle_lines import located
 from helm.guardian.bundle_oauth import read_oauth
+from helm.guardian.bundle_points import read_points, remote
 from helm.guardian.bundle_relations import read_authz
 from helm.guardian.bundle_rules import read_budgets, read_p0, read_principals
 from helm.guardian.bundle_servers import pins_of
@@ -70,9 +71,10 @@ def compile_written(written: bytes) -> Policy:
     approvers = read_approvers(bundle)
     authz = read_authz(bundle)
     identity = read_identity(bundle)
+    points = read_points(bundle, p0)
     windows, velocities = read_named_windows(bundle), read_velocities(bundle)
     compliance, principals = read_compliance(bundle.table("compliance")), read_principals(bundle)
-    around = Around(connections, approvers, authz, windows, velocities, compliance)
+    around = Around(connections, approvers, authz, points, windows, velocities, compliance)
     tools = {name: read_tool(name, table, around) for name, table in bundle.named("tools")}
     check_shadowing(tools.values(), connections)
     check_windows_used(windows, tools.values())
@@ -95,6 +97,8 @@ def compile_written(written: bytes) -> Policy:
         tools=MappingProxyType(tools),
         server_pins=pins_of(tools.values()),
         authz=authz,
+        points=points,
+        remote_points=remote(points),
         identity=identity,
         oauth=read_oauth(bundle, identity),
         document=written,

@@ -16,6 +16,7 @@ from helm.guardian.bundle_approvals import read_approval
 from helm.guardian.bundle_compliance import MAX_RETENTION_DAYS, check_tool, read_classes, rules_of_tool
 from helm.guardian.bundle_destinations import read_reach
 from helm.guardian.bundle_oauth import read_scopes
+from helm.guardian.bundle_points import read_point_rule
 from helm.guardian.bundle_relations import read_relation
 from helm.guardian.bundle_rules import read_patterns
 from helm.guardian.bundle_servers import read_pin
@@ -27,6 +28,7 @@ from helm.guardian.cel_grammar import together
 from helm.guardian.compliance import Compliance
 from helm.guardian.connection import Connection, HttpConnection, McpConnection, TunnelConnection, WasmConnection
 from helm.guardian.glob import names_of
+from helm.guardian.points import Point
 from helm.guardian.policy import Requirement, ToolRule
 from helm.guardian.relations import AuthzModel
 from helm.guardian.velocity import VelocityRule
@@ -44,6 +46,7 @@ class Around(NamedTuple):
     connections: Mapping[str, Connection]
     approvers: Mapping[str, tuple[str, ...]]
     authz: AuthzModel
+    points: Mapping[str, Point]
     windows: Windows
     velocities: tuple[VelocityRule, ...]
     compliance: Compliance
@@ -88,6 +91,7 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
         credential=table.name("credential", ""),
         scopes=frozenset(read_scopes(table, "scopes")),
         relation=read_relation(table, around.authz, inputs.document),
+        point=read_point_rule(name, table, around.points, inputs.document),
         windows=tuple(read_windows(table, around.windows)),
         velocity=tuple(read_velocity(name, table, around.velocities)),
         requirements=requirements,

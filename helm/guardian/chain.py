@@ -20,6 +20,7 @@ from helm.guardian.gates import context, delegation, egress, freeze, identity, t
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.judgement import Finding, Judgement, judge
 from helm.guardian.offices import authz, budget, compliance, effect, pdp, pep, prg, temporal
+from helm.guardian.points import Question
 from helm.guardian.world import World
 
 GATES: Final[tuple[Office, ...]] = (
@@ -67,6 +68,15 @@ class Chain:
         """Judge `call` in `world`. Deterministic and total: every call gets exactly one verdict."""
         inquiry = Inquiry(call, world, world.policy.rule(call.tool))
         return judge(inquiry, self._find(inquiry), self.roster_hash)
+
+    def question(self, call: ToolCall, world: World) -> Question | None:
+        """Return what must be asked of a remote decision point before `call` can be judged, None for nothing.
+
+        Nothing is asked of a call that any office before it refuses.
+        """
+        inquiry = Inquiry(call, world, world.policy.rule(call.tool))
+        self._find(inquiry)
+        return inquiry.question
 
     def _find(self, inquiry: Inquiry) -> Finding:
         office = self.roster[0]

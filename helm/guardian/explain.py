@@ -11,6 +11,7 @@ from helm.contracts.verdict import WRITING
 from helm.guardian.explain_compliance import of_compliance
 from helm.guardian.explain_temporal import of_time
 from helm.guardian.explanation import ASK, DENY, ESCALATE, NOTHING, PASS, Row, Supposed, listed, verdict
+from helm.guardian.points import OpaPoint, PointRule
 from helm.guardian.policy import ApprovalRule, Budget, Policy, ToolRule
 
 
@@ -115,8 +116,22 @@ def of_decision(policy: Policy, rule: ToolRule, principal: str) -> Iterator[Row]
     yield Row("pdp", who, outcome)
     if rule.scopes:
         yield Row("pdp", f"the access token carries {listed(rule.scopes)}", ASK)
+    if rule.point is not None:
+        yield from of_point(rule.point)
     if rule.approval is not None:
         yield of_approval(rule.approval)
+
+
+def of_point(rule: PointRule) -> Iterator[Row]:
+    point = rule.point
+    if isinstance(point, OpaPoint):
+        by = ", ".join(f"{bundle} {revision}" for bundle, revision in point.bundles)
+        what = f"{point.origin} allows it at {point.path} by {by}, within {point.deadline_ms} ms"
+    else:
+        what = f"the Cedar policies {point.content_hash} permit it"
+    yield Row("pdp", f"{point.name}: {what}", f"else {DENY} PDP_DENY, PDP_ERROR")
+    seen = "every argument" if rule.all_arguments else listed(rule.arguments) or "no argument"
+    yield Row("pdp", f"{point.name} is shown who calls what, and {seen}", PASS)
 
 
 def of_approval(approval: ApprovalRule) -> Row:

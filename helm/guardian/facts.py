@@ -16,6 +16,7 @@ from helm.crypto.canonical import canonical, ordered_bytes, parse
 from helm.crypto.hashing import sha256
 from helm.guardian.delegation import Standing
 from helm.guardian.judgement import call_body
+from helm.guardian.points import Advice
 from helm.guardian.policy import Policy, ToolRule
 from helm.guardian.relations import AuthzSnapshot
 from helm.guardian.velocity import Pace
@@ -175,6 +176,7 @@ def read_world(body: dict[str, JSONValue], policy: Policy) -> World:
     said = dict(body)
     said["policy"] = policy
     said["delegation"] = read_standing(body["delegation"])
+    said["pdp"] = None if body["pdp"] is None else noun_of(Advice, body["pdp"])
     said["authz"] = None if body["authz"] is None else noun_of(AuthzSnapshot, body["authz"])
     said["budgets"] = tuple(tuple(usage) for usage in body["budgets"])
     said["approvals_asked"] = tuple(body["approvals_asked"])

@@ -9,6 +9,7 @@ import attrs
 from helm.contracts.call import ToolCall
 from helm.contracts.effect import Effect
 from helm.contracts.reason import ReasonCode
+from helm.guardian.points import Question
 from helm.guardian.policy import ToolRule
 from helm.guardian.world import Usage, World
 
@@ -28,6 +29,10 @@ class Inquiry:
     reservation: tuple[Usage, ...] = ()
     relies_on: str = ""
     """The approval that answered for a human, "" where none was needed."""
+    question: Question | None = None
+    """What a remote decision point must answer before this call can pass, None where nothing is left to ask."""
+    pdp_policy_hash: str = ""
+    """The policy of the decision point that was consulted, "" where none was."""
     delegation_sequence: int = 0
     """Which call under its delegation session it is, as gate 5 let it through; 0 without one."""
 

@@ -139,6 +139,7 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         log_id=world.log_id,
         output_schema_hash=rule.output_schema_hash,
         p0_ceiling_hash=policy.p0_ceiling_hash,
+        pdp_policy_hash=inquiry.pdp_policy_hash,
         policy_epoch=policy.epoch,
         policy_hash=policy.policy_hash,
         principal=call.principal,

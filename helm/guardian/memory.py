@@ -87,7 +87,7 @@ class Memory:
     def world(
         self, call: ToolCall, boot: Boot, *, now_ms: int, call_seq: int, fingerprint: str, conflict: bool
     ) -> World:
-        """Return what a gate may look at for `call` at `now_ms`."""
+        """Return what a gate may look at for `call` at `now_ms`, but for what a remote decision point says."""
         standing = self.delegations.standing(call) if call.delegation_id else None
         policy = self.policy if self.layers is None else self.binding(call, standing)
         rule = policy.rule(call.tool)
@@ -109,6 +109,7 @@ class Memory:
             kernel_epoch=boot.kernel_epoch,
             log_id=boot.log_id,
             now_ms=now_ms,
+            pdp=None,
             policy=policy,
             session_closed=binding is not None and binding.closed_at(now_ms),
             session_labels=binding.labels if binding is not None else (),

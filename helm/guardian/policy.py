@@ -22,6 +22,7 @@ from helm.guardian.glob import Names
 from helm.guardian.identity import NO_IDENTITY, Identity
 from helm.guardian.oauth import OAuthProfile
 from helm.guardian.overgrant import NO_SANDBOX, SandboxCeilings, in_words, overgrants
+from helm.guardian.points import OpaPoint, Point, PointRule
 from helm.guardian.relations import NO_MODEL, AuthzModel
 from helm.guardian.velocity import VelocityRule
 from helm.guardian.window import Window
@@ -120,6 +121,8 @@ class ToolRule:
     """What the caller's access token must carry."""
     relation: RelationRule | None
     """In which relation its caller must stand, None where none is asked for."""
+    point: PointRule | None
+    """Which decision point must allow it as well, None where the built-in rules are enough."""
     windows: tuple[Window, ...]
     """Empty: at any hour."""
     velocity: tuple[VelocityRule, ...]
@@ -254,6 +257,9 @@ class Policy:
     server_pins: Mapping[str, str]
     """By MCP server: the hash of all its pinned tools."""
     authz: AuthzModel
+    points: Mapping[str, Point]
+    remote_points: tuple[OpaPoint, ...]
+    """Those of the decision points that are asked over the network."""
     identity: Identity
     """Whose word counts on who is calling."""
     oauth: OAuthProfile | None
@@ -309,6 +315,7 @@ UNDECLARED = ToolRule(
     credential="",
     scopes=frozenset(),
     relation=None,
+    point=None,
     windows=(),
     velocity=(),
     requirements=(),
@@ -350,6 +357,8 @@ NO_POLICY = Policy(
     tools=MappingProxyType({}),
     server_pins=MappingProxyType({}),
     authz=NO_MODEL,
+    points=MappingProxyType({}),
+    remote_points=(),
     identity=NO_IDENTITY,
     oauth=None,
     document=b"",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from helm.contracts.form import JSONValue, Noun
 from helm.guardian.delegation import Standing, standing_body
+from helm.guardian.points import Advice, advice_body
 from helm.guardian.relations import AuthzSnapshot, snapshot_body
 from helm.guardian.velocity import Pace
 
@@ -60,6 +61,8 @@ class World(Noun, frozen=True, kw_only=True):
     kernel_epoch: int
     log_id: str
     now_ms: int
+    pdp: Advice | None
+    """What the remote decision point said of this call, None where none was asked."""
     policy: Policy
     """NO_POLICY where none is in force."""
     session_closed: bool
@@ -87,6 +90,7 @@ def world_body(world: World) -> dict[str, JSONValue]:
         "kernel_epoch": world.kernel_epoch,
         "log_id": world.log_id,
         "now_ms": world.now_ms,
+        "pdp": advice_body(world.pdp),
         "policy": world.policy.policy_hash,
         "session_closed": world.session_closed,
         "session_labels": world.session_labels,

@@ -18,6 +18,7 @@ PLACES: Final[dict[str, str]] = {
     "actors.connectors.mcp:McpConnector.attend": "whatever a server makes the SDK raise, it is started again",
     "actors.connectors.mcp:McpConnector._exchange": "what the SDK raises once it has asked leaves the effect open",
     "helm.runtime.sandbox.cell:Cell._answering.answered": "nothing passes through machine code: it is raised behind it",
+    "actors.connectors.opa:OpaClient.ask": "whatever a decision point makes the transport raise, it has not answered",
     "actors.opening:_running": "nested nurseries wrap what the body raised; it is unwrapped and raised again",
 }
 

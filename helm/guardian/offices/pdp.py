@@ -1,4 +1,4 @@
-"""PDP: the policy's own decision, by the built-in rules: ceilings, then who may, then who else must agree."""
+"""PDP: the policy's own decision: ceilings, who may, what a decision point says, then which human must agree."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from helm.guardian.cel import CelError
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.oauth import lacking
 from helm.guardian.offices.asking import require
+from helm.guardian.offices.consulting import consult
 from helm.guardian.offices.prg import cel_variables
 from helm.guardian.policy import ApprovalRule
 
 
 def check(inquiry: Inquiry) -> None:
-    """Refuse what a P0 ceiling forbids, overgrants and whom the tool does not name; escalate what needs an approval."""
+    """Refuse what ceilings forbid, whom the tool does not name, what its point does not allow; escalate the rest."""
     rule, policy, call = inquiry.rule, inquiry.world.policy, inquiry.call
     ceiling = policy.p0.forbids(rule)
     if ceiling:
@@ -29,6 +30,8 @@ def check(inquiry: Inquiry) -> None:
     halted = inquiry.world.connector_halted
     if halted:
         raise Refused(why_halted(halted), f"the connector is halted: {halted}")
+    if rule.point is not None:
+        consult(inquiry, rule.point)
     if rule.approval is not None and _asks(rule.approval, inquiry):
         require(inquiry, ReasonCode.APPROVAL_REQUIRED, "the policy asks for an approval of this call")
     elif call.source.door == ASKING:  # it is no call yet: whatever the policy lets pass still waits for a human

@@ -42,6 +42,7 @@ def world(**changes: Any) -> World:
         kernel_epoch=1,
         log_id="sha256:log",
         now_ms=NOON_MS,
+        pdp=None,
         policy=policy(),
         session_closed=False,
         session_labels=(),

@@ -1,0 +1,345 @@
+"""Remote decision points on a running kernel: what is asked, what counts, and what a bad one cannot do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from actors.kernel import Kernel
+from actors.mailbox import Answer, KernelStopped
+from helm.contracts.call import CallContext
+from helm.contracts.reason import ReasonCode
+from helm.crypto.canonical import parse
+from helm.guardian.chain import CHAIN
+from helm.guardian.facts import read_facts
+from helm.guardian.intake import PLAIN, Caller, admit
+from helm.guardian.policy import Policy
+from tests.actors.kit import House
+from tests.actors.opa_server import UNDEFINED, OpaServer, response_of
+from tests.actors.pointed import WITH_CEDAR, with_opa
+from tests.actors.puppet import Puppet
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House.build(tmp_path)
+
+
+def server_of(result: Any, **more: Any) -> OpaServer:
+    """Return a server whose one rule gives this result, or calls it."""
+    rule = result if callable(result) else lambda _: result
+    return OpaServer({"helm/allow": rule}, **more)
+
+
+async def ask(kernel: Kernel, n: int = 1, **more: Any) -> Answer:
+    return await kernel.call("asked", {"n": n, "note": "private"}, principal="agent", **more)
+
+
+def judged(house: House, policy: Policy) -> list[dict[str, Any]]:
+    """Return each decision of the journal, after judging its facts again came to the same."""
+    decisions = []
+    for row in house.disk.rows:
+        entry = parse(row)
+        decision = entry["node"]["payload"].get("decision")
+        if decision is not None:
+            facts = json.dumps(entry["beside"]["facts"], separators=(",", ":"), ensure_ascii=False).encode()
+            call, world = read_facts(facts, policy, "the test's journal")
+            again = CHAIN.evaluate(call, world).decision
+            assert again.id == decision["decision_id"]
+            decisions.append({**decision, "facts": entry["beside"]["facts"]})
+    return decisions
+
+
+async def test_a_call_that_the_point_allows_is_executed_and_says_by_which_policy(
+    house: House, nursery: trio.Nursery
+) -> None:
+    server = await server_of(lambda told: told["principal"] == "agent" and told["arguments"]["n"] < 10).start(nursery)
+    puppet = Puppet()
+    text = with_opa(server.port)
+    policy = house.sign(text).policy
+    async with house.kernel(puppet, policy=text) as kernel:
+        allowed, refused = await ask(kernel, 1), await ask(kernel, 11)
+    assert (allowed.reason, allowed.allowed) == ("", True)
+    assert (refused.reason_code, refused.reason) == (
+        ReasonCode.PDP_DENY,
+        "the decision point remote does not allow it",
+    )
+    assert len(puppet.orders) == 1
+    first, second = judged(house, policy)
+    assert first["pdp_policy_hash"] == second["pdp_policy_hash"] == policy.points["remote"].content_hash
+    assert first["facts"]["world"]["pdp"]["bundles"] == [["main", "r1"]]
+
+
+async def test_the_point_sees_who_calls_what_and_only_the_arguments_it_may_see(
+    house: House, nursery: trio.Nursery
+) -> None:
+    server = await server_of(True).start(nursery)
+    async with house.kernel(policy=with_opa(server.port)) as kernel:
+        await ask(kernel)
+    (told,) = server.inputs
+    assert told["arguments"] == {"n": 1}
+    assert (told["principal"], told["tool"], told["tenant"]) == ("agent", "asked", "local")
+    assert "private" not in json.dumps(told)
+    assert server.heads[0].startswith("POST /v1/data/helm/allow?provenance=true&strict-builtin-errors=true HTTP/1.1")
+
+
+async def test_what_the_built_in_rules_refuse_is_not_put_before_the_point(house: House, nursery: trio.Nursery) -> None:
+    server = await server_of(True).start(nursery)
+    async with house.kernel(policy=with_opa(server.port)) as kernel:
+        stranger = await kernel.call("asked", {"n": 1}, principal="stranger", session="theirs")
+        misshapen = await kernel.call("asked", {"n": "one"}, principal="agent")
+        plain = await kernel.call("read", {}, principal="agent")
+    assert stranger.reason_code == ReasonCode.INSUFFICIENT_PRIVILEGE
+    assert misshapen.reason_code == ReasonCode.SCHEMA_VIOLATION
+    assert plain.allowed
+    assert server.inputs == []
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        (UNDEFINED, "no truth value: undefined"),
+        ("true", "no truth value: other"),
+        (1, "no truth value: other"),
+        (None, "no truth value: other"),
+        ({"allow": True}, "no truth value: other"),
+        ([True], "no truth value: other"),
+    ],
+)
+async def test_a_result_that_is_no_truth_value_is_no_answer(
+    house: House, nursery: trio.Nursery, result: Any, says: str
+) -> None:
+    server = await server_of(result).start(nursery)
+    puppet = Puppet()
+    async with house.kernel(puppet, policy=with_opa(server.port)) as kernel:
+        answer = await ask(kernel)
+    assert answer.reason_code == ReasonCode.PDP_ERROR
+    assert says in answer.reason
+    assert puppet.orders == []
+
+
+def body(text: bytes, **more: str) -> Callable[[bytes], bytes]:
+    return lambda _: response_of(text, **more)
+
+
+TRUE = b'{"result":true,"provenance":{"bundles":{"main":{"revision":"r1"}}}}'
+
+BAD_ANSWERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "a duplicate member": (body(b'{"result":false,' + TRUE[1:]), "no exact JSON"),
+    "something behind it": (body(TRUE + b"{}"), "no exact JSON"),
+    "no JSON": (body(b"true!"), "no exact JSON"),
+    "no object": (body(b"true"), "no object"),
+    "NaN": (body(b'{"metrics":NaN,' + TRUE[1:]), "no exact JSON"),
+    "a warning": (body(b'{"warning":{"code":"api_usage_warning"},' + TRUE[1:]), "warning"),
+    "no provenance": (body(b'{"result":true}'), "other bundles"),
+    "another revision": (body(TRUE.replace(b"r1", b"r2")), "other bundles"),
+    "one bundle more": (body(TRUE.replace(b'{"main"', b'{"also":{"revision":"x"},"main"')), "other bundles"),
+    "an odd revision": (body(TRUE.replace(b'"r1"', b"7")), "without a revision"),
+    "an odd decision_id": (body(b'{"decision_id":7,' + TRUE[1:]), "odd decision_id"),
+    "a redirect": (
+        lambda _: b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+        "redirects are not followed",
+    ),
+    "a server error": (body(b'{"code":"internal_error"}', status="500 Internal Server Error"), "HTTP 500"),
+    "created": (body(TRUE, status="201 Created"), "HTTP 201"),
+    "a page": (body(TRUE, kind="text/html"), "not declared as JSON"),
+    "packed": (
+        lambda _: response_of(TRUE).replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n", 1),
+        "a coding that was not asked for",
+    ),
+    "too long": (body(b'{"x":"' + b"a" * 20_000 + b'",' + TRUE[1:]), "longer than 16384 bytes"),
+    "half an answer": (lambda honest: honest[:-5], "no answer"),
+    "no HTTP": (lambda _: b"\x00\xff garbage\r\n\r\n", "no answer"),
+    "nothing": (lambda _: b"", "no answer"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ANSWERS)
+async def test_an_answer_that_is_not_exact_is_no_answer(house: House, nursery: trio.Nursery, name: str) -> None:
+    raw, says = BAD_ANSWERS[name]
+    server = await server_of(True, raw=raw).start(nursery)
+    puppet = Puppet()
+    text = with_opa(server.port)
+    async with house.kernel(puppet, policy=text) as kernel:
+        answer = await ask(kernel)
+    assert answer.reason_code == ReasonCode.PDP_ERROR
+    assert says in answer.reason
+    assert puppet.orders == []
+    assert len(judged(house, house.sign(text).policy)) == 1
+
+
+async def test_a_dead_point_stops_its_own_calls_and_no_other(house: House, nursery: trio.Nursery) -> None:
+    server = await server_of(True).start(nursery)
+    async with house.kernel(policy=with_opa(1)) as kernel:  # nobody listens there
+        answer, plain = await ask(kernel), await kernel.call("read", {}, principal="agent")
+    assert server.inputs == []
+    assert (answer.reason_code, plain.allowed) == (ReasonCode.PDP_ERROR, True)
+    assert "no answer: ConnectError" in answer.reason
+
+
+async def test_a_point_that_never_answers_is_waited_for_until_its_deadline(house: House, nursery: trio.Nursery) -> None:
+    server = await server_of(True, hold=trio.sleep_forever).start(nursery)
+    async with house.kernel(policy=with_opa(server.port, more="deadline_ms = 50")) as kernel:
+        answer = await ask(kernel)
+    assert (answer.reason_code, answer.reason) == (
+        ReasonCode.PDP_ERROR,
+        "the decision point remote: no answer within 50 ms",
+    )
+
+
+async def test_a_slow_point_holds_its_own_places_and_other_calls_go_on(house: House, nursery: trio.Nursery) -> None:
+    go = trio.Event()
+    server = await server_of(True, hold=go.wait).start(nursery)
+    answers: list[Answer] = []
+
+    async def one() -> None:
+        answers.append(await ask(kernel))
+
+    async with house.kernel(policy=with_opa(server.port, more="places = 2")) as kernel:
+        async with trio.open_nursery() as callers:
+            for _ in range(2):
+                callers.start_soon(one)
+            await server.asked(2)
+            third, plain = await ask(kernel), await kernel.call("read", {}, principal="agent")
+            go.set()
+        after = await ask(kernel)
+    assert (third.reason_code, plain.allowed) == (ReasonCode.PDP_ERROR, True)
+    assert "2 questions are under way already" in third.reason
+    assert [answer.allowed for answer in (*answers, after)] == [True, True, True]
+    assert server.most_under_way <= 2
+
+
+class Swap:
+    """What happens between question and answer, once."""
+
+    def __init__(self) -> None:
+        self.asked, self.go = trio.Event(), trio.Event()
+
+    async def __call__(self) -> None:
+        self.asked.set()
+        await self.go.wait()
+
+    async def during(self, kernel: Kernel, act: Callable[[], Any]) -> Answer:
+        """Make a call, do `act` while its answer is outstanding, and return what became of the call."""
+        answers: list[Answer] = []
+
+        async def one() -> None:
+            answers.append(await ask(kernel))
+
+        async with trio.open_nursery() as callers:
+            callers.start_soon(one)
+            await self.asked.wait()
+            await act()
+            self.go.set()
+        return answers[0]
+
+
+async def test_an_answer_given_under_another_policy_is_not_taken(house: House, nursery: trio.Nursery) -> None:
+    swap, puppet = Swap(), Puppet()
+    server = await server_of(True, hold=swap).start(nursery)
+    text = with_opa(server.port)
+    newer = house.sign(text.replace("epoch = 7", "epoch = 8"))
+    async with house.kernel(puppet, policy=text) as kernel:
+        answer = await swap.during(kernel, lambda: kernel.activate(newer, kernel.executor.connectors))
+        again = await ask(kernel)
+    assert answer.reason_code == ReasonCode.PDP_ERROR
+    assert "under another policy" in answer.reason
+    assert (again.allowed, len(puppet.orders)) == (True, 1)
+
+
+async def test_an_answer_that_is_older_than_its_bound_is_not_taken(house: House, nursery: trio.Nursery) -> None:
+    swap = Swap()
+    server = await server_of(True, hold=swap).start(nursery)
+
+    async def hours_pass() -> None:
+        house.clock.advance(3600)
+
+    async with house.kernel(policy=with_opa(server.port)) as kernel:
+        answer = await swap.during(kernel, hours_pass)
+    assert answer.reason_code == ReasonCode.PDP_ERROR
+    assert "is older than" in answer.reason
+
+
+async def test_a_clock_that_is_set_back_makes_no_answer_young(house: House, nursery: trio.Nursery) -> None:
+    swap = Swap()
+    server = await server_of(True, hold=swap).start(nursery)
+
+    async def back() -> None:
+        house.clock.advance(-3600)
+
+    async with house.kernel(policy=with_opa(server.port)) as kernel:
+        answer = await swap.during(kernel, back)
+    assert answer.reason_code == ReasonCode.PDP_ERROR
+
+
+async def test_a_session_that_was_tainted_meanwhile_is_another_question(house: House, nursery: trio.Nursery) -> None:
+    swap = Swap()
+    server = await server_of(True, hold=swap).start(nursery)
+
+    async def taint() -> None:
+        caller = Caller(tenant="local", principal="agent", session_id="default", context=CallContext(labels=("web",)))
+        await kernel.govern(admit(caller, "read", {}, PLAIN))
+
+    async with house.kernel(policy=with_opa(server.port)) as kernel:
+        answer = await swap.during(kernel, taint)
+    assert answer.reason_code != ReasonCode.NONE
+    assert not answer.allowed
+
+
+async def test_a_kernel_that_ends_while_a_point_is_asked_has_judged_nothing(
+    house: House, nursery: trio.Nursery
+) -> None:
+    swap, told = Swap(), []
+    server = await server_of(True, hold=swap).start(nursery)
+
+    async def one(kernel: Kernel) -> None:
+        with pytest.raises(KernelStopped) as stopped:
+            await ask(kernel)
+        told.append(stopped.value.unknown)
+
+    async with trio.open_nursery() as callers, house.kernel(policy=with_opa(server.port)) as kernel:
+        callers.start_soon(one, kernel)
+        await swap.asked.wait()
+    assert told == [False]
+
+
+async def test_a_token_is_read_from_its_file_for_each_question(
+    house: House, nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    server = await server_of(True, token="second").start(nursery)
+    async with house.kernel(policy=with_opa(server.port, more=f'token_file = "{token}"')) as kernel:
+        refused = await ask(kernel)
+        token.write_text("second\n")
+        allowed = await ask(kernel)
+        token.write_text("two words\n")
+        odd = await ask(kernel)
+        token.unlink()
+        gone = await ask(kernel)
+    assert "HTTP 401" in refused.reason
+    assert allowed.allowed
+    assert "holds no token" in odd.reason
+    assert "cannot be read" in gone.reason
+    assert "first" not in refused.reason
+
+
+async def test_cedar_is_asked_in_the_guardians_own_step(house: House) -> None:
+    policy = house.sign(WITH_CEDAR).policy
+    async with house.kernel(policy=WITH_CEDAR) as kernel:
+        answers = [
+            await kernel.call("weighed", {"n": n}, principal=principal, session=principal)
+            for principal, n in (("agent", 7), ("agent", 700), ("agent", 13), ("stranger", 7), ("agent", 5000))
+        ]
+    codes = [answer.reason_code for answer in answers]
+    assert codes == [ReasonCode.NONE, *(3 * [ReasonCode.PDP_DENY]), ReasonCode.PDP_ERROR]
+    assert answers[1].reason == "the decision point house: no policy permits it"
+    assert answers[2].reason == "the decision point house: forbidden by 'no-thirteen'"
+    decisions = judged(house, policy)
+    assert {one["pdp_policy_hash"] for one in decisions} == {policy.points["house"].content_hash}
+    assert all(one["facts"]["world"]["pdp"] is None for one in decisions)
