@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
 from quart import Response, request
 
 from actors.bearer import BearerKey
@@ -9,7 +12,9 @@ from actors.doors.browsing import Wanted, receipts_after, receipts_before
 from actors.doors.credentials import tenant_of
 from actors.doors.desk import Desk, answer, heading, query, whole_number
 from actors.doors.problem import Problem
-from actors.doors.tail import Tails
+from actors.doors.tail import Seen, Tails, server_sent
+from actors.identity.credentials import Credentials
+from actors.identity.holder import Holder, Unbelieved
 from actors.kernel import Kernel
 from helm.contracts.form import JSONValue
 
@@ -73,7 +78,8 @@ class ReceiptRoutes:
         if last_seen is not None:
             given = {"after": last_seen}
         after = whole_number(given, "after", self.kernel.parts.journal.head)
-        response = Response(self.tails.follow(wanted, after, key.tenant), content_type="text/event-stream")
+        seen = while_it_counts(self.tails.watch(wanted, after, key.tenant), self.desk.who, key)
+        response = Response(server_sent(seen), content_type="text/event-stream")
         response.timeout = None  # the stream bounds itself
         return response
 
@@ -88,6 +94,20 @@ class ReceiptRoutes:
             raise Problem(status=403, detail="a tenant's key reads its own tenant", place="?tenant")
         names = {name: given[name] for name in FILTERS if name in given and name != "tenant"}
         return Wanted(tenant=tenant or asked, **names), given
+
+
+async def while_it_counts(
+    seen: AsyncGenerator[Seen, None], who: Credentials, key: BearerKey
+) -> AsyncGenerator[Seen, None]:
+    """Yield what is seen for as long as the reader's credential counts."""
+    async with aclosing(seen):
+        async for one in seen:
+            if isinstance(key, Holder):
+                try:
+                    who.check_still(key)
+                except Unbelieved:
+                    return
+            yield one
 
 
 def may_read(key: BearerKey, tenant: str) -> bool:

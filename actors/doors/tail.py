@@ -48,12 +48,11 @@ class Tails:
     open: Counter[str] = attrs.field(factory=Counter)
     """By tenant, "" for operators."""
 
-    def follow(self, wanted: Wanted, after: int, reader: str) -> AsyncGenerator[bytes, None]:
-        """Return the events behind entry `after` for a `reader` of this tenant. Raises Problem where none is free."""
-        return server_sent(self.watch(wanted, after, reader))
-
     def watch(self, wanted: Wanted, after: int, reader: str) -> AsyncGenerator[Seen, None]:
-        """Return what becomes durable behind entry `after`, like `follow`; the first and any quiet one is a number."""
+        """Return what becomes durable behind entry `after`, for a `reader` of this tenant. Raises Problem for no place.
+
+        The first one, and any quiet one, is a number.
+        """
         if not self._has_room(reader):
             raise overloaded("too many streams are open already")
         return self._seen(wanted, after, reader)

@@ -51,7 +51,10 @@ def asking(config: Config, policy: Policy) -> ssl.SSLContext | None:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     for domain in policy.identity.domains.values():
         for root in domain.roots:
-            context.load_verify_locations(cadata=root)
+            try:
+                context.load_verify_locations(cadata=root)
+            except ssl.SSLError as error:
+                raise Invalid(f"a root cannot be used: {error}", f"identity.spiffe.{domain.name}.bundle") from error
     return context
 
 
@@ -83,7 +86,7 @@ class Tls:
         """Ask for certificates of another policy's domains; roots that went count for nothing, renewed or not."""
         try:
             self._context = asking(self.config, policy)
-        except (Invalid, ssl.SSLError) as problem:
+        except Invalid as problem:
             LOG.warning("clients are still asked for the certificates of the policy before: %s", problem)
         self._made_for = policy
 

@@ -20,7 +20,7 @@ from cryptography.x509 import (
     load_pem_x509_certificates,
 )
 
-from actors.identity.holder import Unbelieved, check_workload
+from actors.identity.holder import Holder, Unbelieved, check_workload
 from helm.contracts.errors import Invalid
 
 
@@ -34,7 +34,7 @@ class Workload:
     until_ms: int
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Presented:
     """The certificates with which a client opened its connection, its own first.
 
@@ -42,7 +42,9 @@ class Presented:
     of the first (RFC 5280 section 6). That the path ends with the right roots is still to be seen.
     """
 
-    path: tuple[bytes, ...] = attrs.field(repr=False)
+    path: tuple[bytes, ...] = attrs.field(repr=False, on_setattr=attrs.setters.frozen)
+    holder: Holder | None = attrs.field(default=None, init=False, repr=False)
+    """Whom it made of the client when that was last asked."""
 
     @property
     def thumbprint(self) -> str:

@@ -42,7 +42,7 @@ class Credentials:
         if not authorization:
             if presented is None:
                 raise Unbelieved("a bearer key is needed")
-            return trust.certificate_holder(presented, now_ms)
+            return self._certificate_holder(trust, presented, now_ms)
         token = token_of(authorization)
         if not token or not (trust.issuers or trust.domains or (at_mcp and trust.at_mcp)):
             raise Unbelieved("no bearer key that opens this installation")
@@ -59,6 +59,13 @@ class Credentials:
             raise Unbelieved("the credential has ended")
         if self.policy().policy_hash != holder.policy_hash:
             raise Unbelieved("the policy has changed: come again with the credential")
+
+    def _certificate_holder(self, trust: Trust, presented: Presented, now_ms: int) -> Holder:
+        holder = presented.holder
+        if holder is None or holder.policy_hash != trust.policy.policy_hash or now_ms >= holder.until_ms:
+            presented.holder = None
+            presented.holder = holder = trust.certificate_holder(presented, now_ms)
+        return holder
 
     def _token_holder(self, trust: Trust, token: str, now_ms: int, *, at_mcp: bool) -> Holder:
         name = (at_mcp, sha256(token.encode()).digest())

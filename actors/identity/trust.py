@@ -102,12 +102,13 @@ class Trust:
             if token.claims.get(name) != text:
                 raise Unbelieved(f"its {name} is not what the policy requires")
         subject = check_principal(token.claims.get(issuer.principal_claim), f"its {issuer.principal_claim}")
+        principal = check_principal(issuer.principal(subject), "its name here")
         resource = self._resource(token)
         return Holder(
-            credential_hash=sha256(record_bytes({"iss": issuer.issuer, issuer.principal_claim: subject})),
+            credential_hash=sha256(record_bytes({"iss": issuer.issuer, "principal": principal})),
             created_at_ms=now_ms,
             key_class=TENANT,
-            principal=check_principal(issuer.principal(subject), "its name here"),
+            principal=principal,
             tenant=tenant_in(token, issuer.tenancy),
             source=issuer.issuer,
             policy_hash=self.policy.policy_hash,

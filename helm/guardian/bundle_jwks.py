@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from typing import Final
 
 from helm.contracts.errors import Invalid, Malformed
@@ -19,8 +20,8 @@ SECRET: Final = frozenset({"d", "dp", "dq", "k", "oth", "p", "q", "qi"})
 MADE_OF: Final = {"EC": ("crv", "x", "y"), "OKP": ("crv", "x"), "RSA": ("e", "n")}
 """What a public key of each type says of itself."""
 
-MIN_RSA: Final = 342
-"""Characters of a modulus of 2,048 bits (RFC 7518 section 3.3)."""
+MIN_RSA_BITS: Final = 2048
+"""RFC 7518 section 3.3."""
 
 HINT: Final = 'a JSON text, {"keys": [...]}'
 
@@ -64,7 +65,15 @@ def check_key(key: JSONValue, where: str) -> str:
     for member in MADE_OF[key["kty"]]:
         if type(key.get(member)) is not str:
             raise Invalid(f"the key has no {member}", where)
-    if key["kty"] == "RSA" and len(key["n"]) < MIN_RSA:
-        raise Invalid("an RSA key of less than 2048 bits", where)
+    if key["kty"] == "RSA" and bits_of(key["n"]) < MIN_RSA_BITS:
+        raise Invalid(f"an RSA key of less than {MIN_RSA_BITS} bits", where)
     name: str = key["kid"]
     return name
+
+
+def bits_of(modulus: str) -> int:
+    """Return how long a modulus is, 0 for what is none. Leading zeros make a short one look longer."""
+    try:
+        return int.from_bytes(urlsafe_b64decode(modulus + "=" * (-len(modulus) % 4)), "big").bit_length()
+    except ValueError:
+        return 0

@@ -53,6 +53,9 @@ def read_own_issuer(table: Table, servers: tuple[str, ...], identity: Identity) 
             hint = f"add {resource} to its audiences: a token must be for this door"
             raise Invalid(f"{server} signs no token for this resource", where, hint)
     if not own:
+        if table.has("jwks"):
+            hint = "leave its keys out here, or declare it here alone"
+            raise Invalid("the issuer is declared for all doors, with keys of its own", table.at("jwks"), hint)
         return None
     if len(own) > 1:
         raise Invalid("one set of keys for several issuers", where, "declare each in a table [identity.oidc.NAME]")

@@ -10,11 +10,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
 from actors.doors.calls import EXECUTE
-from helm.config import Config
+from actors.doors.tls import asking
+from actors.stream_client import StreamEnded, open_stream
+from helm.config import Config, read_config
+from helm.contracts.errors import Invalid
+from helm.guardian.identity import Identity, TrustDomain
+from helm.guardian.policy import NO_POLICY
 from tests.actors.doors.issuing import (
     DOMAIN,
     FOREIGN,
@@ -261,3 +267,52 @@ async def test_a_token_that_is_bound_to_a_certificate_comes_with_it_or_not_at_al
             alone = await ask(client, bound)
     assert own.receipt["principal"] == "oidc:corp:alice"
     assert (stolen.status, alone.status) == (401, 401)
+
+
+async def test_a_stream_ends_with_the_certificate_that_opened_it(house: House, tmp_path: Path) -> None:
+    async with opened(house, tmp_path) as street:
+        tls = client_tls(server(), workload().files(tmp_path))
+        async with open_stream(street.address.url, "", tls) as stream:
+            receipt = (await stream.call("read", {"path": "a"})).receipt
+            assert receipt is not None
+            assert receipt["principal"] == WORKLOAD
+            house.clock.advance(36_500 * 86_400)
+            with pytest.raises(StreamEnded, match="ended"):
+                await stream.call("read", {"path": "b"})
+
+
+async def test_a_policy_is_followed_also_where_our_own_certificate_cannot_be_read_again(
+    house: House, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    newer = certified(f"spiffe://{DOMAIN}", authority=True, common_name="the newer root")
+    async with opened(house, tmp_path) as street:
+        remove(tmp_path, server())
+        signed = house.sign(policy(epoch=8, roots=[newer]))
+        await street.kernel.activate(signed, street.kernel.executor.connectors)
+        async with connected(street, tmp_path, workload()) as client:
+            old = await ask(client)  # the handshake still knows its root, the policy does not
+            own = await ask(client, street.agent)
+    assert (old.status, own.status) == (401, 200)
+    assert "the policy before" in caplog.text
+
+
+def remove(directory: Path, pair: Pair) -> None:
+    for file in directory.glob(f"{pair.certificate.serial_number}.*"):
+        file.unlink()
+
+
+def test_a_root_that_tls_cannot_use_is_refused_at_the_start(tmp_path: Path) -> None:
+    cert, key = server().files(tmp_path)
+    config = Config(tls_cert=cert, tls_key=key, client_certificates="optional")
+    domain = TrustDomain(
+        name=DOMAIN, tenant="acme", audiences=(), jwks=b'{"keys":[]}', roots=(b"DER",), leeway_s=0, max_age_s=1
+    )
+    broken = attrs.evolve(NO_POLICY, identity=Identity(issuers={}, domains={DOMAIN: domain}))
+    with pytest.raises(Invalid, match="cannot be used"):
+        asking(config, broken)
+
+
+@pytest.mark.parametrize("asked", ["optional", "required"])
+def test_certificates_are_asked_for_over_tls_alone(asked: str) -> None:
+    with pytest.raises(Invalid, match="need TLS"):
+        read_config(f'client_certificates = "{asked}"')

@@ -285,9 +285,9 @@ async def test_more_tails_than_may_be_open_are_refused_and_closed_ones_make_room
 
 async def test_many_who_ask_for_a_tail_in_the_same_breath_get_no_more_than_there_are(street: Street) -> None:
     tails = Tails(street.kernel)
-    asked = [tails.follow(Wanted(tenant="acme"), 0, "acme") for _ in range(5 * MAX_TAILS)]
-    begun = [await anext(tail, b"") for tail in asked]
-    assert sum(event != b"" for event in begun) == tails.open.total() == MAX_OF_TENANT
+    asked = [tails.watch(Wanted(tenant="acme"), 0, "acme") for _ in range(5 * MAX_TAILS)]
+    begun = [await anext(tail, None) for tail in asked]
+    assert sum(seen is not None for seen in begun) == tails.open.total() == MAX_OF_TENANT
     for tail in asked:
         await tail.aclose()
     assert not tails.open

@@ -53,6 +53,7 @@ def keys(*found: Any) -> str:
     return json.dumps({"keys": list(found)})
 
 
+PADDED = {"kty": "RSA", "kid": "r", "e": "AQAB", "n": "A" * 300 + "_" * 100}
 TENANTS: dict[str, Any] = {"tenant_claim": "org", "tenants": {"org-1": "acme"}}
 
 NO_ISSUERS: dict[str, dict[str, Any]] = {
@@ -69,6 +70,7 @@ NO_ISSUERS: dict[str, dict[str, Any]] = {
     "an empty set": issuer(jwks=keys()),
     "a private key": issuer(jwks=keys(KEY | {"d": "secret"})),
     "a secret": issuer(jwks=keys({"kty": "oct", "k": "AA", "kid": "one"})),
+    "a short RSA key that looks long": issuer(jwks=keys(PADDED)),
     "two keys of one name": issuer(jwks=keys(KEY, KEY)),
     "a key without a name": issuer(jwks=keys(without(KEY | {"kid": None}))),
     "a tenant with a slash": issuer(tenant="a/b"),
