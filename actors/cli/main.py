@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "mcp": ("actors.cli.mcp.group", "Agents and tools that speak the Model Context Protocol."),
         "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
-        "evidence": ("actors.cli.evidence", "Export evidence packs."),
+        "evidence": ("actors.cli.evidence", "Export evidence packs, and look at them."),
         "checkpoint": (
             "actors.cli.checkpoint.group",
             "Signed statements of all that the log holds.",

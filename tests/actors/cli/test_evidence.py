@@ -123,3 +123,39 @@ def test_the_report_is_one_object_for_programs(used: Made, pack: Path) -> None:
     assert told["authenticated"] is True
     assert [check["name"] for check in told["checks"]] == [name for name, _ in CHECKS]
     assert told["subject"]["log_id"] == used.log_id
+
+
+def test_a_session_is_drawn_in_every_form(used: Made, pack: Path, tmp_path: Path) -> None:
+    text = helm("evidence", "graph", str(pack), *used.option)
+    assert text.code == 0
+    for word in ("POLICY_ACTIVATED", "INTENT files.read", "REFUSAL files.read_private"):
+        assert word in text.out
+    out = tmp_path / "s1.html"
+    for form, begin in (("svg", "<svg "), ("html", "<!doctype html>")):
+        out = tmp_path / f"s1.{form}"
+        assert helm("evidence", "graph", str(pack), "-o", str(out), *used.option).code == 0
+        assert out.read_text().startswith(begin)
+    marks = helm("evidence", "graph", str(pack), "--json", "--log-id", used.log_id).json()["marks"]
+    assert [mark["lamport"] for mark in marks] == sorted(mark["lamport"] for mark in marks)
+    again = helm("evidence", "graph", str(pack), "-o", str(out), "--json", "--format", "html", *used.option)
+    assert again.code == 0  # with --json nothing is written
+    taken = helm("evidence", "graph", str(pack), "-o", str(out), *used.option)
+    assert (taken.code, "is there already" in taken.err) == (1, True)
+
+
+def test_a_pack_that_does_not_verify_is_neither_drawn_nor_compared(used: Made, pack: Path, tmp_path: Path) -> None:
+    forged = tmp_path / "forged.tar"
+    forged.write_bytes(pack.read_bytes().replace(b"ESCALATE", b"ALLOWED!"))
+    out = tmp_path / "forged.svg"
+    assert helm("evidence", "graph", str(forged), "-o", str(out), *used.option).code != 0
+    assert not out.exists()
+    for words in ((forged, pack), (pack, forged)):
+        ended = helm("evidence", "diff", *map(str, words), *used.option)
+        assert ended.code not in (0, 1) or "the same" not in ended.out
+
+
+def test_packs_are_compared(used: Made, pack: Path, tmp_path: Path) -> None:
+    other = tmp_path / "redacted.tar"
+    assert helm(*EXPORT, "--redact-facts", "-o", str(other), *used.option).code == 0
+    same = helm("evidence", "diff", str(pack), str(other), "--json", *used.option)
+    assert (same.code, same.json()["equal"], same.json()["same"]) == (0, True, 3)
