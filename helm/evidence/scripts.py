@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:2c06fff7bb78d61aea4bf423efb75680bc5eba3c1eabc36532cc110dff7f48e0"
+NEWEST: Final = "sha256:79372c90dc7472adaa5f71a085110e27548fcb5312870a86c6ee97ea98d3ab24"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()
