@@ -53,13 +53,11 @@ class Spans(Generic[T]):
             accounts[account] = fresh()
         return accounts[account]
 
-    def find(self, account: str) -> Iterable[T]:
-        """Yield what is kept of an account."""
+    def find(self, account: str) -> list[T]:
+        """Return what is kept of an account."""
         owner = owner_of(account)
-        for span in (self.young, self.old):
-            found = span.get(owner, {}).get(account)
-            if found is not None:
-                yield found
+        accounts = (self.young.get(owner), self.old.get(owner))
+        return [kept[account] for kept in accounts if kept is not None and account in kept]
 
     def is_full(self, account: str, at_ms: int) -> bool:
         """Say whether the owner of an account has as many others in the span of `at_ms` as may be."""
@@ -96,6 +94,8 @@ class Counters:
 
     def held(self, account: str, at_ms: int) -> str:
         """Return the highest level whose cool-down is not over."""
+        if not self.cool_down_ms:
+            return Level.NONE.value
         since_ms = at_ms - self.cool_down_ms
         found = [level for last in self.reached.find(account) for level, ms in last.items() if ms > since_ms]
         return max(found, key=HELD.index, default=Level.NONE.value)
