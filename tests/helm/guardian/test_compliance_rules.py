@@ -211,6 +211,13 @@ def test_a_class_outside_the_order_is_refused_wherever_it_stands() -> None:
         compile_document(whole)
 
 
+def test_without_an_order_a_class_is_itself_and_nothing_above_it() -> None:
+    whole = bundle({"id": "r", "data_class": "confidential", "of": ["tenant"], "deny_jurisdictions": ["EU"]})
+    del whole["compliance"]["data_class_order"]
+    policy = compile_document(whole)
+    assert (judged(policy, "keep")[0], judged(policy, "send", "https://a.eu.example.com")[0]) == (JURISDICTION, "")
+
+
 def test_a_place_in_which_nothing_lies_and_a_rule_that_stands_twice_are_refused() -> None:
     assert refusal(places=[{"jurisdiction": "EU"}]).where == "compliance.places[0]"
     assert refusal(NOT_US, NOT_US).where == "compliance.rules[1].id"

@@ -61,6 +61,28 @@ def test_velocity_throttles_first_and_asks_a_human_above(earlier: int, code: str
 
 
 @pytest.mark.parametrize(
+    ("pace", "code", "why"),
+    [
+        (Pace("tools.slowly", "", 0, 0, ""), ReasonCode.TEMPORAL_THROTTLE, "counts 4096 others of this tenant already"),
+        (Pace("tools.slowly", "t agent", 0, 0, "THROTTLE"), ReasonCode.TEMPORAL_THROTTLE, "THROTTLE holds"),
+        (Pace("tools.slowly", "t agent", 0, 4, "INTERRUPT"), ReasonCode.TEMPORAL_INTERVENTION, "INTERRUPT holds"),
+        (
+            Pace("tools.slowly", "t agent", 0, 5, "THROTTLE"),
+            ReasonCode.TEMPORAL_INTERVENTION,
+            "5 calls of this principal",
+        ),
+        (Pace("tools.slowly", "t agent", 0, 0, "SLOW"), ReasonCode.TEMPORAL_THROTTLE, "could not be made"),
+    ],
+)
+def test_the_higher_of_reached_and_held_counts_and_whoever_has_no_place_is_throttled(
+    pace: Pace, code: ReasonCode, why: str
+) -> None:
+    decision = decided("slowly", world(velocity=(pace,)))
+    assert (decision.reason_code, why in decision.reason) == (code, True)
+    assert len(decision.velocity) == (pace.account != "")
+
+
+@pytest.mark.parametrize(
     ("used", "code"),
     [
         (("few", 0, 2, 0, 0, 0), ""),

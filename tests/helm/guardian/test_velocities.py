@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from helm.contracts.call import ToolCall
+from helm.contracts.errors import Invalid
 from helm.guardian.glob import names_of
 from helm.guardian.velocities import KEPT, MAX_ACCOUNTS, Velocities
 from helm.guardian.velocity import Level, Pace, Scope, Tick, VelocityRule, level_of, tick_of
@@ -146,3 +148,9 @@ def test_an_account_keeps_no_more_calls_than_any_threshold_asks_for_and_a_silent
     assert len(counters.times.young["t"]["t agent"]) == KEPT
     counted.come(10_000, call(principal="other"))
     assert list(counters.times.find("t agent")) == []
+
+
+@pytest.mark.parametrize("clock", [(0, 0), (-1, 0), (60, -1)])
+def test_a_decision_that_no_rule_could_have_counted_does_not_fold(clock: tuple[int, int]) -> None:
+    with pytest.raises(Invalid):
+        Velocities().note([("r", *clock, "t p", 1, "")])
