@@ -47,7 +47,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "identity": ("actors.cli.identity", "Who is known here, and whom a credential makes of its holder."),
         "trust": ("actors.cli.trust.group", "The keys that count: list, add, rotate, revoke them."),
         "audit": ("actors.cli.audit", "Every act of administration, and whether one was removed."),
-        "sandbox": ("actors.cli.sandbox", "Run guests, and keep the modules that a policy pins."),
+        "sandbox": ("actors.cli.sandbox.group", "Run guests, and see what they are granted."),
         "doctor": ("actors.cli.doctor", "Examine this machine and a data directory."),
         "bench": ("actors.cli.bench", "Measure this machine against bare baselines."),
         "completion": ("actors.cli.completion", "Write the completion script of a shell."),
@@ -101,6 +101,22 @@ TRUST_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """The commands of `helm trust`, likewise."""
+
+
+SANDBOX_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "profiles": ("actors.cli.sandbox.granting", "List the profiles, and what stands behind each."),
+        "grant": ("actors.cli.sandbox.granting", "Draft a grant, and write what a policy needs for it."),
+        "list": ("actors.cli.sandbox.granting", "List what the policy grants, and the drafts."),
+        "get": ("actors.cli.sandbox.granting", "Show one grant."),
+        "verify": ("actors.cli.sandbox.granting", "Verify a grant's hash, and whether the policy has it."),
+        "preflight": ("actors.cli.sandbox.granting", "Name what stands against a dispatch under a grant."),
+        "inspect": ("actors.cli.sandbox.granting", "Do the same with a grant in a file."),
+        "run": ("actors.cli.sandbox.running", "Run a guest once."),
+        "add": ("actors.cli.sandbox.running", "Keep a module where a policy finds it."),
+    }
+)
+"""The commands of `helm sandbox`, likewise."""
 
 
 APPROVALS_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(

@@ -37,6 +37,16 @@ def module_file(modules: Path, module_hash: str) -> Path:
     return modules / f"{module_hash.removeprefix('sha256:')}.wasm"
 
 
+def read_module(file: Path) -> bytes:
+    """Return the bytes of a module. Raises GuestEnded."""
+    try:
+        with file.open("rb") as module:
+            return module.read(MAX_MODULE_BYTES + 1)
+    except OSError as problem:
+        reason = f"the module {file.name} cannot be read: {problem.strerror}"
+        raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, reason) from problem
+
+
 class WasmConnector:
     """Runs the pinned module of one connection, from `modules`, where each lies under its hash."""
 
@@ -95,12 +105,7 @@ class WasmConnector:
 
     def _compile(self) -> bytes:
         """Return the machine code of the pinned module. Raises GuestEnded."""
-        try:
-            with self._file.open("rb") as module:
-                found = module.read(MAX_MODULE_BYTES + 1)
-        except OSError as problem:
-            reason = f"the module {self._file.name} cannot be read: {problem.strerror}"
-            raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, reason) from problem
+        found = read_module(self._file)
         grant = self._connection.grant
         check_module(found, grant.module_hash)  # also where its machine code is kept: the module is what is pinned
         check_version(grant)

@@ -26,6 +26,7 @@ from actors.doors.operators import OperatorRoutes
 from actors.doors.problem import Problem, overloaded, stopped
 from actors.doors.receipts import ReceiptRoutes
 from actors.doors.relations import AUTHZ, RelationRoutes
+from actors.doors.sandbox import GRANTS, SANDBOX, SandboxRoutes
 from actors.doors.sessions import SESSIONS, SessionRoutes
 from actors.doors.snapshots import SnapshotRoutes
 from actors.doors.tail import Tails
@@ -77,6 +78,7 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
     authorize = AuthorizeRoutes(kernel, config, at)
     budgets, identity = BudgetRoutes(kernel, at), IdentityRoutes(kernel, at)
     checkpoints = CheckpointRoutes(kernel, at)
+    sandbox = SandboxRoutes(kernel, at)
     return {
         "/healthz": {"GET": state.alive},
         "/readyz": {"GET": state.ready},
@@ -104,6 +106,12 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
         DELEGATIONS: {"GET": delegations.browse, "POST": delegations.create},
         f"{DELEGATIONS}/<name>": {"GET": delegations.show},
         f"{DELEGATIONS}/<name>/revoke": {"POST": delegations.revoke},
+        f"{SANDBOX}/profiles": {"GET": sandbox.profiles},
+        f"{SANDBOX}/preflight": {"POST": sandbox.preflight},
+        GRANTS: {"GET": sandbox.browse, "POST": sandbox.draft},
+        f"{GRANTS}/inspect": {"POST": sandbox.inspect},
+        f"{GRANTS}/<grant_id>": {"GET": sandbox.show},
+        f"{GRANTS}/<grant_id>/verify": {"POST": sandbox.verify},
         BUDGETS: {"GET": budgets.browse},
         f"{AUTHZ}/health": {"GET": relations.health},
         f"{AUTHZ}/check": {"GET": relations.check},

@@ -1,4 +1,4 @@
-"""helm sandbox: run a guest, and bring its module where a policy finds it."""
+"""helm sandbox run and add: try a guest, and bring its module where a policy finds it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,7 @@ from helm.guardian.bundle_grants import (
 from helm.guardian.bundle_table import Table
 
 
-@click.group()
-def sandbox() -> None:
-    """Run guests, WebAssembly modules that touch nothing, and keep the modules that a policy pins."""
-
-
-@sandbox.command()
+@click.command()
 @click.argument("module", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--fuel", type=click.IntRange(1, MAX_FUEL), default=DEFAULT_FUEL, show_default=True)
 @click.option("--memory-bytes", type=click.IntRange(PAGE, MAX_MEMORY_BYTES), default=DEFAULT_MEMORY_BYTES)
@@ -84,7 +79,7 @@ def run(module: Path, fuel: int, memory_bytes: int, wall_ms: int, source: Binary
     return 0
 
 
-@sandbox.command()
+@click.command()
 @click.argument("module", type=click.Path(path_type=Path, dir_okay=False))
 @data_dir_option
 @show.json_option

@@ -1,0 +1,1 @@
+"""helm sandbox: guests, their modules, and what they are granted."""

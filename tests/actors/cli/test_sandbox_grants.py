@@ -1,0 +1,164 @@
+"""helm sandbox grant and what follows: a draft is text, the policy grants, and every reason against it has a name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from helm.crypto.hashing import sha256
+from tests.actors.cli.conftest import Made
+from tests.actors.cli.shell import Ended, helm
+from tests.helm.runtime import guests
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> str:
+    (tmp_path / "guest.wasm").write_bytes(guests.ECHO)
+    return str(tmp_path / "guest.wasm")
+
+
+def drafted(made: Made, module: str, *options: str) -> Ended:
+    ended = helm("sandbox", "grant", "--module", module, *options, "--json", *made.option)
+    assert ended.code == 0, ended.err
+    return ended
+
+
+def findings(made: Made, grant_id: str) -> set[str]:
+    ended = helm("sandbox", "preflight", grant_id, "--json", *made.option)
+    told = ended.json()
+    assert (ended.code == 0) == told["dispatch_ready"] == (not told["findings"])
+    assert told["reason_code"] == ("" if told["dispatch_ready"] else "SANDBOX_VIOLATION")
+    return {one["code"] for one in told["findings"]}
+
+
+def declare(made: Made, text: str) -> None:
+    with made.place().policy_path.open("a") as policy:
+        policy.write("\n" + text.replace("NAME", "guests"))
+
+
+def test_every_profile_says_whether_this_kernel_dispatches_under_it() -> None:
+    told = helm("sandbox", "profiles", "--json").json()["profiles"]
+    dispatched = {one["name"]: one["dispatchable"] for one in told}
+    assert dispatched == {
+        "wasmtime-deny-default": True,
+        "wasmtime-readonly": True,
+        "wasmtime-writable": True,
+        "gvisor-native": False,
+        "nsjail-native": False,
+        "firecracker-native": False,
+        "hosted-adapter": False,
+    }
+    assert "not run by this kernel" in helm("sandbox", "profiles").out
+
+
+def test_a_grant_goes_from_a_draft_into_the_policy(made: Made, module: str, tmp_path: Path) -> None:
+    draft = drafted(made, module, "--fuel", "5000").json()
+    name = draft["grant_id"]
+    assert (draft["source"], draft["limits"]["fuel"], draft["module_hash"]) == ("draft", 5000, sha256(guests.ECHO))
+    assert findings(made, name) == {"NOT_IN_POLICY", "MODULE_UNUSABLE"}
+    assert helm("sandbox", "verify", name, *made.option).code == 1
+    lines = helm("sandbox", "grant", "--module", module, "--fuel", "5000", *made.option).out
+    declare(made, lines)
+    helm("sandbox", "add", module, *made.option)
+    assert findings(made, name) == set()
+    verified = helm("sandbox", "verify", name, "--json", *made.option)
+    assert (verified.code, verified.json()["in_policy"], verified.json()["source"]) == (0, True, "policy")
+    rows = helm("sandbox", "list", "--json", *made.option).json()["grants"]
+    assert [(one["grant_id"], one["source"]) for one in rows] == [(name, "policy"), (name, "draft")]
+    file = tmp_path / "grant.json"
+    file.write_text(helm("sandbox", "get", name, *made.option).out)
+    assert helm("sandbox", "inspect", str(file), "--json", *made.option).json()["dispatch_ready"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--preopen", "/srv:/data"), "FILESYSTEM_BEYOND_PROFILE"),
+        (("--preopen", "/srv:/data:rw", "--profile", "wasmtime-readonly"), "FILESYSTEM_BEYOND_PROFILE"),
+        (("--preopen", "/srv:/data:rw", "--profile", "wasmtime-writable"), "FILESYSTEM_NOT_REVIEWED"),
+        (("--preopen", "/proc:/data", "--profile", "wasmtime-readonly"), "PREOPEN_UNUSABLE"),
+        (("--env", "PATH"), "ENV_BEYOND_PROFILE"),
+        (("--env", "PATH", "--profile", "wasmtime-readonly"), "ENV_NOT_REVIEWED"),
+        (("--clock", "real"), "CLOCK_BEYOND_PROFILE"),
+        (("--randomness", "fixed"), "RANDOMNESS_BEYOND_PROFILE"),
+        (("--destination", "example.com"), "NETWORK_BEYOND_PROFILE"),
+        (("--cidr", "10.0.0.0/8", "--profile", "wasmtime-readonly"), "NETWORK_NOT_REVIEWED"),
+        (("--profile", "gvisor-native"), "PROFILE_UNAVAILABLE"),
+        (("--profile", "nsjail-native"), "PROFILE_UNAVAILABLE"),
+        (("--profile", "firecracker-native"), "PROFILE_UNAVAILABLE"),
+        (("--profile", "hosted-adapter"), "PROFILE_UNAVAILABLE"),
+        (("--runtime-version", "1.0.0"), "RUNTIME_VERSION_MISMATCH"),
+    ],
+)
+def test_what_a_grant_says_too_much_is_named(made: Made, module: str, options: tuple[str, ...], code: str) -> None:
+    assert code in findings(made, drafted(made, module, *options).json()["grant_id"])
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("max_fuel = 10", "FUEL_BEYOND_CEILING"),
+        ("max_memory_bytes = 10", "MEMORY_BEYOND_CEILING"),
+        ("max_wall_ms = 10", "WALL_BEYOND_CEILING"),
+    ],
+)
+def test_what_is_beyond_a_hard_ceiling_is_named(made: Made, module: str, line: str, code: str) -> None:
+    declare(made, f"[p0.sandbox]\n{line}\n")
+    assert code in findings(made, drafted(made, module).json()["grant_id"])
+
+
+def test_what_the_hard_limits_list_is_reviewed(made: Made, module: str, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    declare(
+        made,
+        f"""[p0.sandbox]
+readable = ["{tmp_path}/shared"]
+variables = ["LANG"]
+networks = ["example.com"]
+""",
+    )
+    preopen = f"{tmp_path}/shared:/data"
+    reviewed = ("--env", "LANG", "--destination", "example.com", "--preopen", preopen)
+    draft = drafted(made, module, "--profile", "wasmtime-readonly", *reviewed).json()
+    assert findings(made, draft["grant_id"]) == {"NOT_IN_POLICY", "MODULE_UNUSABLE"}
+
+
+def test_an_edited_draft_is_no_grant(made: Made, module: str, tmp_path: Path) -> None:
+    draft = drafted(made, module).json()
+    file = made.path / "grants" / f"{draft['grant_id']}.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    draft["limits"]["fuel"] = 10**12
+    file.write_text(json.dumps(draft))
+    ended = helm("sandbox", "preflight", draft["grant_id"], *made.option)
+    assert ended.code == 1
+    assert "not the draft that it is named" in ended.err
+    copied = tmp_path / "copied.json"
+    copied.write_text(json.dumps(draft))
+    assert "its hash is" in helm("sandbox", "inspect", str(copied), *made.option).err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--preopen", "srv:/data"),
+        ("--preopen", "/srv/../etc:/data"),
+        ("--preopen", "/srv:data"),
+        ("--preopen", "/srv:/data:rwx"),
+        ("--preopen", "/srv"),
+        ("--env", "NOT A NAME"),
+        ("--destination", "http://a:b@c"),
+        ("--memory-bytes", "1"),
+        ("--module-hash", "sha256:" + "0" * 64),
+    ],
+)
+def test_what_is_no_grant_is_not_drafted(made: Made, module: str, options: tuple[str, ...]) -> None:
+    assert helm("sandbox", "grant", "--module", module, *options, *made.option).code == 1
+    assert not (made.path / "grants").exists()
+
+
+def test_a_grant_that_is_not_there_is_said_to_be_none(made: Made) -> None:
+    for command in ("get", "verify", "preflight"):
+        ended = helm("sandbox", command, "grant_" + "0" * 32, *made.option)
+        assert (ended.code, "no such grant" in ended.err) == (1, True)
