@@ -18,7 +18,6 @@ from actors.connectors.port import (
     ConnectorUnknown,
     Dispatch,
     GuestFailed,
-    GuestUnknown,
     Kept,
     NotDispatched,
     Ran,
@@ -133,7 +132,7 @@ class Executor:
             output = await in_sight(self._dispatch(order, case, rule), partial(self._wait_for, hand, rule))
         except BaseException as failure:  # a connector is the world: its errors are an outcome, never our end
             self._share(hand)
-            if isinstance(failure, (GuestFailed, GuestUnknown)):
+            if isinstance(failure, (ConnectorFailed, ConnectorUnknown)):
                 case.run = failure.run
             self._end(case, *outcome_of(failure, hand, rule))
             if is_ours(failure):
@@ -194,8 +193,9 @@ class Executor:
         return await connector.dispatch(order)
 
     def _accept(self, case: Case, rule: ToolRule, output: JSONValue) -> None:
+        enforced = ""
         if type(output) is Ran:
-            case.run, output = output.run, output.answer
+            case.run, enforced, output = output.run, output.enforced, output.answer
         elif type(output) is Kept:
             case.is_kept, output = True, output.answer
         try:
@@ -206,7 +206,7 @@ class Executor:
             reason = f"the output could not be checked: {type(failure).__name__}"
             self._end(case, Status.FAILED, ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT, reason)
         else:
-            self._end(case, Status.SUCCESS, ReasonCode.NONE, "")
+            self._end(case, Status.SUCCESS, ReasonCode.NONE, legible(enforced))
 
     def _end(self, case: Case, status: Status, code: ReasonCode, reason: str) -> None:
         case.end(status, code, reason)
@@ -233,8 +233,7 @@ def outcome_of(failure: BaseException, hand: Hand, rule: ToolRule) -> tuple[Stat
         case Released():
             return Status.INDETERMINATE, ReasonCode.RELEASED_TO_CLIENT, "the caller executes it, out of HELM's sight"
         case ConnectorUnknown():
-            code = ReasonCode(hand.forbidden or ReasonCode.ERR_INDETERMINATE)
-            return Status.INDETERMINATE, code, legible(failure.reason)
+            return Status.INDETERMINATE, code_of_unknown(hand), legible(failure.reason)
         case ConnectorFailed():
             return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, legible(failure.reason)
         case _ if not (patience.cancel_called or is_of_the_end(failure)):
@@ -265,6 +264,12 @@ def is_of_the_end(failure: BaseException) -> bool:
 def legible(reason: str) -> str:
     """Return a connector's words as they may stand in a record: no half characters, and not a page of them (T4)."""
     return str(reason)[:MAX_REASON].encode("utf-8", "replace").decode()
+
+
+def code_of_unknown(hand: Hand) -> ReasonCode:
+    """Return the code of an effect of which a connector itself says that nothing certain is known."""
+    late = ReasonCode.ERR_CONNECTOR_TIMEOUT if hand.patience.cancel_called else ReasonCode.ERR_INDETERMINATE
+    return ReasonCode(hand.forbidden or late)
 
 
 def why_unknown(hand: Hand, rule: ToolRule) -> tuple[ReasonCode, str]:

@@ -11,6 +11,7 @@ from actors.connectors.files import FilesConnector
 from actors.connectors.http import HttpConnector
 from actors.connectors.local import Function, LocalConnector
 from actors.connectors.port import Connector
+from actors.connectors.programs.connector import ProgramConnector
 from actors.connectors.tunnel import TunnelConnector
 from actors.connectors.wasm import WasmConnector
 from actors.identity.pinned import check_identity
@@ -22,6 +23,7 @@ from helm.guardian.connection import (
     HttpConnection,
     LocalConnection,
     McpConnection,
+    ProgramConnection,
     TunnelConnection,
     WasmConnection,
 )
@@ -63,6 +65,8 @@ def connector_of(connection: Connection, policy: Policy, given: Mapping[str, Giv
             return ClientConnector()
         case WasmConnection():
             return WasmConnector(connection, base / MODULES)
+        case ProgramConnection():
+            return ProgramConnector(connection)
         case TunnelConnection():
             return TunnelConnector(connection, denied_to(policy, connection.name))
         case McpConnection():

@@ -14,7 +14,7 @@ from typing import Final, Protocol, runtime_checkable
 from actors.line import Line
 from helm.contracts.form import JSONValue, Noun
 from helm.contracts.reason import ReasonCode
-from helm.contracts.sandbox import SandboxRun
+from helm.contracts.sandbox import NO_RUN, SandboxRun
 
 
 class Dispatch(Noun, frozen=True, kw_only=True, gc=True):
@@ -73,10 +73,12 @@ class Attended(Protocol):
 
 
 class Ran(Noun, frozen=True):
-    """The answer of a guest of the sandbox, and the evidence of its run."""
+    """The answer of a guest of the sandbox or of a program, and the evidence of its run."""
 
     answer: JSONValue
     run: SandboxRun
+    enforced: str = ""
+    """What was enforced while it ran, in words for the record, "" where the grant says all of it."""
 
 
 class Kept(Noun, frozen=True):
@@ -88,9 +90,10 @@ class Kept(Noun, frozen=True):
 class ConnectorFailed(Exception):
     """The effect ended, or never began, with an error that the other side or the transport told of."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, run: SandboxRun = NO_RUN) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.run = run
 
 
 class GuestFailed(ConnectorFailed):
@@ -100,17 +103,17 @@ class GuestFailed(ConnectorFailed):
     """
 
     def __init__(self, code: ReasonCode, reason: str, run: SandboxRun) -> None:
-        super().__init__(reason)
+        super().__init__(reason, run)
         self.code = code
-        self.run = run
 
 
 class ConnectorUnknown(Exception):
     """The request left and no answer that can be trusted came back: the effect may have happened."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, run: SandboxRun = NO_RUN) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.run = run
 
 
 class GuestUnknown(ConnectorUnknown):

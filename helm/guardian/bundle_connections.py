@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bundle_grants import grant_hash, read_grant
+from helm.guardian.bundle_programs import read_program
 from helm.guardian.bundle_servers import read_server
 from helm.guardian.bundle_table import Table, check_name
 from helm.guardian.connection import (
@@ -79,6 +80,8 @@ def read_connection(name: str, table: Table) -> Connection:
         case ConnectorKind.WASM:
             grant = read_grant(table)
             connection = WasmConnection(name=name, grant=grant, grant_hash=grant_hash(grant))
+        case ConnectorKind.SUBPROCESS:
+            connection = read_program(name, table)
         case ConnectorKind.TUNNEL:
             connection = read_tunnels(name, table)
         case _:

@@ -17,6 +17,7 @@ from helm.guardian.bundle_compliance import MAX_RETENTION_DAYS, check_tool, read
 from helm.guardian.bundle_destinations import read_reach
 from helm.guardian.bundle_oauth import read_scopes
 from helm.guardian.bundle_points import read_point_rule
+from helm.guardian.bundle_programs import check_words
 from helm.guardian.bundle_relations import read_relation
 from helm.guardian.bundle_rules import read_patterns
 from helm.guardian.bundle_servers import read_pin
@@ -26,7 +27,14 @@ from helm.guardian.bundle_velocity import read_velocity
 from helm.guardian.cel import Program
 from helm.guardian.cel_grammar import together
 from helm.guardian.compliance import Compliance
-from helm.guardian.connection import Connection, HttpConnection, McpConnection, TunnelConnection, WasmConnection
+from helm.guardian.connection import (
+    Connection,
+    HttpConnection,
+    McpConnection,
+    ProgramConnection,
+    TunnelConnection,
+    WasmConnection,
+)
 from helm.guardian.glob import names_of
 from helm.guardian.points import Point
 from helm.guardian.policy import Requirement, ToolRule
@@ -38,6 +46,10 @@ MAX_TIMEOUT_MS = 600_000
 """Ten minutes: a call holds one of the places in flight for as long (T4)."""
 
 MAX_CENTS = 10**12
+
+
+CONFINED = (ProgramConnection, WasmConnection)
+"""Connectors whose effects have a grant."""
 
 
 class Around(NamedTuple):
@@ -59,6 +71,8 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
     inputs, outputs = read_schema(table, "input"), read_schema(table, "output")
     requirements = tuple(read_requirements(table))
     classes = read_classes(table, around.compliance)
+    if isinstance(connection, ProgramConnection):
+        check_words(connection.grant.operations[operation or name], inputs.document, table.at("input"))
     reach = read_reach(table, connection, operation or name, inputs.document)
     rule = ToolRule(
         name=name,
@@ -86,7 +100,7 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
         pin=read_pin(name, operation or name, table, connection),
         carries_permit=isinstance(connection, (HttpConnection, McpConnection)) and connection.permits,
         sandbox_grant=connection.grant if isinstance(connection, WasmConnection) else None,
-        sandbox_grant_hash=connection.grant_hash if isinstance(connection, WasmConnection) else "",
+        sandbox_grant_hash=connection.grant_hash if isinstance(connection, CONFINED) else "",
         sends_bytes=connection.max_sent_bytes if isinstance(connection, TunnelConnection) else 0,
         credential=table.name("credential", ""),
         scopes=frozenset(read_scopes(table, "scopes")),

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import attrs
 
+from helm.contracts.form import Form, Noun
 from helm.contracts.sandbox import SandboxGrant
 
 
@@ -21,6 +22,7 @@ class ConnectorKind(StrEnum):
     MCP = "mcp"
     CLIENT = "client"
     TUNNEL = "tunnel"
+    SUBPROCESS = "subprocess"
 
 
 class FileOperation(StrEnum):
@@ -155,6 +157,84 @@ class TunnelConnection:
         return True
 
 
+class Isolation(StrEnum):
+    """What stands between a program and the machine beside its limits."""
+
+    BUBBLEWRAP = "bubblewrap"
+    NONE = "none"
+
+
+class ProgramLimits(Noun, frozen=True, kw_only=True):
+    """What one run of a program may take. What is counted for each process is not counted for all of them."""
+
+    cpu_s: int
+    """Of each process."""
+    file_bytes: int
+    """Longest file that it writes; under bubblewrap also all that it may keep in its own directory."""
+    memory_bytes: int
+    """Address space of each process."""
+    open_files: int
+    """Of each process."""
+    output_bytes: int
+    processes: int
+    """Of the user that it runs as: whatever else that user runs counts too."""
+
+
+class Word(Noun, frozen=True, kw_only=True):
+    """One word of a command line: as it stands here, and behind that what an argument says, "" for none."""
+
+    argument: str
+    literal: str
+
+
+class ProgramOperation(Noun, frozen=True, kw_only=True):
+    """One command line of a program. `stdin` is the argument that it reads, "" for none."""
+
+    options: tuple[str, ...]
+    """Arguments that may begin with a hyphen, and so be options."""
+    stdin: str
+    words: tuple[Word, ...]
+
+
+class ProgramGrant(Noun, frozen=True, kw_only=True):
+    """A program, pinned by its path and the hash of its bytes, and everything that it may touch; its hash names it.
+
+    It is started without a shell, and finds the variables that stand here and no others. Without bubblewrap no file and
+    no network is kept from it: such a grant says so (`network`) and names none (`reads`, `writes`).
+    """
+
+    directory: str
+    """Where it begins, "" for an empty directory of its own."""
+    environment: Mapping[str, str]
+    isolation: str
+    limits: ProgramLimits
+    network: bool
+    operations: Mapping[str, ProgramOperation]
+    program: str
+    program_hash: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether nothing that it does can be seen outside of its own run, however it ends."""
+        return self.isolation == Isolation.BUBBLEWRAP and not self.network and not self.writes
+
+
+@attrs.frozen(kw_only=True)
+class ProgramConnection:
+    """A program of this machine, and all that it is granted."""
+
+    kind: ConnectorKind = attrs.field(default=ConnectorKind.SUBPROCESS, init=False)
+    name: str
+    grant: ProgramGrant
+    grant_hash: str
+
+    def has(self, operation: str) -> bool:
+        """Tell whether the operation is declared."""
+        return operation in self.grant.operations
+
+
 Connection = (
     LocalConnection
     | HttpConnection
@@ -163,4 +243,9 @@ Connection = (
     | ClientConnection
     | McpConnection
     | TunnelConnection
+    | ProgramConnection
 )
+
+
+PROGRAM_LIMITS = Form(ProgramLimits)
+PROGRAM_GRANT = Form(ProgramGrant)

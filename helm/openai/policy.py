@@ -6,7 +6,7 @@ from typing import Final
 
 from helm.contracts.errors import Invalid
 from helm.contracts.reason import ReasonCode
-from helm.guardian.connection import ConnectorKind, HttpConnection
+from helm.guardian.connection import ConnectorKind, HttpConnection, ProgramConnection
 from helm.guardian.policy import UNDECLARED, Policy
 
 AT_HOME: Final = frozenset({ConnectorKind.LOCAL, ConnectorKind.FILES, ConnectorKind.WASM, ConnectorKind.CLIENT})
@@ -29,7 +29,12 @@ def fault_of(policy: Policy, tool: str) -> ReasonCode:
 def check_island(policy: Policy, upstream: str) -> None:
     """Raise Invalid for a policy under which anything reaches another host than the upstream's origin."""
     for name, connection in policy.connectors.items():
-        if connection.kind in AT_HOME or (isinstance(connection, HttpConnection) and connection.origin == upstream):
+        is_confined = isinstance(connection, ProgramConnection) and not connection.grant.network
+        if (
+            connection.kind in AT_HOME
+            or is_confined
+            or (isinstance(connection, HttpConnection) and connection.origin == upstream)
+        ):
             continue
         hint = "take the connector out of the policy, or leave island mode"
         raise Invalid("island mode: it reaches another host than the upstream", f"connectors.{name}", hint)
