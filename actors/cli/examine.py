@@ -148,10 +148,17 @@ def bearer_keys(place: Installation) -> Finding:
 
 def exposure(place: Installation) -> Finding:
     """Say who can reach the port, and whether that may be. Raises Invalid."""
+    from actors.doors.tls import tls_of
+
     config = place.config
     config.check_exposure(admin_key_issued=place.bearer_keys().has_admin)
+    tls_of(config)
     who = "other machines" if config.is_exposed else "this machine only"
     how = "TLS" if config.tls_cert else "no TLS"
+    if config.client_certificates != "none":
+        how += f", client certificates {config.client_certificates}"
+        if not read_signed(place.policy_path).policy.identity.takes_certificates:
+            return Finding("exposure", "warn", f"{who}, {how}: but the policy pins no root, and none counts")
     return Finding("exposure", "warn" if config.is_exposed and not config.tls_cert else "ok", f"{who}, {how}")
 
 

@@ -10,6 +10,7 @@ from actors.opening import open_kernel
 from actors.stores import lock
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
+from tests.actors.doors.issuing import certified
 from tests.actors.stores.tampering import tampered
 
 
@@ -83,4 +84,15 @@ def test_a_lock_is_read_from_the_table_of_locks(tmp_path: Path) -> None:
 def test_a_port_that_others_could_reach_in_the_clear_is_found(made: Made) -> None:
     assert findings(made)["exposure"]["state"] == "ok"
     (made.path / "helm.toml").write_text('bind = "0.0.0.0"', encoding="utf-8")
+    assert findings(made)["exposure"]["state"] == "fail"
+
+
+def test_a_door_that_asks_for_certificates_which_nobody_can_have_is_found(made: Made, tmp_path: Path) -> None:
+    cert, key = certified().files(tmp_path)
+    settings = made.path / "helm.toml"
+    text = settings.read_text()
+    settings.write_text(f'{text}\ntls_cert = "{cert}"\ntls_key = "{key}"\nclient_certificates = "required"\n')
+    assert findings(made)["exposure"]["state"] == "warn"
+    assert "pins no root" in findings(made)["exposure"]["detail"]
+    Path(cert).unlink()
     assert findings(made)["exposure"]["state"] == "fail"
