@@ -37,7 +37,7 @@ class BindDelegation(Command):
             raise Invalid("the delegation is for another log", "delegation", "sign it for this log")
         key = self.registry.require(grant.key_id, KeyPurpose.DELEGATION, self.registry.lamport + 1)
         check_grant(grant, self.signature, key)
-        check_new(grant, memory.policy, now_ms)
+        check_new(grant, memory.policy_of(grant.tenant, grant.delegator), now_ms)
         name = memory.delegations.bind(grant)
         body: dict[str, JSONValue] = {"bound_at_ms": now_ms, "delegation_id": name, "grant": GRANT.body(grant)}
         return attest(body | {"signature": self.signature, "type": "DELEGATION_BOUND"})

@@ -79,26 +79,28 @@ class Core:
     max_bytes: int
     server_id: str = ""
     """The one MCP server that this door stands before, "" for one that serves all tools."""
-    _listings: dict[str, Listing] = attrs.field(factory=dict, init=False)
-    """By principal, as long as the policy is the same."""
+    _listings: dict[tuple[str, str], Listing] = attrs.field(factory=dict, init=False)
+    """By tenant and principal, as long as the policy is the same."""
     _names: Names = attrs.field(default=NO_NAMES, init=False)
 
-    def listing(self, principal: str) -> Listing:
-        """Return what a principal is shown now."""
+    def listing(self, key: BearerKey) -> Listing:
+        """Return what a caller is shown now."""
         memory, clock = self.entry.kernel.memory, self.entry.kernel.parts.clock
-        policy, said = memory.policy, memory.servers.sequence
-        found = self._listings.get(principal)
+        policy, said = memory.policy_of(key.tenant, key.principal), memory.servers.sequence
+        found = self._listings.get((key.tenant, key.principal))
         if found is None or (found.policy_hash, found.said) != (policy.policy_hash, said) or policy.server_pins:
             barring = partial(memory.barring, now_ms=clock.now_ms())
-            found = self._listings[principal] = list_tools(policy, principal, barring, said, self.server_id)
+            found = list_tools(policy, key.principal, barring, said, self.server_id)
+            self._listings[key.tenant, key.principal] = found
         return found
 
-    def offered(self, principal: str) -> dict[str, JSONValue]:
-        """Return what a principal is told that this door can do."""
+    def offered(self, key: BearerKey) -> dict[str, JSONValue]:
+        """Return what a caller is told that this door can do."""
         if not self.server_id:
             return dict(CAPABILITIES)
         memory, now_ms = self.entry.kernel.memory, self.entry.kernel.parts.clock.now_ms()
-        beside = passing.capabilities(memory.policy, self.server_id, principal, partial(memory.barring, now_ms=now_ms))
+        policy, barring = memory.policy_of(key.tenant, key.principal), partial(memory.barring, now_ms=now_ms)
+        beside = passing.capabilities(policy, self.server_id, key.principal, barring)
         return {**CAPABILITIES, **beside}
 
     def line(self, key: BearerKey, client: Client, message: Message) -> CallLine:
@@ -115,13 +117,13 @@ class Core:
 
         return CallLine(client, govern, token if type(token) in (str, int) else None)
 
-    def capabilities(self, principal: str) -> bytes:
-        """Return what this door speaks, and the tools that a principal may call through it, as a JSON object."""
+    def capabilities(self, key: BearerKey) -> bytes:
+        """Return what this door speaks, and the tools that a caller may call through it, as a JSON object."""
         spoken = {
             "limits": {"message_bytes": self.max_bytes, "message_depth": wire.MESSAGE_DEPTH},
             "protocol_versions": [*wire.HANDSHAKE_PROTOCOL_VERSIONS, *wire.MODERN_PROTOCOL_VERSIONS],
             "refused": sorted(NOT_SERVED),
-            "tools": fragment(self.listing(principal).modern),
+            "tools": fragment(self.listing(key).modern),
             "transports": ["stdio", "streamable-http", "http"],
         }
         return record_bytes(spoken)
@@ -157,9 +159,9 @@ class Core:
         if message.method == "tools/list":
             return self._tools(key, message, modern=modern)
         if message.method == "server/discover" and modern:
-            return discovered(self.offered(key.principal))
+            return discovered(self.offered(key))
         if message.method == "initialize" and not modern:
-            return initialized(message, self.offered(key.principal))
+            return initialized(message, self.offered(key))
         if message.method == "ping" and not modern:
             return {}
         name = message.method[: wire.MAX_METHOD]
@@ -169,7 +171,7 @@ class Core:
     def _tools(self, key: BearerKey, message: Message, *, modern: bool) -> bytes:
         if message.params.get("cursor") is not None:
             raise Fault(wire.INVALID_PARAMS, "there is one page, and no cursor leads to it")
-        listing = self.listing(key.principal)
+        listing = self.listing(key)
         if modern:
             return b'{%b,"tools":%b}' % (record_bytes(complete())[1:-1], listing.modern)
         return b'{"tools":%b}' % listing.legacy
@@ -196,7 +198,7 @@ class Core:
         A name that stands for nothing is judged as it is. What is not listed has its name all the same: the guardian
         says why it may not be called.
         """
-        policy = self.entry.kernel.memory.policy
+        policy = self.entry.kernel.memory.bundle
         if self._names.policy_hash != policy.policy_hash:
             self._names = names_of(policy, self.server_id)
         tool = self._names.tools.get(name)
@@ -213,7 +215,7 @@ class Core:
         if answer.reason_code is ReasonCode.NO_POLICY_DEFINED:
             raise Fault(wire.INVALID_PARAMS, f"Unknown tool: {answer.reason}", evidence(answer))
         modern = isinstance(message, Message) and message.is_modern
-        is_mcp = self.entry.kernel.memory.policy.rule(asked.tool).pin != ""
+        is_mcp = self.entry.kernel.memory.bundle.rule(asked.tool).pin != ""
         return wire.told(message.id, call_result(answer, modern=modern, is_mcp=is_mcp))
 
     def _check_scopes(self, key: BearerKey, tool: str, answer: Answer | None = None) -> None:

@@ -129,7 +129,7 @@ class McpDoor:
     def _capabilities(self, key: BearerKey, scope: Scope, heading: Heading) -> Told:
         if scope["method"] != "GET":
             raise Problem(status=405, detail="capabilities are read with GET", headers=(("allow", "GET"),))
-        return tell(200, self.core.capabilities(key.principal), heading)
+        return tell(200, self.core.capabilities(key), heading)
 
     async def _exchange(self, key: BearerKey, raw: bytes, heading: Heading, events: Events) -> Told:
         message: Message | Torn | None = None
