@@ -175,6 +175,11 @@ class Installation:
         return policy_file.signature_path(self.policy_path)
 
     @property
+    def overlays_path(self) -> Path:
+        """The directory of the overlays that come with the policy bundle."""
+        return self.path / self.config.overlays
+
+    @property
     def bearer_path(self) -> Path:
         """The hashes of the bearer keys."""
         return self.path / BEARER_FILE

@@ -1,4 +1,4 @@
-"""Policy files: a TOML bundle and, beside it, the signature that vouches for it."""
+"""Policy files: a TOML bundle or overlay and, beside it, the signature that vouches for it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from pathlib import Path
 
 from actors import durable
 from actors.identity.pinned import check_identity
-from actors.signed_policy import SignedPolicy
+from actors.signed_policy import SignedOverlay, SignedPolicy
 from helm.contracts.errors import Invalid, Malformed
 from helm.crypto.canonical import parse, record_bytes
 from helm.crypto.ed25519 import Signer
 from helm.guardian.bundle import load_toml
+from helm.guardian.bundle_overlay import load_overlay
 from helm.guardian.bundle_signature import SIGNATURE, PolicySignature, sign_policy
+from helm.guardian.overlay import Overlay
+from helm.guardian.overlays import OverlayCommand, command_body
 from helm.guardian.policy import Policy
 from helm.wire import structure
 
@@ -31,9 +34,38 @@ def read_policy(path: Path) -> Policy:
     return policy
 
 
-def read_signed(path: Path) -> SignedPolicy:
-    """Return a policy file and its signature, which is checked where the policy is activated. Raises Invalid."""
-    return SignedPolicy(policy=read_policy(path), signature=_read_signature(signature_path(path)))
+def read_signed(path: Path, overlays: Path | None = None) -> SignedPolicy:
+    """Return a policy file and its signature, which is checked where the policy is activated. Raises Invalid.
+
+    `overlays` is the directory of those that come with it, each with its own signature.
+    """
+    policy, signature = read_policy(path), _read_signature(signature_path(path))
+    files = sorted(overlays.glob("*.toml")) if overlays is not None and overlays.is_dir() else []
+    signed = tuple(read_signed_overlay(file, policy) for file in files)
+    return SignedPolicy(policy=policy, signature=signature, overlays=signed)
+
+
+def read_overlay(path: Path, bundle: Policy) -> Overlay:
+    """Return the compiled overlay of a TOML file. Raises Invalid with file and line or path."""
+    return load_overlay(_read(path, "name an overlay that is there").decode("utf-8", "strict"), str(path), bundle)
+
+
+def read_signed_overlay(path: Path, bundle: Policy) -> SignedOverlay:
+    """Return an overlay file and its signature, which is checked where it is put in force. Raises Invalid."""
+    overlay = read_overlay(path, bundle)
+    sign, place = f"helm policy overlay sign {path}", str(signature_path(path))
+    try:
+        body = parse(_read(signature_path(path), f"sign it: {sign}"))
+        command, signature = structure(body["command"], OverlayCommand, place), str(body["signature"])
+    except (Malformed, KeyError, TypeError) as problem:
+        raise Invalid("is no signature of an overlay", place, f"sign it again: {sign}") from problem
+    return SignedOverlay(command=command, signature=signature, document=overlay.document)
+
+
+def write_overlay_signature(path: Path, signed: SignedOverlay) -> None:
+    """Write what is said of an overlay beside its file, in one step."""
+    body = {"command": command_body(signed.command), "signature": signed.signature}
+    durable.replace(signature_path(path), record_bytes(body) + b"\n")
 
 
 def sign_text(text: str, where: str, signer: Signer) -> SignedPolicy:

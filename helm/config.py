@@ -81,7 +81,7 @@ def is_strong(_: object, __: object, key: str) -> None:
 class Config:
     """Every setting, under the name it has in helm.toml; HELM_ and that name in capitals in the environment.
 
-    Paths are as written; a relative `policy` is relative to the data directory.
+    Paths are as written; a relative `policy` or `overlays` is relative to the data directory.
     """
 
     data_dir: str = "helm-data"
@@ -96,6 +96,8 @@ class Config:
     )
     """Whether clients are asked for the X.509-SVIDs of the policy's trust domains, and let in without one."""
     policy: str = "policy.toml"
+    overlays: str = "overlays"
+    """The directory of signed overlays that come with the policy; one that is not there holds none."""
     places: int = attrs.field(default=256, validator=between(1, MAX_PLACES))
     """Calls in flight at once."""
     places_per_principal: int = attrs.field(default=64, validator=between(1, MAX_PLACES))

@@ -36,7 +36,7 @@ async def deciding_kernel(place: Installation) -> AsyncIterator[Kernel]:
     """Run a kernel with the policy of a data directory. Raises Invalid where one runs there already."""
     from actors.opening import break_ground, run_kernel
 
-    policy = read_signed(place.policy_path)
+    policy = read_signed(place.policy_path, place.overlays_path)
     connectors = {name: Nobody() for name in policy.policy.connectors}
     ground = await break_ground(place)
     async with run_kernel(ground, policy=policy, connectors=connectors) as kernel:

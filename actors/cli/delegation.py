@@ -206,7 +206,7 @@ def bound_here(place: Installation, grant: DelegationGrant, signature: str) -> d
     from helm.guardian.delegation import delegation_id
 
     async def bind() -> dict[str, Any]:
-        policy = read_signed(place.policy_path)
+        policy = read_signed(place.policy_path, place.overlays_path)
         async with run_kernel(await break_ground(place), policy=policy, connectors={}) as kernel:
             await kernel.command(BindDelegation(grant, signature, kernel.parts.state.registry))
             name = delegation_id(grant)

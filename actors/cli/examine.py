@@ -89,6 +89,7 @@ def examine_place(path: Path, opened: Callable[[], Installation], *, deep: bool)
         ("bearer keys", bearer_keys),
         ("exposure", exposure),
         ("policy", policy),
+        ("layers", layers),
         ("lock", lock),
     ):
         yield guarded(check, look, place)
@@ -164,12 +165,30 @@ def exposure(place: Installation) -> Finding:
 
 def policy(place: Installation) -> Finding:
     """Compile the policy and check its signature, as a start would."""
-    signed = read_signed(place.policy_path)
+    signed = read_signed(place.policy_path, place.overlays_path)
     registry = registry_of(place)
     key = registry.require(signed.signature.key_id, KeyPurpose.POLICY, registry.lamport + 1)
     check_signature(signed.policy, signed.signature, key.hex)
     detail = f"epoch {signed.policy.epoch}, {len(signed.policy.tools)} tools, signed by {key.key_id}"
     return Finding("policy", "ok", detail)
+
+
+def layers(place: Installation) -> Finding:
+    """Read what is in force around the bundle, and say what waits or would be refused at the next start."""
+    from actors.cli.layered import layers_at
+    from actors.cli.policy_state import moment
+
+    found = layers_at(place.path, None)
+    if found.refused:
+        first = found.refused[0]
+        return Finding("layers", "fail", f"{first.where}: {first.what}", first.hint)
+    count = len(found.precedence.overlays.in_force)
+    detail = f"{count} overlays in force"
+    if found.precedence.due_at_ms:
+        hint = "helm policy show says which; helm policy cancel-raise gives it up"
+        detail += f", a raise of P0 ceilings waits until {moment(found.precedence.due_at_ms)}"
+        return Finding("layers", "warn", detail, hint)
+    return Finding("layers", "ok", detail)
 
 
 def lock(place: Installation) -> Finding:

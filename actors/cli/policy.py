@@ -10,10 +10,14 @@ import click
 
 from actors.cli import show
 from actors.cli.failure import REFUSED
+from actors.cli.layered import layers_at, limits_of
+from actors.cli.overlay import overlay
 from actors.cli.place import data_dir_option, open_place
+from actors.cli.policy_state import cancel_raise
+from actors.cli.policy_state import show as show_state
 from actors.cli.supposing import supposing
 from actors.cli.zone import rule_of
-from actors.installation import Installation
+from actors.installation import TENANT, Installation
 from actors.policy_file import read_policy, read_signed, signature_path, write_signature
 from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession, sign_policy
@@ -27,6 +31,11 @@ file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=
 @click.group()
 def policy() -> None:
     """Check, explain and sign policy bundles."""
+
+
+policy.add_command(overlay)
+policy.add_command(show_state)
+policy.add_command(cancel_raise)
 
 
 @policy.command()
@@ -51,24 +60,33 @@ def check(file: Path, data_dir: Path, as_json: bool) -> None:
 @policy.command()
 @click.argument("tool")
 @click.option("--principal", default="", help="Say what holds for this principal.")
+@click.option("--layers", "by_layer", is_flag=True, help="With --json: which layer decides each limit, as well.")
 @supposing
 @click.option("--policy", "file", type=click.Path(path_type=Path), help="A bundle other than the data directory's.")
 @data_dir_option
 @show.json_option
-def explain(tool: str, principal: str, file: Path | None, data_dir: Path, supposed: Supposed, *, as_json: bool) -> int:
-    """Say what the guardian will ask of a call of TOOL.
+def explain(tool: str, file: Path | None, data_dir: Path, supposed: Supposed, *, principal: str, **how: bool) -> int:
+    """Say what the guardian will ask of a call of TOOL, and which layer decides each limit: P0, P1, P2 or a delegation.
 
-    In the guardian's order. Exit 1 for a tool that is not declared.
+    In the guardian's order. Exit 1 for a tool that is not declared, or that an overlay removes.
     """
-    path = file or open_place(data_dir).policy_path
-    compiled = read_policy(path)
-    rows = rules_of(compiled, tool, principal, supposed)
-    show.note(f"{path}, epoch {compiled.epoch}")
-    if as_json:
-        show.as_object([row._asdict() for row in rows])
+    layered = layers_at(data_dir, file)
+    tenant = supposed.tenant or TENANT
+    policy = layered.layers.of(tenant, principal)
+    rows, limits = rules_of(policy, tool, principal, supposed), limits_of(layered, tool, tenant, principal)
+    show.note(f"{layered.path}, epoch {layered.layers.bundle.epoch}")
+    if how["as_json"]:
+        rules = [row._asdict() for row in rows]
+        refused = [refusal._asdict() for refusal in layered.refused]
+        decided = [limit._asdict() for limit in limits]
+        show.as_object({"layers": decided, "refused": refused, "rules": rules} if how["by_layer"] else rules)
     else:
         show.table(("office", "what it asks", "answer"), rows)
-    return 0 if compiled.tool(tool) is not None else REFUSED
+        click.echo()
+        show.table(("limit", "value", "decided by"), limits)
+        for refusal in layered.refused:
+            show.note(f"refused: {refusal.where}: {refusal.what}. {refusal.hint}")
+    return 0 if policy.tool(tool) is not None else REFUSED
 
 
 @policy.command()

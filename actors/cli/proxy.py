@@ -34,7 +34,9 @@ def proxy(data_dir: Path, prices: Path | None, as_json: bool, **flags: str | int
     place = open_place(data_dir, proxy_prices=None if prices is None else str(prices.resolve()), **named)
     if not place.config.proxy_upstream:
         raise click.UsageError("no upstream: give --upstream, or set proxy_upstream in helm.toml")
-    gateway = Gateway(place, read_signed(place.policy_path), tell_program if as_json else show.note)
+    gateway = Gateway(
+        place, read_signed(place.policy_path, place.overlays_path), tell_program if as_json else show.note
+    )
     trio.run(run, gateway)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,27 +151,34 @@ def verify(data_dir: Path, log_id: str, as_json: bool) -> None:
 
 def verify_journal(path: Path, log_id: str) -> dict[str, Any]:
     """Verify every entry of a journal and return what it is. Raises Invalid naming the first that fails."""
+    counts: Counter[str] = Counter()
+    state = state_of_journal(path, log_id, counts)
+    return {
+        "log_id": log_id,
+        "entries": counts["entries"],
+        "receipts": counts["receipts"],
+        "sessions": len(state.chains.links),
+        "open_intents": len(state.open_intents),
+        "kernel_epoch": state.kernel_epoch,
+    }
+
+
+def state_of_journal(path: Path, log_id: str, counts: Counter[str] | None = None) -> Any:
+    """Return the verified state of a journal, as far as it is durable now. Raises Invalid."""
     from actors.recovery import read_entry
     from actors.stores.glance import glance
     from helm.evidence.refold import Refold
 
-    state, count, done = Refold(log_id), 0, 0
+    state, done, counts = Refold(log_id), 0, Counter() if counts is None else counts
     with glance(path) as journal, bar("verifying") as shown:
         head = journal.head()
         while done < head:
             for seq, body in journal.page(done + 1, min(PAGE, head - done)):
                 taken = state.take(read_entry(body, seq), f"journal entry {seq}")
-                count += taken.receipt is not None
+                counts.update(entries=1, receipts=taken.receipt is not None)
                 done = seq
             shown.move(done, head)
-    return {
-        "log_id": log_id,
-        "entries": done,
-        "receipts": count,
-        "sessions": len(state.chains.links),
-        "open_intents": len(state.open_intents),
-        "kernel_epoch": state.kernel_epoch,
-    }
+    return state
 
 
 def wanted_of(given: Mapping[str, str | None]) -> Wanted:

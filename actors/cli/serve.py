@@ -47,7 +47,7 @@ def serve(
     chosen = None if policy is None else str(policy.resolve())
     place = open_place(data_dir, policy=chosen, bind=bind, port=port, insecure_bind=insecure_bind)
     tell = tell_program if as_json else show.note
-    gateway = Gateway(place, read_signed(place.policy_path), tell)
+    gateway = Gateway(place, read_signed(place.policy_path, place.overlays_path), tell)
     trio.run(run, gateway)
 
 
@@ -87,7 +87,7 @@ class Gateway:
     async def reload(self) -> None:
         """Put the policy file in force as it is now; keep the active policy where that is refused."""
         try:
-            await self._activate(read_signed(self.place.policy_path))
+            await self._activate(read_signed(self.place.policy_path, self.place.overlays_path))
         except (Invalid, Refused, Overloaded, KernelStopped) as problem:
             self.tell(f"the policy stays as it is, epoch {self.signed.policy.epoch}: {problem}")
         else:

@@ -23,6 +23,7 @@ from actors.doors.mcp.authorize import AUTHORIZE, AuthorizeRoutes
 from actors.doors.mcp.profiles import PROFILES, ProfileRoutes
 from actors.doors.mcp.registry import REGISTRY, SCAN, RegistryRoutes
 from actors.doors.operators import OperatorRoutes
+from actors.doors.policies import POLICY, PolicyRoutes
 from actors.doors.problem import Problem, overloaded, stopped
 from actors.doors.receipts import ReceiptRoutes
 from actors.doors.relations import AUTHZ, RelationRoutes
@@ -79,6 +80,7 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
     budgets, identity = BudgetRoutes(kernel, at), IdentityRoutes(kernel, at)
     checkpoints = CheckpointRoutes(kernel, at)
     sandbox = SandboxRoutes(kernel, at)
+    policies = PolicyRoutes(kernel, at)
     return {
         "/healthz": {"GET": state.alive},
         "/readyz": {"GET": state.ready},
@@ -113,6 +115,11 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
         f"{GRANTS}/<grant_id>": {"GET": sandbox.show},
         f"{GRANTS}/<grant_id>/verify": {"POST": sandbox.verify},
         BUDGETS: {"GET": budgets.browse},
+        f"{BUDGETS}/<name>": {"PUT": budgets.set},
+        POLICY: {"GET": policies.show},
+        f"{POLICY}/overlays": {"POST": policies.overlay},
+        f"{POLICY}/overlays/<name>/remove": {"POST": policies.remove},
+        f"{POLICY}/p0/cancel": {"POST": policies.cancel},
         f"{AUTHZ}/health": {"GET": relations.health},
         f"{AUTHZ}/check": {"GET": relations.check},
         f"{AUTHZ}/snapshots": {"GET": snapshots.browse},

@@ -25,11 +25,9 @@ from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
-from helm.crypto import domains
-from helm.crypto.canonical import canonical, ordered_bytes
+from helm.crypto.canonical import ordered_bytes
 from helm.crypto.domains import KeyPurpose
-from helm.crypto.hashing import hash_in
-from helm.evidence.beside import check_bundle, check_facts, check_names, check_output, overlay_texts
+from helm.evidence.beside import check_facts, check_names, check_output
 from helm.evidence.checkpoints import Checkpoints, check_covers, cosigned_in, peaks_of
 from helm.evidence.control import (
     HOURS,
@@ -38,20 +36,16 @@ from helm.evidence.control import (
     SIGNED,
     Control,
     check_event,
-    said_of_overlays,
-    said_of_raise,
-    take_overlays,
 )
 from helm.evidence.leaf import receipt_leaf
-from helm.evidence.payloads import EDITED, OF_SESSION
+from helm.evidence.payloads import OF_SESSION
 from helm.evidence.policies import activation
+from helm.evidence.precedence import follow
 from helm.evidence.signed import check_signed
 from helm.evidence.story import check_record, check_story
 from helm.evidence.unseal import unseal_decision, unseal_effect, unseal_receipt, unseal_record
 from helm.guardian.bundle_signature import check_signature, check_succession
-from helm.guardian.ceilings import ceilings_of
 from helm.guardian.memory import Active, Memory
-from helm.guardian.precedence import Stated
 from helm.proofgraph.checkpoint import SealedCheckpoint
 from helm.proofgraph.graph import NO_SESSION, Fold, Graph, Placed
 from helm.proofgraph.node import NodeKind
@@ -132,7 +126,7 @@ class Refold:
             case (NodeKind.EFFECT, "EFFECT"):
                 return self._take_effect(payload, beside, node, where)
             case (NodeKind.ATTESTATION, _):
-                self._take_control(payload, beside, node, where)
+                self._take_control(entry, node, where)
             case _:
                 raise Invalid(f"a {node.kind} node with a payload of type {payload.get('type')!r}", where)
         self._check_beside(payload, beside, where)
@@ -256,14 +250,14 @@ class Refold:
             case kind:
                 raise Invalid(f"nothing is known of a {kind} event", where, "a newer HELM wrote this log: use it")
 
-    def _take_control(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> None:
-        session = (node.tenant, node.session_id)
+    def _take_control(self, entry: dict[str, Any], node: Placed, where: str) -> None:
+        session, payload = (node.tenant, node.session_id), entry["node"]["payload"]
         try:
             match check_event(payload, in_session=session != NO_SESSION, where=where):  # 6
                 case "KERNEL_STARTED":
                     self.control.start(payload, where)
                 case kind if kind in OF_PRECEDENCE:
-                    self._take_precedence(payload, beside, node, where)
+                    self._take_precedence(entry, node, where)
                 case kind if kind in OF_APPROVAL:
                     self.control.approve(payload, self.registry, node, where)
                     self.checkpoints.note_approval(payload)
@@ -297,49 +291,25 @@ class Refold:
             case _:
                 raise Invalid(f"nothing is known of a {kind} event", where, "a newer HELM wrote this log: use it")
 
-    def _take_precedence(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> None:
+    def _take_precedence(self, entry: dict[str, Any], node: Placed, where: str) -> None:
         """Take a bundle, signed changes of the overlays that narrow it, and raises of ceilings whose hour has come."""
-        memory, precedence = self.memory, self.memory.precedence
-        match payload["type"]:
-            case "POLICY_ACTIVATED":
-                self._activate(payload, beside, node, where)
-            case "OVERLAID":
-                commands = said_of_overlays(payload, self.registry, node.lamport, where)
-                texts = overlay_texts(beside, payload, where)
-                after = take_overlays(precedence.overlays, commands, texts)
-                memory.precedence = attrs.evolve(precedence, overlays=after)
-            case "P0_RAISED":
-                if payload["due_at_ms"] != precedence.due_at_ms:
-                    raise Invalid("a raise of ceilings at another hour than the one that waits", where, EDITED)
-                memory.precedence = precedence.raised(payload["raised_at_ms"])
-            case _:
-                cancel = said_of_raise(payload, self.registry, node.lamport, where)
-                memory.precedence = precedence.cancelled(cancel)
-
-    def _activate(self, payload: dict[str, Any], beside: dict[str, Any], node: Placed, where: str) -> None:
-        """Take a policy's activation: no editor of the file puts an older policy in force, or bars every newer one."""
         if self.registry is None:
             raise Invalid("a policy before any key that could vouch for it", where)
-        signature = activation(payload)
-        key = self.registry.require(signature.key_id, KeyPurpose.POLICY, node.lamport)
+        payload, memory = entry["node"]["payload"], self.memory
+        memory.precedence = follow(memory.precedence, entry, self.registry, node.lamport, where)
+        if payload["type"] == "POLICY_ACTIVATED":
+            self._activate(payload, self.registry, node, where)
+
+    def _activate(self, payload: dict[str, Any], registry: Registry, node: Placed, where: str) -> None:
+        """Take a policy's activation: no editor of the file puts an older policy in force, or bars every newer one."""
+        signature, memory = activation(payload), self.memory
+        key = registry.require(signature.key_id, KeyPurpose.POLICY, node.lamport)
         try:
             check_signature(signature, signature, key.hex)
-            check_succession(self.memory.active, signature)
+            check_succession(memory.active, signature)
         except Refused as problem:
             raise Invalid(problem.reason, where, "the journal was changed: restore it from a backup") from problem
-        check_bundle(beside, signature.policy_hash, where)
-        p0 = beside["bundle"].get("p0", {})
-        if hash_in(domains.P0, canonical(p0)) != signature.p0_ceiling_hash:
-            raise Invalid("the bundle states other ceilings than its signature", where, EDITED)
-        memory, at_ms = self.memory, payload["activated_at_ms"]
-        memory.latest_ms = max(memory.latest_ms, at_ms)
-        if memory.active is None or memory.active.policy_hash != signature.policy_hash:
-            stated = Stated(
-                policy_hash=signature.policy_hash,
-                p0_ceiling_hash=signature.p0_ceiling_hash,
-                ceilings=ceilings_of(p0),
-            )
-            memory.precedence = memory.precedence.activated(stated, at_ms)
+        memory.latest_ms = max(memory.latest_ms, payload["activated_at_ms"])
         memory.active = Active(scope=signature.scope, epoch=signature.epoch, policy_hash=signature.policy_hash)
 
     def _close(self, session: tuple[str, str], principal: str, closed_at_ms: int, where: str) -> None:

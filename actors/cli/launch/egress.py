@@ -34,7 +34,7 @@ def egress(data_dir: Path, tool: str | None, egress_port: int | None, port: int 
     place = open_place(data_dir, egress_tool=tool, egress_port=egress_port, port=port)
     if not place.config.egress_tool:
         place = open_place(data_dir, egress_tool=TOOL, egress_port=egress_port, port=port)
-    signed = read_signed(place.policy_path)
+    signed = read_signed(place.policy_path, place.overlays_path)
     check_declared(signed.policy, place.config.egress_tool)
     trio.run(run, Gateway(place, signed, tell_program if as_json else show.note))
 

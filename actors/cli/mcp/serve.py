@@ -40,7 +40,7 @@ def serve(data_dir: Path, policy: Path | None, transport: str, principal: str, p
     Nothing but MCP goes to stdout. Over HTTP this is the gateway of `helm serve`, at /mcp.
     """
     place = open_place(data_dir, policy=None if policy is None else str(policy.resolve()), port=port)
-    signed = read_signed(place.policy_path)
+    signed = read_signed(place.policy_path, place.overlays_path)
     if transport == "http":
         from actors.cli.serve import Gateway, run
 

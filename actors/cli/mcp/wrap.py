@@ -40,7 +40,7 @@ def wrap(data_dir: Path, server_id: str, principal: str, **reach: Any) -> None:
         check_same(place, wanted)
     else:
         trio.run(introduce, place, wanted)
-    trio.run(over_stdio, place, read_signed(place.policy_path), principal, server_id)
+    trio.run(over_stdio, place, read_signed(place.policy_path, place.overlays_path), principal, server_id)
 
 
 def check_same(place: Installation, wanted: McpConnection) -> None:

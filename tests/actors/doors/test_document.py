@@ -23,7 +23,7 @@ from tests.actors.doors.street import Street
 from tests.gates.source import ROOT
 
 DOCUMENT: Final = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
-ROUTE: Final = re.compile(r"\b(GET|POST|DELETE) (/[^\s`]+)")
+ROUTE: Final = re.compile(r"\b(GET|POST|PUT|DELETE) (/[^\s`]+)")
 
 
 async def test_the_document_names_every_route_and_no_other(street: Street, tmp_path: Path) -> None:
