@@ -99,6 +99,8 @@ def ceilings(p0: Any) -> list[tuple[str, str]]:
 def said(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(said(one) for one in value) or "-"
+    if isinstance(value, dict) and "window_s" not in value:
+        return ", ".join(f"{name} {said(one)}" for name, one in value.items())
     if isinstance(value, dict):
         return f"{value['id']}: {value['tool_calls']} calls, {value['spend_cents']} cents in {value['window_s']} s"
     return str(value)

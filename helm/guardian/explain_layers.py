@@ -88,6 +88,8 @@ def words(value: object) -> str:
     """Return the value of a ceiling for people."""
     if isinstance(value, list):
         return ", ".join(words(one) for one in value) or "none"
+    if isinstance(value, dict) and "window_s" not in value:
+        return ", ".join(f"{name} {words(one)}" for name, one in value.items())
     if isinstance(value, dict):
         named = {"spend_cents": "cents", "tool_calls": "calls"}
         limits = [f"{value[name]} {unit}" for name, unit in named.items() if value[name] is not None]
