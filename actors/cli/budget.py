@@ -35,7 +35,7 @@ HEADS = ("BUDGET", "OF", "WINDOW", "CALLS", "CENTS", "WRITES", "BYTES")
 
 @click.group()
 def budget() -> None:
-    """Ceilings per window. They stand in the policy; an overlay lowers them, and only the next epoch raises them."""
+    """Ceilings per window: look at them, lower them, verify them."""
 
 
 @budget.command("list")
@@ -76,7 +76,7 @@ LIMITS = {
 @data_dir_option
 @show.json_option
 def set_(budget_id: str, data_dir: Path, server: str | None, reason: str, *, as_json: bool, **said: Any) -> None:
-    """Lower the limits of the budget ID, or add a new one, by an overlay that the policy key signs.
+    """Lower the budget ID, or add one, by a signed overlay.
 
     It takes effect with the next call, and never allows more than the bundle does: to raise a limit beyond that, sign
     the bundle's next epoch, where a raise of P0 waits for its timelock. What an earlier `set` said is replaced.
@@ -134,9 +134,10 @@ def set_here(place: Installation, budget_id: str, signed: SignedOverlay) -> Any:
 @data_dir_option
 @show.json_option
 def verify(data_dir: Path, server: str | None, *, as_json: bool) -> int:
-    """Verify the whole journal, count every budget anew from it, and compare with what the kernel says.
+    """Count every budget anew from the journal, and compare.
 
-    Exits 1 where they differ. A call that is under way at that moment is looked for again before that is said.
+    The whole journal is verified, and its counts are held against what the kernel says. Exits 1 where they differ.
+    A call that is under way at that moment is looked for again before that is said.
     """
     place, url = open_place(data_dir), server_url(data_dir, server)
     if not url:

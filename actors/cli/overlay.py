@@ -31,7 +31,10 @@ bundle_option = click.option(
 
 @click.group()
 def overlay() -> None:
-    """Narrow the policy for some or all: less tools, lower budgets, more requirements. Never more than the bundle."""
+    """Narrow the policy by signed overlays; never widen it.
+
+    An overlay removes tools, lowers budgets and adds requirements, for some callers or for all.
+    """
 
 
 @overlay.command()
@@ -40,7 +43,7 @@ def overlay() -> None:
 @data_dir_option
 @show.json_option
 def check(file: Path, bundle: Path | None, data_dir: Path, as_json: bool) -> None:
-    """Compile FILE against its bundle and say what it narrows. What would widen is named with its line."""
+    """Say what FILE narrows. What would widen is named with its line."""
     compiled = read_overlay(file, bundle_of(data_dir, bundle))
     tell(summary(compiled), as_json=as_json)
 
@@ -52,9 +55,10 @@ def check(file: Path, bundle: Path | None, data_dir: Path, as_json: bool) -> Non
 @data_dir_option
 @show.json_option
 def sign(file: Path, bundle: Path | None, reason: str, data_dir: Path, as_json: bool) -> None:
-    """Sign FILE with the policy key; the signature is written beside it.
+    """Sign FILE with the policy key, to come with its bundle.
 
-    In the directory `overlays` of the data directory it comes into force with its bundle, at the next start or SIGHUP.
+    The signature is written beside it. In the directory `overlays` of the data directory it comes into force with
+    its bundle, at the next start or SIGHUP.
     """
     place = open_place(data_dir)
     compiled = read_overlay(file, bundle_of(data_dir, bundle))
@@ -69,7 +73,10 @@ def sign(file: Path, bundle: Path | None, reason: str, data_dir: Path, as_json: 
 @data_dir_option
 @show.json_option
 def add(file: Path, reason: str, data_dir: Path, server: str | None, *, as_json: bool) -> None:
-    """Sign FILE and put it in force at once; it stays so until it is removed, or a newer epoch takes its place."""
+    """Sign FILE and put it in force at once.
+
+    It stays so until it is removed, or a newer epoch takes its place.
+    """
     place = open_place(data_dir)
     compiled = read_overlay(file, read_policy(place.policy_path))
     told = put(place, server_url(data_dir, server), signed_by(place, compiled, reason))
@@ -83,7 +90,10 @@ def add(file: Path, reason: str, data_dir: Path, server: str | None, *, as_json:
 @data_dir_option
 @show.json_option
 def remove(overlay_id: str, reason: str, data_dir: Path, server: str | None, *, as_json: bool) -> None:
-    """Take the overlay ID out of force. What the bundle says counts again, never more."""
+    """Take the overlay ID out of force.
+
+    What the bundle says counts again, never more.
+    """
     place, url = open_place(data_dir), server_url(data_dir, server)
     epoch = known_epochs(place, url).get(overlay_id, 0) + 1
     signed = signed_as(place, reason, action="remove", overlay_id=overlay_id, epoch=epoch)

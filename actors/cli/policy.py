@@ -66,9 +66,10 @@ def check(file: Path, data_dir: Path, as_json: bool) -> None:
 @data_dir_option
 @show.json_option
 def explain(tool: str, file: Path | None, data_dir: Path, supposed: Supposed, *, principal: str, **how: bool) -> int:
-    """Say what the guardian will ask of a call of TOOL, and which layer decides each limit: P0, P1, P2 or a delegation.
+    """Say what the guardian will ask of a call of TOOL.
 
-    In the guardian's order. Exit 1 for a tool that is not declared, or that an overlay removes.
+    In the guardian's order; then which layer decides each limit: P0, P1, P2 or a delegation. Exit 1 for a tool that
+    is not declared, or that an overlay removes.
     """
     layered = layers_at(data_dir, file)
     tenant = supposed.tenant or TENANT

@@ -23,7 +23,7 @@ from helm.guardian.precedence import RAISE_CANCEL, RaiseCancel, sign_cancel
 @data_dir_option
 @written.json_option
 def show(data_dir: Path, server: str | None, *, as_json: bool) -> None:
-    """Say what is in force: the bundle, its P0 ceilings, a raise of them that waits, and every overlay."""
+    """Show the ceilings and overlays in force, and what waits."""
     tell(state_of(open_place(data_dir), server_url(data_dir, server)), as_json=as_json)
 
 
@@ -33,7 +33,10 @@ def show(data_dir: Path, server: str | None, *, as_json: bool) -> None:
 @data_dir_option
 @written.json_option
 def cancel_raise(reason: str, data_dir: Path, server: str | None, *, as_json: bool) -> None:
-    """Give up the raise of P0 ceilings that waits: the ones in force stay, until a newer bundle states others."""
+    """Give up the raise of P0 ceilings that waits.
+
+    The ones in force stay, until a newer bundle states others.
+    """
     place, url = open_place(data_dir), server_url(data_dir, server)
     p0 = state_of(place, url)["p0"]
     if p0 is None or not p0["due_at_ms"]:
