@@ -270,6 +270,7 @@ class Kernel:
                 receipt=sealed,
                 output_json=case.output_json,
                 approval_id=decision.approval_id if case.status is Status.ESCALATED else "",
+                retry_after_s=case.retry_after_s,
             )
         )
         if decision.approval_id:

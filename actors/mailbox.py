@@ -26,6 +26,8 @@ from helm.receipts.chain import SealedReceipt
 
 T = TypeVar("T")
 
+THROTTLED = ReasonCode.TEMPORAL_THROTTLE.value
+
 REASONS = {code.value: code for code in ReasonCode}
 
 
@@ -78,6 +80,8 @@ class Answer(Noun, frozen=True, kw_only=True):
     output_json: bytes = b""
     approval_id: str = ""
     replayed: bool = False
+    retry_after_s: int = 0
+    """After how many seconds the same call may pass, 0 where that is not known."""
 
     @property
     def output(self) -> JSONValue:
@@ -172,6 +176,7 @@ class Case:
     reason: str = ""
     output_json: bytes = b""
     output_hash: str = ""
+    retry_after_s: int = 0
     is_kept: bool = False
     """Whether its output is evidence, and stays beside its receipt."""
     run: SandboxRun = NO_RUN
@@ -196,6 +201,9 @@ class Case:
     def refuse(self, decision: Decision) -> None:
         """Fix a refusal's outcome as the guardian decided it."""
         status = Status.ESCALATED if decision.verdict == ESCALATE else Status.DENIED
+        if decision.reason_code == THROTTLED:
+            clear_ms = max((tick[-1] for tick in decision.velocity), default=0)
+            self.retry_after_s = max(0, -((decision.decided_at_ms - clear_ms) // 1000))
         self.end(status, REASONS[decision.reason_code], decision.reason)
 
     def end(self, status: Status, code: ReasonCode = ReasonCode.NONE, reason: str = "") -> None:

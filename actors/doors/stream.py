@@ -312,7 +312,8 @@ def answer_frame(request_id: str | None, answer: Answer | KernelStopped | Proble
         problem = untold(answer) if isinstance(answer, KernelStopped) else answer
         status, members = problem.status, problem.members()
     if status in RETRIED:
-        members["retry_after_s"] = RETRY_AFTER_S
+        known = answer.retry_after_s if isinstance(answer, Answer) else 0
+        members["retry_after_s"] = known or RETRY_AFTER_S
     return event_frame(request_id, members)
 
 

@@ -61,7 +61,7 @@ def tell(answer: Answer, heading: Heading) -> Told:
     told = finish(status, JSON if status < 400 else PROBLEM, members, heading)
     told.headers.extend(evidence(answer))
     if status in RETRIED:
-        told.headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
+        told.headers.append((b"retry-after", b"%d" % (answer.retry_after_s or RETRY_AFTER_S)))
     if answer.approval_id:
         told.headers.append((b"location", (APPROVALS + answer.approval_id).encode()))
     return told

@@ -63,9 +63,9 @@ class Decision(Noun, frozen=True, kw_only=True):
     tenant: str
     tool: str
     transport: str
-    velocity: tuple[tuple[str, int, int, str, int, str], ...]
-    """Where this call counts towards a velocity: rule, its window and cool-down in s, account, time in ms, and the
-    level that it reached."""
+    velocity: tuple[tuple[str, int, int, str, int, str, int], ...]
+    """Where this call counts towards a velocity: rule, its window and cool-down in s, account, time in ms, the level
+    that it reached, and from when on the rule lets such a call pass again, 0 where it lets this one pass."""
     verdict: str
 
     def __post_init__(self) -> None:

@@ -85,7 +85,7 @@ SOUGHT = [str, int, str, str, str, str, bool]
 
 USAGE = [str, int, int, int, int, int]
 
-PACE = [str, str, int, int, str]
+PACE = [str, str, int, int, str, int]
 
 
 def read_facts(facts: bytes, policy: Policy, where: str) -> tuple[ToolCall, World]:
@@ -118,7 +118,7 @@ def check_types(body: dict[str, JSONValue], members: Mapping[str, type]) -> None
                 raise TypeError("a budget's usage is not a name and five numbers")
         elif name == "velocity":
             if not all(type(pace) is list and [*map(type, pace)] == PACE for pace in body[name]):
-                raise TypeError("a pace is not a rule, an account, two numbers and a level")
+                raise TypeError("a pace is not a rule, an account, two numbers, a level and a number")
         elif kind is list and not all(type(text) is str for text in body[name]):
             raise TypeError(f"{name} are not texts")
 

@@ -26,6 +26,8 @@ KEPT: Final = 4096
 MAX_ACCOUNTS: Final = 4096
 """Most accounts of one owner in a span, such as the sessions of one principal: whoever opens more is throttled (T4)."""
 
+NOT_HELD: Final = (Level.NONE.value, 0)
+
 Clock = tuple[str, int, int]
 """Rule id, window and cool-down in seconds."""
 
@@ -54,7 +56,7 @@ class Spans(Generic[T]):
         return accounts[account]
 
     def find(self, account: str) -> list[T]:
-        """Return what is kept of an account."""
+        """Return what is kept of an account, the later span first."""
         owner = owner_of(account)
         accounts = (self.young.get(owner), self.old.get(owner))
         return [kept[account] for kept in accounts if kept is not None and account in kept]
@@ -92,13 +94,25 @@ class Counters:
         since_ms = at_ms - self.window_ms
         return sum(len(times) - bisect_right(times, since_ms) for times in self.times.find(account))
 
-    def held(self, account: str, at_ms: int) -> str:
-        """Return the highest level whose cool-down is not over."""
+    def held(self, account: str, at_ms: int) -> tuple[str, int]:
+        """Return the highest level whose cool-down is not over, and when the last of them is."""
         if not self.cool_down_ms:
-            return Level.NONE.value
+            return NOT_HELD
         since_ms = at_ms - self.cool_down_ms
-        found = [level for last in self.reached.find(account) for level, ms in last.items() if ms > since_ms]
-        return max(found, key=HELD.index, default=Level.NONE.value)
+        kept = self.reached.find(account)[::-1]  # the later span has the last word
+        found = {level: ms for last in kept for level, ms in last.items() if ms > since_ms}
+        return (max(found, key=HELD.index), max(found.values()) + self.cool_down_ms) if found else NOT_HELD
+
+    def clear(self, account: str, at_ms: int, barring: int) -> int:
+        """Return when fewer than `barring` calls lie in the window, this one at `at_ms` being one of them."""
+        left = barring - 1
+        if not left:
+            return at_ms + self.window_ms
+        for times in self.times.find(account):
+            if left <= len(times):
+                return times[-left] + self.window_ms
+            left -= len(times)
+        return at_ms
 
     def note(self, tick: Tick) -> None:
         """Count one call, and remember the level that it reached."""
@@ -132,13 +146,19 @@ class Velocities:
     def _pace(self, rule: VelocityRule, account: str, now_ms: int) -> Pace:
         counters = self.by_clock.get(rule.clock)
         if counters is None:
-            return Pace(rule.id, account, now_ms, 0, Level.NONE.value)
+            return Pace(rule.id, account, now_ms, 0, Level.NONE.value, 0)
         at_ms = max(now_ms, counters.now_ms)
         if counters.times.is_full(account, at_ms):
-            return Pace(rule.id, "", at_ms, 0, Level.NONE.value)
-        return Pace(rule.id, account, at_ms, counters.count(account, at_ms), counters.held(account, at_ms))
+            return Pace(rule.id, "", at_ms, 0, Level.NONE.value, 0)
+        calls, (held, clear_ms) = counters.count(account, at_ms), counters.held(account, at_ms)
+        reaches = 0 < rule.barring <= calls
+        if reaches:
+            clear_ms = max(clear_ms, at_ms + counters.cool_down_ms)
+        if clear_ms and 0 < rule.barring <= calls + 1:
+            clear_ms = max(clear_ms, counters.clear(account, at_ms, rule.barring))
+        return Pace(rule.id, account, at_ms, calls, held, clear_ms)
 
-    def note(self, ticks: Iterable[tuple[str, int, int, str, int, str]]) -> None:
+    def note(self, ticks: Iterable[tuple[str, int, int, str, int, str, int]]) -> None:
         """Count one decision in each account that it names. Raises Invalid for what no rule could count."""
         for tick in map(Tick._make, ticks):
             clock = (tick.rule_id, tick.window_s, tick.cool_down_s)

@@ -77,6 +77,11 @@ class VelocityRule:
         return Level.OBSERVE if self.observe_above and calls >= self.observe_above else Level.NONE
 
     @property
+    def barring(self) -> int:
+        """Return from how many earlier calls on a call does not simply pass, 0 for never."""
+        return self.throttle_above or self.interrupt_above
+
+    @property
     def clock(self) -> tuple[str, int, int]:
         """Return what its counters are kept by: a rule of another window or cool-down starts with new ones."""
         return (self.id, self.window_s, self.cool_down_s)
@@ -94,6 +99,8 @@ class Pace(NamedTuple):
     """Earlier calls in the window that ends at `at_ms`."""
     held: str
     """The level that its cool-down holds, "" where there is none."""
+    clear_ms: int
+    """From when on this rule lets a call of the account pass again, if none comes after this one; 0 where it does."""
 
 
 class Tick(NamedTuple):
@@ -106,6 +113,8 @@ class Tick(NamedTuple):
     at_ms: int
     level: str
     """The level that the count reached; one that was only held is not reached anew."""
+    clear_ms: int
+    """From when on the rule lets such a call pass again, 0 where it lets this one pass."""
 
 
 def level_of(rule: VelocityRule, pace: Pace) -> Level:
@@ -117,4 +126,12 @@ def level_of(rule: VelocityRule, pace: Pace) -> Level:
 
 def tick_of(rule: VelocityRule, pace: Pace) -> Tick:
     """Return what a call at this pace adds to the rule's counters."""
-    return Tick(rule.id, rule.window_s, rule.cool_down_s, pace.account, pace.at_ms, rule.reached(pace.calls).value)
+    return Tick(
+        rule.id,
+        rule.window_s,
+        rule.cool_down_s,
+        pace.account,
+        pace.at_ms,
+        rule.reached(pace.calls).value,
+        pace.clear_ms,
+    )

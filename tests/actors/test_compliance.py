@@ -166,7 +166,12 @@ async def test_facts_with_the_pace_of_another_rule_are_refused(house: House) -> 
     policy = house.sign(RULED).policy
     facts = next(parse(row)["beside"]["facts"] for row in house.disk.rows if b'"facts"' in row)
     assert facts["world"]["velocity"][0][0] == "tools.slowly"
-    for forged in ([], [["tools.other", *facts["world"]["velocity"][0][1:]]], [["tools.slowly", "x", "1", 0, ""]], [7]):
+    for forged in (
+        [],
+        [["tools.other", *facts["world"]["velocity"][0][1:]]],
+        [["tools.slowly", "x", "1", 0, "", 0]],
+        [7],
+    ):
         facts["world"]["velocity"] = forged
         with pytest.raises(Invalid):
             read_facts(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode(), policy, "test")

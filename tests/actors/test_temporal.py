@@ -180,7 +180,7 @@ async def test_a_level_that_was_reached_holds_until_it_has_cooled_down(
         held = await made(kernel, "crowded")
         assert (held.reason_code, held.reason) == (
             THROTTLE,
-            "velocity whole-tenant: 0 calls of this tenant in 60 s, THROTTLE holds for 600 s",
+            "velocity whole-tenant: 0 calls of this tenant in 60 s, THROTTLE holds for 600 s; the next one in 300 s",
         )
         house.clock.advance(301)
         assert await came(kernel, "crowded") == PASS
@@ -192,7 +192,7 @@ async def test_what_is_only_observed_goes_on_and_its_decision_says_so(
     async with house.kernel(policy=TEMPORAL) as kernel:
         answers = [await made(kernel, "quick.two", session=f"s{number}") for number in range(3)]
         stories = [await kernel.library.story(answer.receipt.receipt_id) for answer in answers]
-    levels = [[tick[-1] for tick in (story or {})["decision"]["velocity"]] for story in stories]
+    levels = [[tick[-2] for tick in (story or {})["decision"]["velocity"]] for story in stories]
     assert [answer.allowed for answer in answers] == [True] * 3
     assert levels == [["", ""], ["", ""], ["OBSERVE", ""]]
 

@@ -34,7 +34,8 @@ def _check_velocity(inquiry: Inquiry) -> None:
             raise Refused(ReasonCode.TEMPORAL_THROTTLE, what)
         level = level_of(rule, pace)
         if level is Level.THROTTLE:
-            raise Refused(ReasonCode.TEMPORAL_THROTTLE, said(rule, pace, level))
+            wait_s = -((inquiry.world.now_ms - pace.clear_ms) // 1000)
+            raise Refused(ReasonCode.TEMPORAL_THROTTLE, f"{said(rule, pace, level)}; the next one in {wait_s} s")
         if level is Level.INTERRUPT:
             interrupting = interrupting or f"{said(rule, pace, level)}, which needs a human"
     if interrupting:

@@ -548,7 +548,7 @@ UNSAYABLE: Final = {"verdict", "reason_code"}
 """An ALLOW with another verdict or a reason cannot even be built."""
 
 
-SAID_OF_NONE: Final = {"velocity": (("r", 1, 0, "t p", 1, ""),)}
+SAID_OF_NONE: Final = {"velocity": (("r", 1, 0, "t p", 1, "", 0),)}
 """What could stand where the decision says nothing, and a text could not."""
 
 

@@ -172,6 +172,7 @@ ARGUMENTS = (
                     at_ms=st.integers(0, 2**42),
                     calls=st.integers(0, 9),
                     held=st.sampled_from(["", "THROTTLE", "INTERRUPT"]),
+                    clear_ms=st.integers(0, 2**42),
                 ),
                 max_size=2,
             ).map(tuple),

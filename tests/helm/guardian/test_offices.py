@@ -57,21 +57,25 @@ def test_a_window_is_open_from_its_first_minute_to_before_its_last(moment: str, 
     ],
 )
 def test_velocity_throttles_first_and_asks_a_human_above(earlier: int, code: str) -> None:
-    assert code_of("slowly", world(velocity=(Pace("tools.slowly", "t agent", 0, earlier, ""),))) == code
+    assert code_of("slowly", world(velocity=(Pace("tools.slowly", "t agent", 0, earlier, "", 0),))) == code
 
 
 @pytest.mark.parametrize(
     ("pace", "code", "why"),
     [
-        (Pace("tools.slowly", "", 0, 0, ""), ReasonCode.TEMPORAL_THROTTLE, "counts 4096 others of this tenant already"),
-        (Pace("tools.slowly", "t agent", 0, 0, "THROTTLE"), ReasonCode.TEMPORAL_THROTTLE, "THROTTLE holds"),
-        (Pace("tools.slowly", "t agent", 0, 4, "INTERRUPT"), ReasonCode.TEMPORAL_INTERVENTION, "INTERRUPT holds"),
         (
-            Pace("tools.slowly", "t agent", 0, 5, "THROTTLE"),
+            Pace("tools.slowly", "", 0, 0, "", 0),
+            ReasonCode.TEMPORAL_THROTTLE,
+            "counts 4096 others of this tenant already",
+        ),
+        (Pace("tools.slowly", "t agent", 0, 0, "THROTTLE", 0), ReasonCode.TEMPORAL_THROTTLE, "THROTTLE holds"),
+        (Pace("tools.slowly", "t agent", 0, 4, "INTERRUPT", 0), ReasonCode.TEMPORAL_INTERVENTION, "INTERRUPT holds"),
+        (
+            Pace("tools.slowly", "t agent", 0, 5, "THROTTLE", 0),
             ReasonCode.TEMPORAL_INTERVENTION,
             "5 calls of this principal",
         ),
-        (Pace("tools.slowly", "t agent", 0, 0, "SLOW"), ReasonCode.TEMPORAL_THROTTLE, "could not be made"),
+        (Pace("tools.slowly", "t agent", 0, 0, "SLOW", 0), ReasonCode.TEMPORAL_THROTTLE, "could not be made"),
     ],
 )
 def test_the_higher_of_reached_and_held_counts_and_whoever_has_no_place_is_throttled(

@@ -62,6 +62,25 @@ def test_it_counts_what_a_plain_list_of_all_calls_would(steps: list[tuple[int, s
         past.append((principal, now_ms, reached))
 
 
+@given(
+    steps=st.lists(st.integers(0, 9_000), min_size=3, max_size=40),
+    cool_down_s=st.sampled_from([0, 4, 25]),
+    throttle_above=st.integers(1, 5),
+)
+def test_whoever_is_told_when_to_come_again_passes_then_and_not_before(
+    steps: list[int], cool_down_s: int, throttle_above: int
+) -> None:
+    one = rule(observe_above=0, throttle_above=throttle_above, interrupt_above=0, cool_down_s=cool_down_s)
+    counted, at_ms = Counted(one), 1_000_000
+    for step_ms in steps:
+        at_ms += step_ms
+        pace = counted.pace(at_ms)
+        assert (pace.clear_ms > 0) == (counted.come(at_ms) is Level.THROTTLE)
+        if pace.clear_ms:
+            waits = [level_of(one, counted.pace(when_ms)) for when_ms in (pace.clear_ms - 1, pace.clear_ms)]
+            assert waits == [Level.THROTTLE, Level.NONE]
+
+
 @given(st.integers(0, 2**32))
 def test_the_same_counters_come_of_any_order_in_the_journal(seed: int) -> None:
     luck, counted = random.Random(seed), Counted(rule(cool_down_s=30))
@@ -153,4 +172,4 @@ def test_an_account_keeps_no_more_calls_than_any_threshold_asks_for_and_a_silent
 @pytest.mark.parametrize("clock", [(0, 0), (-1, 0), (60, -1)])
 def test_a_decision_that_no_rule_could_have_counted_does_not_fold(clock: tuple[int, int]) -> None:
     with pytest.raises(Invalid):
-        Velocities().note([("r", *clock, "t p", 1, "")])
+        Velocities().note([("r", *clock, "t p", 1, "", 0)])
