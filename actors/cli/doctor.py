@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from actors.cli import show
-from actors.cli.examine import Finding, examine_machine, examine_place
+from actors.cli.examine import examine_machine, examine_place
 from actors.cli.failure import REFUSED
+from actors.cli.finding import Finding
 from actors.cli.place import data_dir_option, open_place
 
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
 
 import helm
+from actors.cli.examine_points import examine_points
+from actors.cli.finding import Finding
 from actors.cli.receipts import verify_journal
 from actors.installation import KEYS, Installation
 from actors.policy_file import read_signed
@@ -36,15 +37,6 @@ QUICK_ENTRIES = 5_000
 """A journal up to this long is verified always, in about a second; a longer one with --deep."""
 
 LOCKS = Path("/proc/locks")
-
-
-class Finding(NamedTuple):
-    """One examination: `state` is ok, note, warn or fail."""
-
-    check: str
-    state: str
-    detail: str
-    hint: str = ""
 
 
 def examine_machine() -> Iterator[Finding]:
@@ -93,6 +85,7 @@ def examine_place(path: Path, opened: Callable[[], Installation], *, deep: bool)
         ("lock", lock),
     ):
         yield guarded(check, look, place)
+    yield from examine_points(place)
     yield guarded("journal", lambda place: journal(place, deep=deep), place)
 
 

@@ -23,6 +23,7 @@ from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession, sign_policy
 from helm.guardian.explain import explain as rules_of
 from helm.guardian.explanation import Supposed
+from helm.guardian.points import OpaPoint
 from helm.guardian.policy import Policy, ToolRule
 
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -47,14 +48,17 @@ def check(file: Path, data_dir: Path, as_json: bool) -> None:
     compiled = read_policy(file)
     signed = signature_state(file, compiled, data_dir)
     if as_json:
-        show.as_object(
-            {**summary(compiled), "signature": signed, "tools": [tool_body(rule) for rule in compiled.tools.values()]}
-        )
+        body = {**summary(compiled), "signature": signed, "decision_points": points_of(compiled)}
+        show.as_object({**body, "tools": [tool_body(rule) for rule in compiled.tools.values()]})
         return
     show.fields([*told(summary(compiled)), ("signature", signed)])
     click.echo()
-    heads = ("tool", "effect", "tier", "through", "goes to", "asks a human")
+    heads = ("tool", "effect", "tier", "through", "goes to", "asks a human", "decision point")
     show.table(heads, [tuple(tool_body(rule).values()) for rule in compiled.tools.values()])
+    if compiled.points:
+        click.echo()
+        about = ("decision point", "kind", "decides by", "content hash")
+        show.table(about, [tuple(point.values()) for point in points_of(compiled)])
 
 
 @policy.command()
@@ -195,7 +199,21 @@ def tool_body(rule: ToolRule) -> dict[str, str]:
         "connector": f"{rule.connector} {rule.operation}".strip(),
         "destination": destination_of(rule),
         "approval": approval_of(rule),
+        "decision_point": rule.point.point.name if rule.point is not None else "none",
     }
+
+
+def points_of(compiled: Policy) -> list[dict[str, str]]:
+    """Return each decision point in a few words."""
+    found = []
+    for point in compiled.points.values():
+        if isinstance(point, OpaPoint):
+            told = ", ".join(f"{bundle} {revision}" for bundle, revision in point.bundles)
+            kind, by = "opa", f"{point.origin} {point.path}, {told}"
+        else:
+            kind, by = "cedar", "policies of the bundle"
+        found.append({"name": point.name, "kind": kind, "decides_by": by, "content_hash": point.content_hash})
+    return found
 
 
 def destination_of(rule: ToolRule) -> str:

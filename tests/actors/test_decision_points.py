@@ -10,19 +10,27 @@ from typing import Any
 import pytest
 import trio
 
+from actors.commands.delegation import BindDelegation
 from actors.kernel import Kernel
 from actors.mailbox import Answer, KernelStopped
 from helm.contracts.call import CallContext
 from helm.contracts.reason import ReasonCode
-from helm.crypto.canonical import parse
+from helm.crypto.canonical import parse, reread
+from helm.evidence.pack import PackMaterial, build
+from helm.evidence.replay import replay_pack
+from helm.evidence.selection import Selection
+from helm.evidence.trust_root import TrustRoot
+from helm.evidence.verify import check_pack
 from helm.guardian.chain import CHAIN
 from helm.guardian.facts import read_facts
-from helm.guardian.intake import PLAIN, Caller, admit
+from helm.guardian.intake import PLAIN, Caller, Terms, admit
 from helm.guardian.policy import Policy
+from tests.actors.delegating import grant, policy_of, signature, under
 from tests.actors.kit import House
 from tests.actors.opa_server import UNDEFINED, OpaServer, response_of
-from tests.actors.pointed import WITH_CEDAR, with_opa
+from tests.actors.pointed import CEDAR, WITH_CEDAR, with_opa
 from tests.actors.puppet import Puppet
+from tests.helm.evidence.forger import SCRIPT
 
 
 @pytest.fixture
@@ -343,3 +351,126 @@ async def test_cedar_is_asked_in_the_guardians_own_step(house: House) -> None:
     decisions = judged(house, policy)
     assert {one["pdp_policy_hash"] for one in decisions} == {policy.points["house"].content_hash}
     assert all(one["facts"]["world"]["pdp"] is None for one in decisions)
+
+
+async def test_a_delegate_is_shown_with_its_delegator(house: House, nursery: trio.Nursery) -> None:
+    server = await server_of(lambda told: told["delegator"] == "boss").start(nursery)
+    text = with_opa(server.port).replace('["agent", "other"]', '["agent", "boss", "delegate"]')
+    one = grant(house.place, house.clock.now_ms(), {"asked": ""})
+    async with house.kernel(policy=policy_of(house.place, text)) as kernel:
+        await kernel.command(BindDelegation(one, signature(one, house.place), kernel.parts.state.registry))
+        answer = await kernel.call("asked", {"n": 1}, principal="delegate", tenant="default", terms=under(one, 1))
+        again = await kernel.call("asked", {"n": 1}, principal="delegate", tenant="default", terms=under(one, 1))
+    assert (answer.reason, again.reason_code) == ("", ReasonCode.DELEGATION_INVALID)
+    assert [told["delegator"] for told in server.inputs] == ["boss"]
+
+
+async def test_two_calls_under_one_sequence_that_wait_together_are_one_call(
+    house: House, nursery: trio.Nursery
+) -> None:
+    go = trio.Event()
+    server = await server_of(True, hold=go.wait).start(nursery)
+    text = with_opa(server.port).replace('["agent", "other"]', '["agent", "boss", "delegate"]')
+    one, answers = grant(house.place, house.clock.now_ms(), {"asked": ""}), []
+
+    async def call() -> None:
+        answers.append(
+            await kernel.call("asked", {"n": 1}, principal="delegate", tenant="default", terms=under(one, 1))
+        )
+
+    async with house.kernel(policy=policy_of(house.place, text)) as kernel:
+        await kernel.command(BindDelegation(one, signature(one, house.place), kernel.parts.state.registry))
+        async with trio.open_nursery() as callers:
+            callers.start_soon(call)
+            callers.start_soon(call)
+            await server.asked(2)
+            go.set()
+    assert sorted(answer.reason_code for answer in answers) == [ReasonCode.NONE, ReasonCode.DELEGATION_INVALID]
+
+
+async def test_a_freeze_that_comes_while_a_point_is_asked_is_in_force(house: House, nursery: trio.Nursery) -> None:
+    swap = Swap()
+    server = await server_of(True, hold=swap).start(nursery)
+    puppet = Puppet()
+
+    async def freeze() -> None:
+        kernel.memory.freezes.in_force.add(("global", ""))
+
+    async with house.kernel(puppet, policy=with_opa(server.port)) as kernel:
+        answer = await swap.during(kernel, freeze)
+    assert answer.reason_code == ReasonCode.SYSTEM_FROZEN
+    assert puppet.orders == []
+
+
+async def test_calls_that_wait_together_do_not_spend_one_budget_twice(house: House, nursery: trio.Nursery) -> None:
+    go = trio.Event()
+    server = await server_of(True, hold=go.wait).start(nursery)
+    budget = '[[budgets]]\nid = "thrifty"\nsubject = "tool:asked"\nspend_limit_cents = 7\nwindow_s = 3600\n'
+    text = with_opa(server.port).replace("[[budgets]]", budget + "\n[[budgets]]", 1)
+    answers: list[Answer] = []
+
+    async def call() -> None:
+        answers.append(await ask(kernel))
+
+    async with house.kernel(policy=text) as kernel, trio.open_nursery() as callers:
+        for _ in range(6):
+            callers.start_soon(call)
+        await server.asked(6)
+        go.set()
+    codes = sorted(answer.reason_code for answer in answers)
+    assert codes == [*(2 * [ReasonCode.NONE]), *(4 * [ReasonCode.BUDGET_EXCEEDED])]
+
+
+async def test_no_human_is_asked_about_what_the_point_refuses(house: House, nursery: trio.Nursery) -> None:
+    server = await server_of(lambda told: told["arguments"]["n"] == 1).start(nursery)
+    text = with_opa(server.port).replace("spend_cents = 3", "spend_cents = 3\napproval = { required = true }")
+    async with house.kernel(policy=text) as kernel:
+        refused, escalated = await ask(kernel, 2), await ask(kernel, 1)
+    assert refused.reason_code == ReasonCode.PDP_DENY
+    assert escalated.reason_code == ReasonCode.APPROVAL_REQUIRED
+
+
+async def test_a_new_policy_that_needs_no_point_is_the_one_that_judges(house: House, nursery: trio.Nursery) -> None:
+    swap = Swap()
+    server = await server_of(False, hold=swap).start(nursery)
+    text = with_opa(server.port)
+    newer = text.replace("epoch = 7", "epoch = 8").replace(
+        'decision_point = { name = "remote", arguments = ["n"] }', ""
+    )
+    async with house.kernel(policy=text) as kernel:
+        answer = await swap.during(kernel, lambda: kernel.activate(house.sign(newer), kernel.executor.connectors))
+    assert answer.allowed
+
+
+async def test_a_new_policy_may_ask_another_server_under_the_same_name(house: House, nursery: trio.Nursery) -> None:
+    one, other = await server_of(True).start(nursery), await server_of(False).start(nursery)
+    newer = house.sign(with_opa(other.port).replace("epoch = 7", "epoch = 8"))
+    async with house.kernel(policy=with_opa(one.port)) as kernel:
+        first = await ask(kernel)
+        await kernel.activate(newer, kernel.executor.connectors)
+        second = await ask(kernel)
+    assert (first.allowed, second.reason_code) == (True, ReasonCode.PDP_DENY)
+    assert (len(one.inputs), len(other.inputs)) == (1, 1)
+
+
+async def test_a_duplicate_under_the_same_key_asks_nobody_again(house: House, nursery: trio.Nursery) -> None:
+    server = await server_of(True).start(nursery)
+    terms = Terms(idempotency_key="once")
+    async with house.kernel(policy=with_opa(server.port)) as kernel:
+        first, again = await ask(kernel, terms=terms), await ask(kernel, terms=terms)
+    assert (first.allowed, again.replayed, len(server.inputs)) == (True, True, 1)
+
+
+async def test_what_points_said_is_judged_again_from_a_pack(house: House, nursery: trio.Nursery) -> None:
+    server = await server_of(lambda told: told["arguments"]["n"] < 10).start(nursery)
+    async with house.kernel(policy=with_opa(server.port) + CEDAR) as kernel:
+        for n in (1, 11):
+            await ask(kernel, n, session="one")
+        for n in (7, 700, 5000):
+            await kernel.call("weighed", {"n": n}, principal="agent", session="one")
+    selection = Selection("local", "one")
+    for row in house.disk.rows:
+        selection.take(reread(row))
+    pack = build(PackMaterial(selection=selection, script=SCRIPT.read_bytes()), house.place.evidence_key())
+    replayed = replay_pack(check_pack(pack, TrustRoot(log_id=house.place.log_id)))
+    assert (replayed.judged, replayed.redacted) == (5, ())
