@@ -23,9 +23,6 @@ T = TypeVar("T")
 KEPT: Final = 4096
 """Most calls of one account that are counted in a span: no threshold may be higher, and memory stays bounded (T4)."""
 
-MAX_ACCOUNTS: Final = 4096
-"""Most accounts of one owner in a span, such as the sessions of one principal: whoever opens more is throttled (T4)."""
-
 NOT_HELD: Final = (Level.NONE.value, 0)
 
 Clock = tuple[str, int, int]
@@ -61,12 +58,12 @@ class Spans(Generic[T]):
         accounts = (self.young.get(owner), self.old.get(owner))
         return [kept[account] for kept in accounts if kept is not None and account in kept]
 
-    def is_full(self, account: str, at_ms: int) -> bool:
-        """Say whether the owner of an account has as many others in the span of `at_ms` as may be."""
+    def is_full(self, account: str, at_ms: int, most: int) -> bool:
+        """Say whether the owner of an account has `most` others in the span of `at_ms` already."""
         if at_ms // self.span_ms > self.number:
             return False
         accounts = self.young.get(owner_of(account), {})
-        return account not in accounts and len(accounts) >= MAX_ACCOUNTS
+        return account not in accounts and len(accounts) >= most
 
 
 def owner_of(account: str) -> str:
@@ -148,7 +145,7 @@ class Velocities:
         if counters is None:
             return Pace(rule.id, account, now_ms, 0, Level.NONE.value, 0)
         at_ms = max(now_ms, counters.now_ms)
-        if counters.times.is_full(account, at_ms):
+        if counters.times.is_full(account, at_ms, rule.most_accounts):
             return Pace(rule.id, "", at_ms, 0, Level.NONE.value, 0)
         calls, (held, clear_ms) = counters.count(account, at_ms), counters.held(account, at_ms)
         reaches = 0 < rule.barring <= calls

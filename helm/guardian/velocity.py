@@ -14,6 +14,12 @@ import attrs
 from helm.contracts.call import ToolCall
 from helm.guardian.glob import Names
 
+MAX_SESSIONS: Final = 4_096
+"""Most sessions of one principal that a rule counts in a span: whoever opens more is throttled (T4)."""
+
+MAX_ACCOUNTS: Final = 65_536
+"""Most principals of one tenant, or tenants, likewise: these are not had for the asking (T4)."""
+
 
 class Level(StrEnum):
     """What a pace comes to, as it rises."""
@@ -75,6 +81,11 @@ class VelocityRule:
         if self.throttle_above and calls >= self.throttle_above:
             return Level.THROTTLE
         return Level.OBSERVE if self.observe_above and calls >= self.observe_above else Level.NONE
+
+    @property
+    def most_accounts(self) -> int:
+        """Return how many accounts of one owner it counts: sessions of a principal, principals of a tenant, tenants."""
+        return MAX_SESSIONS if self.per is Scope.SESSION else MAX_ACCOUNTS
 
     @property
     def barring(self) -> int:

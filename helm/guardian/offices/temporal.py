@@ -6,7 +6,6 @@ from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.offices.asking import require
-from helm.guardian.velocities import MAX_ACCOUNTS
 from helm.guardian.velocity import Level, Pace, VelocityRule, level_of
 
 
@@ -30,7 +29,7 @@ def _check_velocity(inquiry: Inquiry) -> None:
     interrupting = ""
     for rule, pace in zip(inquiry.rule.velocity, inquiry.world.velocity, strict=True):
         if not pace.account:
-            what = f"velocity {rule.id} counts {MAX_ACCOUNTS} others of this {OWNERS[rule.per.value]} already"
+            what = f"velocity {rule.id} counts {rule.most_accounts} others of this {OWNERS[rule.per.value]} already"
             raise Refused(ReasonCode.TEMPORAL_THROTTLE, what)
         level = level_of(rule, pace)
         if level is Level.THROTTLE:

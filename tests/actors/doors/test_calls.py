@@ -83,7 +83,7 @@ async def test_a_throttled_call_says_when_to_come_back(street: Street) -> None:
     replies = [await street.call({"tool": "slowly", "arguments": {}}) for _ in range(5)]
     late = replies[-1]
     assert (late.status, late.json()["reason_code"]) == (429, "TEMPORAL_THROTTLE")
-    assert 50 <= int(late.headers["retry-after"]) <= 60  # when the first of its window is a minute old
+    assert 30 <= int(late.headers["retry-after"]) <= 60  # when all but two of them are a minute old
 
 
 async def test_an_evaluation_says_the_verdict_and_dispatches_nothing(house: House) -> None:

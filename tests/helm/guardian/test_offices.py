@@ -66,7 +66,7 @@ def test_velocity_throttles_first_and_asks_a_human_above(earlier: int, code: str
         (
             Pace("tools.slowly", "", 0, 0, "", 0),
             ReasonCode.TEMPORAL_THROTTLE,
-            "counts 4096 others of this tenant already",
+            "counts 65536 others of this tenant already",
         ),
         (Pace("tools.slowly", "t agent", 0, 0, "THROTTLE", 0), ReasonCode.TEMPORAL_THROTTLE, "THROTTLE holds"),
         (Pace("tools.slowly", "t agent", 0, 4, "INTERRUPT", 0), ReasonCode.TEMPORAL_INTERVENTION, "INTERRUPT holds"),

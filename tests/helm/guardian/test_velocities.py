@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from helm.contracts.call import ToolCall
 from helm.contracts.errors import Invalid
 from helm.guardian.glob import names_of
-from helm.guardian.velocities import KEPT, MAX_ACCOUNTS, Velocities
-from helm.guardian.velocity import Level, Pace, Scope, Tick, VelocityRule, level_of, tick_of
+from helm.guardian.velocities import KEPT, Velocities
+from helm.guardian.velocity import MAX_SESSIONS, Level, Pace, Scope, Tick, VelocityRule, level_of, tick_of
 from tests.helm.guardian.worlds import call
 
 
@@ -151,7 +151,7 @@ def test_a_rule_of_another_window_starts_with_new_counters() -> None:
 
 def test_one_principal_cannot_fill_the_memory_with_its_sessions() -> None:
     counted = Counted(rule("session", window_s=3600))
-    for number in range(MAX_ACCOUNTS):
+    for number in range(MAX_SESSIONS):
         counted.come(1, call(session=f"s{number}"))
     assert counted.pace(2, call(session="one-more")).account == ""
     assert counted.pace(2, call(session="s7")).calls == 1
