@@ -21,6 +21,7 @@ from helm.contracts.record import BoundaryRecord
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.hashing import sha256
 from helm.evidence import payloads
+from helm.evidence.condensed import Leaf
 from helm.evidence.manifest import Cover
 from helm.evidence.schemas import DOCUMENTS, PUBLISHED
 from helm.guardian.delegation import DelegationGrant, DelegationRevocation
@@ -59,6 +60,7 @@ RECORDS: Final = {
     "MCP_SERVER": ServerCommand,
     "RELATIONS": RelationsCommand,
     "CHECKPOINT": Checkpoint,
+    "LEAF": Leaf,
     "OVERLAY": OverlayCommand,
     "RAISE_CANCEL": RaiseCancel,
 }

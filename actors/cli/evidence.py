@@ -11,6 +11,7 @@ import click
 from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.evidence_look import diff, graph
+from actors.cli.condensing import condense, rehydrate
 from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.receipt_source import PAGE
@@ -25,11 +26,13 @@ from helm.evidence.selection import Entry, Selection
 
 @click.group()
 def evidence() -> None:
-    """Export evidence packs, and look at them."""
+    """Export evidence packs, condense them, and look at them."""
 
 
 evidence.add_command(graph)
 evidence.add_command(diff)
+evidence.add_command(condense)
+evidence.add_command(rehydrate)
 
 
 @evidence.command()

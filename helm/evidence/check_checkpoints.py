@@ -10,6 +10,7 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.evidence.checkpoint_proofs import HEAD, PROOFS
 from helm.evidence.checkpoints import Checkpoints, cosigned_in
+from helm.evidence.condensed import hash_of
 from helm.evidence.control import OF_APPROVAL
 from helm.evidence.leaf import receipt_leaf
 from helm.evidence.lines import read_json, read_lines
@@ -69,8 +70,12 @@ class Covering:
         told = self.calls.get(node.node_hash)
         if told is not None:
             self.covered.records.append(record_leaf(told.record.hash))
-        sealed = self.reading.receipts.get(node.payload.get("receipt_hash", ""))
-        if sealed is not None:
+        receipt_hash = node.payload.get("receipt_hash", "")
+        sealed, leaf = self.reading.receipts.get(receipt_hash), self.reading.condensed.get(receipt_hash)
+        if leaf is not None:
+            self.covered.receipts.append(hash_of(leaf))
+            self.stands = (node.node_hash, leaf.lamport_clock, leaf.signature)
+        elif sealed is not None:
             self.covered.receipts.append(receipt_leaf(sealed))
             self.stands = (node.node_hash, sealed.content.lamport_clock, sealed.signature)
 
@@ -129,6 +134,7 @@ def check_checkpoints(reading: Reading) -> None:
         if node.kind == NodeKind.INTENT:
             covering.chain.check_relied(calls[node.node_hash].decision.content.approval_id, node.where)
     covering.check_end()
+    reading.checkpoint = None if covering.chain.latest is None else covering.chain.latest.content
 
 
 def check_several(proof: dict[str, JSONValue], leaves: list[bytes], old_size: int, head: Head, where: str) -> None:

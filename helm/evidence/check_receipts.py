@@ -5,6 +5,8 @@ from __future__ import annotations
 from helm.contracts.errors import Invalid
 from helm.contracts.receipt import RECEIPT_VERSION
 from helm.evidence.at_once import read_receipt
+from helm.evidence.check_condensed import read_condensed
+from helm.evidence.condensed import LEAVES
 from helm.evidence.layout import RECEIPTS, receipt_path
 from helm.evidence.lines import read_json
 from helm.evidence.reading import CHANGED, Reading
@@ -29,6 +31,7 @@ def check_receipts(reading: Reading) -> None:
             raise Invalid("is bound by no node: it is not of this log", path, CHANGED)
         check_signed(sealed, reading.registry, reading.lamports[sealed.receipt_hash], path, reading.proven(path))
         reading.receipts[sealed.receipt_hash] = sealed
+    read_condensed(reading)
     check_pinned_key(reading)
 
 
@@ -60,12 +63,27 @@ def check_pinned_key(reading: Reading) -> None:
 def check_chain(reading: Reading) -> None:
     """The receipts are one dense chain from GENESIS on, each over the signature of the one before it."""
     chains, before = SessionChains(), 0
-    for receipt_hash, sealed in reading.receipts.items():
-        receipt = sealed.content
-        where = receipt_path(receipt.lamport_clock, sealed.receipt_id)
-        if (receipt.tenant, receipt.session_id) != reading.session:
+    for receipt_hash, where in links_of(reading):
+        sealed = reading.receipts.get(receipt_hash)
+        if sealed is None:
+            leaf = reading.condensed[receipt_hash]
+            chains.link(reading.session, leaf.lamport_clock, leaf.prev_hash, leaf.signature, where)
+        elif (sealed.content.tenant, sealed.content.session_id) != reading.session:
             raise Invalid("is a receipt of another session", where, CHANGED)
-        chains.extend(receipt, sealed.signature, where)
+        else:
+            chains.extend(sealed.content, sealed.signature, where)
         if reading.lamports[receipt_hash] <= before:
             raise Invalid("stands before the one it follows in the graph", where, CHANGED)
         before = reading.lamports[receipt_hash]
+
+
+def links_of(reading: Reading) -> list[tuple[str, str]]:
+    """Return the hash of every receipt and of every condensed one, with its place, in the order of the clock."""
+    placed = [
+        (sealed.content.lamport_clock, receipt_hash, receipt_path(sealed.content.lamport_clock, sealed.receipt_id))
+        for receipt_hash, sealed in reading.receipts.items()
+    ]
+    if not reading.condensed:
+        return [(receipt_hash, where) for _, receipt_hash, where in placed]
+    placed += [(leaf.lamport_clock, leaf.body_hash, LEAVES) for leaf in reading.condensed.values()]
+    return [(receipt_hash, where) for _, receipt_hash, where in sorted(placed)]

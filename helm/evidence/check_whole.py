@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from helm.contracts.errors import Invalid
+from helm.evidence.check_receipts import links_of
 from helm.evidence.checkpoint_proofs import OF_CHECKPOINTS
-from helm.evidence.inclusion import inclusion
+from helm.evidence.condensed import OF_CONDENSED, hash_of
+from helm.evidence.inclusion import inclusion_of
 from helm.evidence.layout import (
     FRONTIER,
     HEAD,
@@ -20,7 +22,8 @@ from helm.evidence.layout import (
     record_path,
     trust_path,
 )
-from helm.evidence.reading import CHANGED, Reading
+from helm.evidence.leaf import receipt_leaf
+from helm.evidence.reading import CHANGED, Reading, Told
 from helm.evidence.sets import is_set, read_set
 from helm.proofgraph.node import NodeKind
 
@@ -29,7 +32,7 @@ def check_complete(reading: Reading) -> None:
     """Every call has its receipt or is listed as open, every fact is there or listed, and nothing else is."""
     cover = reading.manifest.cover
     for told in reading.calls:
-        if told.outcome is not None and told.receipt is None:
+        if told.outcome is not None and told.receipt is None and not is_condensed(told, reading):
             raise Invalid("its receipt is not in the pack", record_path(told.node.lamport), CHANGED)
     open_intents = sorted(told.node.node_hash for told in reading.calls if told.outcome is None)
     if [*cover.open_intents] != open_intents:
@@ -42,9 +45,14 @@ def check_complete(reading: Reading) -> None:
         raise Invalid("has no place in this pack", min(spare), CHANGED)
 
 
+def is_condensed(told: Told, reading: Reading) -> bool:
+    """Tell whether a leaf stands for the receipt of a call."""
+    return told.outcome is not None and told.outcome.payload["receipt_hash"] in reading.condensed
+
+
 def expected_paths(reading: Reading) -> set[str]:
     """Return every path that the content of this pack gives a reason for, facts aside."""
-    expected = {MANIFEST, NODES, FRONTIER, SNAPSHOT, HEAD, PROOFS, SCRIPT, *OF_CHECKPOINTS}
+    expected = {MANIFEST, NODES, FRONTIER, SNAPSHOT, HEAD, PROOFS, SCRIPT, *OF_CHECKPOINTS, *OF_CONDENSED}
     expected |= {path for path in reading.members if path.startswith((SCHEMAS, RECEIPTS))}
     expected |= {record_path(told.node.lamport) for told in reading.calls}
     expected |= {trust_path(node.lamport) for node in reading.nodes if node.kind == NodeKind.TRUST_EVENT}
@@ -69,7 +77,12 @@ def policy_paths(reading: Reading) -> set[str]:
 
 def check_inclusion(reading: Reading) -> None:
     """The tree over the receipts has the root that the pack states, and every proof leads to it."""
-    head, proofs = inclusion([*reading.receipts.values()])
+    leaves, names = [], []
+    for receipt_hash, _ in links_of(reading):
+        sealed = reading.receipts.get(receipt_hash)
+        leaves.append(hash_of(reading.condensed[receipt_hash]) if sealed is None else receipt_leaf(sealed))
+        names.append("" if sealed is None else sealed.receipt_id)
+    head, proofs = inclusion_of(leaves, names)
     if reading.members.get(HEAD) != head:
         raise Invalid("is not the root over the receipts of the pack", HEAD, CHANGED)
     if reading.members.get(PROOFS) != proofs:

@@ -23,13 +23,19 @@ def written(digest: bytes) -> str:
 
 def inclusion(receipts: Sequence[SealedReceipt]) -> tuple[bytes, bytes]:
     """Return the head of the receipts' tree, and each one's proof in their order, as a pack keeps them."""
-    paths: list[list[str]] = [[] for _ in receipts]
-    root = grown([receipt_leaf(sealed) for sealed in receipts], paths, 0) if receipts else EMPTY_ROOT
+    return inclusion_of([receipt_leaf(sealed) for sealed in receipts], [sealed.receipt_id for sealed in receipts])
+
+
+def inclusion_of(leaves: Sequence[bytes], names: Sequence[str]) -> tuple[bytes, bytes]:
+    """Return the same for leaves and the receipts' ids, "" for one that was condensed: of that there is no proof."""
+    paths: list[list[str]] = [[] for _ in leaves]
+    root = grown(leaves, paths, 0) if leaves else EMPTY_ROOT
     proofs = [
-        record_bytes({"index": index, "path": paths[index], "receipt_id": sealed.receipt_id})
-        for index, sealed in enumerate(receipts)
+        record_bytes({"index": index, "path": paths[index], "receipt_id": name})
+        for index, name in enumerate(names)
+        if name
     ]
-    return record_bytes({"root": written(root), "size": len(receipts)}), write_lines(proofs)
+    return record_bytes({"root": written(root), "size": len(leaves)}), write_lines(proofs)
 
 
 def grown(leaves: Sequence[bytes], paths: list[list[str]], first: int) -> bytes:

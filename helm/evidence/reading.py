@@ -7,6 +7,7 @@ import attrs
 from helm.contracts.decision import Decision
 from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
+from helm.evidence.condensed import Leaf
 from helm.evidence.control import Control
 from helm.evidence.manifest import Manifest
 from helm.evidence.part import PartNode
@@ -14,6 +15,7 @@ from helm.evidence.proven import Helpers, Proven, nothing
 from helm.evidence.trust_root import TrustRoot
 from helm.guardian.bundle_signature import PolicySignature
 from helm.guardian.overlays import Overlays
+from helm.proofgraph.checkpoint import Checkpoint
 from helm.receipts.chain import SealedReceipt, SessionKey
 from helm.trust.event import TrustEvent
 from helm.trust.registry import Registry
@@ -75,8 +77,14 @@ class Reading:
     # receipts
     receipts: dict[str, SealedReceipt] = attrs.field(factory=dict, init=False, repr=False)
     """By receipt_hash, in the order of the session's clock."""
+    condensed: dict[str, Leaf] = attrs.field(factory=dict, init=False, repr=False)
+    """What stands for receipts that were condensed, by receipt_hash, in the order of the session's clock."""
     lamports: dict[str, int] = attrs.field(init=False, repr=False)
     """The clock of the one node that binds each receipt, by receipt_hash."""
+
+    # checkpoints
+    checkpoint: Checkpoint | None = attrs.field(default=None, init=False)
+    """The last one of the pack."""
 
     @property
     def session(self) -> SessionKey:

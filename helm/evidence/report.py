@@ -43,6 +43,8 @@ class Subject:
     session_id: str = ""
     lamport: int = 0
     receipts: int = 0
+    condensed: int = 0
+    """How many of the receipts were condensed: of those only the leaf is there."""
     open_intents: int = 0
     redacted: int = 0
 

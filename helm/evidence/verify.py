@@ -19,6 +19,7 @@ Each check stands on the ones before it; the first that does not hold ends the v
 15. complete   every call has its receipt or is listed as open; nothing is missing, nothing is spare
 16. inclusion  the tree over the receipts has the stated root, and every proof leads to it
 17. checkpoints  checkpoints are one signed chain over these calls; the session was not cut off before the last of them
+18. condensed  whatever was condensed is of low risk, was allowed without a human's word, and lies under a checkpoint
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Final
 from helm.contracts.errors import Invalid
 from helm.evidence.check_approvals import check_approvals
 from helm.evidence.check_checkpoints import check_checkpoints
+from helm.evidence.check_condensed import check_condensed
 from helm.evidence.check_form import check_archive, check_manifest, check_versions
 from helm.evidence.check_graph import (
     check_control,
@@ -65,6 +67,7 @@ CHECKS: Final[tuple[tuple[str, Callable[[Reading], None]], ...]] = (
     ("complete", check_complete),
     ("inclusion", check_inclusion),
     ("checkpoints", check_checkpoints),
+    ("condensed", check_condensed),
 )
 
 
@@ -134,7 +137,8 @@ def subject(reading: Reading) -> Subject:
         tenant=cover.tenant,
         session_id=cover.session_id,
         lamport=cover.lamport,
-        receipts=len(reading.receipts),
+        receipts=len(reading.receipts) + len(reading.condensed),
+        condensed=len(reading.condensed),
         open_intents=len(cover.open_intents),
         redacted=len(cover.redacted),
     )

@@ -39,14 +39,18 @@ class SessionChains:
     def extend(self, receipt: Receipt, signature: str, where: str = "") -> None:
         """Take a sealed receipt as its session's latest; raise Invalid where it does not follow the one before."""
         session = (receipt.tenant, receipt.session_id)
+        self.link(session, receipt.lamport_clock, receipt.prev_hash, signature, where)
+
+    def link(self, session: SessionKey, clock: int, prev_hash: str, signature: str, where: str) -> None:
+        """Take what is known of a receipt as its session's latest; raise Invalid where it does not follow."""
         latest = self.latest(session)
-        if receipt.lamport_clock != latest.lamport_clock + 1 or receipt.prev_hash != latest.signature:
+        if clock != latest.lamport_clock + 1 or prev_hash != latest.signature:
             raise Invalid(
-                what=f"receipt {receipt.lamport_clock} of {receipt.session_id!r} follows not {latest.lamport_clock}",
+                what=f"receipt {clock} of {session[1]!r} follows not {latest.lamport_clock}",
                 where=where,
                 hint="a receipt of this session is missing, doubled, moved or taken from another session",
             )
-        self.links[session] = Link(receipt.lamport_clock, signature)
+        self.links[session] = Link(clock, signature)
 
 
 class SealedReceipt(Noun, frozen=True):

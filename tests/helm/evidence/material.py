@@ -318,13 +318,22 @@ class Log:
         draft = self.draft(judgement, NodeKind.INTENT, intent_payload(judgement))._replace(relies_on=relies_on)
         return self.write(draft, {"facts": fragment(judgement.facts)})
 
-    def end(self, judgement: Judgement, intent: Node, *, written_into: str = "") -> SealedReceipt:
-        """Write the success of an intent, into its own session unless another is given."""
-        sealed = self.seal(judgement, Status.SUCCESS, ReasonCode.NONE, intent.node_hash, sha256(b"{}"))
+    def end(
+        self,
+        judgement: Judgement,
+        intent: Node,
+        *,
+        written_into: str = "",
+        how: tuple[Status, ReasonCode, str] = (Status.SUCCESS, ReasonCode.NONE, ""),
+    ) -> SealedReceipt:
+        """Write the success of an intent, or another end, into its own session unless another is given."""
+        status, code, reason = how
+        output_hash = sha256(b"{}") if status is Status.SUCCESS else ""
+        sealed = self.seal(judgement, status, code, intent.node_hash, output_hash)
         payload = record_bytes(
             {
                 "intent_node": intent.node_hash,
-                "reason": "",
+                "reason": reason,
                 "receipt_hash": sealed.receipt_hash,
                 "type": "EFFECT",
             }

@@ -1,0 +1,109 @@
+"""Condensing a verified pack, and making it whole again.
+
+Receipts of low risk that lie under a checkpoint are replaced by their leaves. They go to a cold file together with the
+manifest of the whole pack, so that whoever has both has the whole pack back, byte for byte, and needs no key for it.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from helm.contracts.errors import Invalid
+from helm.crypto.canonical import ordered_bytes, record_bytes
+from helm.crypto.ed25519 import Signer
+from helm.crypto.hashing import sha256
+from helm.evidence import archive
+from helm.evidence.archive import Member
+from helm.evidence.check_receipts import links_of
+from helm.evidence.condensed import COLD, LEAVES, OF_COLD, OF_CONDENSED, hash_of, is_plain, leaf_of, why_not
+from helm.evidence.inclusion import inclusion_of
+from helm.evidence.layout import HEAD, MANIFEST, PROOFS, receipt_path
+from helm.evidence.leaf import receipt_leaf
+from helm.evidence.lines import read_json, write_lines
+from helm.evidence.manifest import write_manifest
+from helm.evidence.reading import Reading
+from helm.proofgraph.checkpoint import Checkpoint
+from helm.receipts.chain import SealedReceipt
+
+
+@attrs.frozen(kw_only=True)
+class Condensed:
+    """What a pack was made into: a smaller one, and the file that holds the rest."""
+
+    pack: bytes = attrs.field(repr=False)
+    cold: bytes = attrs.field(repr=False)
+    receipts: int
+    """How many receipts were condensed."""
+
+
+def condense(reading: Reading, signer: Signer) -> Condensed:
+    """Return a pack in which every check has held, condensed and signed by an evidence key.
+
+    Raises Invalid where nothing can be condensed, or where it was condensed before; PurposeMismatch.
+    """
+    if reading.condensed:
+        raise Invalid("the pack is condensed already", LEAVES, "make it whole first: helm evidence rehydrate")
+    chosen = chosen_of(reading)
+    if not chosen:
+        hint = "only T0 and T1 calls that succeeded, without an approval and under a checkpoint, may be condensed"
+        raise Invalid("nothing in this pack can be condensed", "pack", hint)
+    gone = {receipt_path(sealed.content.lamport_clock, sealed.receipt_id): sealed for sealed in chosen}
+    cold = archive.write(Member(path, reading.members[path]) for path in (MANIFEST, *gone))
+    members = {path: raw for path, raw in reading.members.items() if path != MANIFEST and path not in gone}
+    members[LEAVES] = write_lines([ordered_bytes(leaf_of(sealed)) for sealed in chosen])
+    body = {"cold_hash": sha256(cold), "manifest_hash": reading.manifest.manifest_hash, "receipts": len(chosen)}
+    members[COLD] = record_bytes(body)
+    taken = {sealed.receipt_hash for sealed in chosen}
+    members[HEAD], members[PROOFS] = inclusion_of(
+        [receipt_leaf(sealed) for sealed in reading.receipts.values()],
+        ["" if sealed.receipt_hash in taken else sealed.receipt_id for sealed in reading.receipts.values()],
+    )
+    cover = attrs.evolve(reading.manifest.cover, key_id=signer.key_id)
+    members[MANIFEST] = write_manifest(cover, members, signer)
+    pack = archive.write(Member(path, content) for path, content in members.items())
+    return Condensed(pack=pack, cold=cold, receipts=len(chosen))
+
+
+def chosen_of(reading: Reading) -> list[SealedReceipt]:
+    """Return the receipts that may be condensed, in the order of their clock."""
+    latest: Checkpoint | None = reading.checkpoint
+    if latest is None:
+        return []
+    chosen = []
+    for told in reading.calls:
+        receipt, outcome = told.receipt, told.outcome
+        if receipt is None or outcome is None or outcome.lamport > latest.lamport or not is_plain(receipt.content):
+            continue
+        if not why_not(told.decision.content, receipt.content.risk_tier, latest.issued_at_ms):
+            chosen.append(receipt)
+    return sorted(chosen, key=lambda sealed: sealed.content.lamport_clock)
+
+
+def rehydrate(reading: Reading, cold: bytes) -> bytes:
+    """Return the whole pack that a condensed one was made from. Raises Invalid for another cold file.
+
+    Every check of `reading` has held; the whole pack is for the caller to verify, as any other.
+    """
+    if not reading.condensed:
+        raise Invalid("the pack is whole", "pack", "there is nothing to bring back")
+    said = read_json(reading.members[COLD], COLD)
+    OF_COLD.check(said, COLD)
+    if sha256(cold) != said["cold_hash"]:
+        raise Invalid("is not the file that this pack was condensed into", "cold file", "look for the right one")
+    members = {path: raw for path, raw in reading.members.items() if path not in OF_CONDENSED}
+    members |= archive.read(cold)
+    leaves = []
+    for receipt_hash, _ in links_of(reading):
+        sealed = reading.receipts.get(receipt_hash)
+        leaves.append(hash_of(reading.condensed[receipt_hash]) if sealed is None else receipt_leaf(sealed))
+    names = receipt_ids(members)
+    if len(names) != len(leaves):
+        raise Invalid("holds other receipts than those that were condensed", "cold file", "look for the right one")
+    members[HEAD], members[PROOFS] = inclusion_of(leaves, names)
+    return archive.write(Member(path, content) for path, content in members.items())
+
+
+def receipt_ids(members: dict[str, bytes]) -> list[str]:
+    """Return the ids of the receipts among these files, in the order of their clock: paths begin with it."""
+    paths = sorted(path for path in members if path.startswith("receipts/"))
+    return [path.removesuffix(".json").partition("-")[2] for path in paths]
