@@ -10,8 +10,8 @@ import click
 
 from actors.cli import show
 from actors.cli.bar import bar
-from actors.cli.evidence_look import diff, graph
 from actors.cli.condensing import condense, rehydrate
+from actors.cli.evidence_look import diff, graph
 from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.receipt_source import PAGE
