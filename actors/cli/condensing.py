@@ -26,9 +26,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @data_dir_option
 @show.json_option
 def condense(pack: Path, output: Path, cold: Path, data_dir: Path, as_json: bool) -> None:
-    """Replace receipts of low risk in a PACK by their leaves under the log's checkpoints.
+    """Take receipts of low risk out of a PACK.
 
-    T0 and T1 calls that succeeded without an approval; T2 calls once they are 30 days old; T3 never. The condensed
+    Their leaves under the log's checkpoints stand for them. T0 and T1 calls that succeeded without an approval; T2 calls once they are 30 days old; T3 never. The condensed
     pack verifies as before; with the cold file it becomes the whole pack again, byte for byte.
     """
     for path in (output, cold):
@@ -51,7 +51,10 @@ def condense(pack: Path, output: Path, cold: Path, data_dir: Path, as_json: bool
 @data_dir_option
 @show.json_option
 def rehydrate(pack: Path, cold: Path, output: Path, log_id: str, data_dir: Path, as_json: bool) -> None:
-    """Make a condensed PACK whole again from its cold file. Both are verified; no key is needed."""
+    """Make a condensed PACK whole again.
+
+    Both files are verified; no key is needed.
+    """
     if output.exists():
         raise Failed(f"{output} is there already", "name another file", "EXISTS")
     root = TrustRoot(log_id=log_id or open_place(data_dir).log_id)
