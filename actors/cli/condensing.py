@@ -28,8 +28,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 def condense(pack: Path, output: Path, cold: Path, data_dir: Path, as_json: bool) -> None:
     """Take receipts of low risk out of a PACK.
 
-    Their leaves under the log's checkpoints stand for them. T0 and T1 calls that succeeded without an approval; T2 calls once they are 30 days old; T3 never. The condensed
-    pack verifies as before; with the cold file it becomes the whole pack again, byte for byte.
+    Their leaves under the log's checkpoints stand for them: T0 and T1 calls that succeeded without an approval, T2
+    calls once they are 30 days old, T3 never. The condensed pack verifies as before; with the cold file it becomes
+    the whole pack again, byte for byte.
     """
     for path in (output, cold):
         if path.exists():
