@@ -22,7 +22,7 @@ from helm.guardian.layers import Layers
 from helm.guardian.ledger import Ledger
 from helm.guardian.policy import NO_POLICY, Policy, RelationRule, ToolRule
 from helm.guardian.precedence import Precedence
-from helm.guardian.relations import AuthzSnapshot, Question, Relations, look
+from helm.guardian.relations import AuthzSnapshot, Question, Relations, look, subject_of
 from helm.guardian.servers import Servers
 from helm.guardian.sessions import Sessions
 from helm.guardian.velocities import Velocities
@@ -154,7 +154,7 @@ class Memory:
         """Return what the relationships say of `call`; who acts under a delegation is asked for as its delegator."""
         name = rule.object_id or (call.parsed.get(rule.object_argument) if type(call.parsed) is dict else "")
         principal = call.principal if standing is None else standing.grant.delegator
-        question = Question(object=f"{rule.object_type}:{name}", relation=rule.relation, subject=f"user:{principal}")
+        question = Question(object=f"{rule.object_type}:{name}", relation=rule.relation, subject=subject_of(principal))
         return look(self.relations, self.policy.authz, question, now_ms)
 
     def barring(self, rule: ToolRule, now_ms: int) -> str:

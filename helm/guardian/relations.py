@@ -214,6 +214,13 @@ class Walk:
         return found
 
 
+def subject_of(principal: str) -> str:
+    """Return what tuples call a principal. Written plain, `#` would make a set of it, whose members others are (T9)."""
+    if "%" in principal or "#" in principal or "@" in principal:
+        principal = principal.replace("%", "%25").replace("#", "%23").replace("@", "%40")
+    return f"user:{principal}"
+
+
 @attrs.frozen(kw_only=True)
 class Question:
     """Whether `subject` stands in `relation` to `object`."""

@@ -263,3 +263,22 @@ async def test_the_index_finds_a_snapshot_again_after_a_restart_and_an_edited_on
     entries[0]["beside"]["facts"]["world"]["authz"]["subject"] = "user:eve"
     with pytest.raises(Invalid, match="not the one that was decided with"):
         snapshot_of(entries[0])
+
+
+async def test_a_principal_that_is_called_like_a_set_is_no_member_of_it(house: House) -> None:
+    mail = "oidc:corp:alice@corp.example"
+    async with house.kernel(policy=TEXT) as kernel:
+        await kernel.command(
+            change(
+                house,
+                "document:7#owner@user:eng#member",
+                "document:8#owner@user:oidc:corp:alice%40corp.example",
+                "document:8#owner@user:eng%23member",
+            )
+        )
+        as_set = await opened(kernel, "eng#member")
+        known = [(await opened(kernel, name, "8")).verdict for name in (mail, "eng#member")]
+        written_out = await opened(kernel, "oidc:corp:alice%40corp.example", "8")
+    assert as_set.reason_code == ReasonCode.INSUFFICIENT_PRIVILEGE
+    assert known == ["ALLOW", "ALLOW"]
+    assert written_out.reason_code == ReasonCode.INSUFFICIENT_PRIVILEGE

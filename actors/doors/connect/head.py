@@ -99,6 +99,7 @@ def who_asks(who: Credentials, heading: Heading, presented: Presented | None) ->
     if scheme.lower() == "basic":
         user, given = from_basic(words)
         session = session or ("" if user == NOBODY else user)
+        given = given or scheme  # what is no password is not made good by a certificate
     try:
         key = authenticate(who, given, presented)
     except Problem as problem:

@@ -125,6 +125,10 @@ def certified(
     signs: bool = True,
     may_certify: bool | None = None,
     common_name: str = "helm.test",
+    start: datetime = EVER,
+    purposes: tuple[x509.ObjectIdentifier, ...] = (),
+    says_usage: bool = True,
+    path_length: int | None = None,
 ) -> Pair:
     """Return a certificate with these URIs, signed by another or by itself."""
     own = ec.generate_private_key(ec.SECP256R1())
@@ -147,11 +151,14 @@ def certified(
         .issuer_name(name if by is None else by.certificate.subject)
         .public_key(own.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(EVER)
-        .not_valid_after(EVER + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=path_length), critical=True)
     )
+    if says_usage:
+        builder = builder.add_extension(usage, critical=True)
+    if purposes:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
     alternatives: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in names]
     if not authority:
         alternatives.append(x509.IPAddress(ip_address("127.0.0.1")))

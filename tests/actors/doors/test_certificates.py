@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -13,12 +14,20 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from actors.bearer import BearerKeys
 from actors.doors.calls import EXECUTE
+from actors.doors.connect.head import who_asks
+from actors.doors.heading import heading_of
+from actors.doors.problem import Problem
 from actors.doors.tls import asking
+from actors.identity.certificates import Presented
+from actors.identity.credentials import Credentials
 from actors.stream_client import StreamEnded, open_stream
 from helm.config import Config, read_config
 from helm.contracts.errors import Invalid
+from helm.guardian.bundle import load_toml
 from helm.guardian.identity import Identity, TrustDomain
 from helm.guardian.policy import NO_POLICY
 from tests.actors.doors.issuing import (
@@ -31,10 +40,11 @@ from tests.actors.doors.issuing import (
     client_tls,
     part,
     policy,
+    svid,
     token,
 )
 from tests.actors.doors.street import SOON_S, Client, Reply, Street, open_street
-from tests.actors.kit import House
+from tests.actors.kit import House, HouseClock
 
 READ = b'{"tool": "read", "arguments": {"path": "a"}, "session_id": "s"}'
 
@@ -127,6 +137,13 @@ UPGRADE: Mapping[str, str] = {
 }
 
 
+async def test_one_workload_is_one_principal_with_whichever_svid_it_comes(house: House, tmp_path: Path) -> None:
+    async with opened(house, tmp_path) as street, connected(street, tmp_path, workload()) as client:
+        own = [await ask(client), await ask(client, svid())]
+    assert [one.receipt["lamport_clock"] for one in own] == [1, 2]
+    assert {one.receipt["session_id"] for one in own} == {"s"}
+
+
 async def test_an_authority_between_root_and_workload_is_followed(house: House, tmp_path: Path) -> None:
     between = certified(f"spiffe://{DOMAIN}", by=authority(), authority=True, common_name="between")
     leaf = certified(WORKLOAD, by=between)
@@ -168,6 +185,14 @@ async def test_an_authorization_header_is_the_credential_where_there_is_one(hous
 
 # -- who does not -----------------------------------------------------------------------------------------------------
 
+
+def below_too_many() -> list[Pair]:
+    """Return a path in which one authority may certify workloads only, and certifies another authority."""
+    narrow = certified(f"spiffe://{DOMAIN}", by=authority(), authority=True, path_length=0, common_name="narrow")
+    lower = certified(f"spiffe://{DOMAIN}", by=narrow, authority=True, common_name="lower")
+    return [certified(WORKLOAD, by=lower), lower, narrow]
+
+
 NOBODYS: dict[str, Callable[[], list[Pair]]] = {
     "two URIs": lambda: [certified(WORKLOAD, f"spiffe://{DOMAIN}/admin", by=authority())],
     "the same URI twice": lambda: [certified(WORKLOAD, WORKLOAD, by=authority())],
@@ -194,6 +219,11 @@ NOBODYS: dict[str, Callable[[], list[Pair]]] = {
         certified(WORKLOAD, by=certified(authority=True, common_name=f"root of {DOMAIN}"))
     ],
     "a workload as an authority": lambda: [certified(f"spiffe://{DOMAIN}/admin", by=workload()), workload()],
+    "a server's": lambda: [certified(WORKLOAD, by=authority(), purposes=(ExtendedKeyUsageOID.SERVER_AUTH,))],
+    "a key that signs nothing": lambda: [certified(WORKLOAD, by=authority(), signs=False)],
+    "no word of what its key is for": lambda: [certified(WORKLOAD, by=authority(), says_usage=False)],
+    "not yet valid": lambda: [certified(WORKLOAD, by=authority(), start=datetime(2090, 1, 1, tzinfo=UTC))],
+    "below more authorities than the one above allows": below_too_many,
     "expired": lambda: [certified(WORKLOAD, by=authority(), days=365)],
 }
 
@@ -316,3 +346,14 @@ def test_a_root_that_tls_cannot_use_is_refused_at_the_start(tmp_path: Path) -> N
 def test_certificates_are_asked_for_over_tls_alone(asked: str) -> None:
     with pytest.raises(Invalid, match="need TLS"):
         read_config(f'client_certificates = "{asked}"')
+
+
+@pytest.mark.parametrize("words", [b"Basic !!!", b"Basic aGVsbQ==", b"Bearer", b"Digest x"])
+def test_a_tunnel_is_nobodys_whose_header_does_not_count(tmp_path: Path, words: bytes) -> None:
+    known = load_toml(policy(), "test policy")
+    who = Credentials(BearerKeys(tmp_path / "keys.json", ()), lambda: known, HouseClock())
+    presented = Presented((workload().der, authority().der))
+    assert who_asks(who, heading_of([]), presented)[0].principal == WORKLOAD
+    with pytest.raises(Problem) as refused:
+        who_asks(who, heading_of([(b"proxy-authorization", words)]), presented)
+    assert refused.value.status == 407
