@@ -136,7 +136,8 @@ class WasmConnector:
             if end.has_written and end.code is ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED:
                 reason = "the guest was interrupted after it had written into a folder"
                 raise GuestUnknown(reason, self._evidence(order, end.fuel_used)) from end
-            raise GuestFailed(end.code, end.reason, self._evidence(order, end.fuel_used)) from end
+            written = "; it had written into a folder" if end.has_written else ""
+            raise GuestFailed(end.code, end.reason + written, self._evidence(order, end.fuel_used)) from end
         except Malformed as problem:
             raise ConnectorFailed(f"the guest's answer is no JSON: {problem}") from problem
 

@@ -11,7 +11,7 @@ from helm.guardian.connection import WasmConnection
 from helm.guardian.policy import Policy
 
 
-def with_guest(policy: str, module: bytes, *, fuel: int = 1_000_000, timeout_ms: int = 2_000) -> str:
+def with_guest(policy: str, module: bytes, *, fuel: int = 1_000_000, timeout_ms: int = 2_000, granted: str = "") -> str:
     """Return `policy` with one more tool, `guest`, that is this module."""
     return f"""{policy}
 [connectors.guests]
@@ -19,6 +19,7 @@ kind = "wasm"
 module_hash = "{sha256(module)}"
 fuel = {fuel}
 wall_ms = {max(timeout_ms, 5_000)}
+{granted}
 
 [tools.guest]
 connector = "guests"

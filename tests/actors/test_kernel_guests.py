@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.mailbox import KernelStopped
 from helm.crypto.hashing import sha256
 from tests.actors.kit import House, all_of
 from tests.actors.modules import guests_of, keep, with_guest
@@ -78,3 +79,25 @@ async def test_a_guest_that_a_freeze_interrupts_did_nothing_and_gives_its_budget
     [receipt] = log.receipts.values()
     assert (receipt["status"], receipt["reason_code"]) == ("INTERRUPTED", "AGENT_KILLED")
     assert usage[2] == 0
+
+
+async def test_a_kernel_that_crashes_gets_its_guests_threads_back(house: House) -> None:
+    policy = with_guest(POLICY, guests.LOOP, fuel=10**12, timeout_ms=60_000)
+    keep(house.path, guests.LOOP)
+    sandboxes = guests_of(house.sign(policy).policy, house.path)
+    ground = await house.real_ground()
+
+    async def crash() -> None:
+        while not sandboxes["guests"].running:
+            await trio.lowlevel.checkpoint()
+        raise ZeroDivisionError
+
+    with trio.fail_after(60):
+        with pytest.raises(KernelStopped):
+            async with house.kernel(all_of(Puppet()) | sandboxes, policy=policy, ground=ground) as kernel:
+                kernel.nursery.start_soon(crash)
+                await kernel.call("guest", {}, principal="agent")
+    assert sandboxes["guests"].running == 0
+    _, log = await house.read_real()
+    [receipt] = log.receipts.values()
+    assert (receipt["status"], receipt["module_hash"]) == ("INTERRUPTED", sha256(guests.LOOP))

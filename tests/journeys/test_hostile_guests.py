@@ -262,4 +262,4 @@ async def test_nothing_of_a_guest_stays_behind(tmp_path: Path, rounds: int) -> N
         await visit_all(at, rounds)
         assert held()[1] <= descriptors + 2  # the journal may have begun another file
         assert held()[0] <= threads + 2
-        assert resident_bytes() - resident < 48 * 1024 * 1024
+        assert resident_bytes() - resident < 24 * 1024 * 1024

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,53 +12,57 @@ import click
 import trio
 
 from actors.cli import show
-from actors.cli.failure import REFUSED
+from actors.cli.failure import REFUSED, Failed
 from actors.cli.place import data_dir_option
 from helm.contracts.errors import Invalid
+from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
+from helm.contracts.sandbox import SandboxGrant
 from helm.crypto.hashing import sha256
-from helm.guardian.bundle_grants import (
-    DEFAULT_FUEL,
-    DEFAULT_MEMORY_BYTES,
-    DEFAULT_WALL_MS,
-    MAX_FUEL,
-    MAX_MEMORY_BYTES,
-    MAX_WALL_MS,
-    PAGE,
-    read_limits,
-)
-from helm.guardian.bundle_table import Table
+from helm.guardian.bundle_grants import MAX_FUEL, MAX_MEMORY_BYTES, MAX_WALL_MS, PAGE
+from helm.guardian.grants import read_asked, read_view
+from helm.guardian.overgrant import in_words, overgrants
 
 
 @click.command()
 @click.argument("module", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--fuel", type=click.IntRange(1, MAX_FUEL), default=DEFAULT_FUEL, show_default=True)
-@click.option("--memory-bytes", type=click.IntRange(PAGE, MAX_MEMORY_BYTES), default=DEFAULT_MEMORY_BYTES)
-@click.option("--wall-ms", type=click.IntRange(1, MAX_WALL_MS), default=DEFAULT_WALL_MS, show_default=True)
+@click.option("--fuel", type=click.IntRange(1, MAX_FUEL))
+@click.option("--memory-bytes", type=click.IntRange(PAGE, MAX_MEMORY_BYTES))
+@click.option("--wall-ms", type=click.IntRange(1, MAX_WALL_MS))
+@click.option("--grant", "grant_id", metavar="GRANT", help="Under this grant of the data directory, a draft as well.")
 @click.option(
     "--input", "source", type=click.File("rb"), default="-", help="What it reads; standard input, if not said."
 )
+@data_dir_option
 @show.json_option
-def run(module: Path, fuel: int, memory_bytes: int, wall_ms: int, source: BinaryIO, as_json: bool) -> int:
-    """Run MODULE once, under limits.
+def run(
+    module: Path, grant_id: str | None, source: BinaryIO, data_dir: Path, *, as_json: bool, **limits: int | None
+) -> int:
+    """Run MODULE once, under limits or a grant.
 
-    No policy is asked, and no receipt is left.
+    No policy is asked for the call, and no receipt is left; an overgrant is refused.
 
     Its answer goes to stdout. Exit 1 where it was ended; the code and the reason are told.
     """
+    from actors.connectors.guest_grant import surroundings
     from actors.connectors.wasm import Visit
     from helm.runtime.sandbox.cell import Cell
     from helm.runtime.sandbox.guest import compiled
     from helm.runtime.sandbox.port import Guest, GuestEnded
 
     found = read_module(module)
-    asked = {"fuel": fuel, "memory_bytes": memory_bytes, "wall_ms": wall_ms}
-    limits = read_limits(Table("", asked))
+    asked = {name: value for name, value in limits.items() if value is not None}
+    grant = grant_of(data_dir, grant_id, found, asked)
+    arguments = source.read()
+
+    @contextmanager
+    def guest() -> Iterator[Guest]:
+        with surroundings(grant, arguments, data_dir) as given:
+            yield Guest(arguments, given)
 
     async def visit() -> Visit:
-        cell = Cell(compiled(found, sha256(found), limits), limits)
-        guest = Guest(source.read())
-        one = Visit(cell, lambda: nullcontext(guest), lambda: None)
-        with trio.move_on_after(wall_ms / 1000):
+        one = Visit(Cell(compiled(found, grant.module_hash, grant.limits), grant.limits), guest, lambda: None)
+        with trio.move_on_after(grant.limits.wall_ms / 1000):
             await one.make()
         return one
 
@@ -99,6 +104,24 @@ def add(module: Path, data_dir: Path, as_json: bool) -> None:
         show.as_object({"module_hash": sha256(found)})
     else:
         click.echo(f'[connectors.NAME]\nkind = "wasm"\nmodule_hash = "{sha256(found)}"')
+
+
+def grant_of(data_dir: Path, grant_id: str | None, module: bytes, limits: dict[str, JSONValue]) -> SandboxGrant:
+    """Return what the guest is granted: nothing but limits, unless a grant is named. Raises Invalid, Failed."""
+    if grant_id is None:
+        return read_asked({"module_hash": sha256(module), **limits})
+    if limits:
+        raise Invalid("the grant says the limits", "--grant", "leave one of the two out")
+    from actors.cli.sandbox.granting import Standing, source_of
+
+    source = source_of(data_dir, None)
+    if not isinstance(source, Standing):
+        raise Invalid("a kernel at another place is asked", "--grant", "unset HELM_URL and url: a guest runs here")
+    grant = read_view(source.find(grant_id))
+    beyond = in_words(overgrants(grant, source.policy.p0.sandbox))
+    if beyond:
+        raise Failed(f"an overgrant: {beyond}", "helm sandbox preflight", ReasonCode.SANDBOX_VIOLATION)
+    return grant
 
 
 def read_module(module: Path) -> bytes:

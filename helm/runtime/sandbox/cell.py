@@ -105,13 +105,14 @@ class Cell:
             if stop.is_asked:  # whoever asks later finds the deadline set, and the guest meets it
                 raise GuestEnded(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, "the guest was never started")
             ended, used = self._why(run, *self._enter(run)), self._used(run)
+            output = b"" if ended is not None else b"".join(room.streams.output)
         finally:
             self._run = NO_RUN
             room.clear()
             c.wasmtime_store_delete(store)
         if ended is not None:
             raise GuestEnded(*ended, used, has_written=room.has_written) from run.end
-        return Answered(b"".join(room.streams.output), used, room.has_written)
+        return Answered(output, used, room.has_written)
 
     def interrupt(self) -> None:
         """End the guest that runs now, from any thread; one that has not begun is ended by its Stop."""
@@ -184,7 +185,7 @@ class Cell:
                 parameters = [values[at].i64 if wide else values[at].i32 for at, wide in enumerate(is_wide)]
                 values[0].i32 = in_memory(answer, run, caller, parameters)
             except BaseException as end:  # nothing may pass through machine code: it is kept, and told behind it
-                run.end = end
+                run.end = end.with_traceback(None)  # it would hold this frame, and with it all that was written
                 return trap_of_ours()
             return 0
 

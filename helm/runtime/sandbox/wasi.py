@@ -172,11 +172,12 @@ class Room:
         return self
 
     def clear(self) -> None:
-        """Close what the guest has left open; the folders that it was given are whoever's who gave them."""
+        """Let go of what the guest has left; the folders that it was given are whoever's who gave them."""
         for one in self.opened.values():
             if not one.guest_path:
                 one.handle.close()
         self.opened.clear()
+        self.streams.output.clear()
 
 
 def number(value: int, size: int = 4) -> bytes:

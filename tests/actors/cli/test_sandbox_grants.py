@@ -162,3 +162,24 @@ def test_a_grant_that_is_not_there_is_said_to_be_none(made: Made) -> None:
     for command in ("get", "verify", "preflight"):
         ended = helm("sandbox", command, "grant_" + "0" * 32, *made.option)
         assert (ended.code, "no such grant" in ended.err) == (1, True)
+
+
+def ran(made: Made, module: str, *options: str) -> Ended:
+    return helm("sandbox", "run", module, *options, "--input", "/dev/null", "--json", *made.option)
+
+
+def test_a_guest_is_tried_under_a_grant_that_may_be(made: Made, module: str, tmp_path: Path) -> None:
+    (tmp_path / "guest.wasm").write_bytes(guests.opens("plan"))
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "plan").write_text("1234")
+    asked = ("--profile", "wasmtime-readonly", "--preopen", f"{tmp_path}/shared:/data")
+    draft = drafted(made, module, *asked).json()["grant_id"]
+    refused = ran(made, module, "--grant", draft)
+    assert (refused.code, "FILESYSTEM_NOT_REVIEWED" in refused.err) == (1, True)
+    declare(made, f'[p0.sandbox]\nreadable = ["{tmp_path}/shared"]\n')
+    assert ran(made, module, "--grant", draft).json()["output"] == "1234"
+    assert ran(made, module).json()["output"] != "1234"
+    both = ran(made, module, "--grant", draft, "--fuel", "1000")
+    assert (both.code, "leave one of the two out" in both.err) == (1, True)
+    (tmp_path / "guest.wasm").write_bytes(guests.ECHO)
+    assert ran(made, module, "--grant", draft).json()["code"] == "ERR_PACK_HASH_MISMATCH"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, NotDispatched, Ran
+from actors.connectors import wasm
+from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, GuestUnknown, NotDispatched, Ran
 from actors.connectors.wasm import MAX_GUESTS, WasmConnector, module_file
 from helm.contracts.reason import ReasonCode
 from helm.crypto.hashing import sha256
 from helm.guardian.bundle import load_toml
 from helm.guardian.connection import WasmConnection
+from helm.runtime.sandbox.port import NOTHING, Surroundings
 from tests.actors.connectors.orders import order as order_of
 from tests.actors.modules import guests_of, keep, with_guest
 from tests.actors.policies import POLICY
@@ -22,6 +27,7 @@ from tests.helm.runtime import guests
 
 def connector(place: Path, module: bytes, **limits: Any) -> tuple[WasmConnector, Dispatch]:
     """Return a connector for this module, and an order that is for it."""
+    place.mkdir(exist_ok=True)
     keep(place, module)
     policy = load_toml(with_guest(POLICY, module, **limits), "test")
     connection = policy.connectors["guests"]
@@ -107,3 +113,75 @@ async def test_cells_are_used_again(tmp_path: Path) -> None:
     for number in range(50):
         ran = await sandbox.dispatch(order.but(arguments=b"%d" % number))
         assert ran.answer == number
+
+
+WRITES_AND_LOOPS = guests.opens("news", how=guests.CREATES, rights=guests.TO_WRITE, then="(loop $again (br $again))")
+
+
+def with_folder(place: Path) -> str:
+    """Return the grant of a folder into which the guest may write."""
+    (place / "given").mkdir()
+    return f"""profile = "wasmtime-writable"
+[[connectors.guests.preopens]]
+path = "{place}/given"
+guest_path = "/data"
+mode = "rw"
+"""
+
+
+async def test_a_guest_that_was_interrupted_after_it_wrote_has_done_nobody_knows_what(tmp_path: Path) -> None:
+    granted = with_folder(tmp_path)
+    sandbox, order = connector(tmp_path / "helm", WRITES_AND_LOOPS, fuel=10**12, granted=granted)
+    written = tmp_path / "given" / "news"
+
+    async def stop_once_it_wrote(scope: trio.CancelScope) -> None:
+        while not written.exists():
+            await trio.lowlevel.checkpoint()
+        scope.cancel()
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_once_it_wrote, nursery.cancel_scope)
+            with pytest.raises(GuestUnknown, match="after it had written") as unknown:
+                await sandbox.dispatch(order)
+    assert unknown.value.run.module_hash == sha256(WRITES_AND_LOOPS)
+    assert sandbox.running == 0
+
+
+async def test_a_guest_that_ended_by_itself_after_it_wrote_says_so(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path / "helm", WRITES_AND_LOOPS, fuel=10_000, granted=with_folder(tmp_path))
+    with pytest.raises(GuestFailed, match="it had written into a folder") as ended:
+        await sandbox.dispatch(order)
+    assert ended.value.code is ReasonCode.ERR_COMPUTE_GAS_EXHAUSTED
+
+
+async def test_a_folder_that_does_not_answer_holds_one_place_and_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wasm, "GRACE_S", 0.01)
+    asked, answers = threading.Event(), threading.Event()
+
+    @contextmanager
+    def hung(*_: object) -> Iterator[Surroundings]:
+        asked.set()
+        answers.wait(60)
+        yield NOTHING
+
+    async def stop_once_asked(scope: trio.CancelScope) -> None:
+        while not asked.is_set():
+            await trio.lowlevel.checkpoint()
+        scope.cancel()
+
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    with monkeypatch.context() as hanging, trio.fail_after(60):
+        hanging.setattr(wasm, "surroundings", hung)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_once_asked, nursery.cancel_scope)
+            with pytest.raises(GuestUnknown, match="does not answer"):
+                await sandbox.dispatch(order)
+    assert sandbox.running == 1
+    assert (await sandbox.dispatch(order)).answer == {"a": 1}
+    answers.set()
+    with trio.fail_after(60):
+        while sandbox.running:
+            await trio.lowlevel.checkpoint()
