@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
         "evidence": ("actors.cli.evidence", "Export evidence packs, and look at them."),
+        "boundary": ("actors.cli.boundary", "Checkpoints, under the boundary's own name for them."),
         "checkpoint": (
             "actors.cli.checkpoint.group",
             "Signed statements of all that the log holds.",

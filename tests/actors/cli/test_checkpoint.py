@@ -147,6 +147,10 @@ async def test_a_running_kernel_is_asked_over_http(used: Made, tmp_path: Path) -
         assert (await ask("show", "latest", "--json")).json() == one
         assert (await ask("show", "1", "--note")).out == one["note"]
         assert (await ask("list", "--json")).json() == {"checkpoints": [one]}
+        told = await trio.to_thread.run_sync(
+            partial(helm, "boundary", "checkpoint", "--verify", "1", "--server", url, "--json", HELM_API_KEY=admin)
+        )
+        assert (told.code, told.json()["verified"], len(told.json()["checks"])) == (0, True, 3)
         receipt_id = (await trio.to_thread.run_sync(receipts, used))[0]["receipt_id"]
         proof = tmp_path / "proof.json"
         assert (await ask("prove", receipt_id, "-o", str(proof))).code == 0
@@ -178,3 +182,13 @@ def test_a_witness_cosigns_and_its_line_stays(used: Made, tmp_path: Path) -> Non
     assert helm("checkpoint", "show", "1", "--note", *used.option).out == file.read_text()
     assert helm("receipts", "verify", *used.option).code == 0
     assert helm("checkpoint", "cosign", "9", str(file), *used.option).code == 1
+
+
+def test_the_boundarys_own_name_for_them_does_the_same(used: Made) -> None:
+    one = helm("boundary", "checkpoint", "--create", "--json", *used.option).json()
+    assert helm("boundary", "checkpoint", "--json", *used.option).json() == {"checkpoints": [one]}
+    assert one["checkpoint_id"] in helm("boundary", "checkpoint", *used.option).out
+    verified = helm("boundary", "checkpoint", "--verify", one["checkpoint_id"], "--json", *used.option)
+    assert (verified.code, verified.json()["checkpoint_hash"]) == (0, one["checkpoint_hash"])
+    assert helm("boundary", "checkpoint", "--verify", "9", *used.option).code == 1
+    assert helm("boundary", "checkpoint", "--verify", "1", "--create", *used.option).code == 2
