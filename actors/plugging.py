@@ -9,6 +9,7 @@ from pathlib import Path
 from actors.connectors.client import ClientConnector
 from actors.connectors.files import FilesConnector
 from actors.connectors.http import HttpConnector
+from actors.connectors.launch.connector import LaunchConnector
 from actors.connectors.local import Function, LocalConnector
 from actors.connectors.port import Connector
 from actors.connectors.programs.connector import ProgramConnector
@@ -21,6 +22,7 @@ from helm.guardian.connection import (
     Connection,
     FilesConnection,
     HttpConnection,
+    LaunchConnection,
     LocalConnection,
     McpConnection,
     ProgramConnection,
@@ -65,6 +67,8 @@ def connector_of(connection: Connection, policy: Policy, given: Mapping[str, Giv
             return ClientConnector()
         case WasmConnection():
             return WasmConnector(connection, base / MODULES)
+        case LaunchConnection():
+            return LaunchConnector(connection)
         case ProgramConnection():
             return ProgramConnector(connection)
         case TunnelConnection():

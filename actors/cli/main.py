@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "demo": ("actors.cli.demo.command", "Run a real gateway, attack it, verify what it proves."),
         "serve": ("actors.cli.serve", "Serve governed tool calls over HTTP."),
         "proxy": ("actors.cli.proxy", "Serve OpenAI clients: every tool call of the model is judged."),
-        "launch": ("actors.cli.launch.group", "Agents that run within bounds: their egress."),
+        "launch": ("actors.cli.launch.group", "Agents that run within bounds: isolation, egress."),
         "mcp": ("actors.cli.mcp.group", "Agents and tools that speak the Model Context Protocol."),
         "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
@@ -80,6 +80,13 @@ MCP_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 LAUNCH_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        "preflight": (
+            "actors.cli.launch.preflight",
+            "Say which isolation tiers there are, and are demanded.",
+        ),
+        "run": ("actors.cli.launch.run", "Launch an agent behind the tier that the policy demands."),
+        "status": ("actors.cli.launch.run", "Say what became of an agent."),
+        "stop": ("actors.cli.launch.run", "Stop an agent."),
         "egress": ("actors.cli.launch.egress", "Serve a CONNECT proxy: every tunnel is judged and counted."),
     }
 )

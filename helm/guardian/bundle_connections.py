@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bundle_grants import grant_hash, read_grant
+from helm.guardian.bundle_launch import read_launch
 from helm.guardian.bundle_programs import read_program
 from helm.guardian.bundle_servers import read_server
 from helm.guardian.bundle_table import Table, check_name
@@ -82,6 +83,8 @@ def read_connection(name: str, table: Table) -> Connection:
             connection = WasmConnection(name=name, grant=grant, grant_hash=grant_hash(grant))
         case ConnectorKind.SUBPROCESS:
             connection = read_program(name, table)
+        case ConnectorKind.LAUNCH:
+            connection = read_launch(name, table)
         case ConnectorKind.TUNNEL:
             connection = read_tunnels(name, table)
         case _:

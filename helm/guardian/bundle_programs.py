@@ -41,7 +41,7 @@ SCALARS = frozenset({"string", "integer", "number", "boolean"})
 
 def read_program(name: str, table: Table) -> ProgramConnection:
     """Return one program with its grant. Raises Invalid."""
-    isolation = table.choice("isolation", Isolation, Isolation.BUBBLEWRAP)
+    isolation = str(table.choice("isolation", Isolation, Isolation.BUBBLEWRAP))
     grant = ProgramGrant(
         directory=read_path(table, "directory") if table.has("directory") else "",
         environment=dict(sorted(read_environment(table))),

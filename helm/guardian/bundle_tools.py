@@ -30,6 +30,7 @@ from helm.guardian.compliance import Compliance
 from helm.guardian.connection import (
     Connection,
     HttpConnection,
+    LaunchConnection,
     McpConnection,
     ProgramConnection,
     TunnelConnection,
@@ -48,7 +49,7 @@ MAX_TIMEOUT_MS = 600_000
 MAX_CENTS = 10**12
 
 
-CONFINED = (ProgramConnection, WasmConnection)
+CONFINED = (LaunchConnection, ProgramConnection, WasmConnection)
 """Connectors whose effects have a grant."""
 
 

@@ -23,6 +23,7 @@ class ConnectorKind(StrEnum):
     CLIENT = "client"
     TUNNEL = "tunnel"
     SUBPROCESS = "subprocess"
+    LAUNCH = "launch"
 
 
 class FileOperation(StrEnum):
@@ -235,6 +236,65 @@ class ProgramConnection:
         return operation in self.grant.operations
 
 
+class Tier(StrEnum):
+    """What isolates a whole agent from its host (T10). The first is a baseline, and never hardened."""
+
+    DOCKER_DEFAULT = "docker-default"
+    DOCKER_ROOTLESS_USERNS = "docker-rootless-userns"
+    DOCKER_ECI = "docker-eci"
+    GVISOR = "gvisor"
+    KATA_FIRECRACKER = "kata-firecracker"
+    DEDICATED_VM = "dedicated-vm"
+
+
+HARDENED = frozenset(Tier) - {Tier.DOCKER_DEFAULT}
+
+
+class LaunchOperation(StrEnum):
+    """What can be done with an agent's container."""
+
+    RUN = "run"
+    STATUS = "status"
+    STOP = "stop"
+
+
+LAUNCH_OPERATIONS = frozenset(operation.value for operation in LaunchOperation)
+
+
+class LaunchGrant(Noun, frozen=True, kw_only=True):
+    """The substrate spec: what is launched, behind which tier, within which limits; its hash names it."""
+
+    command: tuple[str, ...]
+    cpu_milli: int
+    """Thousandths of one processor."""
+    dedicated: bool
+    """Whether the operator states that this machine is a virtual one for these agents alone: no engine can know."""
+    engine: str
+    environment: Mapping[str, str]
+    image: str
+    """With its digest: a name alone is whatever it names today."""
+    memory_bytes: int
+    network: str
+    """"none", or a network of the engine's by its name."""
+    processes: int
+    tier: str
+    user: str
+
+
+@attrs.frozen(kw_only=True)
+class LaunchConnection:
+    """Containers of one agent, each started behind the tier that the policy demands, or not at all."""
+
+    kind: ConnectorKind = attrs.field(default=ConnectorKind.LAUNCH, init=False)
+    name: str
+    grant: LaunchGrant
+    grant_hash: str
+
+    def has(self, operation: str) -> bool:
+        """Tell whether containers understand the operation."""
+        return operation in LAUNCH_OPERATIONS
+
+
 Connection = (
     LocalConnection
     | HttpConnection
@@ -244,8 +304,10 @@ Connection = (
     | McpConnection
     | TunnelConnection
     | ProgramConnection
+    | LaunchConnection
 )
 
 
+LAUNCH_GRANT = Form(LaunchGrant)
 PROGRAM_LIMITS = Form(ProgramLimits)
 PROGRAM_GRANT = Form(ProgramGrant)

@@ -14,6 +14,7 @@ import trio
 
 from actors.cli.freeze import Stop, sign
 from actors.cli.server import Reply
+from actors.connectors.launch.connector import LaunchConnector
 from actors.connectors.port import Connector, ConnectorFailed, ConnectorUnknown, Dispatch
 from actors.connectors.tunnel import TunnelConnector
 from actors.doors.delegations import DELEGATIONS
@@ -25,7 +26,7 @@ from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ESCALATING, ReasonCode
-from helm.guardian.connection import TunnelConnection
+from helm.guardian.connection import LaunchConnection, TunnelConnection
 from helm.guardian.delegation import GRANT, delegation_id
 from helm.guardian.intake import Caller, admit
 from helm.guardian.policy import Policy
@@ -33,6 +34,7 @@ from tests.actors.delegating import VERIFIER, grant, policy_of, signature
 from tests.actors.modules import guests_of, keep, with_guest
 from tests.actors.policies import POLICY, with_epoch
 from tests.actors.puppet import Hold, Puppet, raising
+from tests.helm.launch.test_substrate import BUNDLE
 from tests.helm.runtime import guests
 from tests.journeys.gateway import EVALUATE, FREEZE, Gateway, House, build, gateway
 from tests.journeys.test_openai_proxy import THROUGH_PROXY
@@ -190,6 +192,7 @@ input = '{"type": "object", "properties": {"destination": {"type": "string"}}, "
 output = '{}'
 """
 )
+WITH_AN_AGENT: Final = POLICY + BUNDLE[BUNDLE.index("[connectors.agent]") :]
 TO_LOOPBACK: Final[JSONValue] = {"destination": "127.0.0.1:9"}
 
 DRIFTING: Final = Refusal(
@@ -253,6 +256,7 @@ THROUGH_HTTP: Final[Mapping[ReasonCode, Refusal]] = MappingProxyType(
         ReasonCode.ERR_COMPUTE_OUTPUT_EXHAUSTED: of_a_guest(guests.FLOODS),
         ReasonCode.ERR_COMPUTE_TRAP: of_a_guest(guests.UNREACHABLE),
         ReasonCode.TRANSPORT_UNSUPPORTED: Refusal(attack=calls("tunnel", TO_LOOPBACK), policy=WITH_TUNNELS),
+        ReasonCode.ERR_ISOLATION_TIER_UNAVAILABLE: Refusal(attack=calls("launch", {"name": "a"}), policy=WITH_AN_AGENT),
         ReasonCode.EVALUATED_ONLY: Refusal(attack=calls("read", path=EVALUATE)),
     }
 )
@@ -281,9 +285,15 @@ async def test_every_refusal_has_its_code_and_its_receipt(code: ReasonCode, tmp_
 
 
 def tunnels_of(policy: Policy) -> dict[str, Connector]:
-    """Return the connectors of a policy that open tunnels."""
+    """Return the connectors of a policy that open tunnels, or launch agents on a host without any engine."""
     found = policy.connectors.items()
-    return {name: TunnelConnector(one) for name, one in found if isinstance(one, TunnelConnection)}
+    tunnels = {name: TunnelConnector(one) for name, one in found if isinstance(one, TunnelConnection)}
+    agents = {name: LaunchConnector(one, find=nowhere) for name, one in found if isinstance(one, LaunchConnection)}
+    return {**tunnels, **agents}
+
+
+def nowhere(_: str) -> None:
+    """Find no engine."""
 
 
 def both(puppet: Puppet) -> dict[str, Connector]:

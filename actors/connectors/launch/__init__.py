@@ -1,0 +1,1 @@
+"""Agents in containers, behind an isolation tier."""
