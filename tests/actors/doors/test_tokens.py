@@ -320,3 +320,70 @@ async def test_no_token_stands_in_an_answer_a_log_or_the_journal(
     kept = rows + b"".join(reply.body for reply in replies) + caplog.text.encode()
     for one in (good, bad):
         assert all(piece.encode() not in kept for piece in one.split("."))
+
+
+# -- the MCP door's own profile ---------------------------------------------------------------------------------------
+
+RESOURCE = "https://gateway.corp.example/mcp"
+OWN_ISSUER = "https://login.tools.example"
+
+
+def with_profile() -> str:
+    """Return a policy whose MCP door takes tokens of the corp's issuer, and of one that only this door knows."""
+    text = policy().replace(f'audiences = ["{AUDIENCE}"]', f'audiences = ["{AUDIENCE}", "{RESOURCE}"]', 1)
+    text = text.replace("[tools.strict]\n", '[tools.strict]\nscopes = ["numbers"]\n')
+    return f"""{text}
+[oauth]
+resource = "{RESOURCE}"
+authorization_servers = ["{ISSUER}", "{OWN_ISSUER}"]
+algorithms = ["Ed25519"]
+jwks = '{json.dumps({"keys": public(key("tools"))})}'
+required_scopes = ["tools"]
+tenant = "acme"
+"""
+
+
+async def strict(street: Street, credential: str) -> Reply:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "strict", "arguments": {"n": 1}}}
+    return await street.ask("POST", "/mcp", message, key=credential, host="localhost")
+
+
+def for_mcp(**changes: Any) -> str:
+    return token({"aud": RESOURCE, "scope": "tools numbers"} | changes)
+
+
+def of_tools(**changes: Any) -> str:
+    return token({"iss": OWN_ISSUER, "aud": RESOURCE, "scope": "tools numbers"} | changes, key("tools"), kid="tools")
+
+
+async def test_at_the_mcp_door_a_token_goes_as_far_as_its_scopes_whoever_issued_it(house: House) -> None:
+    async with opened(house, with_profile()) as street:
+        both = [await strict(street, one) for one in (for_mcp(), of_tools())]
+        short = [await strict(street, one) for one in (for_mcp(scope="tools"), of_tools(scope="tools"))]
+        general = await strict(street, token({"scope": "tools numbers"}))  # for this HELM, and not for this resource
+        receipts = [one.json()["result"]["_meta"]["helm/receipt_id"] for one in both]
+        stories = [await street.kernel.library.story(one) for one in receipts]
+    assert [one.status for one in short] == [403, 403]
+    assert all('error="insufficient_scope"' in one.headers["www-authenticate"] for one in short)
+    assert "INSUFFICIENT_PRIVILEGE" in general.body.decode()
+    assert [story and story["receipt"]["principal"] for story in stories] == ["oidc:corp:alice", "oidc:mcp:alice"]
+    assert [story and story["record"]["oauth_scopes"] for story in stories] == [["numbers", "tools"]] * 2
+
+
+async def test_a_token_of_the_mcp_doors_own_issuer_opens_no_other_door(house: House) -> None:
+    async with opened(house, with_profile()) as street:
+        assert (await strict(street, of_tools())).status == 200  # and is remembered there
+        told = await street.call(READ, key=of_tools())
+        control = await street.ask("GET", "/api/v1/receipts", key=of_tools())
+        plain = await street.ask("POST", "/mcp/v1/execute", READ, key=of_tools())
+    assert (told.status, control.status, plain.status) == (401, 401, 401)
+
+
+async def test_no_issuer_speaks_in_the_name_of_another_at_the_mcp_door(house: House) -> None:
+    async with opened(house, with_profile()) as street:
+        crossed = [
+            of_tools(iss=ISSUER),  # the profile's key under the corp's name
+            token({"iss": OWN_ISSUER, "aud": RESOURCE, "scope": "tools numbers"}),  # the corp's key under the other's
+            token({"aud": RESOURCE, "scope": "tools numbers"}, key("tools"), kid="one"),
+        ]
+        assert [(await strict(street, one)).status for one in crossed] == [401, 401, 401]
