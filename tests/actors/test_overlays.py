@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
+import trio
+import trio.testing
 
+from actors.commands.delegation import BindDelegation
 from actors.commands.policy import ChangeOverlays
 from actors.kernel import Kernel
 from actors.mailbox import Answer
+from actors.opening import run_kernel
 from actors.recovery import refold
 from actors.stores.index_file import open_index
 from helm.contracts.errors import Invalid
 from helm.contracts.reason import ReasonCode
-from helm.contracts.verdict import Verdict
+from helm.contracts.verdict import Status, Verdict
 from helm.crypto.canonical import canonical
-from tests.actors.kit import House, InlineIndex
+from tests.actors.delegating import grant, policy_of, signature, under
+from tests.actors.kit import LIMITS, House, InlineIndex, Told, all_of, settle
 from tests.actors.overlaying import narrow, overlay, put, removal, signed
 from tests.actors.policies import POLICY
+from tests.actors.puppet import Puppet
 from tests.actors.rewriting import Entry, rewritten
 from tests.actors.stores.simulated import SimulatedJournal
 
@@ -284,3 +292,82 @@ async def test_commands_that_change_nothing_allowed_are_refused_whole(house: Hou
         with pytest.raises(Invalid):
             await kernel.command(ChangeOverlays((good, bad), kernel.parts.state.registry))
         assert (await ask(kernel, "read")).allowed
+
+
+async def test_a_permit_in_flight_is_not_dispatched_past_an_overlay_that_came_behind_it(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    puppet, told = Puppet(), Told()
+    async with house.kernel(puppet) as kernel, trio.open_nursery() as callers:
+        house.disk.hang()
+        callers.start_soon(told.ask, partial(ask, kernel, "read"))
+        await settle()
+        callers.start_soon(partial(narrow, kernel, house.place, principals=["ann"], remove_tools=["read"]))
+        await settle()
+        house.disk.resume()
+    (answer,) = told.answers
+    assert (answer.status, answer.reason_code) == (Status.NOT_DISPATCHED, ReasonCode.POLICY_EPOCH_CHANGED)
+    assert puppet.orders == []
+
+
+async def test_a_permit_in_flight_of_whom_no_overlay_binds_is_dispatched(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    told = Told()
+    async with house.kernel() as kernel, trio.open_nursery() as callers:
+        house.disk.hang()
+        callers.start_soon(told.ask, partial(ask, kernel, "read", principal="bob"))
+        await settle()
+        callers.start_soon(partial(narrow, kernel, house.place, principals=["ann"], remove_tools=["read"]))
+        await settle()
+        house.disk.resume()
+    assert told.answers[0].allowed
+
+
+async def test_whom_an_overlay_binds_gains_nothing_by_letting_another_act(house: House) -> None:
+    text = policy_of(house.place)
+    async with house.kernel(policy=text) as kernel:
+        one = grant(house.place, house.clock.now_ms(), {"read": ""})
+        registry = kernel.parts.state.registry
+        await kernel.command(BindDelegation(one, signature(one, house.place), registry))
+        terms = [under(one, sequence) for sequence in (1, 2)]
+        call = partial(kernel.call, "read", {}, tenant="default", principal="delegate", session="s")
+        assert (await call(terms=terms[0])).allowed
+        await narrow(kernel, house.place, principals=["boss"], remove_tools=["read"])
+        refused = await call(terms=terms[1])
+        assert not refused.allowed
+        assert refused.reason_code in {ReasonCode.DELEGATION_SCOPE_VIOLATION, ReasonCode.NO_POLICY_DEFINED}
+        anew = grant(house.place, house.clock.now_ms(), {"read": ""}, nonce="1" * 32)
+        with pytest.raises(Invalid, match="may not use read itself"):
+            await kernel.command(BindDelegation(anew, signature(anew, house.place), registry))
+
+
+async def test_a_crash_between_a_newer_bundle_and_its_overlays_starts_only_with_the_overlays(house: House) -> None:
+    async with house.kernel() as kernel:
+        await narrow(kernel, house.place, remove_tools=["read"])
+        newer = house.sign(NEXT)
+        anew = signed(overlay(newer.policy, epoch=2, remove_tools=["read"]), house.place)
+        with_it = attrs.evolve(newer, overlays=(anew,))
+        await kernel.activate(with_it, kernel.executor.connectors)
+    last = [b'"OVERLAID"' in row for row in house.disk.rows]
+    cut = len(last) - 1 - last[::-1].index(True)
+    assert b'"POLICY_ACTIVATED"' in house.disk.rows[cut - 1]
+    house.disk.rows = house.disk.rows[:cut]
+    with pytest.raises(Invalid, match="narrows another bundle"):
+        async with house.kernel(policy=NEXT):
+            pass
+    ground, connectors = await house.simulated_ground(), all_of(Puppet())
+    async with run_kernel(ground, policy=with_it, connectors=connectors, limits=LIMITS, clock=house.clock) as kernel:
+        assert (await ask(kernel, "read")).reason_code == ReasonCode.NO_POLICY_DEFINED
+        assert (await ask(kernel, "write")).allowed
+
+
+async def test_a_flood_of_callers_spends_no_more_than_the_lowered_budget(house: House) -> None:
+    async with house.kernel() as kernel:
+        await narrow(kernel, house.place, budgets=[{"id": "spend", "spend_limit_cents": 50}])
+        told = Told()
+        async with trio.open_nursery() as callers:
+            for _ in range(12):
+                callers.start_soon(told.ask, partial(ask, kernel, "pay"))
+        assert sum(answer.allowed for answer in told.answers) == 5
+        assert kernel.memory.ledger.accounts["spend"][3] == 50

@@ -58,7 +58,7 @@ def call_of(inquiry: Inquiry) -> dict[str, JSONValue]:
         "policy_epoch": world.policy.epoch,
         "policy_hash": world.policy.policy_hash,
         "principal": call.principal,
-        "risk_tier": rule.risk_tier,
+        "risk_tier": rule.stated_tier,  # a point that permits by it must not be widened by an overlay that raises it
         "session_id": call.session_id,
         "spend_cents": rule.spend_cents,
         "tenant": call.tenant,
