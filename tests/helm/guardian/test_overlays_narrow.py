@@ -137,7 +137,7 @@ def judged(policy_: Policy, said: dict[str, Any], used: tuple[int, int, int], *,
             (account, MONDAY_MS - MONDAY_MS % (budget.window_s * 1000), *used, 0)
             for account, budget in policy_.budgets_for(one.tenant, one.principal, one.tool)
         ),
-        velocity=tuple(Pace(rule.id, "account", 0, used[2], "") for rule in policy_.rule("pay").velocity),
+        velocity=tuple(Pace(rule.id, "account", 0, used[2], "", 0) for rule in policy_.rule("pay").velocity),
     )
     first = CHAIN.evaluate(one, moment)
     if not approved or first.decision.content.verdict != Verdict.ESCALATE:
