@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 
 import wasmtime
 
+from actors.connectors.compiling import module_file
 from actors.connectors.port import Dispatch
-from actors.connectors.wasm import WasmConnector, module_file
+from actors.connectors.wasm import WasmConnector
 from bench.figure import Figure
 from helm.crypto.hashing import sha256
 from helm.guardian.bundle_grants import DEFAULT_FUEL, read_grant

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from actors.connectors.compiling import module_file, read_module
 from actors.connectors.guest_grant import RUNTIME_VERSION, check_version, folder_of
-from actors.connectors.wasm import module_file, read_module
 from helm.contracts.form import JSONValue
 from helm.contracts.profile import PROFILES, WASMTIME, Profile
 from helm.contracts.sandbox import SandboxGrant

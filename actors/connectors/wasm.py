@@ -10,8 +10,8 @@ from pathlib import Path
 import attrs
 import trio
 
-from actors.connectors.guest_grant import check_version, surroundings
-from actors.connectors.module_cache import ModuleCache
+from actors.connectors.compiling import ModuleCode
+from actors.connectors.guest_grant import surroundings
 from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, GuestUnknown, NotDispatched, Ran
 from helm.contracts.errors import Broken, Malformed
 from helm.contracts.form import JSONValue
@@ -22,7 +22,6 @@ from helm.crypto.canonical import parse, record_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.guardian.connection import WasmConnection
 from helm.runtime.sandbox.cell import Cell
-from helm.runtime.sandbox.guest import MAX_MODULE_BYTES, check_module, compiled, is_usable
 from helm.runtime.sandbox.port import Answered, Guest, GuestEnded, Sandbox
 
 GRACE_S = 10.0
@@ -32,33 +31,15 @@ MAX_GUESTS = 8
 """Guests of one connector at a time, each in a thread and a cell of its own (T4)."""
 
 
-def module_file(modules: Path, module_hash: str) -> Path:
-    """Return where the module of this hash lies."""
-    return modules / f"{module_hash.removeprefix('sha256:')}.wasm"
-
-
-def read_module(file: Path) -> bytes:
-    """Return the bytes of a module. Raises GuestEnded."""
-    try:
-        with file.open("rb") as module:
-            return module.read(MAX_MODULE_BYTES + 1)
-    except OSError as problem:
-        reason = f"the module {file.name} cannot be read: {problem.strerror}"
-        raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, reason) from problem
-
-
 class WasmConnector:
     """Runs the pinned module of one connection, from `modules`, where each lies under its hash."""
 
     def __init__(self, connection: WasmConnection, modules: Path) -> None:
         self._connection = connection
-        self._file = module_file(modules, connection.grant.module_hash)
-        self._cache = ModuleCache(modules)
         self._data_dir = modules.parent
         self._places = trio.Semaphore(MAX_GUESTS, max_value=MAX_GUESTS)
         self._running = 0
-        self._loading = trio.Lock()
-        self._code = b""
+        self._code = ModuleCode(connection.grant, modules)
         self._idle: list[Sandbox] = []
 
     @property
@@ -94,27 +75,11 @@ class WasmConnector:
             return self._idle.pop()
         limits = self._connection.grant.limits
         try:
-            async with self._loading:
-                if not self._code:
-                    self._code = await trio.to_thread.run_sync(self._compile)
-            return await trio.to_thread.run_sync(Cell, self._code, limits)
+            return await trio.to_thread.run_sync(Cell, await self._code.get(), limits)
         except GuestEnded as refused:
             raise NotDispatched(refused.code, refused.reason) from refused
         except trio.Cancelled:
             raise NotDispatched(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, "the module was not ready in time") from None
-
-    def _compile(self) -> bytes:
-        """Return the machine code of the pinned module. Raises GuestEnded."""
-        found = read_module(self._file)
-        grant = self._connection.grant
-        check_module(found, grant.module_hash)  # also where its machine code is kept: the module is what is pinned
-        check_version(grant)
-        kept = self._cache.get(grant.module_hash)
-        if kept and is_usable(kept, grant.limits):
-            return kept
-        code = compiled(found, grant.module_hash, grant.limits)
-        self._cache.put(grant.module_hash, code)
-        return code
 
     def _leave(self) -> None:
         """Take a guest's place back: its thread is free."""

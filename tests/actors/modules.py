@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors.connectors.wasm import WasmConnector, module_file
+from actors.connectors.compiling import module_file
+from actors.connectors.wasm import WasmConnector
 from actors.plugging import MODULES
 from helm.crypto.hashing import sha256
 from helm.guardian.connection import WasmConnection

@@ -84,7 +84,7 @@ ASKS_FOR_VARIABLES: Final = guests.guest(
 HOSTILE: Final[Mapping[str, Hostile]] = MappingProxyType(
     {
         "loop": Hostile(
-            module=guests.LOOP, code="ERR_COMPUTE_TIME_EXHAUSTED", granted="fuel = 1_000_000_000_000", timeout_ms=200
+            module=guests.LOOP, code="ERR_COMPUTE_TIME_EXHAUSTED", granted="fuel = 1_000_000_000_000", timeout_ms=2_000
         ),
         "fuel-bomb": Hostile(module=guests.LOOP, code="ERR_COMPUTE_GAS_EXHAUSTED"),
         "memory-bomb": Hostile(module=guests.GROWS, code="ERR_COMPUTE_MEMORY_EXHAUSTED"),

@@ -90,7 +90,7 @@ def run(
 @show.json_option
 def add(module: Path, data_dir: Path, as_json: bool) -> None:
     """Keep MODULE under the hash that a policy pins it by."""
-    from actors.connectors.wasm import module_file
+    from actors.connectors.compiling import module_file
     from actors.durable import replace
     from actors.plugging import MODULES
 

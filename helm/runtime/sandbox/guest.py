@@ -37,6 +37,7 @@ def engine(limits: SandboxLimits) -> wasmtime.Engine:
     config.wasm_threads = False
     config.wasm_memory64 = False
     config.wasm_multi_memory = False
+    config.parallel_compilation = False  # whoever compiles leaves the other cores to those who answer (T4)
     return wasmtime.Engine(config)
 
 

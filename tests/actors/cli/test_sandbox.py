@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.connectors.wasm import module_file
+from actors.connectors.compiling import module_file
 from helm.crypto.hashing import sha256
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
