@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import click
@@ -39,11 +40,12 @@ evidence.add_command(rehydrate)
 @click.option("--session", required=True, help="The session whose calls are exported.")
 @click.option("--tenant", default=TENANT, show_default=True, help="Whose session it is.")
 @click.option("-o", "--output", "pack", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--through", type=int, default=0, metavar="NUMBER", help="Reach up to this checkpoint at least.")
 @click.option("--redact-facts", is_flag=True, help="Leave out arguments and other facts; their hashes stay.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @data_dir_option
 @show.json_option
-def export(session: str, tenant: str, pack: Path, data_dir: Path, as_json: bool, **how: bool) -> None:
+def export(session: str, tenant: str, pack: Path, data_dir: Path, as_json: bool, **how: Any) -> None:
     """Write the evidence pack of a session.
 
     It is read from the data directory, also while a kernel runs, verified before it is written, and signed
@@ -53,7 +55,8 @@ def export(session: str, tenant: str, pack: Path, data_dir: Path, as_json: bool,
     if pack.exists() and not how["force"]:
         raise Failed(f"{pack} is there already", "name another file, or say --force", "EXISTS")
     show.note(f"reading {place.journal_path}")
-    about = export_pack(place, Selection(tenant=tenant, session_id=session), pack, redact_facts=how["redact_facts"])
+    selection = Selection(tenant=tenant, session_id=session, through=how["through"])
+    about = export_pack(place, selection, pack, redact_facts=how["redact_facts"])
     if as_json:
         show.as_object({"pack": str(pack), "bytes": pack.stat().st_size, **attrs.asdict(about)})
     else:
@@ -72,8 +75,19 @@ def export_pack(place: Installation, selection: Selection, pack: Path, *, redact
     """Write the pack of the session that the empty `selection` names. Raises Invalid where the log does not verify."""
     with glance(place.journal_path) as journal:
         select(journal, selection)
+    check_reached(selection)
     material = PackMaterial(selection=selection, script=replay_script(), redact_facts=redact_facts)
     return write_pack(material, place.evidence_key(), pack)
+
+
+def check_reached(selection: Selection) -> None:
+    """Raise Failed where the log has not come to the checkpoint that was asked for."""
+    payloads = [entry["node"]["payload"] for entry in selection.entries]
+    reached = max((said["checkpoint"]["sequence"] for said in payloads if "checkpoint" in said), default=0)
+    if reached < selection.through:
+        raise Failed(
+            f"there is no checkpoint {selection.through} yet", "`helm checkpoint list` shows them", "NOT_FOUND"
+        )
 
 
 def select(journal: Glance, selection: Selection) -> None:

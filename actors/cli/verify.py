@@ -23,6 +23,7 @@ def of_pack(command: Any) -> Any:
         click.option("--log-id", default="", help="The log that you were told of: sha256: and 64 digits."),
         click.option("--genesis-key", default="", help="The public key of the log's first event, 64 digits."),
         click.option("--execution-key", default="", help="The only public key that may sign receipts, 64 digits."),
+        click.option("--checkpoint", default="", help="The hash of a checkpoint that the pack must hold."),
         click.option(
             "--data-dir",
             type=click.Path(path_type=Path),
@@ -52,14 +53,16 @@ def verify(pack: Path, as_json: bool, **pins: Any) -> int:
     return 0 if report.authenticated else REFUSED
 
 
-def trust_root(*, log_id: str, genesis_key: str, execution_key: str, data_dir: Path | None) -> TrustRoot:
+def trust_root(
+    *, log_id: str, genesis_key: str, execution_key: str, checkpoint: str, data_dir: Path | None
+) -> TrustRoot:
     """Return what the caller trusts. Raises Invalid, and UsageError where that is nothing, or two logs."""
     own = log_of(data_dir) if data_dir is not None else ""
     if own and log_id not in ("", own):
         raise click.UsageError(f"--log-id is not the log of {data_dir}: which one do you trust?")
-    if not (own or log_id or genesis_key or execution_key):
+    if not (own or log_id or genesis_key or execution_key or checkpoint):
         raise click.UsageError("a pack cannot vouch for itself: give --log-id, a key, or --data-dir for your own log")
-    return TrustRoot(log_id=own or log_id, genesis_key=genesis_key, execution_key=execution_key)
+    return TrustRoot(log_id=own or log_id, genesis_key=genesis_key, execution_key=execution_key, checkpoint=checkpoint)
 
 
 def log_of(data_dir: Path) -> str:

@@ -12,6 +12,7 @@ from helm.evidence.checkpoint_proofs import HEAD, PROOFS
 from helm.evidence.checkpoints import Checkpoints, cosigned_in
 from helm.evidence.condensed import hash_of
 from helm.evidence.control import OF_APPROVAL
+from helm.evidence.layout import NODES
 from helm.evidence.leaf import receipt_leaf
 from helm.evidence.lines import read_json, read_lines
 from helm.evidence.part import PartNode
@@ -134,6 +135,9 @@ def check_checkpoints(reading: Reading) -> None:
         if node.kind == NodeKind.INTENT:
             covering.chain.check_relied(calls[node.node_hash].decision.content.approval_id, node.where)
     covering.check_end()
+    if reading.root.checkpoint and reading.root.checkpoint not in covering.chain.texts:
+        hint = "export it with --through, or the log is not the one whose checkpoint this was"
+        raise Invalid(f"the pinned checkpoint {reading.root.checkpoint} is not in the pack", NODES, hint)
     reading.checkpoint = None if covering.chain.latest is None else covering.chain.latest.content
 
 

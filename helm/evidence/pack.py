@@ -91,7 +91,7 @@ def needed(selection: Selection) -> list[Entry]:
     last, seen, covered = 0, False, True
     for number, entry in enumerate(selection.entries, 1):
         is_own, kind = session_of(entry) == session, entry["node"]["kind"]
-        covers = kind == NodeKind.CHECKPOINT and not covered
+        covers = kind == NodeKind.CHECKPOINT and (not covered or is_asked_for(entry, selection.through))
         if is_own or covers or kind == NodeKind.TRUST_EVENT:
             last, seen = number, seen or is_own
             covered = covers or (covered and not is_own)
@@ -99,6 +99,11 @@ def needed(selection: Selection) -> list[Entry]:
         where = f"session {selection.session_id} of {selection.tenant}"
         raise Invalid("nothing is known of this session", where, "`helm receipts list` shows the sessions")
     return selection.entries[:last]
+
+
+def is_asked_for(entry: Entry, through: int) -> bool:
+    """Tell whether a checkpoint is one up to which the pack is to reach."""
+    return bool(entry["node"]["payload"]["checkpoint"]["sequence"] <= through)
 
 
 def log_of(material: PackMaterial) -> str:

@@ -30,6 +30,8 @@ class Selection:
     entries: list[Entry] = attrs.field(factory=list, repr=False)
     outside: dict[str, int] = attrs.field(factory=dict, repr=False)
     """The clocks of the nodes that the entries stand on and that are not among them."""
+    through: int = 0
+    """The number of a checkpoint that the pack must reach, 0 for the one that covers the session."""
     proving: Proving = attrs.field(init=False, repr=False)
     """What checkpoints prove of the session."""
 

@@ -15,19 +15,22 @@ class TrustRoot:
 
     `log_id` names the log by its first trust event. `genesis_key` is the public key that this event adds.
     `execution_key` is the one public key that may have signed receipts: it vouches for the log they name, so
-    it is enough by itself for a pack that holds a receipt.
+    it is enough by itself for a pack that holds a receipt. `checkpoint` is the hash of one that the pack must
+    hold: what it covers can then be neither another log's nor cut off, so it is enough by itself as well.
     """
 
     log_id: str = ""
     genesis_key: str = ""
     execution_key: str = ""
+    checkpoint: str = ""
 
     def __attrs_post_init__(self) -> None:
-        if not (self.log_id or self.genesis_key or self.execution_key):
+        if not (self.log_id or self.genesis_key or self.execution_key or self.checkpoint):
             hint = "ask whoever runs the log for its log_id, by another way than the pack came"
             raise Invalid("no trust root: a pack cannot vouch for itself", "trust root", hint)
-        if self.log_id and not is_hash(self.log_id):
-            raise Invalid(f"a log_id is {PREFIX} and 64 lower-case hex digits", "trust root", "copy it whole")
+        for name, text in (("a log_id", self.log_id), ("a checkpoint's hash", self.checkpoint)):
+            if text and not is_hash(text):
+                raise Invalid(f"{name} is {PREFIX} and 64 lower-case hex digits", "trust root", "copy it whole")
         for public_key in filter(None, (self.genesis_key, self.execution_key)):
             try:
                 PublicKey.from_hex(public_key)

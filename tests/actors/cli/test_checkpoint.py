@@ -192,3 +192,16 @@ def test_the_boundarys_own_name_for_them_does_the_same(used: Made) -> None:
     assert (verified.code, verified.json()["checkpoint_hash"]) == (0, one["checkpoint_hash"])
     assert helm("boundary", "checkpoint", "--verify", "9", *used.option).code == 1
     assert helm("boundary", "checkpoint", "--verify", "1", "--create", *used.option).code == 2
+
+
+def test_a_pack_reaches_the_checkpoint_that_its_reader_holds(used: Made, tmp_path: Path) -> None:
+    taken(used)
+    kept = taken(used)
+    pack = tmp_path / "pack.tar"
+    words = ("evidence", "export", "--session", "s1", "--tenant", "default", "-o", str(pack), "--force", *used.option)
+    assert helm(*words).code == 0
+    assert helm("verify", str(pack), "--checkpoint", kept["checkpoint_hash"]).code == 1
+    assert helm(*words, "--through", "2").code == 0
+    assert helm("verify", str(pack), "--checkpoint", kept["checkpoint_hash"]).code == 0
+    early = helm(*words, "--through", "9")
+    assert (early.code, "no checkpoint 9" in early.err) == (1, True)

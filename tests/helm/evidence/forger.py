@@ -128,9 +128,8 @@ def standalone() -> ModuleType:
 def refusing_check_of_script(raw: bytes, root: TrustRoot | None = None) -> str:
     """Return the name of the check of the replay script that refuses a pack, "" where none does."""
     root = root or root_of(a_log())
-    pins = SimpleNamespace(
-        log_id=root.log_id or None, genesis_key=root.genesis_key or None, execution_key=root.execution_key or None
-    )
+    names = ("log_id", "genesis_key", "execution_key", "checkpoint")
+    pins = SimpleNamespace(**{name: getattr(root, name) or None for name in names})
     script = standalone()
     state = script.State(raw, pins)
     for name, check in script.CHECKS:

@@ -21,13 +21,16 @@ from helm.evidence.layout import NODES
 from helm.evidence.layout import PROOFS as TREE_PROOFS
 from helm.evidence.lines import write_lines
 from helm.evidence.note import note_text
+from helm.evidence.pack import PackMaterial, build
 from helm.evidence.refold import Refold
 from helm.evidence.selection import Selection
+from helm.evidence.trust_root import TrustRoot
 from helm.evidence.unseal import unseal_receipt
 from helm.proofgraph.checkpoint import SealedCheckpoint
 from helm.proofgraph.merkle import Head, Tree, verify_consistency
 from helm.proofgraph.trees import read_peaks
 from tests.helm.evidence.forger import (
+    SCRIPT,
     a_log,
     a_pack,
     check_refused,
@@ -40,7 +43,7 @@ from tests.helm.evidence.forger import (
     root_of,
     unpacked,
 )
-from tests.helm.evidence.material import Log, addition, key_of, latest_of, trees_of
+from tests.helm.evidence.material import TENANT, Log, addition, key_of, latest_of, trees_of
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -328,3 +331,45 @@ def test_a_forged_cosignature_is_refused_by_both_and_by_the_fold(forgery: str) -
     with pytest.raises(Invalid):
         for number, entry in enumerate(log.entries, 1):
             state.take(entry, f"entry {number}")
+
+
+# --- Whoever holds a checkpoint
+
+
+def through(log: Log, number: int) -> bytes:
+    selection = Selection(TENANT, "s1", through=number)
+    for entry in log.entries:
+        selection.take(entry)
+    material = PackMaterial(selection=selection, script=SCRIPT.read_bytes())
+    return build(material, log.key(KeyPurpose.EVIDENCE))
+
+
+def test_a_checkpoint_that_somebody_kept_is_all_the_trust_that_is_needed() -> None:
+    log = Log().begin()
+    log.call("s1")
+    log.checkpoint()
+    log.call("s2")
+    kept = log.checkpoint()
+    root = TrustRoot(checkpoint=kept.checkpoint_hash)
+    assert refusing_check(pack_of(log), root) == refusing_check_of_script(pack_of(log), root) == "checkpoints"
+    raw = through(log, 2)
+    assert (refusing_check(raw, root), refusing_check_of_script(raw, root)) == ("", "")
+    other = Log(number=2).begin()
+    other.call("s1")
+    other.checkpoint()
+    check_refused(pack_of(other), "checkpoints", root=root)
+
+
+def test_a_session_that_went_on_is_not_passed_off_as_one_that_ended_to_whoever_holds_a_later_checkpoint() -> None:
+    """Its last call left out, and the pack made to reach the checkpoint: the head of the session gives it away."""
+    log = Log().begin()
+    log.call("s1")
+    log.checkpoint()
+    log.call("s1")
+    kept = log.checkpoint()
+    check_refused(cut_off(through(log, 2)), "checkpoints", root=TrustRoot(checkpoint=kept.checkpoint_hash))
+
+
+def test_a_pin_that_is_no_hash_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(Invalid, match="a checkpoint's hash is sha256"):
+        TrustRoot(checkpoint="ckpt_1")
