@@ -19,7 +19,7 @@ from helm.guardian.judgement import call_body
 from helm.guardian.points import Advice
 from helm.guardian.policy import Policy, ToolRule
 from helm.guardian.relations import AuthzSnapshot
-from helm.guardian.velocity import Pace
+from helm.guardian.velocity import Pace, counting_delegator
 from helm.guardian.world import Sought, World, world_body
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -158,7 +158,10 @@ def read_call(body: dict[str, JSONValue]) -> ToolCall:
 
 def check_paces(rule: ToolRule, world: World) -> None:
     """Raise ValueError unless the world says of each velocity rule of the tool how fast such calls come."""
-    if [pace.rule_id for pace in world.velocity] != [velocity.id for velocity in rule.velocity]:
+    rules = [one.id for one in rule.velocity]
+    if world.delegation is not None:
+        rules += [one.id for one in counting_delegator(rule.velocity)]
+    if [pace.rule_id for pace in world.velocity] != rules:
         raise ValueError("the paces are not those of the tool's velocity rules")
 
 

@@ -19,7 +19,7 @@ from helm.guardian.inquiry import Inquiry
 from helm.guardian.offices.asking import joins, standing_of
 from helm.guardian.policy import ToolRule
 from helm.guardian.relations import snapshot_hash
-from helm.guardian.velocity import Tick, tick_of
+from helm.guardian.velocity import Tick, counting_delegator, tick_of
 from helm.guardian.world import world_body
 
 PERMIT_TTL_MS = 10_000
@@ -162,9 +162,15 @@ NO_TICKS: tuple[Tick, ...] = ()
 
 
 def _ticks(inquiry: Inquiry) -> tuple[Tick, ...]:
-    """Return where the call counts: in every account that has a place, whatever becomes of the call."""
-    paces = zip(inquiry.rule.velocity, inquiry.world.velocity, strict=False)  # unequal: the temporal office refused it
-    return tuple(tick_of(rule, pace) for rule, pace in paces if pace.account)
+    """Return where the call counts: in every account that has a place, whatever becomes of the call.
+
+    For its delegator it counts once gate 5 has let it through: before, anybody may have named the delegation.
+    """
+    rules, paces = inquiry.rule.velocity, inquiry.world.velocity
+    counted = [*zip(rules, paces, strict=False)]  # too few: the temporal office has refused it
+    if inquiry.delegation_sequence:
+        counted += zip(counting_delegator(rules), paces[len(rules) :], strict=False)
+    return tuple([tick_of(rule, pace) for rule, pace in counted if pace.account])
 
 
 class Ask(NamedTuple):

@@ -114,7 +114,11 @@ class Memory:
             session_closed=binding is not None and binding.closed_at(now_ms),
             session_labels=binding.labels if binding is not None else (),
             session_owner=binding.principal if binding is not None else "",
-            velocity=self.velocities.paces(rule.velocity, call, now_ms) if rule.velocity else NO_PACE,
+            velocity=self.velocities.paces(
+                rule.velocity, call, "" if standing is None else standing.grant.delegator, now_ms
+            )
+            if rule.velocity
+            else NO_PACE,
         )
 
     def binding(self, call: ToolCall, standing: Standing | None) -> Policy:

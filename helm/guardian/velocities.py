@@ -16,7 +16,7 @@ import attrs
 
 from helm.contracts.call import ToolCall
 from helm.contracts.errors import Invalid
-from helm.guardian.velocity import HELD, Level, Pace, Tick, VelocityRule
+from helm.guardian.velocity import HELD, Level, Pace, Tick, VelocityRule, counting_delegator
 
 T = TypeVar("T")
 
@@ -136,9 +136,13 @@ class Velocities:
 
     by_clock: dict[Clock, Counters] = attrs.field(factory=dict, repr=False)
 
-    def paces(self, rules: Iterable[VelocityRule], call: ToolCall, now_ms: int) -> tuple[Pace, ...]:
-        """Return how fast such calls come at `now_ms`, as each rule counts them."""
-        return tuple(self._pace(rule, rule.account(call), now_ms) for rule in rules)
+    def paces(self, rules: tuple[VelocityRule, ...], call: ToolCall, delegator: str, now_ms: int) -> tuple[Pace, ...]:
+        """Return how fast such calls come at `now_ms`, as each rule counts them: for the caller, then its delegator."""
+        own = tuple([self._pace(rule, rule.account(call, call.principal), now_ms) for rule in rules])
+        if not delegator:
+            return own
+        others = (self._pace(rule, rule.account(call, delegator), now_ms) for rule in counting_delegator(rules))
+        return (*own, *others)
 
     def _pace(self, rule: VelocityRule, account: str, now_ms: int) -> Pace:
         counters = self.by_clock.get(rule.clock)

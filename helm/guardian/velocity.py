@@ -6,6 +6,7 @@ the clock, so that no burst fits between the end of one window and the beginning
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -63,16 +64,16 @@ class VelocityRule:
     interrupt_above: int
     cool_down_s: int
 
-    def account(self, call: ToolCall) -> str:
-        """Return the account in which the call counts; no name in it holds a blank.
+    def account(self, call: ToolCall, principal: str) -> str:
+        """Return the account in which the call counts for a principal; no name in it holds a blank.
 
         A session counts by its caller: whoever calls in another's session is refused, and slows nobody down (T4).
         """
         if self.per is Scope.TENANT:
             return call.tenant
         if self.per is Scope.PRINCIPAL:
-            return f"{call.tenant} {call.principal}"
-        return f"{call.tenant} {call.principal} {call.session_id}"
+            return f"{call.tenant} {principal}"
+        return f"{call.tenant} {principal} {call.session_id}"
 
     def reached(self, calls: int) -> Level:
         """Return the level that a call reaches after `calls` earlier ones."""
@@ -146,3 +147,19 @@ def tick_of(rule: VelocityRule, pace: Pace) -> Tick:
         rule.reached(pace.calls).value,
         pace.clear_ms,
     )
+
+
+def counting_delegator(rules: Iterable[VelocityRule]) -> Iterator[VelocityRule]:
+    """Yield the rules that count a delegated call for its delegator as well: nobody is faster by many hands (T8)."""
+    return (rule for rule in rules if rule.per is Scope.PRINCIPAL)
+
+
+def paced(rules: tuple[VelocityRule, ...], paces: tuple[Pace, ...]) -> Iterator[tuple[VelocityRule, Pace]]:
+    """Yield each pace with its rule: the caller's in the order of the rules, then those of its delegator.
+
+    Raises ValueError where one is missing.
+    """
+    own, others = paces[: len(rules)], paces[len(rules) :]
+    yield from zip(rules, own, strict=True)
+    if others:
+        yield from zip(counting_delegator(rules), others, strict=True)

@@ -70,7 +70,8 @@ class World(Noun, frozen=True, kw_only=True):
     session_owner: str
     """The principal the session is bound to, "" for a session that this call would open."""
     velocity: tuple[Pace, ...]
-    """How fast such calls come, as each velocity rule of the tool counts them, in the order of the rules."""
+    """How fast such calls come, as each velocity rule of the tool counts them: for the caller, in the order of the
+    rules, then for its delegator."""
 
 
 def world_body(world: World) -> dict[str, JSONValue]:

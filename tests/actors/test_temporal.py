@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio.testing
 
+from actors.commands.delegation import BindDelegation
 from actors.kernel import Kernel
 from actors.mailbox import Answer
 from helm.contracts.reason import ReasonCode
@@ -16,6 +17,7 @@ from helm.guardian.chain import CHAIN
 from helm.guardian.facts import read_facts
 from helm.guardian.intake import Terms
 from tests.actors.approvers import Panel
+from tests.actors.delegating import grant, policy_of, signature, under
 from tests.actors.kit import House, remembered
 from tests.actors.policies import OPEN, POLICY
 
@@ -132,6 +134,39 @@ async def test_many_agents_of_one_tenant_are_one_crowd_and_another_tenant_is_non
         codes = [await came(kernel, "crowded", f"agent-{number}") for number in range(5)]
         assert codes == [PASS] * 3 + [THROTTLE] * 2
         assert await came(kernel, "crowded", "agent-0", "other", "globex") == PASS
+
+
+async def test_nobody_is_faster_by_many_delegates_and_nobody_slows_a_delegator_down(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    now_ms = house.clock.now_ms()
+    hands = [
+        grant(house.place, now_ms, {"quick.one": ""}, delegate=f"hand-{number}", nonce=str(number) * 32)
+        for number in range(6)
+    ]
+    async with house.kernel(policy=policy_of(house.place, TEMPORAL)) as kernel:
+        for one in hands:
+            await kernel.command(BindDelegation(one, signature(one, house.place), kernel.parts.state.registry))
+        stolen = [
+            await kernel.call(
+                "quick.one", {}, principal="eve", session="of-eve", tenant="default", terms=under(hands[0], number)
+            )
+            for number in range(1, 9)
+        ]
+        assert {one.reason_code for one in stolen} == {ReasonCode.DELEGATION_PRINCIPAL_MISMATCH}
+        codes = [
+            (
+                await kernel.call(
+                    "quick.one", {}, principal=one.delegate, session=one.delegate, tenant="default", terms=under(one, 1)
+                )
+            ).reason_code
+            for one in hands
+        ]
+        assert codes == [PASS] * 4 + [THROTTLE] * 2
+        assert await came(kernel, "quick.one", "boss", "of-boss", "default") == INTERRUPT
+        live = remembered(kernel.parts.state)
+    folded, _ = await house.read_simulated()
+    assert remembered(folded) == live
 
 
 async def test_a_session_that_a_stranger_calls_in_is_not_slowed_down(

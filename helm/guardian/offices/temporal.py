@@ -6,7 +6,7 @@ from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.offices.asking import require
-from helm.guardian.velocity import Level, Pace, VelocityRule, level_of
+from helm.guardian.velocity import Level, Pace, VelocityRule, level_of, paced
 
 
 def check(inquiry: Inquiry) -> None:
@@ -27,7 +27,7 @@ def check(inquiry: Inquiry) -> None:
 def _check_velocity(inquiry: Inquiry) -> None:
     """Throttle first, by whichever rule: nobody is asked to agree to what is refused anyhow."""
     interrupting = ""
-    for rule, pace in zip(inquiry.rule.velocity, inquiry.world.velocity, strict=True):
+    for rule, pace in paced(inquiry.rule.velocity, inquiry.world.velocity):
         if not pace.account:
             what = f"velocity {rule.id} counts {rule.most_accounts} others of this {OWNERS[rule.per.value]} already"
             raise Refused(ReasonCode.TEMPORAL_THROTTLE, what)

@@ -30,7 +30,7 @@ class Counted:
         self.ticks: list[Tick] = []
 
     def pace(self, at_ms: int, asked: ToolCall | None = None) -> Pace:
-        return self.velocities.paces((self.rule,), asked or call(), at_ms)[0]
+        return self.velocities.paces((self.rule,), asked or call(), "", at_ms)[0]
 
     def come(self, at_ms: int, asked: ToolCall | None = None) -> Level:
         """Let one call come, and return its level."""
