@@ -121,7 +121,7 @@ def read_limits(table: Table) -> ProgramLimits:
         memory_bytes=table.whole("memory_bytes", (MIB, 2**40), 512 * MIB),
         file_bytes=table.whole("file_bytes", (0, 2**40), 64 * MIB),
         open_files=table.whole("open_files", (8, 65_536), 64),
-        processes=table.whole("processes", (1, 4096), 64),
+        processes=table.whole("processes", (1, 65_536), 256),
         output_bytes=table.whole("output_bytes", (1, MIB), MIB),
     )
 

@@ -30,6 +30,9 @@ def hash_of(path: str) -> str:
     return sha256(Path(path).read_bytes())
 
 
+ROOMY = "\nprocesses = 4000"
+"""Limits on processes count all of a user's, and other tests may run as the same user at the same time."""
+
 OPEN = 'isolation = "none"\nnetwork = true'
 CLOSED = 'isolation = "bubblewrap"'
 
@@ -56,7 +59,7 @@ kind = "subprocess"
 program = "{program}"
 program_hash = "{program_hash or hash_of(program)}"
 {isolation}
-{limits}
+{limits if "processes" in limits else f"{limits}{ROOMY}"}
 
 [connectors.program.operations.run]
 words = ["-c", {literal(script)}, "name"{words}]

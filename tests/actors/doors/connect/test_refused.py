@@ -254,7 +254,7 @@ async def dribble(stream: trio.SocketStream, raw: bytes) -> None:
 
 
 async def test_a_client_that_says_nothing_keeps_nobody_out(house: House) -> None:
-    bounds = attrs.evolve(BOUNDS, idle_s=1.0, connections=2)
+    bounds = attrs.evolve(BOUNDS, idle_s=3.0, connections=2)
     async with open_lane(house, bounds=bounds) as lane, place(echo) as port:
         silent = [await lane.connect() for _ in range(2)]
         async with lane.tunnel(f"127.0.0.1:{port}"):

@@ -112,7 +112,7 @@ async def test_a_tunnel_through_which_nothing_goes_is_ended(house: House) -> Non
 
 
 async def test_a_tunnel_has_the_lifetime_of_its_tool(house: House) -> None:
-    short = POLICY.replace("timeout_ms = 60000", "timeout_ms = 1000")
+    short = POLICY.replace("timeout_ms = 60000", "timeout_ms = 4000")
     async with open_lane(house, policy=short) as lane, place(echo) as port:
         async with lane.tunnel(f"127.0.0.1:{port}") as stream:
             with pytest.raises(trio.BrokenResourceError), trio.fail_after(SOON_S):
