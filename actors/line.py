@@ -50,8 +50,11 @@ class Line(Protocol):
 class Mouth(Line, Protocol):
     """A client whose own connection becomes a tunnel once there is somebody at the other end."""
 
-    async def open(self, decision_id: str) -> trio.abc.HalfCloseableStream:
-        """Tell the client that its tunnel is open, and return its connection. Raises trio.BrokenResourceError."""
+    async def open(self, decision_id: str) -> trio.abc.Stream:
+        """Tell the client that its tunnel is open, and return its connection. Raises trio.BrokenResourceError.
+
+        One that cannot be half closed is no HalfCloseableStream: the end of either way is the end of both.
+        """
         ...
 
     def cut(self) -> None:

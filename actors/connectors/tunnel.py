@@ -117,7 +117,7 @@ class Tunnel:
     """Two connections, and what has gone from one to the other."""
 
     bounds: TunnelConnection
-    client: trio.abc.HalfCloseableStream
+    client: trio.abc.Stream
     remote: trio.SocketStream
     sent: int = attrs.field(default=0, init=False)
     received: int = attrs.field(default=0, init=False)
@@ -185,7 +185,11 @@ class Tunnel:
                 await self.client.send_all(piece)
                 self._stay()
             self._name("destination")
-            await self.client.send_eof()
+            if isinstance(self.client, trio.abc.HalfCloseableStream):
+                await self.client.send_eof()
+            else:
+                self.is_cut = False
+                self._ended.cancel()
         except BROKEN:
             self._end("a broken connection")
 

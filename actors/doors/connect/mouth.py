@@ -16,8 +16,8 @@ Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 @attrs.define(eq=False)
-class Resumed(trio.abc.HalfCloseableStream):
-    """A connection whose first bytes were read already."""
+class Resumed(trio.abc.Stream):
+    """A connection whose first bytes were read already. TLS knows no half of an end."""
 
     stream: Stream
     early: bytes = attrs.field(repr=False)
@@ -38,16 +38,19 @@ class Resumed(trio.abc.HalfCloseableStream):
         """Wait until the client takes more."""
         await self.stream.wait_send_all_might_not_block()
 
-    async def send_eof(self) -> None:
-        """Say that no more comes. TLS knows no half of an end: there it is the end of both ways."""
-        if isinstance(self.stream, trio.SocketStream):
-            await self.stream.send_eof()
-        else:
-            await self.stream.aclose()
-
     async def aclose(self) -> None:
         """End the connection."""
         await self.stream.aclose()
+
+
+@attrs.define(eq=False)
+class ResumedInTheClear(Resumed, trio.abc.HalfCloseableStream):
+    """One without TLS: each way has an end of its own."""
+
+    async def send_eof(self) -> None:
+        """Say that no more comes."""
+        if isinstance(self.stream, trio.SocketStream):
+            await self.stream.send_eof()
 
 
 @attrs.define(eq=False)
@@ -86,13 +89,14 @@ class ClientMouth:
         """Refuse."""
         refuse()
 
-    async def open(self, decision_id: str) -> trio.abc.HalfCloseableStream:
+    async def open(self, decision_id: str) -> trio.abc.Stream:
         """Tell the client that its tunnel is open, and return its connection. Raises trio.BrokenResourceError."""
         self.is_open = True
         # No length and no body: what follows the head is the tunnel (RFC 9110 section 9.3.6).
         head = f"HTTP/1.1 200 Connection established\r\nx-helm-decision-id: {decision_id}\r\n\r\n"
         await self.stream.send_all(head.encode())
-        return Resumed(self.stream, self.early)
+        kind = ResumedInTheClear if isinstance(self.stream, trio.SocketStream) else Resumed
+        return kind(self.stream, self.early)
 
     def cut(self) -> None:
         """Have the connection break instead of ending."""

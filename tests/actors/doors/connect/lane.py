@@ -179,7 +179,7 @@ async def push(stream: trio.SocketStream, raw: bytes) -> None:
         pass
 
 
-async def opened(stream: trio.SocketStream) -> Said:
+async def opened(stream: trio.abc.Stream) -> Said:
     """Read the head of the answer, a byte at a time: what follows is the tunnel's."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
@@ -210,7 +210,7 @@ def connection_of(policy: Policy) -> TunnelConnection:
 
 @asynccontextmanager
 async def open_lane(
-    house: House, *, policy: str = POLICY, bounds: Bounds = BOUNDS, names: Names | None = None, tool: str = "tunnel"
+    house: House, *, policy: str = POLICY, bounds: Bounds = BOUNDS, names: Names | None = None, **settings: Any
 ) -> AsyncIterator[Lane]:
     """Run a kernel and its proxy on a free loopback port."""
     keys, (agent, rival, admin) = issue_keys(house.path)
@@ -219,13 +219,14 @@ async def open_lane(
     connector = TunnelConnector(connection_of(compiled), denied_to(compiled, "egress"), resolver=names)
     plugged: Mapping[str, Connector] = {name: Puppet() for name in compiled.connectors} | {"egress": connector}
     async with house.kernel(plugged, policy=policy, limits=LIMITS) as kernel:
-        door = await start(kernel, keys, bounds, tool)
+        door = await start(kernel, keys, bounds, settings)
         yield Lane(house, kernel, door, agent, rival, admin, names)
 
 
-async def start(kernel: Kernel, keys: BearerKeys, bounds: Bounds, tool: str) -> ConnectDoor:
+async def start(kernel: Kernel, keys: BearerKeys, bounds: Bounds, settings: Mapping[str, Any]) -> ConnectDoor:
     """Open the proxy's door."""
-    config = Config(egress_tool=tool, egress_port=0, grace_s=2.0)
+    given: dict[str, Any] = {"egress_tool": "tunnel", "egress_port": 0, "grace_s": 2.0, **settings}
+    config = Config(**given)
     door: ConnectDoor = await kernel.nursery.start(partial(serve_tunnels, kernel, config, keys, bounds=bounds))
     return door
 

@@ -173,7 +173,7 @@ async def test_a_session_of_another_principal_is_not_entered(house: House) -> No
 
 
 async def test_a_tool_that_no_policy_declares_opens_nothing(house: House) -> None:
-    async with open_lane(house, tool="elsewhere") as lane:
+    async with open_lane(house, egress_tool="elsewhere") as lane:
         said = await lane.ask("127.0.0.1:443")
         await lane.receipts()
     assert (said.status, said.refusal["reason_code"]) == (403, "NO_POLICY_DEFINED")
