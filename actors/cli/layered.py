@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from actors.cli.place import open_place
-from actors.commands.policy import layers_of
+from actors.commands.policy import layers_of, stated_by
 from actors.installation import Installation
 from actors.policy_file import read_overlay, read_policy
 from helm.contracts.errors import Invalid
+from helm.guardian.ceilings import joined
 from helm.guardian.delegation import DelegationGrant
-from helm.guardian.explain_layers import Layer, explain_layers
+from helm.guardian.explain_layers import Layer, explain_layers, raises
 from helm.guardian.layers import Layers
 from helm.guardian.overlay import Overlay
 from helm.guardian.policy import Policy
 from helm.guardian.precedence import Precedence
+
+
+def what_it_changes(place: Installation, bundle: Policy) -> Iterator[str]:
+    """Yield what a person should know before a bundle is put in force: which overlays it leaves behind, what waits."""
+    from actors.policy_log import precedence_of
+
+    precedence = precedence_of(place)
+    behind = [one.command.overlay_id for one in precedence.overlays.ordered()]
+    behind = [name for name in behind if precedence.overlays.in_force[name].command.narrows != bundle.policy_hash]
+    if behind:
+        yield f"It is refused until these overlays are signed for it, into {place.overlays_path}: {', '.join(behind)}"
+    in_force, stated = precedence.in_force, stated_by(bundle).ceilings
+    if in_force is not None and not stated.within(in_force):
+        names = [name for name, _, _ in raises(joined(in_force, stated), stated)]
+        yield f"What it raises of P0 waits {in_force.increase_timelock_s} s once it is active: {', '.join(names)}"
 
 
 class Refusal(NamedTuple):

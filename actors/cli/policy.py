@@ -10,7 +10,7 @@ import click
 
 from actors.cli import show
 from actors.cli.failure import REFUSED
-from actors.cli.layered import layers_at, limits_of
+from actors.cli.layered import layers_at, limits_of, what_it_changes
 from actors.cli.overlay import overlay
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.policy_state import cancel_raise
@@ -114,6 +114,8 @@ def sign(file: Path, data_dir: Path, as_json: bool) -> None:
         show.as_object(body)
     else:
         show.fields(told(body))
+    for line in what_it_changes(place, compiled):
+        show.note(line)
     show.note("Put it in force: kill -HUP the gateway that serves it, or start one.")
 
 

@@ -91,7 +91,12 @@ class Gateway:
         except (Invalid, Refused, Overloaded, KernelStopped) as problem:
             self.tell(f"the policy stays as it is, epoch {self.signed.policy.epoch}: {problem}")
         else:
-            self.tell(f"policy epoch {self.signed.policy.epoch} is in force")
+            self.tell(f"policy epoch {self.signed.policy.epoch} is in force{self.waits()}")
+
+    def waits(self) -> str:
+        """Say that a raise of P0 ceilings waits, "" where none does."""
+        waits = self.kernel is not None and self.kernel.memory.precedence.due_at_ms
+        return ", a raise of its P0 ceilings waits: helm policy show" if waits else ""
 
     async def _activate(self, signed: SignedPolicy) -> None:
         if self.kernel is None:

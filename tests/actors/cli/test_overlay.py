@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import trio
 from actors.policy_file import read_signed
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import Ended, helm
+from tests.actors.cli.test_serve import edit, served
 from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
 from tests.journeys.gateway import House, build, gateway
@@ -94,7 +96,9 @@ def test_a_waiting_raise_is_shown_found_by_doctor_and_given_up(used: Made) -> No
     path = place.policy_path
     text = path.read_text().replace("epoch = 1", "epoch = 2", 1).replace('denied_tools = ["shell.*"]', "", 1)
     path.write_text(text)
-    assert helm("policy", "sign", str(path), *used.option).code == 0
+    signed = helm("policy", "sign", str(path), *used.option)
+    assert signed.code == 0
+    assert "raises of P0 waits 86400 s once it is active: denied_tools" in signed.err
     trio.run(partial(start_once, used))
     shown = helm("policy", "show", "--json", *used.option).json()["p0"]
     assert shown["due_at_ms"] > 0
@@ -233,3 +237,30 @@ async def test_what_nobody_entitled_signed_is_refused_over_http(house: House) ->
         assert (await at.send(f"{path}/two/remove", body(removal(place)), key="operator")).status == 400
         assert (await at.send(f"{path}/one/remove", body(removal(place)), key="operator")).status == 200
         assert (await at.call("read")).status == 200
+
+
+def test_a_hangup_brings_overlays_of_the_directory_into_force_and_a_bundle_without_them_is_refused(made: Made) -> None:
+    place = made.place()
+    path = place.policy_path
+    with served(made) as served_:
+        assert served_.call(made, "files.list", "public").status == 200
+        file = written(place.overlays_path / "night.toml", bundle_of(made), 'remove_tools = ["files.list"]\n')
+        assert helm("policy", "overlay", "sign", str(file), "--reason", "night", *made.option).code == 0
+        served_.process.send_signal(signal.SIGHUP)
+        served_.wait_for("is in force")
+        assert served_.call(made, "files.list", "public").status == 403
+        edit(path, "epoch = 1\n", "epoch = 2\n")
+        signed = helm("policy", "sign", str(path), *made.option)
+        assert "refused until these overlays are signed for it" in signed.err
+        file.rename(tmp := file.with_suffix(".old"))
+        served_.process.send_signal(signal.SIGHUP)
+        assert "narrows another bundle" in served_.wait_for("stays as it is")
+        assert served_.call(made, "files.list", "public").status == 403
+        tmp.unlink()
+        written(file, bundle_of(made), 'remove_tools = ["files.list"]\n', epoch=2)
+        assert helm("policy", "overlay", "sign", str(file), "--reason", "night", *made.option).code == 0
+        served_.process.send_signal(signal.SIGHUP)
+        served_.wait_for("epoch 2 is in force")
+        assert served_.call(made, "files.list", "public").status == 403
+        assert served_.call(made, "files.read", "public/readme.txt").status == 200
+    assert helm("receipts", "verify", *made.option).code == 0
