@@ -75,7 +75,8 @@ class Guardian:
 
         It comes back as it went, and is judged in the world of that later moment: what it was asked in is no ALLOW.
         """
-        if case.question is not None or self.memory.policy.rule(case.call.tool).point is None:
+        rule = self.memory.policy.rule(case.call.tool).point
+        if case.question is not None or rule is None or not rule.is_remote:
             return False
         world = self.memory.world(
             case.call,

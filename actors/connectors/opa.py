@@ -1,7 +1,8 @@
 """A decision point over HTTP: one question, one answer in bytes, over a network that checks where it goes.
 
 It shares the HTTP connector's network, and its liberties not taken: no redirects, no environment, no unpacking. What
-the answer says is not read here.
+the answer says is not read here. Each question has a connection of its own: what a server sends behind one answer stays
+in the reader's buffer, and on a connection that is used again it would be the answer to the next call.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import aclosing
 import httpcore2
 import trio
 
-from actors.connectors.http import KEEP_ALIVE_S, CheckedNetwork
+from actors.connectors.http import CheckedNetwork
 from actors.connectors.port import NotDispatched
 from actors.connectors.resolver import Resolver, system_resolver
 from helm.guardian.destination import DEFAULT_PORTS, normalise
@@ -48,8 +49,7 @@ class OpaClient:
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=trusting(point.ca_pem),
             max_connections=point.places,
-            max_keepalive_connections=point.places,
-            keepalive_expiry=KEEP_ALIVE_S,
+            max_keepalive_connections=0,
             network_backend=CheckedNetwork(resolver or system_resolver(), allow_private=point.allow_private),
         )
 
@@ -85,6 +85,7 @@ class OpaClient:
             (b"host", named.encode()),
             (b"accept", b"application/json"),
             (b"accept-encoding", b"identity"),
+            (b"connection", b"close"),
             (b"content-type", b"application/json"),
             (b"user-agent", b"helm"),
         ]

@@ -70,6 +70,11 @@ class PointRule:
     arguments: frozenset[str]
     all_arguments: bool
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the point is asked over the network, before the call is judged."""
+        return isinstance(self.point, OpaPoint)
+
     def shown(self, arguments: JSONValue) -> dict[str, JSONValue]:
         """Return the arguments that the point may see."""
         if type(arguments) is not dict:

@@ -96,6 +96,7 @@ async def test_a_point_is_asked_in_its_own_words_and_no_more(nursery: trio.Nurse
         "accept",
         "accept-encoding",
         "authorization",
+        "connection",
         "content-length",
         "content-type",
         "host",
@@ -123,3 +124,16 @@ async def test_a_token_file_that_nobody_fills_is_given_up(tmp_path: Path) -> Non
         await asked(point("http://127.0.0.1:1", token_file=str(pipe)))
     assert patience.cancelled_caught
     pipe.write_bytes(b"")  # lets the thread that still waits for it go
+
+
+async def test_an_answer_that_was_left_over_is_not_the_next_calls_answer(nursery: trio.Nursery) -> None:
+    kind, answers = b"Content-Type: application/json", [b'{"result":false}', b'{"result":"second"}']
+
+    async def more_than_was_asked(stream: trio.abc.Stream) -> None:
+        await stream.send_all(ok(answers.pop(0), kind) + ok(ANSWER, kind))
+
+    server = await Server(more_than_was_asked).start(nursery)
+    client = OpaClient(point(f"http://127.0.0.1:{server.port}"), resolver=home)
+    said = [await client.ask(b"{}"), await client.ask(b"{}")]
+    await client.aclose()
+    assert said == [b'{"result":false}', b'{"result":"second"}']
