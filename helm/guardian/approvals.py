@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable
 from typing import Final
 
@@ -70,8 +71,11 @@ class Approvals:
 
     def asked(self, asker: Asker, now_ms: int) -> tuple[int, int]:
         """Return how many ceremonies were opened in the hour and in the day before `now_ms`."""
-        times = self._asked_at_ms.get(asker, ())
-        return sum(at_ms > now_ms - HOUR_MS for at_ms in times), sum(at_ms > now_ms - DAY_MS for at_ms in times)
+        times = self._asked_at_ms.get(asker)
+        if times is None:
+            return 0, 0
+        count = len(times)
+        return count - bisect_right(times, now_ms - HOUR_MS), count - bisect_right(times, now_ms - DAY_MS)
 
     def park(self, decision: Decision) -> None:
         """Open the ceremony that an ESCALATE asks for; one that joins another opens none."""
@@ -82,8 +86,9 @@ class Approvals:
             self._count((decision.tenant, decision.principal, decision.tool), decision.decided_at_ms)
 
     def _count(self, asker: Asker, at_ms: int) -> None:
-        times = [other for other in self._asked_at_ms.get(asker, ()) if other > at_ms - 2 * DAY_MS]
-        self._asked_at_ms[asker] = [*times, at_ms]
+        times = self._asked_at_ms.setdefault(asker, [])
+        insort(times, at_ms)
+        del times[: bisect_right(times, at_ms - 2 * DAY_MS)]
 
     def note_written(self, approval_id: str, record_id: str) -> None:
         """Note that the refusal which opened the ceremony is durable: from now on it can be answered."""
