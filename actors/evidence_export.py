@@ -1,4 +1,4 @@
-"""Export: reads one session out of the log, and puts its pack, verified, where it was asked for."""
+"""Export: reads sessions out of the log, and puts their pack, verified, where it was asked for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from actors import durable
 from actors.library import Library
 from helm.crypto.ed25519 import Signer as Pen
 from helm.evidence.pack import PackMaterial, build, log_of
+from helm.evidence.proven import Helpers
 from helm.evidence.report import Subject
+from helm.evidence.scope import RANGE
 from helm.evidence.selection import Entry, Selection
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import check_pack, subject
@@ -23,9 +25,9 @@ SCRIPT = "standalone.py.txt"
 async def export_session(
     library: Library, selection: Selection, pen: Pen, path: Path, *, redact_facts: bool = False
 ) -> Subject:
-    """Write the pack of the session that the empty `selection` names to `path`; return what it is about.
+    """Write the pack that the empty `selection` is for to `path`; return what it is about.
 
-    `pen` holds an evidence key. Raises Invalid for a session that nobody knows, and where the log does not verify.
+    `pen` holds an evidence key. Raises Invalid where nothing is known of it, and where the log does not verify.
     """
     await select(library, selection)
     material = PackMaterial(selection=selection, script=replay_script(), redact_facts=redact_facts)
@@ -33,8 +35,11 @@ async def export_session(
 
 
 async def select(library: Library, selection: Selection) -> None:
-    """Read the log as it stands now into `selection`: once, and once more where a node relied on another session's."""
+    """Read the log as it stands now into `selection`: once, and once more where that does not say everything."""
     head = library.journal.head
+    if selection.scope.kind == RANGE:
+        async for entry in entries(library, head):
+            selection.look(entry)
     async for entry in entries(library, head):
         selection.take(entry)
     missing = selection.missing()
@@ -52,10 +57,10 @@ async def entries(library: Library, head: int) -> AsyncIterator[Entry]:
             yield entry
 
 
-def write_pack(material: PackMaterial, pen: Pen, path: Path) -> Subject:
+def write_pack(material: PackMaterial, pen: Pen, path: Path, helpers: Helpers | None = None) -> Subject:
     """Make a pack, verify it as a stranger would, and write it whole or not at all. Raises Invalid. Blocks."""
     raw = build(material, pen)
-    about = subject(check_pack(raw, TrustRoot(log_id=log_of(material))))
+    about = subject(check_pack(raw, TrustRoot(log_id=log_of(material)), helpers))
     durable.replace(path, raw)
     return about
 

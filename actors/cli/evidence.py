@@ -1,8 +1,9 @@
-"""helm evidence: put one session into a pack that a stranger can verify without us."""
+"""helm evidence: put sessions into a pack that a stranger can verify without us."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,35 @@ from actors.cli.evidence_look import diff, graph
 from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.receipt_source import PAGE
+from actors.crew import crew
 from actors.evidence_export import replay_script, write_pack
 from actors.installation import TENANT, Installation
 from actors.stores.glance import Glance, glance
 from helm.crypto.canonical import reread
 from helm.evidence.pack import PackMaterial
 from helm.evidence.report import Subject
+from helm.evidence.scope import RANGE, WHOLE, Scope
 from helm.evidence.selection import Entry, Selection
+
+END_OF_TIME_MS = 253_402_300_800_000
+"""The first moment of the year 10000: later than anything that is written down."""
+
+
+class Moment(click.ParamType[int]):
+    """A point in time, as ISO 8601 writes it; milliseconds since 1970 for us."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the milliseconds."""
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a moment like 2026-11-21 or 2026-11-21T09:30:00Z", param, ctx)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+MOMENT = Moment()
 
 
 @click.group()
@@ -36,26 +59,33 @@ evidence.add_command(condense)
 evidence.add_command(rehydrate)
 
 
-@evidence.command()
-@click.option("--session", required=True, help="The session whose calls are exported.")
+@evidence.command(short_help="Write the pack of a session, a time, or the log.")
+@click.option("--session", help="The session whose calls are exported.")
 @click.option("--tenant", default=TENANT, show_default=True, help="Whose session it is.")
+@click.option("--from", "begin", type=MOMENT, help="Every session that had a call from this moment on.")
+@click.option("--until", "end", type=MOMENT, help="Every session that had a call before this moment.")
+@click.option("--whole", is_flag=True, help="The whole log.")
 @click.option("-o", "--output", "pack", required=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--through", type=int, default=0, metavar="NUMBER", help="Reach up to this checkpoint at least.")
 @click.option("--redact-facts", is_flag=True, help="Leave out arguments and other facts; their hashes stay.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @data_dir_option
 @show.json_option
-def export(session: str, tenant: str, pack: Path, data_dir: Path, as_json: bool, **how: Any) -> None:
-    """Write the evidence pack of a session.
+def export(pack: Path, data_dir: Path, as_json: bool, **how: Any) -> None:
+    """Write the evidence pack of a session, of a range of time, or of the whole log.
+
+    A session is in a pack from its first call to its last, whatever the range. Moments are written like 2026-11-21 or
+    2026-11-21T09:30:00+01:00, in UTC where they do not say otherwise.
 
     It is read from the data directory, also while a kernel runs, verified before it is written, and signed
     with the directory's evidence key.
     """
+    selection = selection_of(**{name: how[name] for name in ("session", "tenant", "begin", "end", "whole")})
+    selection.through = how["through"]
     place = open_place(data_dir)
     if pack.exists() and not how["force"]:
         raise Failed(f"{pack} is there already", "name another file, or say --force", "EXISTS")
     show.note(f"reading {place.journal_path}")
-    selection = Selection(tenant=tenant, session_id=session, through=how["through"])
     about = export_pack(place, selection, pack, redact_facts=how["redact_facts"])
     if as_json:
         show.as_object({"pack": str(pack), "bytes": pack.stat().st_size, **attrs.asdict(about)})
@@ -63,6 +93,7 @@ def export(session: str, tenant: str, pack: Path, data_dir: Path, as_json: bool,
         show.fields(
             [
                 ("pack", f"{pack}, {pack.stat().st_size:,} bytes"),
+                ("sessions", str(about.sessions)),
                 ("receipts", str(about.receipts)),
                 ("open intents", str(about.open_intents)),
                 ("log", about.log_id),
@@ -71,13 +102,26 @@ def export(session: str, tenant: str, pack: Path, data_dir: Path, as_json: bool,
     show.note(f"Whoever knows the log verifies it: helm verify {pack} --log-id {about.log_id}")
 
 
+def selection_of(*, session: str | None, tenant: str, begin: int | None, end: int | None, whole: bool) -> Selection:
+    """Return the empty selection that is asked for. Raises UsageError where that is none, or more than one."""
+    in_time = begin is not None or end is not None
+    if [session is not None, in_time, whole].count(True) != 1:
+        raise click.UsageError("what is the pack about? Give one of --session, --from and --until, or --whole")
+    if session is not None:
+        return Selection(tenant=tenant, session_id=session)
+    if whole:
+        return Selection(scope=Scope(WHOLE))
+    return Selection(scope=Scope(RANGE, begin or 0, END_OF_TIME_MS if end is None else end))
+
+
 def export_pack(place: Installation, selection: Selection, pack: Path, *, redact_facts: bool = False) -> Subject:
-    """Write the pack of the session that the empty `selection` names. Raises Invalid where the log does not verify."""
+    """Write the pack that the empty `selection` is for. Raises Invalid where the log does not verify."""
     with glance(place.journal_path) as journal:
         select(journal, selection)
     check_reached(selection)
     material = PackMaterial(selection=selection, script=replay_script(), redact_facts=redact_facts)
-    return write_pack(material, place.evidence_key(), pack)
+    with crew() as helpers:
+        return write_pack(material, place.evidence_key(), pack, helpers)
 
 
 def check_reached(selection: Selection) -> None:
@@ -91,8 +135,11 @@ def check_reached(selection: Selection) -> None:
 
 
 def select(journal: Glance, selection: Selection) -> None:
-    """Read the log as it stands now: once, and once more where a node relied on another session's. Raises Invalid."""
+    """Read the log as it stands now: once, and once more where that does not say everything. Raises Invalid."""
     head = journal.head()
+    if selection.scope.kind == RANGE:
+        for entry in entries(journal, head):
+            selection.look(entry)
     for entry in entries(journal, head):
         selection.take(entry)
     missing = selection.missing()

@@ -12,6 +12,7 @@ from actors.cli.failure import REFUSED
 from actors.crew import crew
 from helm.contracts.errors import Invalid
 from helm.evidence.report import Outcome, Report
+from helm.evidence.scope import RANGE, WHOLE
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import verify_pack
 
@@ -95,7 +96,9 @@ def tell(report: Report) -> None:
     about = report.subject
     click.echo(click.style("\nAUTHENTICATED", fg="green", bold=True))
     rest = f"{about.open_intents} open, {about.redacted} redacted"
-    click.echo(f"{about.receipts} receipts of session {about.session_id} of {about.tenant}, {rest}")
+    whose = f"session {about.session_id} of {about.tenant}" if about.session_id else f"{about.sessions} sessions"
+    wide = {RANGE: ", those with calls in a range of time", WHOLE: ", the whole log up to its last node"}
+    click.echo(f"{about.receipts} receipts of {show.plain(whose)}{wide.get(about.scope, '')}, {rest}")
     click.echo(f"log {about.log_id}")
 
 

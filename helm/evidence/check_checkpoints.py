@@ -1,4 +1,4 @@
-"""Check the checkpoints: one signed chain over the pack's own calls, which shows where the session stood at its end."""
+"""Check the checkpoints: one signed chain over the pack's calls, which shows where each session stood at its end."""
 
 from __future__ import annotations
 
@@ -19,18 +19,23 @@ from helm.evidence.part import PartNode
 from helm.evidence.payloads import Shape
 from helm.evidence.reading import CHANGED, Reading, Told
 from helm.proofgraph.checkpoint import Checkpoint
-from helm.proofgraph.graph import NO_SESSION
+from helm.proofgraph.graph import NO_SESSION, SessionKey
 from helm.proofgraph.merkle import Head, ProofInvalid, verify_inclusion, verify_several
 from helm.proofgraph.node import NodeKind
 from helm.proofgraph.trees import NO_RECEIPT, head_leaf, read_peaks, record_leaf
 
 LINE = Shape({"receipts": dict, "records": dict, "sequence": int})
-STANDING = Shape({"index": int, "path": list, "sequence": int})
+STANDING = {"sequence": int, "standing": list}
+PLACE = Shape({"index": int, "path": list})
+
+
+Stand = tuple[str, int, str]
+NOWHERE: Stand = ("", *NO_RECEIPT)
 
 
 @attrs.define
 class Covered:
-    """What of the session lies between two checkpoints: leaves in the order of their nodes."""
+    """What of the sessions lies between two checkpoints: leaves in the order of their nodes."""
 
     receipts: list[bytes] = attrs.field(factory=list)
     records: list[bytes] = attrs.field(factory=list)
@@ -47,10 +52,12 @@ class Covering:
     chain: Checkpoints = attrs.field(factory=Checkpoints)
     control_head: str = ""
     covered: Covered = attrs.field(factory=Covered)
-    stands: tuple[str, int, str] = ("", *NO_RECEIPT)
-    """The session's last node, and the clock and signature of its last receipt."""
-    stood: tuple[str, int, str] = ("", *NO_RECEIPT)
-    """The same as of the last checkpoint."""
+    stands: dict[SessionKey, Stand] = attrs.field(factory=dict)
+    """Each session's last node, and the clock and signature of its last receipt."""
+    moved: set[SessionKey] = attrs.field(factory=set)
+    """The sessions that stand elsewhere than at the last checkpoint."""
+    stood: dict[SessionKey, Stand] = attrs.field(factory=dict)
+    """Where they stood then."""
 
     def take(self, node: PartNode) -> None:
         """Take the next node. Raises Invalid."""
@@ -67,7 +74,7 @@ class Covering:
 
     def _take_own(self, node: PartNode) -> None:
         """Take a node of the session: what it brings lies under the next checkpoint."""
-        self.stands = (node.node_hash, *self.stands[1:])
+        stand = (node.node_hash, *self.stands.get(node.session, NOWHERE)[1:])
         told = self.calls.get(node.node_hash)
         if told is not None:
             self.covered.records.append(record_leaf(told.record.hash))
@@ -75,10 +82,12 @@ class Covering:
         sealed, leaf = self.reading.receipts.get(receipt_hash), self.reading.condensed.get(receipt_hash)
         if leaf is not None:
             self.covered.receipts.append(hash_of(leaf))
-            self.stands = (node.node_hash, leaf.lamport_clock, leaf.signature)
+            stand = (node.node_hash, leaf.lamport_clock, leaf.signature)
         elif sealed is not None:
             self.covered.receipts.append(receipt_leaf(sealed))
-            self.stands = (node.node_hash, sealed.content.lamport_clock, sealed.signature)
+            stand = (node.node_hash, sealed.content.lamport_clock, sealed.signature)
+        self.stands[node.session] = stand
+        self.moved.add(node.session)
 
     def _take_checkpoint(self, node: PartNode) -> None:
         if node.session != NO_SESSION:
@@ -90,7 +99,9 @@ class Covering:
             raise Invalid("the checkpoint covers another control chain than the pack's", node.where, CHANGED)
         if self.covered.receipts or self.covered.records:
             self._check_covered(sealed.content, None if before is None else before.content)
-        self.covered, self.stood = Covered(), self.stands
+        self.covered = Covered()
+        self.stood.update({session: self.stands[session] for session in self.moved})
+        self.moved.clear()
 
     def _check_covered(self, checkpoint: Checkpoint, before: Checkpoint | None) -> None:
         line, where = next(self.proofs, ({}, PROOFS))
@@ -105,29 +116,36 @@ class Covering:
         check_several(line["records"], self.covered.records, old[1], records, where)
 
     def check_end(self) -> None:
-        """Raise Invalid unless the pack proves where the session stood at its last checkpoint, and nothing else."""
+        """Raise Invalid unless the pack proves where its sessions stood at its last checkpoint, and nothing else."""
         if next(self.proofs, None) is not None:
             raise Invalid("proves what is under none of its checkpoints", PROOFS, CHANGED)
         raw, latest = self.reading.members.get(HEAD), self.chain.latest
-        if latest is None or not self.stood[0]:
+        if latest is None or not self.stood:
             if raw is not None:
                 raise Invalid("proves where no session stood", HEAD, CHANGED)
             return
         said = read_json(raw or b"", HEAD)
-        STANDING.check(said, HEAD)
+        if {name: type(value) for name, value in said.items()} != STANDING:
+            raise Invalid("does not say where sessions stood", HEAD, CHANGED)
+        if said["sequence"] != latest.content.sequence or len(said["standing"]) != len(self.stood):
+            raise Invalid("is not about the sessions at the last checkpoint of the pack", HEAD, CHANGED)
         heads = Head(size=latest.content.heads_size, root=root_of(latest.content.heads_root))
-        if said["sequence"] != latest.content.sequence:
-            raise Invalid("is not about the last checkpoint of the pack", HEAD, CHANGED)
-        try:
-            leaf = head_leaf(self.reading.session, *self.stood)
-            verify_inclusion(leaf, said["index"], hashes(said["path"], HEAD), heads)
-        except ProofInvalid as problem:
-            what = f"the session stood elsewhere at checkpoint {said['sequence']}: {problem}"
-            raise Invalid(what, HEAD, "calls were left out, or added") from problem
+        for (session, stand), place in zip(sorted(self.stood.items()), said["standing"], strict=True):
+            check_stood(session, stand, place, heads)
+
+
+def check_stood(session: SessionKey, stand: Stand, place: JSONValue, heads: Head) -> None:
+    """Raise Invalid unless a session stood at a checkpoint where its nodes in the pack say that it did."""
+    PLACE.check(place, HEAD)
+    try:
+        verify_inclusion(head_leaf(session, *stand), place["index"], hashes(place["path"], HEAD), heads)
+    except ProofInvalid as problem:
+        what = f"session {session[1]} stood elsewhere at the last checkpoint: {problem}"
+        raise Invalid(what, HEAD, "calls were left out, or added") from problem
 
 
 def check_checkpoints(reading: Reading) -> None:
-    """Checkpoints are one signed chain over these calls; the session was not cut off before the last of them."""
+    """Checkpoints are one signed chain over these calls; no session was cut off before the last of them."""
     calls = {told.node.node_hash: told for told in reading.calls}
     covering = Covering(reading, read_lines(reading.members.get(PROOFS, b""), PROOFS), calls)
     for node in reading.nodes:

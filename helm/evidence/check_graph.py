@@ -14,6 +14,7 @@ from helm.evidence.lines import read_json, split_lines
 from helm.evidence.part import Part, Payload, read_node
 from helm.evidence.policies import activation, stated_by
 from helm.evidence.reading import CHANGED, Reading
+from helm.evidence.scope import WHOLE
 from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession
 from helm.guardian.overlays import Overlays
 from helm.proofgraph.graph import NO_SESSION, Graph
@@ -28,14 +29,16 @@ KINDS = frozenset({NodeKind.ATTESTATION, NodeKind.CHECKPOINT, NodeKind.EFFECT, N
 def check_nodes(reading: Reading) -> None:
     """Every node hashes to its name, and stands on what came before it."""
     cover = reading.manifest.cover
-    part = Part((cover.tenant, cover.session_id), Graph(cover.shard), read_frontier(reading.members))
+    part = Part(reading.sessions, Graph(cover.shard), read_frontier(reading.members))
     reading.nodes = []
     for raw, where in split_lines(reading.members.get(NODES, b""), NODES):
         line = read_node(raw, where)
         payload = payload_of(line, reading.members, where)
         reading.nodes.append(part.take(line, payload, where))
-    if part.session not in part.graph.heads or part.graph.lamport != cover.lamport:
-        raise Invalid("the last node, or every node of the session, is missing", NODES, CHANGED)
+    if part.sessions != part.graph.heads.keys() or part.graph.lamport != cover.lamport:
+        raise Invalid("the last node, or every node of a session, is missing", NODES, CHANGED)
+    if cover.scope == WHOLE and len(reading.nodes) != cover.lamport:
+        raise Invalid("is not the whole log: a node is missing", NODES, CHANGED)
     if part.frontier.keys() != part.relied_on:
         raise Invalid("names nodes that no node of the pack stands on", FRONTIER, CHANGED)
 

@@ -61,20 +61,21 @@ def check_pinned_key(reading: Reading) -> None:
 
 
 def check_chain(reading: Reading) -> None:
-    """The receipts are one dense chain from GENESIS on, each over the signature of the one before it."""
-    chains, before = SessionChains(), 0
+    """The receipts of a session are one dense chain from GENESIS on, each over the signature of the one before it."""
+    chains, before = SessionChains(), dict.fromkeys(reading.sessions, 0)
     for receipt_hash, where in links_of(reading):
         sealed = reading.receipts.get(receipt_hash)
         if sealed is None:
             leaf = reading.condensed[receipt_hash]
-            chains.link(reading.session, leaf.lamport_clock, leaf.prev_hash, leaf.signature, where)
-        elif (sealed.content.tenant, sealed.content.session_id) != reading.session:
+            session = (leaf.tenant, leaf.session)
+            chains.link(session, leaf.lamport_clock, leaf.prev_hash, leaf.signature, where)
+        elif (session := (sealed.content.tenant, sealed.content.session_id)) not in before:
             raise Invalid("is a receipt of another session", where, CHANGED)
         else:
             chains.extend(sealed.content, sealed.signature, where)
-        if reading.lamports[receipt_hash] <= before:
+        if reading.lamports[receipt_hash] <= before[session]:
             raise Invalid("stands before the one it follows in the graph", where, CHANGED)
-        before = reading.lamports[receipt_hash]
+        before[session] = reading.lamports[receipt_hash]
 
 
 def links_of(reading: Reading) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ from helm.evidence.layout import (
 )
 from helm.evidence.leaf import receipt_leaf
 from helm.evidence.reading import CHANGED, Reading, Told
+from helm.evidence.scope import RANGE, Scope
 from helm.evidence.sets import is_set, read_set
 from helm.proofgraph.node import NodeKind
 
@@ -37,6 +38,7 @@ def check_complete(reading: Reading) -> None:
     open_intents = sorted(told.node.node_hash for told in reading.calls if told.outcome is None)
     if [*cover.open_intents] != open_intents:
         raise Invalid("the open intents are not those that the manifest lists", MANIFEST, CHANGED)
+    check_range(reading)
     facts = {facts_path(told.node.lamport) for told in reading.calls}
     if [*cover.redacted] != sorted(facts - reading.members.keys()):
         raise Invalid("facts are missing that the manifest does not list as redacted", MANIFEST, CHANGED)
@@ -48,6 +50,17 @@ def check_complete(reading: Reading) -> None:
 def is_condensed(told: Told, reading: Reading) -> bool:
     """Tell whether a leaf stands for the receipt of a call."""
     return told.outcome is not None and told.outcome.payload["receipt_hash"] in reading.condensed
+
+
+def check_range(reading: Reading) -> None:
+    """Raise Invalid unless every session of a range had a call in it."""
+    cover = reading.manifest.cover
+    if cover.scope != RANGE:
+        return
+    scope = Scope(cover.scope, cover.from_ms, cover.until_ms)
+    had = {told.node.session for told in reading.calls if scope.covers(told.decision.content.decided_at_ms)}
+    if had != reading.sessions:
+        raise Invalid("a session had no call in the range of time that it is there for", MANIFEST, CHANGED)
 
 
 def expected_paths(reading: Reading) -> set[str]:

@@ -1,4 +1,4 @@
-"""What a pack proves by checkpoints: its calls lie under their roots, and its session was not cut off before the last.
+"""What a pack proves by checkpoints: its calls lie under their roots, and no session was cut off before the last.
 
 The log is read once, in order. Only the leaves since the last checkpoint are held: the complete subtrees before it are
 all that a proof needs besides.
@@ -42,7 +42,7 @@ def hash_leaf(leaf: dict[str, JSONValue]) -> bytes:
 
 @attrs.define
 class Growing:
-    """One tree from the last checkpoint on, and which of its new leaves are the session's own."""
+    """One tree from the last checkpoint on, and which of its new leaves are the sessions' own."""
 
     span: Span = attrs.field(factory=lambda: Span(Frontier(), []))
     own: list[int] = attrs.field(factory=list)
@@ -62,9 +62,9 @@ class Growing:
 
 @attrs.define
 class Proving:
-    """The proofs of one session. Feed every entry of the log, in order, to `take`."""
+    """The proofs of some sessions, as many as `sessions` names by then. Feed every entry, in order, to `take`."""
 
-    session: SessionKey
+    sessions: set[SessionKey]
     receipts: Growing = attrs.field(factory=Growing)
     records: Growing = attrs.field(factory=Growing)
     heads: Heads = attrs.field(factory=Heads)
@@ -72,7 +72,9 @@ class Proving:
     lines: list[tuple[int, bytes]] = attrs.field(factory=list, repr=False)
     """(lamport of the checkpoint, line of proofs) of every checkpoint that covers new calls of the session."""
     standing: list[tuple[int, bytes]] = attrs.field(factory=list, repr=False)
-    """(lamport of the checkpoint, where the session stood then) of every checkpoint since the session's last node."""
+    """(lamport of the checkpoint, where the sessions stood then) of every checkpoint since the last node of any."""
+    closed: tuple[int, int] | None = None
+    """(lamport, sequence) of the last checkpoint, as long as nobody needed to know where the sessions stood then."""
 
     def take(self, entry: dict[str, Any]) -> None:
         """Take the next entry of the log. Raises KeyError and TypeError for one that no kernel writes."""
@@ -81,7 +83,7 @@ class Proving:
         if node["kind"] == NodeKind.CHECKPOINT:
             self._close(node["lamport"], node["payload"]["checkpoint"])
         elif session != NO_SESSION:
-            own = session == self.session
+            own = session in self.sessions
             self.nodes[session] = node["node_hash"]
             self.heads.touched[session] = None
             if "record" in node["payload"]:
@@ -95,25 +97,34 @@ class Proving:
         sizes = checkpoint["receipts_size"], checkpoint["records_size"]
         if sizes != (len(self.receipts.span), len(self.records.span)):
             raise Invalid("a checkpoint covers another log than this", f"lamport {lamport}", "restore the journal")
-        moved = self.session in self.heads.touched
+        if self.sessions.isdisjoint(self.heads.touched):
+            self._stand()
+        else:
+            self.standing.clear()
         self.heads.bring_up(self.nodes)
         has_own = bool(self.receipts.own or self.records.own)
         proofs = {"receipts": self.receipts.close(), "records": self.records.close()}
         if has_own:
             self.lines.append((lamport, record_bytes(proofs | {"sequence": checkpoint["sequence"]})))
-        if self.session in self.heads.numbers:
-            number = self.heads.numbers[self.session]
-            path = [written(one) for one in self.heads.tree.inclusion(number)]
-            if moved:
-                self.standing.clear()
-            said = {"index": number, "path": path, "sequence": checkpoint["sequence"]}
-            self.standing.append((lamport, record_bytes(said)))
+        self.closed = (lamport, checkpoint["sequence"])
+
+    def _stand(self) -> None:
+        """Say where the sessions stood at the last checkpoint, which the tree of heads still is."""
+        numbers = [self.heads.numbers[one] for one in sorted(self.sessions) if one in self.heads.numbers]
+        if self.closed is None or not numbers:
+            return
+        paths = [[written(one) for one in self.heads.tree.inclusion(number)] for number in numbers]
+        stood = [{"index": number, "path": path} for number, path in zip(numbers, paths, strict=True)]
+        lamport, sequence = self.closed
+        self.standing.append((lamport, record_bytes({"sequence": sequence, "standing": stood})))
+        self.closed = None
 
     def members(self, upto: int) -> Iterator[tuple[str, bytes]]:
         """Yield the files of a pack whose last node is at lamport `upto`; none where no checkpoint covers it."""
         lines = [line for lamport, line in self.lines if lamport <= upto]
         if lines:
             yield PROOFS, b"".join(line + b"\n" for line in lines)
+        self._stand()
         standing = [line for lamport, line in self.standing if lamport <= upto]
         if standing:
             yield HEAD, standing[-1]

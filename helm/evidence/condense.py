@@ -41,8 +41,9 @@ def condense(reading: Reading, signer: Signer) -> Condensed:
 
     Raises Invalid where nothing can be condensed, or where it was condensed before; PurposeMismatch.
     """
+    session = reading.session[1]  # a leaf has its place by its clock alone, so there must be one session only
     if reading.condensed:
-        raise Invalid("the pack is condensed already", LEAVES, "make it whole first: helm evidence rehydrate")
+        raise Invalid(f"{session} is condensed already", LEAVES, "make it whole first: helm evidence rehydrate")
     chosen = chosen_of(reading)
     if not chosen:
         hint = "only T0 and T1 calls that succeeded, without an approval and under a checkpoint, may be condensed"

@@ -15,6 +15,7 @@ from helm.crypto.ed25519 import SignatureInvalid, Signer
 from helm.crypto.hashing import hash_in, sha256
 from helm.evidence.layout import MANIFEST, VERSION, content_type
 from helm.evidence.lines import read_json
+from helm.evidence.scope import check_scope
 from helm.evidence.unseal import unsealed
 from helm.trust.registry import Registry
 from helm.wire import structure
@@ -27,6 +28,8 @@ CHANGED = "the pack was changed after it was exported"
 class Cover:
     """What a pack says of itself as a whole. Together with the hash of the list below it, this is signed."""
 
+    from_ms: int
+    """The first moment of a range, 0 where the pack is about none."""
     key_id: str
     lamport: int
     """The ProofGraph's clock up to which the pack speaks: that of its last node."""
@@ -35,9 +38,13 @@ class Cover:
     """Nodes of the intents whose outcome is not in the pack, sorted: they were under way."""
     redacted: tuple[str, ...]
     """Paths of facts that were left out, sorted. Their hashes stay in the decisions."""
-    session_id: str
+    scope: str
+    """One of `scope.SCOPES`."""
+    sessions: tuple[tuple[str, str], ...]
+    """Tenant and name of every session that the pack is about, sorted."""
     shard: str
-    tenant: str
+    until_ms: int
+    """The first moment behind a range."""
     version: str = VERSION
 
 
@@ -72,6 +79,7 @@ def read_manifest(members: Mapping[str, bytes]) -> Manifest:
         raise Invalid("there is no manifest", MANIFEST, "this is not an evidence pack")
     listed, rest = split_manifest(raw, members)
     cover = structure(unsealed(rest, ("manifest_hash", "signature"), MANIFEST), Cover, MANIFEST)
+    check_scope(cover.scope, cover.from_ms, cover.until_ms, cover.sessions, MANIFEST)
     manifest_hash, signature = rest.pop("manifest_hash"), rest.pop("signature")
     said = b'{"entries":%b,%b' % (listed, record_bytes(rest)[1:])
     if manifest_hash != hash_in(domains.MANIFEST, said) or type(signature) is not str:

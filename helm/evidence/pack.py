@@ -1,4 +1,4 @@
-"""Making a pack: from the entries of a log to one signed archive that says everything about one session."""
+"""Making a pack: from the entries of a log to one signed archive that says everything about its sessions."""
 
 from __future__ import annotations
 
@@ -33,10 +33,12 @@ from helm.evidence.layout import (
 from helm.evidence.lines import write_lines
 from helm.evidence.manifest import Cover, write_manifest
 from helm.evidence.schemas import PUBLISHED
+from helm.evidence.scope import SESSION, WHOLE
 from helm.evidence.scripts import KNOWN_SCRIPTS
 from helm.evidence.selection import Entry, Selection, session_of
 from helm.evidence.sets import packed
 from helm.evidence.unseal import unseal_receipt
+from helm.proofgraph.graph import NO_SESSION, SessionKey
 from helm.proofgraph.node import NodeKind
 from helm.receipts.chain import SealedReceipt
 from helm.trust.event import from_payload, log_id_of
@@ -70,34 +72,42 @@ def built(material: PackMaterial, signer: Signer) -> bytes:
     """Return the pack of entries that are whatever they are. Raises AttributeError, KeyError and TypeError besides."""
     entries = needed(material.selection)
     registry = keys_of(entries)
-    receipts = receipts_of(entries)
+    receipts = sorted(receipts_of(entries), key=path_of)
     members = dict(members_of(entries, material))
     members[SNAPSHOT] = record_bytes(registry.snapshot())
     members[HEAD], members[PROOFS] = inclusion(receipts)
     members.update(material.selection.proving.members(entries[-1]["node"]["lamport"]))
-    members.update({receipt_path(one.content.lamport_clock, one.receipt_id): one.json for one in receipts})
+    members.update({path_of(one): one.json for one in receipts})
     cover = cover_of(entries, material, registry, signer)
     members[MANIFEST] = write_manifest(cover, members, signer)
     return write(Member(path, content) for path, content in members.items())
 
 
-def needed(selection: Selection) -> list[Entry]:
-    """Return the entries up to the last of the session's, the checkpoint that covers it, and the last trust event.
+def path_of(sealed: SealedReceipt) -> str:
+    """Return where a receipt stands."""
+    return receipt_path(sealed.content.lamport_clock, sealed.receipt_id)
 
-    What the kernel did for others afterwards says nothing about this session; that a key was revoked does, and so does
-    a checkpoint. Raises Invalid for a session of which nothing is there.
+
+def needed(selection: Selection) -> list[Entry]:
+    """Return the entries up to the last of the sessions', the checkpoint that covers it, and the last trust event.
+
+    What the kernel did for others afterwards says nothing about these sessions; that a key was revoked does, and so
+    does a checkpoint. The whole log is all of it. Raises Invalid for a session of which nothing is there.
     """
-    session = (selection.tenant, selection.session_id)
-    last, seen, covered = 0, False, True
+    if selection.scope.kind == WHOLE:
+        return selection.entries
+    last, seen, covered = 0, set[SessionKey](), True
     for number, entry in enumerate(selection.entries, 1):
-        is_own, kind = session_of(entry) == session, entry["node"]["kind"]
+        session, kind = session_of(entry), entry["node"]["kind"]
         covers = kind == NodeKind.CHECKPOINT and (not covered or is_asked_for(entry, selection.through))
-        if is_own or covers or kind == NodeKind.TRUST_EVENT:
-            last, seen = number, seen or is_own
-            covered = covers or (covered and not is_own)
-    if not seen:
-        where = f"session {selection.session_id} of {selection.tenant}"
-        raise Invalid("nothing is known of this session", where, "`helm receipts list` shows the sessions")
+        if session != NO_SESSION or covers or kind == NodeKind.TRUST_EVENT:
+            last = number
+            seen.add(session)
+            covered = covers or (covered and session == NO_SESSION)
+    if not seen - {NO_SESSION}:
+        of_session = selection.scope.kind == SESSION
+        where = f"session {selection.session_id} of {selection.tenant}" if of_session else "this range of time"
+        raise Invalid("nothing is known of it", where, "`helm receipts list` shows the sessions and their times")
     return selection.entries[:last]
 
 
@@ -121,7 +131,7 @@ def keys_of(entries: Iterable[Entry]) -> Registry:
 
 
 def receipts_of(entries: Iterable[Entry]) -> list[SealedReceipt]:
-    """Return the receipts in the order of their nodes, which is that of their session. Raises Invalid."""
+    """Return the receipts in the order of their nodes. Raises Invalid."""
     return [
         unseal_receipt(entry["beside"]["receipt"], f"node {entry['node']['node_hash']}")
         for entry in entries
@@ -180,15 +190,18 @@ def cover_of(entries: list[Entry], material: PackMaterial, registry: Registry, s
     calls = [entry["node"] for entry in entries if is_call(entry["node"])]
     ended = {entry["node"]["payload"].get("intent_node") for entry in entries}
     intents = {node["node_hash"] for node in calls if node["kind"] == NodeKind.INTENT}
+    scope = material.selection.scope
     return Cover(
+        from_ms=scope.from_ms,
         key_id=signer.key_id,
         lamport=entries[-1]["node"]["lamport"],
         log_id=registry.log_id,
         open_intents=tuple(sorted(intents - ended)),
         redacted=tuple(facts_path(node["lamport"]) for node in calls) if material.redact_facts else (),
-        session_id=material.selection.session_id,
+        scope=scope.kind,
+        sessions=tuple(sorted(material.selection.sessions)),
         shard=entries[-1]["node"]["shard"],
-        tenant=material.selection.tenant,
+        until_ms=scope.until_ms,
     )
 
 

@@ -1,7 +1,7 @@
-"""A part of the ProofGraph: the control chain and one session, which stand by themselves.
+"""A part of the ProofGraph: the control chain and some sessions, which stand by themselves.
 
 In a whole log the clock is dense. In a part of it there are gaps where other sessions were, but the same
-causes must be there: each control node stands on the control node before it, and each node of the session on the
+causes must be there: each control node stands on the control node before it, and each node of a session on the
 session's last node and on the last control node, so that no node of either can be left out before the end.
 What else a node relied on and is not in the part stands in the frontier, with its place on the clock.
 """
@@ -63,7 +63,7 @@ def read_node(raw: bytes, where: str) -> Line:
 class Part:
     """The growing part, and what its nodes may stand on."""
 
-    session: SessionKey
+    sessions: frozenset[SessionKey]
     graph: Graph
     frontier: dict[str, int]
     """Nodes outside the part that nodes of it rely on, and their places on the clock."""
@@ -76,7 +76,7 @@ class Part:
         node, session = line.node, line.node.session
         if line.hash_with(payload.raw) != node.node_hash:
             raise Invalid(f"does not hash to its name {node.node_hash}", where, EDITED)
-        if node.shard != self.graph.shard or session not in (NO_SESSION, self.session):
+        if node.shard != self.graph.shard or (session != NO_SESSION and session not in self.sessions):
             raise Invalid(f"belongs to another shard or session: {session}", where, EDITED)
         if node.lamport <= self.graph.lamport:
             what = f"lamport {node.lamport} follows {self.graph.lamport}: it is doubled or moved"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import attrs
 
 from helm.contracts.decision import Decision
+from helm.contracts.errors import Invalid
 from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
 from helm.evidence.condensed import Leaf
 from helm.evidence.control import Control
+from helm.evidence.layout import MANIFEST
 from helm.evidence.manifest import Manifest
 from helm.evidence.part import PartNode
 from helm.evidence.proven import Helpers, Proven, nothing
@@ -88,8 +90,16 @@ class Reading:
 
     @property
     def session(self) -> SessionKey:
-        """The session that the pack is about."""
-        return (self.manifest.cover.tenant, self.manifest.cover.session_id)
+        """The one session that the pack is about. Raises Invalid where it is about more, or about none."""
+        sessions = self.manifest.cover.sessions
+        if len(sessions) != 1:
+            raise Invalid(f"is about {len(sessions)} sessions", MANIFEST, "export one session by itself")
+        return sessions[0]
+
+    @property
+    def sessions(self) -> frozenset[SessionKey]:
+        """The sessions that the pack is about."""
+        return frozenset(self.manifest.cover.sessions)
 
     @property
     def activated(self) -> dict[tuple[str, int], int]:

@@ -39,8 +39,11 @@ class Subject:
     """What an authenticated pack is about; empty until the checks that establish it have held."""
 
     log_id: str = ""
+    scope: str = ""
     tenant: str = ""
+    """Of the one session that it is about; empty where it is about more."""
     session_id: str = ""
+    sessions: int = 0
     lamport: int = 0
     receipts: int = 0
     condensed: int = 0

@@ -1,4 +1,4 @@
-"""What of a log belongs into the pack of one session: read once in order, kept as it is."""
+"""What of a log belongs into a pack: read once in order, kept as it is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import attrs
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.evidence.checkpoint_proofs import Proving
+from helm.evidence.scope import WHOLE, Scope
 from helm.proofgraph.graph import NO_SESSION, SessionKey
 
 Entry = dict[str, JSONValue]
@@ -21,33 +22,61 @@ def session_of(entry: Entry) -> SessionKey:
         raise Invalid("an entry is without a node", "journal", "`helm receipts verify` names the entry") from problem
 
 
+def not_ours(problem: Exception) -> Invalid:
+    """Return the refusal of an entry that is not what a kernel writes."""
+    what = f"an entry is not what a kernel writes: {type(problem).__name__} {problem}"
+    return Invalid(what, "journal", "`helm receipts verify` names the entry")
+
+
 @attrs.define
 class Selection:
-    """The entries of one session and of the control chain. Feed every entry of the log, in order, to `take`."""
+    """The entries of some sessions and of the control chain. Feed every entry of the log, in order, to `take`.
 
-    tenant: str
-    session_id: str
+    It is the one session that it names; for a wider `scope` it names none. Where it is about a range of time, feed
+    every entry to `look` before.
+    """
+
+    tenant: str = ""
+    session_id: str = ""
+    scope: Scope = attrs.field(factory=Scope)
     entries: list[Entry] = attrs.field(factory=list, repr=False)
     outside: dict[str, int] = attrs.field(factory=dict, repr=False)
     """The clocks of the nodes that the entries stand on and that are not among them."""
     through: int = 0
     """The number of a checkpoint that the pack must reach, 0 for the one that covers the session."""
+    sessions: set[SessionKey] = attrs.field(init=False, repr=False)
+    """The sessions that it is about, as far as they are known: those of the whole log when it was read."""
     proving: Proving = attrs.field(init=False, repr=False)
-    """What checkpoints prove of the session."""
+    """What checkpoints prove of the sessions."""
+
+    @sessions.default
+    def _named(self) -> set[SessionKey]:
+        return {(self.tenant, self.session_id)} - {NO_SESSION}
 
     @proving.default
-    def _of_session(self) -> Proving:
-        return Proving((self.tenant, self.session_id))
+    def _of_sessions(self) -> Proving:
+        return Proving(self.sessions)
+
+    def look(self, entry: Entry) -> None:
+        """Note the session of a call that was decided in the range of time. Raises Invalid."""
+        try:
+            decision = entry["node"]["payload"].get("decision")
+            if decision is not None and self.scope.covers(decision["decided_at_ms"]):
+                self.sessions.add(session_of(entry))
+        except (AttributeError, KeyError, TypeError) as problem:
+            raise not_ours(problem) from problem
 
     def take(self, entry: Entry) -> None:
-        """Keep the entry where it belongs to the session or to everybody."""
-        if session_of(entry) in (NO_SESSION, (self.tenant, self.session_id)):
+        """Keep the entry where it belongs to one of the sessions, or to everybody."""
+        session = session_of(entry)
+        if self.scope.kind == WHOLE and session != NO_SESSION:
+            self.sessions.add(session)
+        if session == NO_SESSION or session in self.sessions:
             self.entries.append(entry)
         try:
             self.proving.take(entry)
         except (AttributeError, KeyError, TypeError) as problem:
-            what = f"an entry is not what a kernel writes: {type(problem).__name__} {problem}"
-            raise Invalid(what, "journal", "`helm receipts verify` names the entry") from problem
+            raise not_ours(problem) from problem
 
     def missing(self) -> frozenset[str]:
         """Return the nodes that are stood on and whose clocks are not known: feed the log to `locate` for them."""

@@ -13,7 +13,7 @@ Each check stands on the ones before it; the first that does not hold ends the v
  9. policies   every policy was activated by its signature, newer than the last
 10. seals      decisions, records, effects and facts hash to what names them
 11. receipts   receipts earn their ids and are signed by a key that counted
-12. chain      the receipts are one dense chain from GENESIS on
+12. chain      the receipts of each session are one dense chain from GENESIS on
 13. stories    node, decision, record and receipt of every call tell one story
 14. approvals  every approval that a call relied on was agreed to by its quorum, for this very call, and used once
 15. complete   every call has its receipt or is listed as open; nothing is missing, nothing is spare
@@ -47,6 +47,7 @@ from helm.evidence.check_whole import check_complete, check_inclusion
 from helm.evidence.proven import Helpers
 from helm.evidence.reading import Reading
 from helm.evidence.report import Outcome, Report, Subject
+from helm.evidence.scope import SESSION
 from helm.evidence.trust_root import TrustRoot
 
 CHECKS: Final[tuple[tuple[str, Callable[[Reading], None]], ...]] = (
@@ -132,10 +133,13 @@ def detail(number: int, failed: CheckFailed | None) -> str:
 def subject(reading: Reading) -> Subject:
     """Return what a pack is about in which every check held."""
     cover = reading.manifest.cover
+    tenant, session_id = cover.sessions[0] if cover.scope == SESSION else ("", "")
     return Subject(
         log_id=reading.log_id,
-        tenant=cover.tenant,
-        session_id=cover.session_id,
+        scope=cover.scope,
+        tenant=tenant,
+        session_id=session_id,
+        sessions=len(cover.sessions),
         lamport=cover.lamport,
         receipts=len(reading.receipts) + len(reading.condensed),
         condensed=len(reading.condensed),

@@ -88,7 +88,7 @@ async def test_a_call_under_way_is_an_open_intent_of_its_pack(house: House, tmp_
 
 async def test_a_session_that_nobody_knows_leaves_no_file(house: House, tmp_path: Path) -> None:
     async with house.kernel() as kernel:
-        with pytest.raises(Invalid, match="nothing is known of this session"):
+        with pytest.raises(Invalid, match="nothing is known of it"):
             await export(kernel, house, tmp_path / "pack.tar", "nobody")
     assert files_in(tmp_path) == []
 

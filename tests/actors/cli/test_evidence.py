@@ -59,6 +59,30 @@ def test_a_session_nobody_knows_is_refused(used: Made, tmp_path: Path) -> None:
         assert not path.exists()
 
 
+def test_the_whole_log_and_a_range_of_time_are_exported_too(used: Made, tmp_path: Path) -> None:
+    for name, words in (("whole", ("--whole",)), ("range", ("--from", "2020-01-01T00:00:00Z"))):
+        path = tmp_path / f"{name}.tar"
+        ended = helm("evidence", "export", *words, "-o", str(path), "--json", *used.option)
+        assert ended.code == 0
+        assert (ended.json()["scope"], ended.json()["sessions"], ended.json()["receipts"]) == (name, 1, 3)
+        told = helm("verify", str(path), "--log-id", used.log_id)
+        assert told.code == 0
+        assert "3 receipts of 1 sessions" in told.out
+    early = ("--from", "1999-12-31", "--until", "2000-01-01T00:00:00+01:00")
+    ended = helm("evidence", "export", *early, "-o", str(tmp_path / "none.tar"), *used.option)
+    assert ended.code == 1
+    assert not (tmp_path / "none.tar").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("--whole", "--session", "s1"), ("--whole", "--from", "2026-01-01"), ("--from", "monday"), ("--until", "")],
+)
+def test_an_export_is_of_one_thing(used: Made, tmp_path: Path, words: tuple[str, ...]) -> None:
+    ended = helm("evidence", "export", *words, "-o", str(tmp_path / "none.tar"), *used.option)
+    assert ended.code == 2
+
+
 def test_arguments_may_be_left_out_and_the_rest_still_verifies(used: Made, tmp_path: Path) -> None:
     path = tmp_path / "redacted.tar"
     assert helm(*EXPORT, "-o", str(path), "--redact-facts", *used.option).code == 0

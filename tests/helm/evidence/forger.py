@@ -20,6 +20,7 @@ from helm.evidence import archive
 from helm.evidence.layout import MANIFEST
 from helm.evidence.manifest import Cover, write_manifest
 from helm.evidence.pack import PackMaterial, build
+from helm.evidence.scope import RANGE, Scope
 from helm.evidence.selection import Selection
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import verify_pack
@@ -32,7 +33,19 @@ Members = dict[str, bytes]
 
 def pack_of(log: Log, session: str = "s1", *, redact_facts: bool = False) -> bytes:
     """Return the pack of one session of a log."""
-    selection = Selection(TENANT, session)
+    return pack_of_selection(log, Selection(TENANT, session), redact_facts=redact_facts)
+
+
+def pack_of_scope(log: Log, kind: str, from_ms: int = 0, until_ms: int = 0) -> bytes:
+    """Return the pack of a range of time, or of the whole log."""
+    return pack_of_selection(log, Selection(scope=Scope(kind, from_ms, until_ms)))
+
+
+def pack_of_selection(log: Log, selection: Selection, *, redact_facts: bool = False) -> bytes:
+    """Return the pack of an empty selection."""
+    if selection.scope.kind == RANGE:
+        for entry in log.entries:
+            selection.look(entry)
     for entry in log.entries:
         selection.take(entry)
     for entry in log.entries:

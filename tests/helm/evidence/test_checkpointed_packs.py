@@ -139,13 +139,18 @@ def test_an_edited_proof_is_refused_by_both(forgery: str) -> None:
 
 
 STANDINGS: dict[str, Change] = {
-    "another session's place": lambda said: said.update(index=1),
-    "no place": lambda said: said.update(index=-1),
+    "another session's place": lambda said: said["standing"][0].update(index=1),
+    "no place": lambda said: said["standing"][0].update(index=-1),
     "an earlier checkpoint": lambda said: said.update(sequence=1),
-    "a longer proof": lambda said: said["path"].append("sha256:" + "0" * 64),
-    "a shorter proof": lambda said: said["path"].clear(),
-    "another hash": lambda said: said["path"].__setitem__(0, "sha256:" + "0" * 64),
+    "a longer proof": lambda said: said["standing"][0]["path"].append("sha256:" + "0" * 64),
+    "a shorter proof": lambda said: said["standing"][0]["path"].clear(),
+    "another hash": lambda said: said["standing"][0]["path"].__setitem__(0, "sha256:" + "0" * 64),
     "one member more": lambda said: said.update(spare=1),
+    "one session more": lambda said: said["standing"].append(said["standing"][0]),
+    "one session less": lambda said: said["standing"].clear(),
+    "a place of one member more": lambda said: said["standing"][0].update(spare=1),
+    "no place at all": lambda said: said.update(standing=[1]),
+    "no list of places": lambda said: said.update(standing=1),
 }
 
 

@@ -123,7 +123,7 @@ def test_facts_can_be_left_out_and_the_pack_says_so() -> None:
 
 
 def test_a_session_nobody_knows_has_no_pack() -> None:
-    with pytest.raises(Invalid, match="nothing is known of this session"):
+    with pytest.raises(Invalid, match="nothing is known of it"):
         pack_of(a_log(), "s3")
 
 

@@ -139,7 +139,7 @@ def test_a_manifest_signed_by_a_key_for_something_else_is_refused() -> None:
     check_refused(resealed(members, lambda cover: attrs.evolve(cover, key_id=execution.key_id)), "signature")
 
 
-@pytest.mark.parametrize("member", ["signature", "manifest_hash", "key_id", "lamport", "log_id", "version", "tenant"])
+@pytest.mark.parametrize("member", ["signature", "manifest_hash", "key_id", "lamport", "log_id", "version", "scope"])
 def test_an_edited_manifest_is_refused(member: str) -> None:
     members = unpacked(a_pack())
 
@@ -305,7 +305,10 @@ def test_facts_that_are_said_to_be_redacted_and_are_there_are_refused() -> None:
 @pytest.mark.parametrize(
     ("member", "value", "by"),
     [("lamport", 3, "nodes"), ("lamport", 10**9, "nodes"), ("log_id", "sha256:" + "0" * 64, "genesis"),
-     ("session_id", "s2", "nodes"), ("tenant", "evil", "nodes"), ("shard", "1", "nodes"),
+     ("sessions", (("acme", "s2"),), "nodes"), ("sessions", (("evil", "s1"),), "nodes"), ("shard", "1", "nodes"),
+     ("sessions", (), "manifest"), ("sessions", (("acme", "s1"), ("acme", "s2")), "manifest"),
+     ("sessions", (("", ""),), "manifest"), ("scope", "whole", "nodes"), ("scope", "range", "manifest"),
+     ("scope", "all", "manifest"), ("from_ms", 1, "manifest"), ("until_ms", 1, "manifest"),
      ("version", "helm.pack/2", "versions")],
 )  # fmt: skip
 def test_an_insiders_false_cover_is_refused(member: str, value: Any, by: str) -> None:
