@@ -109,6 +109,18 @@ def test_an_error_of_ours_inside_a_guest_is_told_behind_it() -> None:
     assert one.run(ARGUMENTS, NEVER).output == ARGUMENTS.arguments
 
 
+def test_a_guest_that_speaks_before_it_begins_is_heard_and_bounded_too() -> None:
+    speaks = guests.guest(
+        "(call $say (i32.const 64) (i32.const 1))",
+        imports=guests.IO,
+        rest=guests.SAY
+        + '(func $first (call $say (i32.const 65) (i32.const 1))) (start $first) (data (i32.const 64) "21")',
+    )
+    assert cell(speaks).run(ARGUMENTS, NEVER).output == b"12"
+    spins = guests.guest("", rest="(func $first (loop $again (br $again))) (start $first)")
+    assert end_of(spins).code is ReasonCode.ERR_COMPUTE_GAS_EXHAUSTED
+
+
 def test_the_trap_is_named() -> None:
     assert "integer division by zero" in end_of(guests.DIVIDES_BY_ZERO).reason
     assert "stack overflow" in end_of(guests.RECURSES).reason
