@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 
+from actors.connectors.port import Connector
 from helm.crypto.hashing import sha256
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import Ended, helm
+from tests.actors.modules import guests_of, keep, with_guest
+from tests.actors.policies import POLICY
+from tests.actors.puppet import Puppet
 from tests.helm.runtime import guests
+from tests.journeys.gateway import build, gateway
 
 
 @pytest.fixture
@@ -183,3 +190,34 @@ def test_a_guest_is_tried_under_a_grant_that_may_be(made: Made, module: str, tmp
     assert (both.code, "leave one of the two out" in both.err) == (1, True)
     (tmp_path / "guest.wasm").write_bytes(guests.ECHO)
     assert ran(made, module, "--grant", draft).json()["code"] == "ERR_PACK_HASH_MISMATCH"
+
+
+async def test_a_running_kernel_is_asked_alike(tmp_path: Path) -> None:
+    house = build(tmp_path / "data")
+    policy = with_guest(POLICY, guests.ECHO)
+    signed = house.sign(policy)
+    keep(house.place.path, guests.ECHO)
+    connectors: dict[str, Connector] = {"local": Puppet(), "other": Puppet()}
+    async with gateway(house, signed, connectors | guests_of(signed.policy, house.place.path)) as at:
+        option = ("--data-dir", str(house.place.path), "--server", at.url, "--json")
+
+        async def ask(*words: str, key: str = "operator") -> Ended:
+            run = partial(helm, "sandbox", *words, *option, HELM_API_KEY=house.keys[key])
+            return await trio.to_thread.run_sync(run)
+
+        [granted] = (await ask("list")).json()["grants"]
+        name = granted["grant_id"]
+        assert (await ask("get", name)).json() == granted
+        assert (await ask("verify", name)).code == 0
+        assert (await ask("preflight", name)).json()["dispatch_ready"] is True
+        file = tmp_path / "grant.json"
+        file.write_text(json.dumps(granted))
+        assert (await ask("inspect", str(file))).code == 0
+        draft = (await ask("grant", "--module-hash", sha256(guests.LOOP), "--clock", "real")).json()
+        found = await ask("preflight", draft["grant_id"])
+        assert (found.code, found.json()["reason_code"]) == (1, "SANDBOX_VIOLATION")
+        assert (await ask("verify", draft["grant_id"])).code == 1
+        assert (await ask("get", "grant_" + "0" * 32)).code == 1
+        assert (await ask("list", key="agent")).code == 1
+        run = partial(helm, "sandbox", "profiles", "--server", at.url, "--json", HELM_API_KEY=house.keys["operator"])
+        assert len((await trio.to_thread.run_sync(run)).json()["profiles"]) == 7
