@@ -37,22 +37,24 @@ def answer() -> bytes:
 
 @attrs.define(eq=False)
 class StandIn:
-    """Answers on the door's own socket until it is told to make way."""
+    """Answers on the doors' own sockets until it is told to make way."""
 
     bound: Bound
     tls: ssl.SSLContext | None
+    others: tuple[Bound, ...] = ()
+    """Where else a door listens while there is a kernel."""
     _place: trio.CancelScope | None = attrs.field(default=None, init=False)
     _gone: trio.Event = attrs.field(factory=trio.Event, init=False)
     _places: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(MAX_CLIENTS), init=False)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Answer whoever comes, until told to make way."""
-        gate = Gate(self.bound.listener(), self._places)
+        gates = [Gate(one.listener(), self._places) for one in (self.bound, *self.others)]
         self._gone = trio.Event()
         async with trio.open_nursery() as clients:
             with trio.CancelScope() as self._place:
                 task_status.started()
-                await trio.serve_listeners(self._serve, [gate], handler_nursery=clients)
+                await trio.serve_listeners(self._serve, gates, handler_nursery=clients)
             self._place = None
             self._gone.set()
 

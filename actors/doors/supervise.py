@@ -49,7 +49,7 @@ class Supervisor:
     tell: Callable[[str], None] = silent
     """Told, in a sentence, of whatever a person at the terminal would want to know."""
     tunnels: Bound | None = attrs.field(default=None, init=False)
-    """Where CONNECT is asked for. While there is no kernel nobody is accepted there."""
+    """Where CONNECT is asked for, None where nowhere."""
     _stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
     _is_open: bool = attrs.field(default=False, init=False)
     _all: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
@@ -76,7 +76,8 @@ class Supervisor:
             async with trio.open_nursery() as nursery:
                 try:
                     with self._all:
-                        await self._lives(StandIn(bound, tls), nursery)
+                        others = () if self.tunnels is None else (self.tunnels,)
+                        await self._lives(StandIn(bound, tls, others), nursery)
                 except Invalid as problem:
                     refusal = problem
                 nursery.cancel_scope.cancel()

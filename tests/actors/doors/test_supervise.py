@@ -7,8 +7,10 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
+import h11
 import pytest
 import trio
 
@@ -45,8 +47,8 @@ class Site:
             self.kernels.append(kernel)
             yield kernel
 
-    def supervisor(self) -> Supervisor:
-        config = Config(port=0, grace_s=2.0)
+    def supervisor(self, **settings: Any) -> Supervisor:
+        config = Config(port=0, grace_s=2.0, **settings)
         return Supervisor(open_one=self.open_one, config=config, keys=self.keys, tell=self.told.append)
 
     async def ask(self, address: Address, method: str, path: str, body: bytes = b"") -> Reply:
@@ -70,6 +72,37 @@ def site(house: House) -> Site:
     site = Site(house, Puppet(), keys, key)
     site.gate.set()
     return site
+
+
+async def test_whoever_asks_for_a_tunnel_is_answered_with_and_without_a_kernel(site: Site) -> None:
+    supervisor = site.supervisor(egress_tool="tunnel", egress_port=0)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(supervisor.run)
+        assert supervisor.tunnels is not None
+        proxy = supervisor.tunnels.address
+        before = await site.ask(proxy, "CONNECT", "a.example.com:443")
+        site.gate = trio.Event()
+        site.house.disk.fail_at(len(site.house.disk.batches) + 1)
+        await site.ask(address, "POST", EXECUTE, READ)
+        without = await until_stood_in(site, proxy)
+        site.gate.set()
+        await site.until_ready(address)
+        after = await site.ask(proxy, "CONNECT", "a.example.com:443")
+        supervisor.stop()
+    assert (before.status, after.status) == (407, 407)
+    assert (without.status, without.json()["reason_code"]) == (503, "KERNEL_STOPPED")
+
+
+async def until_stood_in(site: Site, proxy: Address) -> Reply:
+    """Ask for a tunnel until somebody answers who is no door: for a moment the old one still may, or be cut short."""
+    with trio.fail_after(SOON_S):
+        while True:
+            try:
+                reply = await site.ask(proxy, "CONNECT", "a.example.com:443")
+            except (h11.RemoteProtocolError, trio.BrokenResourceError, OSError):
+                continue
+            if reply.status == 503:
+                return reply
 
 
 async def test_a_broken_kernel_is_followed_by_a_fresh_one_and_someone_answers_meanwhile(site: Site) -> None:

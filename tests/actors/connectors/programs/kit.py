@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -12,13 +13,25 @@ from typing import Any
 from actors.connectors.port import Dispatch
 from actors.connectors.programs.bubblewrap import PLACES
 from actors.connectors.programs.connector import ProgramConnector
+from actors.connectors.programs.keeper import NOBODY
 from helm.contracts.form import JSONValue
 from helm.crypto.hashing import sha256
 from helm.guardian.bundle import load_toml
 from helm.guardian.connection import ProgramConnection
 from tests.actors.connectors.orders import order as order_of
 
-HAS_BUBBLEWRAP = sys.platform == "linux" and any(os.access(path, os.X_OK) for path in PLACES)
+
+def confines(path: str) -> bool:
+    """Tell whether bubblewrap is there and works: in many containers the kernel lets nobody make a namespace."""
+    if sys.platform != "linux" or not os.access(path, os.X_OK):
+        return False
+    words = [path, "--unshare-user", "--unshare-pid", "--unshare-net", "--disable-userns", "--ro-bind", "/", "/"]
+    user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": ()} if os.getuid() == 0 else {}
+    done = subprocess.run([*words, "--proc", "/proc", "/bin/true"], capture_output=True, check=False, cwd="/", **user)
+    return bool(done.returncode == 0)
+
+
+HAS_BUBBLEWRAP = any(confines(path) for path in PLACES)
 
 SHELL = str(Path("/bin/sh").resolve())
 """A program that everyone has. It is a shell; that HELM starts none is tested by what it does to words."""
