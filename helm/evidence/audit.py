@@ -6,6 +6,7 @@ decided afterwards stands on it. Nothing is written twice, and nothing can be le
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
@@ -21,7 +22,7 @@ OF_CONTROL: Final = b'"session_id":"","shard":'
 """In every row of an act, in this order. Arguments may hold the same text: it only saves the reading of the others."""
 
 SIGNED_BY: Final = ("signed_by", "key_id")
-NO_TIME_OF_ACT: Final = frozenset({"expires_at_ms", "mfa_at_ms", "not_before_ms"})
+NO_TIME_OF_ACT: Final = frozenset({"due_at_ms", "expires_at_ms", "mfa_at_ms", "not_before_ms"})
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +46,7 @@ def act_of(entry: dict[str, Any]) -> Act | None:
     if not of_control or (node["tenant"], node["session_id"]) != NO_SESSION:
         return None
     payload: dict[str, Any] = node["payload"]
-    said = [payload, *(value for _, value in sorted(payload.items()) if type(value) is dict)]
+    said = [*bodies(payload)]
     return Act(
         lamport=node["lamport"],
         node_hash=node["node_hash"],
@@ -55,6 +56,16 @@ def act_of(entry: dict[str, Any]) -> Act | None:
         reason=next((str(body["reason"]) for body in reversed(said) if body.get("reason")), ""),
         says=payload,
     )
+
+
+def bodies(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a payload and what was signed in it; several commands stand in one by the names that they are about."""
+    yield payload
+    for name, value in sorted(payload.items()):
+        if name == "commands" and type(value) is dict:
+            yield from (signed["command"] for _, signed in sorted(value.items()))
+        elif type(value) is dict:
+            yield value
 
 
 def kind_of(payload: dict[str, Any]) -> str:

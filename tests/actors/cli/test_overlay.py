@@ -76,6 +76,9 @@ def test_added_listed_and_removed_without_a_gateway(used: Made, tmp_path: Path) 
         tier = next(one for one in helm(*words, *used.option).json()["layers"] if one["limit"] == "risk tier")
         assert tier["decided_by"] == by
     assert helm("policy", "overlay", "remove", "night", "--reason", "day", *used.option).code == 0
+    acts = [one for one in helm("audit", "list", "--json", *used.option).json()["acts"] if one["kind"] == "OVERLAID"]
+    key = used.place().policy_key().key_id
+    assert [(one["who"], one["reason"]) for one in acts] == [(key, "night"), (key, "day")]
     assert helm("policy", "overlay", "list", "--json", *used.option).json() == []
     assert helm("policy", "overlay", "remove", "night", "--reason", "day", *used.option).code == 1
 
