@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from helm.contracts.errors import Invalid
 from helm.guardian.bundle import load_toml
 from helm.guardian.connection import ProgramConnection, Word
 from helm.openai.policy import check_island
+from tests.gates.source import ROOT
 
 HASH = "sha256:" + "a" * 64
 BUNDLE = f"""
@@ -115,6 +118,13 @@ def test_whatever_is_granted_changes_the_grants_hash(line: str) -> None:
 def test_what_a_policy_leaves_open_is_refused(old: str, new: str, why: str) -> None:
     with pytest.raises(Invalid, match=why):
         loaded(old, new)
+
+
+def test_the_page_shows_a_policy_that_compiles() -> None:
+    page = (ROOT / "docs" / "programs.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    policy = load_toml(BUNDLE[: BUNDLE.index("[connectors.git]")] + shown.replace("sha256:...", HASH), "page")
+    assert policy.rule("history").sandbox_grant_hash
 
 
 def test_an_island_keeps_programs_that_have_no_network() -> None:
