@@ -7,7 +7,6 @@ A panic inside it is no Exception: it passes every gate and ends the kernel.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -17,12 +16,14 @@ from helm.contracts.dialect import shown
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import canonical, parse
-
-MAX_TEXT_BYTES: Final = 64 * 1024
-"""Longest policies, schema or entities of a point (T4)."""
-
-MAX_NESTING: Final = 24
-"""Brackets within brackets: the engine's parser recurses, and a thousand of them end the process (T4)."""
+from helm.guardian.cedar_text import (
+    MAX_NESTING,
+    MAX_TEXT_BYTES,
+    check_length,
+    check_policies,
+    check_schema,
+    matching_bytes,
+)
 
 MAX_CONTEXT_BYTES: Final = 32 * 1024
 """What one call puts before the engine: it is copied, and checked against the schema (T4)."""
@@ -49,9 +50,6 @@ PRINCIPAL, ACTION, TOOL = "Principal", "Action", "Tool"
 ESCAPES: Final = frozenset({"__entity", "__expr", "__extn"})
 """Members by which Cedar's JSON names entities and calls functions: no caller's argument may speak of those (T8)."""
 
-TOKENS: Final = re.compile(r'(?P<text>"(?:\\.|[^"\\])*")|//[^\n\r]*|(?P<open>[(\[{<])|(?P<shut>[)\]}>])|\blike\b|"')
-"""What matters of Cedar's tokens: its texts and comments are skipped as its own lexer skips them."""
-
 
 class CedarError(Exception):
     """A call of which the policies say nothing that holds. The reason never repeats an argument's value."""
@@ -73,8 +71,9 @@ class CedarProgram:
         """Compile `policies`, `schema` and `entities`; `places` names each in complaints. Raises Invalid."""
         import cedarpy  # here: most bundles hold no Cedar, and it takes as long to load as all the rest
 
-        for name, text in texts.items():
-            check_text(text, places[name], angled=name == "schema")
+        check_policies(texts["policies"], places["policies"])
+        check_schema(texts["schema"], places["schema"])
+        check_length(texts["entities"], places["entities"])
         schema = compiled(cedarpy.Schema.from_str, texts["schema"] + CALL_TYPE, places["schema"])
         policies = compiled(cedarpy.PolicySet.from_str, texts["policies"], places["policies"])
         if len(policies) == 0 or policies.templates():
@@ -147,34 +146,6 @@ def check_arguments(arguments: JSONValue) -> None:
             seen += value.values()
         elif type(value) is list:
             seen += value
-
-
-def check_text(text: str, where: str, *, angled: bool) -> None:
-    """Refuse a text that is long, or nested so deep that the engine's parser could not come back. Raises Invalid."""
-    if len(text.encode()) > MAX_TEXT_BYTES:
-        raise Invalid(f"longer than {MAX_TEXT_BYTES} bytes", where, "say less here")
-    depth = 0
-    for token in TOKENS.finditer(text):
-        if token["open"] and (angled or token[0] != "<"):
-            depth += 1
-        elif token["shut"] and (angled or token[0] != ">"):
-            depth = max(0, depth - 1)
-        elif token[0] == '"':
-            raise Invalid("a text that does not end", where, "close it with a quotation mark")
-        if depth > MAX_NESTING:
-            raise Invalid(f"brackets deeper than {MAX_NESTING}", where, "split it into several policies")
-
-
-def matching_bytes(policies: str) -> int:
-    """Return how long all texts together are that stand behind a `like`."""
-    total, after_like = 0, False
-    for token in TOKENS.finditer(policies):
-        if token[0].startswith("//"):
-            continue
-        if after_like and token["text"]:
-            total += len(token[0].encode())
-        after_like = token[0] == "like"
-    return total
 
 
 def read_entities(text: str, where: str) -> str:

@@ -89,7 +89,7 @@ def read_answer(body: bytes, max_bytes: int) -> tuple[str, tuple[tuple[str, str]
     if "warning" in answer:  # the server did not take the question as it was meant
         raise Unreadable("the answer carries a warning")
     decision_ref = answer.get("decision_id", "")
-    if decision_ref and (type(decision_ref) is not str or NAME.fullmatch(decision_ref) is None):
+    if type(decision_ref) is not str or (decision_ref and NAME.fullmatch(decision_ref) is None):
         raise Unreadable("the answer has an odd decision_id")
     return result_of(answer), bundles_of(answer), decision_ref
 

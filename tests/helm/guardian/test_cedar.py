@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from helm.contracts.errors import Invalid
+from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Verdict
 from helm.guardian.bundle import load_toml
-from helm.guardian.cedar import MAX_NESTING, CedarError, CedarProgram, matching_bytes
+from helm.guardian.cedar import CedarError, CedarProgram
+from helm.guardian.cedar_text import MAX_NESTING, matching_bytes
 from helm.guardian.chain import CHAIN
 from helm.guardian.points import CedarPoint
 from tests.actors.pointed import WITH_CEDAR
@@ -109,8 +112,14 @@ def test_a_schema_of_nested_types_does_not_end_the_process() -> None:
         ({"policies": when("context.call.tenent == 1")}, "house.policies", "do not fit their schema"),
         ({"policies": when("context.call.tenant == 1")}, "house.policies", "do not fit their schema"),
         ({"policies": 'permit (principal, action == Action::"pray", resource);'}, "house.policies", "do not fit"),
+        ({"policies": when("context.call has " + "a." * 40 + "a")}, "house.policies", "names in a row"),
+        ({"policies": when("context.call has " + "a //\n . " * 40 + "a")}, "house.policies", "names in a row"),
+        ({"schema": SCHEMA + "type A = { b: Long };"}, "house.schema", "declares a type"),
+        ({"schema": SCHEMA + "type//\nA = { b: Long };"}, "house.schema", "declares a type"),
+        ({"schema": SCHEMA.replace("principal: Principal", "principal : //\n [Principal]")}, "house.schema", "a list"),
+        ({"schema": SCHEMA + '"'}, "house.schema", "does not end"),
         ({"schema": "entity Principal"}, "house.schema", "broken Cedar"),
-        ({"schema": SCHEMA + "type HelmCall = { tool: String };"}, "house.schema", "broken Cedar"),
+        ({"schema": SCHEMA + "type HelmCall = { tool: String };"}, "house.schema", "declares a type"),
         ({"entities": "[{]"}, "house.entities", "no exact JSON"),
         ({"entities": '[{"uid":1,"uid":2}]'}, "house.entities", "no exact JSON"),
         ({"entities": "{}"}, "house.entities", "no list"),
@@ -221,3 +230,24 @@ def test_a_point_overrules_no_refusal() -> None:
     judged = CHAIN.evaluate(call("weighed", {"n": 7}), world(policy=policy(everything)))
     assert judged.decision.content.reason_code == ReasonCode.INSUFFICIENT_PRIVILEGE
     assert judged.decision.content.pdp_policy_hash == ""
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["n", "text", "who", "from", "list", "inner", "other"]), JSON, max_size=4))
+def test_no_arguments_end_the_engine_or_get_past_what_forbids_all(arguments: dict[str, Any]) -> None:
+    program = compile_point(ANYONE + "forbid (principal, action, resource);")
+    try:
+        permitted, _ = program.permits(CALL, arguments)
+    except (CedarError, Malformed):
+        return
+    assert not permitted

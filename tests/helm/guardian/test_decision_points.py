@@ -6,6 +6,8 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helm.contracts.errors import Invalid
 from helm.contracts.reason import ReasonCode
@@ -210,3 +212,42 @@ def test_a_tool_without_a_point_has_none() -> None:
     plain = policy(POLICY)
     assert (plain.remote_points, dict(plain.points)) == ((), {})
     assert "decision_point" in TOOL
+
+
+ANSWERS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "result": st.sampled_from([True, False, None, 1, 0, "true", [], {}, 1.5]),
+        "provenance": st.sampled_from(
+            [
+                {"bundles": {"main": {"revision": "r1"}}},
+                {"bundles": {"main": {"revision": "r2"}}},
+                {"bundles": {}},
+                {"bundles": {"main": {"revision": "r1"}, "b": {"revision": "r1"}}},
+                {"bundles": {"main": {}}},
+                {"bundles": None},
+                {},
+                None,
+                "r1",
+            ]
+        ),
+        "warning": st.sampled_from([None, {}, "w"]),
+        "decision_id": st.sampled_from(["", "d", 1, "two words", None]),
+        "metrics": st.just({"timer": 1}),
+    },
+)
+
+
+@given(ANSWERS)
+def test_only_true_by_the_pinned_bundles_is_yes(answer: dict[str, Any]) -> None:
+    code, _ = judged(here(pdp=advice(canonical(answer))))
+    yes = answer.get("result") is True and answer.get("provenance") == {"bundles": {"main": {"revision": "r1"}}}
+    clean = "warning" not in answer and answer.get("decision_id", "") in ("", "d")
+    assert (code == "") is (yes and clean)
+    first = CHAIN.evaluate(call("asked", SAID), here(pdp=advice(canonical(answer))))
+    assert CHAIN.evaluate(*read_facts(first.facts, policy(TEXT), "facts")).decision.hash == first.decision.hash
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_are_more_than_an_answer(body: bytes) -> None:
+    assert judged(here(pdp=advice(body)))[0] == ReasonCode.PDP_ERROR
