@@ -28,6 +28,7 @@ from helm.guardian.policy import Policy
 from tests.actors.delegating import grant, policy_of, signature, under
 from tests.actors.kit import House
 from tests.actors.opa_server import UNDEFINED, OpaServer, response_of
+from tests.actors.overlaying import narrow
 from tests.actors.pointed import CEDAR, WITH_CEDAR, with_opa
 from tests.actors.puppet import Puppet
 from tests.helm.evidence.forger import SCRIPT
@@ -474,3 +475,27 @@ async def test_what_points_said_is_judged_again_from_a_pack(house: House, nurser
     pack = build(PackMaterial(selection=selection, script=SCRIPT.read_bytes()), house.place.evidence_key())
     replayed = replay_pack(check_pack(pack, TrustRoot(log_id=house.place.log_id)))
     assert (replayed.judged, replayed.redacted) == (5, ())
+
+
+async def test_an_overlay_leaves_the_point_in_its_place(house: House, nursery: trio.Nursery) -> None:
+    server = await server_of(lambda told: told["arguments"]["n"] < 10).start(nursery)
+    async with house.kernel(policy=with_opa(server.port) + CEDAR) as kernel:
+        await narrow(kernel, house.place, principals=["agent"], remove_tools=["read"])
+        allowed, refused = await ask(kernel, 1), await ask(kernel, 11)
+        forbidden = await kernel.call("weighed", {"n": 13}, principal="agent")
+    assert (allowed.allowed, refused.reason_code) == (True, ReasonCode.PDP_DENY)
+    assert forbidden.reason_code == ReasonCode.PDP_DENY
+    assert len(server.inputs) == 2
+
+
+async def test_an_overlay_that_comes_while_a_point_is_asked_makes_it_another_question(
+    house: House, nursery: trio.Nursery
+) -> None:
+    swap = Swap()
+    server = await server_of(True, hold=swap).start(nursery)
+    async with house.kernel(policy=with_opa(server.port)) as kernel:
+        answer = await swap.during(
+            kernel, lambda: narrow(kernel, house.place, principals=["agent"], remove_tools=["read"])
+        )
+    assert answer.reason_code == ReasonCode.PDP_ERROR
+    assert "under another policy" in answer.reason
