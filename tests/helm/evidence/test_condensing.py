@@ -33,6 +33,7 @@ from tests.helm.evidence.forger import (
     edited,
     lines_of,
     pack_of,
+    pack_of_scope,
     refusing_check,
     refusing_check_of_script,
     resealed,
@@ -283,3 +284,14 @@ def test_any_log_condensed_is_verified_by_both_and_whole_again(steps: list[str],
     reading = read(log, made.pack)
     assert "T3" not in {leaf.risk_tier for leaf in reading.condensed.values()}
     assert rehydrate(reading, made.cold) == whole
+
+
+def test_a_pack_of_several_sessions_is_not_condensed() -> None:
+    """A leaf has its place by its session's clock alone."""
+    log = a_covered_log()
+    raw = pack_of_scope(log, "whole")
+    with pytest.raises(Invalid, match="about 2 sessions"):
+        condense(read(log, raw), log.key(KeyPurpose.EVIDENCE))
+    members = unpacked(condensed(log).pack)
+    mixed = resealed(unpacked(raw) | {path: members[path] for path in (COLD, LEAVES)})
+    check_refused(mixed, "receipts", root=root_of(log))
