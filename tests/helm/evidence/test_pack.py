@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,6 +79,25 @@ def test_another_process_elsewhere_makes_the_same_bytes(surroundings: dict[str, 
     environment = {**os.environ, **surroundings, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
     told = subprocess.run(
         [sys.executable, "-c", PRINT_DIGEST], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == sha256(a_pack()).hexdigest()
+
+
+def has_libraries(python: str) -> bool:
+    """Tell whether a Python can run HELM at all."""
+    code = "import helm.evidence.pack"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([python, "-c", code], capture_output=True, env=environment, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["python3.11", "python3.12", "python3.13", "python3.14"])
+def test_another_python_makes_the_same_bytes(name: str, tmp_path: Path) -> None:
+    python = shutil.which(name)
+    if python is None or not has_libraries(python):
+        pytest.skip(f"there is no {name} with HELM's libraries")
+    environment = {**os.environ, "UMASK": "18", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    told = subprocess.run(
+        [python, "-c", PRINT_DIGEST], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
     assert told.stdout.strip() == sha256(a_pack()).hexdigest()
 
