@@ -499,3 +499,20 @@ async def test_an_overlay_that_comes_while_a_point_is_asked_makes_it_another_que
         )
     assert answer.reason_code == ReasonCode.PDP_ERROR
     assert "under another policy" in answer.reason
+
+
+async def test_a_question_that_is_under_way_when_another_server_takes_its_name_ends_no_kernel(
+    house: House, nursery: trio.Nursery
+) -> None:
+    swap = Swap()
+    slow, other = await server_of(True, hold=swap).start(nursery), await server_of(True).start(nursery)
+    newer = house.sign(with_opa(other.port).replace("epoch = 7", "epoch = 8"))
+
+    async def replace() -> None:
+        await kernel.activate(newer, kernel.executor.connectors)
+        assert (await ask(kernel)).allowed
+
+    async with house.kernel(policy=with_opa(slow.port)) as kernel:
+        late = await swap.during(kernel, replace)
+        after = await ask(kernel)
+    assert (late.reason_code, after.allowed) == (ReasonCode.PDP_ERROR, True)
