@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 import trio
 
+from actors.cli.server import Server
 from actors.policy_file import read_signed
+from helm.guardian.overlays import command_body
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import Ended, helm
 from tests.actors.cli.test_serve import edit, served
+from tests.actors.overlaying import overlay, removal, signed
 from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
-from tests.journeys.gateway import House, build, gateway
+from tests.journeys.gateway import Gateway, House, build, gateway
 
 WIDER = POLICY.replace("epoch = 7", "epoch = 8").replace('max_risk_tier = "T2"', 'max_risk_tier = "T3"')
 
@@ -99,9 +102,9 @@ def test_a_waiting_raise_is_shown_found_by_doctor_and_given_up(used: Made) -> No
     path = place.policy_path
     text = path.read_text().replace("epoch = 1", "epoch = 2", 1).replace('denied_tools = ["shell.*"]', "", 1)
     path.write_text(text)
-    signed = helm("policy", "sign", str(path), *used.option)
-    assert signed.code == 0
-    assert "raises of P0 waits 86400 s once it is active: denied_tools" in signed.err
+    told = helm("policy", "sign", str(path), *used.option)
+    assert told.code == 0
+    assert "raises of P0 waits 86400 s once it is active: denied_tools" in told.err
     trio.run(partial(start_once, used))
     shown = helm("policy", "show", "--json", *used.option).json()["p0"]
     assert shown["due_at_ms"] > 0
@@ -157,9 +160,9 @@ def house(tmp_path: Path) -> House:
 
 
 async def test_on_a_gateway_overlays_bind_from_the_next_call_on(house: House, tmp_path: Path) -> None:
-    signed = house.sign(POLICY)
-    file = written(tmp_path / "o.toml", signed.policy.policy_hash, 'principals = ["ann"]\nremove_tools = ["read"]\n')
-    async with gateway(house, signed, {"local": Puppet(), "other": Puppet()}) as at:
+    bundle = house.sign(POLICY)
+    file = written(tmp_path / "o.toml", bundle.policy.policy_hash, 'principals = ["ann"]\nremove_tools = ["read"]\n')
+    async with gateway(house, bundle, {"local": Puppet(), "other": Puppet()}) as at:
         option = ("--data-dir", str(house.place.path), "--server", at.url)
         key = {"HELM_API_KEY": house.keys["operator"]}
         assert (await at.call("read", key="ann")).status == 200
@@ -212,11 +215,7 @@ async def test_a_raise_that_waits_is_given_up_over_http(house: House) -> None:
 
 
 async def test_what_nobody_entitled_signed_is_refused_over_http(house: House) -> None:
-    from tests.actors.overlaying import overlay, removal, signed
-
     def body(one: Any) -> bytes:
-        from helm.guardian.overlays import command_body
-
         said: dict[str, Any] = {"command": command_body(one.command), "signature": one.signature}
         if one.document:
             said["document"] = json.loads(one.document)
@@ -253,8 +252,8 @@ def test_a_hangup_brings_overlays_of_the_directory_into_force_and_a_bundle_witho
         served_.wait_for("is in force")
         assert served_.call(made, "files.list", "public").status == 403
         edit(path, "epoch = 1\n", "epoch = 2\n")
-        signed = helm("policy", "sign", str(path), *made.option)
-        assert "refused until these overlays are signed for it" in signed.err
+        told = helm("policy", "sign", str(path), *made.option)
+        assert "refused until these overlays are signed for it" in told.err
         file.rename(tmp := file.with_suffix(".old"))
         served_.process.send_signal(signal.SIGHUP)
         assert "narrows another bundle" in served_.wait_for("stays as it is")
@@ -267,3 +266,27 @@ def test_a_hangup_brings_overlays_of_the_directory_into_force_and_a_bundle_witho
         assert served_.call(made, "files.list", "public").status == 403
         assert served_.call(made, "files.read", "public/readme.txt").status == 200
     assert helm("receipts", "verify", *made.option).code == 0
+
+
+async def test_a_budget_is_set_by_an_overlay_about_it_alone(house: House) -> None:
+    policy, place = house.sign(POLICY), house.place
+
+    async def put(at: Gateway, name: str, key: str = "operator", epoch: int = 1, **members: Any) -> int:
+        one = signed(overlay(policy.policy, "budget.spend", epoch, **members), place)
+        said = {"command": command_body(one.command), "document": json.loads(one.document), "signature": one.signature}
+        server = Server(at.url, house.keys[key])
+        ask = partial(server.ask, "PUT", f"/api/v1/budgets/{name}", json.dumps(said).encode())
+        reply = await trio.to_thread.run_sync(partial(ask, **{"content-type": "application/json"}))
+        return reply.status
+
+    lower: Any = {"budgets": [{"id": "spend", "spend_limit_cents": 5}]}
+    async with gateway(house, policy, {"local": Puppet(), "other": Puppet()}) as at:
+        assert await put(at, "spend", key="", **lower) == 401
+        assert await put(at, "spend", key="agent", **lower) == 403
+        assert await put(at, "few", **lower) == 403
+        assert await put(at, "spend", **lower, remove_tools=["read"]) == 403
+        assert await put(at, "spend", budgets=[{"id": "spend", "spend_limit_cents": 1001}]) == 403
+        assert (await at.call("pay")).status == 200
+        assert await put(at, "spend", **lower) == 200
+        assert await put(at, "spend", **lower) == 409
+        assert (await at.call("pay")).status == 403
