@@ -118,4 +118,4 @@ def advice_body(advice: Advice | None) -> JSONValue:
 
 def content_hash(content: dict[str, JSONValue]) -> str:
     """Return the hash that a decision names a point's policy by."""
-    return hash_in(domains.POINT, canonical(content))
+    return hash_in(domains.DECISION_POINT, canonical(content))

@@ -40,7 +40,7 @@ def consult(inquiry: Inquiry, rule: PointRule) -> None:
 
 def hash_of(request: bytes) -> str:
     """Return the hash by which an answer is bound to the request it was given to."""
-    return hash_in(domains.POINT_REQUEST, request)
+    return hash_in(domains.DECISION_POINT_REQUEST, request)
 
 
 def call_of(inquiry: Inquiry) -> dict[str, JSONValue]:
