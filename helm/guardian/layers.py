@@ -8,7 +8,7 @@ import attrs
 
 from helm.contracts.errors import Invalid
 from helm.guardian.ceilings import Ceilings
-from helm.guardian.narrowing import check_sound, narrowed
+from helm.guardian.narrowing import check_names, check_sound, narrowed
 from helm.guardian.overlay import Overlay
 from helm.guardian.policy import Policy
 
@@ -51,6 +51,7 @@ class Layers:
         if (len(self._principals) + 1) * (len(self._tenants) + 1) > MAX_CLASSES:
             hint = "name fewer, or bind everyone"
             raise Invalid(f"they name more than {MAX_CLASSES} principals in tenants", "overlays", hint)
+        check_names(self.overlays)
         for tenant in ("", *sorted(self._tenants)):
             for principal in ("", *sorted(self._principals)):
                 which = tuple(i for i, one in enumerate(self.overlays) if one.binds(tenant, principal))

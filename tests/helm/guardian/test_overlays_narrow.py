@@ -234,3 +234,30 @@ def test_more_classes_than_there_may_be_are_refused() -> None:
     one = compile_overlay(canonical(head | whom | {"id": "one"}), BUNDLE)
     with pytest.raises(Invalid, match="more than 4096"):
         Layers(BUNDLE, None, (one,))
+
+
+def head_of(name: str, bundle: Policy = BUNDLE) -> Members:
+    return {"version": "helm.overlay/1", "id": name, "epoch": 1, "narrows": bundle.policy_hash}
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_an_overlay_about_an_approval_does_not_take_the_role_from_its_approvers(required: bool) -> None:
+    whole = document()
+    whole["tools"]["pay"]["approval"] |= {"role": "payments"}
+    bundle = compile_document(whole)
+    approval = {"required": required, "timelock_s": 120}
+    one = compile_overlay(canonical(head_of("one", bundle) | {"tools": {"pay": {"approval": approval}}}), bundle)
+    left = Layers(bundle, None, (one,)).everyone.rule("pay").approval
+    assert left is not None
+    assert (left.timelock_s, left.role) == (120, "payments")
+
+
+def test_two_overlays_for_different_callers_cannot_count_two_windows_in_one_account() -> None:
+    hour = {"id": "shared", "subject": "*", "window_s": 3_600, "tool_call_limit": 5}
+    for other in (hour | {"window_s": 60}, hour):
+        overlays = [
+            compile_overlay(canonical(head_of(name) | {"principals": [whom], "budgets": [budget]}), BUNDLE)
+            for name, whom, budget in (("one", "agent-1", hour), ("two", "clerk-9", other))
+        ]
+        with pytest.raises(Invalid, match="the budget shared stands in two of one and two"):
+            Layers(BUNDLE, None, tuple(overlays))
