@@ -87,8 +87,7 @@ class Executor:
 
     def halt(self) -> None:
         """Cancel every effect under way whose caller is frozen by now: what is not known to have ended may go on."""
-        covering = self.memory.freezes.covering
-        self.hands.forbid(lambda case: covering(case.call.tenant, case.call.principal))
+        self.hands.forbid(lambda case: self.memory.frozen(case.call))
 
     @enable_ki_protection
     async def run(self, inbox: Inbox[Case]) -> NoReturn:
@@ -161,7 +160,7 @@ class Executor:
             Moment(
                 now_ms,
                 policy.policy_hash,
-                self.memory.freezes.covering(case.call.tenant, case.call.principal),
+                self.memory.frozen(case.call),
                 self.memory.barring(rule, now_ms),
             ),
         )

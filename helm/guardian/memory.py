@@ -105,7 +105,7 @@ class Memory:
             delegation=standing,
             fingerprint=fingerprint,
             fingerprint_at_boot=boot.fingerprint,
-            frozen=self.freezes.covering(call.tenant, call.principal),
+            frozen=self.frozen(call),
             kernel_epoch=boot.kernel_epoch,
             log_id=boot.log_id,
             now_ms=now_ms,
@@ -132,6 +132,14 @@ class Memory:
         if self.layers is None:
             return self.policy
         return self.binding(call, self.delegations.standing(call) if call.delegation_id else None)
+
+    def frozen(self, call: ToolCall) -> str:
+        """Return the reason code of the stop that covers a call, "" for none; in a killed agent's name nobody acts."""
+        stop = self.freezes.covering(call.tenant, call.principal)
+        if stop or not call.delegation_id or not self.freezes.in_force:
+            return stop
+        standing = self.delegations.standing(call)
+        return "" if standing is None else self.freezes.covering(call.tenant, standing.grant.delegator)
 
     def policy_of(self, tenant: str, principal: str) -> Policy:
         """Return the policy that binds a principal for itself."""

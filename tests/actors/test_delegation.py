@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import attrs
 import pytest
+import trio
 
 from actors.commands.delegation import BindDelegation, RevokeDelegation
 from actors.commands.trust import ChangeTrust
@@ -13,6 +15,7 @@ from actors.kernel import Kernel
 from actors.mailbox import Answer
 from helm.contracts.errors import Invalid
 from helm.contracts.reason import ReasonCode
+from helm.contracts.verdict import Status
 from helm.crypto.canonical import canonical, parse
 from helm.crypto.ed25519 import Signer
 from helm.guardian.chain import CHAIN
@@ -21,9 +24,10 @@ from helm.guardian.facts import read_facts
 from helm.guardian.intake import Terms
 from helm.trust.event import EventKind, KeyChange, sign_event
 from tests.actors.delegating import grant, policy_of, signature, under
-from tests.actors.kit import House
+from tests.actors.kit import House, Told, settle
 from tests.actors.policies import with_epoch
-from tests.actors.puppet import Puppet
+from tests.actors.puppet import Hold, Puppet
+from tests.actors.test_kernel_commands import freeze_of
 
 DAY_MS = 86_400_000
 
@@ -298,3 +302,25 @@ async def test_a_revoked_key_ends_what_it_gave_in_the_running_kernel_as_at_the_n
     async with house.kernel(Puppet(), policy=policy_of(house.place)) as kernel:
         later = await call(kernel, under(one, 2))
     assert (live.reason_code, later.reason_code) == (ReasonCode.DELEGATION_INVALID, ReasonCode.DELEGATION_INVALID)
+
+
+async def test_nobody_acts_in_the_name_of_a_killed_agent(house: House, autojump_clock: trio.testing.MockClock) -> None:
+    one, hold, told = given(house), Hold(), Told()
+    puppet = Puppet(deed=hold)
+    async with house.kernel(puppet, policy=policy_of(house.place)) as kernel, trio.open_nursery() as nursery:
+        await bind(kernel, house, one)
+        nursery.start_soon(told.ask, partial(call, kernel, under(one, 1)))
+        await puppet.began.wait()
+        await kernel.command(freeze_of(house, 1, scope="agent", target="default/boss"))
+        await settle()
+        under_way = [(answer.status, answer.reason_code) for answer in told.answers]
+        hold.let_go()
+        after = await call(kernel, under(one, 2))
+        other = await kernel.call("read", {}, tenant="default", principal="bystander", session="s")
+        await kernel.command(freeze_of(house, 2, "unfreeze", scope="agent", target="default/boss"))
+        again = await call(kernel, under(one, 2))
+    assert under_way == [(Status.INDETERMINATE, ReasonCode.AGENT_KILLED)]
+    assert (after.allowed, after.reason_code) == (False, ReasonCode.AGENT_KILLED)
+    assert other.reason_code != ReasonCode.AGENT_KILLED
+    assert again.allowed
+    assert len(puppet.orders) == 2 + other.allowed
