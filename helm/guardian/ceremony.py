@@ -39,7 +39,8 @@ CHALLENGE_TTL_MS = 15 * 60_000
 """How long a challenge may be answered: time to carry it to an offline key and back, and not much more (T6)."""
 
 MAX_CHALLENGES = 1000
-"""Challenges of one ceremony: whoever can ask for one can ask in a loop (T4)."""
+"""Challenges of one ceremony: whoever can ask for one can ask in a loop (T4). A review is put also beyond them, again
+only after CHALLENGE_TTL_MS: it has no deadline, and while it is owed nobody can override anything (T7)."""
 
 OPEN, CLOSED = "OPEN", "CLOSED"
 
@@ -201,7 +202,7 @@ def challenged(ceremony: Ceremony, challenge: Challenge, signature: str, key: Pu
     check_bound(ceremony, challenge)  # 2
     if challenge.args_hash != ceremony.args_hash or challenge.sequence != ceremony.challenges + 1:
         raise illegal(ceremony, "the challenge is not the next one of this approval", "ask for a new one")
-    if ceremony.challenges >= MAX_CHALLENGES:
+    if ceremony.challenges >= MAX_CHALLENGES and challenge.action != Action.REVIEW:
         raise illegal(ceremony, "it has had too many challenges", "let it expire")
     check_possible(ceremony, challenge.action, challenge.key_id, challenge.issued_at_ms)  # 3
     asked = Asked(challenge.action, challenge.expires_at_ms, response_to(challenge, signature))

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import attrs
+import pytest
+
+from helm.contracts.approval import Action, Challenge
 from helm.contracts.decision import Decision
+from helm.contracts.errors import Invalid
+from helm.crypto.domains import KeyPurpose
+from helm.crypto.ed25519 import PublicKey, SigningKey
 from helm.guardian.approvals import DAY_MS, HOUR_MS, Approvals
+from helm.guardian.ceremony import CHALLENGE_TTL_MS, MAX_CHALLENGES, Ceremony, challenged, sign_challenge
 from helm.guardian.chain import CHAIN
 from tests.helm.guardian.worlds import NOON_MS, call, world
+
+KERNEL = SigningKey.from_seed(bytes(32), KeyPurpose.EXECUTION)
+KERNEL_KEY = PublicKey.from_hex(KERNEL.public_key)
 
 
 def asks(approvals: Approvals, call_seq: int, *, n: int = 1, now_ms: int = NOON_MS) -> Decision:
@@ -65,3 +76,33 @@ def test_what_was_asked_for_is_counted_by_the_hour_and_by_the_day() -> None:
         asks(approvals, number, n=number, now_ms=NOON_MS - ago_ms)
     assert approvals.asked(asker, NOON_MS) == (2, 4)
     assert approvals.asked(("t", "other", "asking"), NOON_MS) == (0, 0)
+
+
+def put_to(ceremony: Ceremony, action: str) -> Ceremony:
+    """Have the kernel put one more challenge to an approver's key."""
+    challenge = Challenge(
+        action=action,
+        approval_id=ceremony.approval_id,
+        args_hash=ceremony.args_hash,
+        expires_at_ms=NOON_MS + CHALLENGE_TTL_MS,
+        intent_hash=ceremony.intent_hash,
+        issued_at_ms=NOON_MS,
+        key_id="key_1",
+        log_id="sha256:log",
+        p0_ceiling_hash=ceremony.p0_ceiling_hash,
+        policy_bundle_hash=ceremony.policy_hash,
+        sequence=ceremony.challenges + 1,
+        signed_by=KERNEL.key_id,
+    )
+    return challenged(ceremony, challenge, sign_challenge(challenge, KERNEL), KERNEL_KEY)
+
+
+def test_whoever_asks_for_challenges_in_a_loop_does_not_keep_an_override_from_its_review() -> None:
+    approvals = Approvals()
+    one = asks(approvals, 1)
+    worn = attrs.evolve(
+        approvals.ceremonies[one.approval_id], challenges=MAX_CHALLENGES, review="OPEN", state="APPROVED"
+    )
+    with pytest.raises(Invalid, match="too many challenges"):
+        put_to(worn, Action.DISPUTE)
+    assert put_to(worn, Action.REVIEW).asked["key_1"].action == Action.REVIEW
