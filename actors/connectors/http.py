@@ -2,7 +2,8 @@
 
 Written on httpcore2, the transport below httpx2, because everything that layer adds is a liberty that a
 governed request must not take: redirects, cookies, proxies and credentials from the environment, unpacking.
-What is known of a request that fails depends on one fact: whether its first byte may have left.
+What is known of a request that fails depends on one fact: whether its first byte may have left. Each request has a
+connection of its own: `actors.connectors.once` says why, and what it costs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import httpcore2
 import trio
 
+from actors.connectors.once import CLOSE, one_exchange_each
 from actors.connectors.port import PERMIT_HEADER, ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
 from actors.connectors.request import OutboundRequest, check_operation, make_request
 from actors.connectors.resolver import Resolver, addresses_of, system_resolver
@@ -30,9 +32,6 @@ from helm.guardian.destination import Destination, normalise
 
 MAX_CONNECTIONS = 64
 """Connections of one service at a time; more callers wait for one, within their deadline (T4)."""
-
-KEEP_ALIVE_S = 5.0
-"""How long an idle connection is kept: less than servers do, so that they seldom close one that is taken."""
 
 ADDRESS_S = 3.0
 """How long one address may take to accept a connection before the next is tried."""
@@ -76,12 +75,10 @@ class HttpConnector:
         for name, operation in connection.operations.items():
             check_operation(name, operation, has_origin=self._origin is not None)
         self._fixed_headers = _checked_headers(connection.headers) | _checked_headers(secret_headers)
-        self._pool = httpcore2.AsyncConnectionPool(
+        self._pool = one_exchange_each(
+            CheckedNetwork(resolver or system_resolver(), allow_private=connection.allow_private),
             ssl_context=ssl_context or ssl.create_default_context(),
             max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS,
-            keepalive_expiry=KEEP_ALIVE_S,
-            network_backend=CheckedNetwork(resolver or system_resolver(), allow_private=connection.allow_private),
         )
 
     async def dispatch(self, order: Dispatch, /) -> JSONValue:
@@ -111,12 +108,12 @@ class HttpConnector:
             httpcore2.URL(
                 scheme=to.scheme.encode(), host=to.host.encode(), port=to.port, target=request.target.encode()
             ),
-            headers=list(self._headers(order, request).items()),
+            headers=[*self._headers(order, request), CLOSE],
             content=request.body,
             extensions={"timeout": {"pool": step_s, "connect": step_s}, "trace": departure},
         )
 
-    def _headers(self, order: Dispatch, request: OutboundRequest) -> dict[str, str]:
+    def _headers(self, order: Dispatch, request: OutboundRequest) -> list[tuple[bytes, bytes]]:
         headers = {"accept": "application/json", "user-agent": "helm"}
         headers |= self._fixed_headers
         headers |= {"host": request.host, "accept-encoding": "identity"}
@@ -127,7 +124,7 @@ class HttpConnector:
             headers["idempotency-key"] = _header_value(order.idempotency_key)
         if order.permit is not None:
             headers[PERMIT_HEADER] = base64.urlsafe_b64encode(order.permit).decode()
-        return headers
+        return [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def _answer(self, response: httpcore2.Response) -> JSONValue:
         if not 200 <= response.status < 300:

@@ -1,8 +1,9 @@
 """An MCP server by its address: the official SDK's streamable HTTP, over a network that checks where it goes.
 
 The SDK writes and reads the messages; what is below them is ours. A governed request takes none of the liberties of an
-HTTP client: redirects, cookies, proxies and credentials from the environment, unpacking. Nothing raises here but a
-cancellation, because whatever a transport raises ends the SDK's connection and all that is under way on it.
+HTTP client: redirects, cookies, proxies and credentials from the environment, unpacking. Each request has a connection
+of its own: `actors.connectors.once` says why. Nothing raises here but a cancellation, because whatever a transport
+raises ends the SDK's connection and all that is under way on it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import httpcore2
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
-from actors.connectors.http import KEEP_ALIVE_S, CheckedNetwork
+from actors.connectors.http import CheckedNetwork
+from actors.connectors.once import CLOSE, one_exchange_each
 from actors.connectors.port import ConnectorFailed, ConnectorUnknown, NotDispatched
 from actors.connectors.resolver import Resolver, system_resolver
 from helm.contracts.errors import Invalid
@@ -75,12 +77,10 @@ async def open_address(
     ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Any]:
     """Connect to a server and yield the SDK's two streams. Raises Invalid for a token that is not set."""
-    pool = Pool(
+    pool = one_exchange_each(
+        CheckedNetwork(resolver or system_resolver(), allow_private=connection.allow_private),
         ssl_context=ssl_context or ssl.create_default_context(),
         max_connections=MAX_CONNECTIONS,
-        max_keepalive_connections=MAX_CONNECTIONS,
-        keepalive_expiry=KEEP_ALIVE_S,
-        network_backend=CheckedNetwork(resolver or system_resolver(), allow_private=connection.allow_private),
     )
     wire = Wire(pool, token_of(connection, environment), connection.max_response_bytes + ENVELOPE_BYTES)
     async with (
@@ -134,7 +134,7 @@ class Wire(httpx2.AsyncBaseTransport):
 
     def _outbound(self, request: httpx2.Request, departure: Departure) -> httpcore2.Request:
         url = request.url
-        headers = [*request.headers.raw]
+        headers = [(name, value) for name, value in request.headers.raw if name.lower() != CLOSE[0]] + [CLOSE]
         if self.token:
             headers.append((b"authorization", f"Bearer {self.token}".encode()))
         headers += [(name.encode(), value.encode()) for name, value in departure.headers.items()]

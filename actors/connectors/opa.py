@@ -1,8 +1,7 @@
 """A decision point over HTTP: one question, one answer in bytes, over a network that checks where it goes.
 
 It shares the HTTP connector's network, and its liberties not taken: no redirects, no environment, no unpacking. What
-the answer says is not read here. Each question has a connection of its own: what a server sends behind one answer stays
-in the reader's buffer, and on a connection that is used again it would be the answer to the next call.
+the answer says is not read here. Each question has a connection of its own: `actors.connectors.once` says why.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import httpcore2
 import trio
 
 from actors.connectors.http import CheckedNetwork
+from actors.connectors.once import CLOSE, one_exchange_each
 from actors.connectors.port import NotDispatched
 from actors.connectors.resolver import Resolver, system_resolver
 from helm.guardian.destination import DEFAULT_PORTS, normalise
@@ -46,11 +46,10 @@ class OpaClient:
         self._point = point
         self._origin = normalise(point.origin)
         self._readers = trio.CapacityLimiter(MAX_READERS)
-        self._pool = httpcore2.AsyncConnectionPool(
+        self._pool = one_exchange_each(
+            CheckedNetwork(resolver or system_resolver(), allow_private=point.allow_private),
             ssl_context=trusting(point.ca_pem),
             max_connections=point.places,
-            max_keepalive_connections=0,
-            network_backend=CheckedNetwork(resolver or system_resolver(), allow_private=point.allow_private),
         )
 
     async def ask(self, request: bytes) -> bytes:
@@ -85,7 +84,7 @@ class OpaClient:
             (b"host", named.encode()),
             (b"accept", b"application/json"),
             (b"accept-encoding", b"identity"),
-            (b"connection", b"close"),
+            CLOSE,
             (b"content-type", b"application/json"),
             (b"user-agent", b"helm"),
         ]

@@ -1,6 +1,7 @@
 """The model's side: one origin, asked over a checked network, whose answers come in pieces.
 
 It shares the HTTP connector's network, and its liberties not taken: no redirects, no environment, no unpacking.
+Each exchange has a connection of its own: `actors.connectors.once` says why.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from contextlib import aclosing, asynccontextmanager
 import attrs
 import httpcore2
 
-from actors.connectors.http import KEEP_ALIVE_S, CheckedNetwork
+from actors.connectors.http import CheckedNetwork
+from actors.connectors.once import CLOSE, one_exchange_each
 from actors.connectors.port import NotDispatched
 from actors.connectors.resolver import Resolver, system_resolver
 from helm.openai.upstream import Place
@@ -67,12 +69,10 @@ class Upstream:
         self, place: Place, *, resolver: Resolver | None = None, ssl_context: ssl.SSLContext | None = None
     ) -> None:
         self.place = place
-        self._pool = httpcore2.AsyncConnectionPool(
+        self._pool = one_exchange_each(
+            CheckedNetwork(resolver or system_resolver(), allow_private=place.allow_private),
             ssl_context=ssl_context or ssl.create_default_context(),
             max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS,
-            keepalive_expiry=KEEP_ALIVE_S,
-            network_backend=CheckedNetwork(resolver or system_resolver(), allow_private=place.allow_private),
         )
 
     @asynccontextmanager
@@ -84,7 +84,7 @@ class Upstream:
         url = httpcore2.URL(
             scheme=place.scheme.encode(), host=place.host.encode(), port=place.port, target=(place.path + path).encode()
         )
-        said = [(b"host", place.authority.encode()), (b"accept-encoding", b"identity"), *headers]
+        said = [(b"host", place.authority.encode()), (b"accept-encoding", b"identity"), CLOSE, *headers]
         timeouts = {"pool": CONNECT_S, "connect": CONNECT_S}
         try:
             async with (
