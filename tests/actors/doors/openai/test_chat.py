@@ -118,6 +118,7 @@ async def test_the_upstream_gets_its_own_key_and_none_of_the_clients_headers(hou
     names = {line.partition(b":")[0] for line in heading.split(b"\r\n")[1:]}
     assert names == {
         b"host",
+        b"connection",
         b"accept-encoding",
         b"accept",
         b"content-type",
