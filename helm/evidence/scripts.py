@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:105fcc43a72553d942d69be55f601d895654498be69b123f8e42daca2e17a8ea"
+NEWEST: Final = "sha256:2602187f48c2d6fd958d32dc374e599c395948820068a5da2bb0aaf6d95bbc5e"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

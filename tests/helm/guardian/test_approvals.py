@@ -13,6 +13,7 @@ from helm.crypto.ed25519 import PublicKey, SigningKey
 from helm.guardian.approvals import DAY_MS, HOUR_MS, Approvals
 from helm.guardian.ceremony import CHALLENGE_TTL_MS, MAX_CHALLENGES, Ceremony, challenged, sign_challenge
 from helm.guardian.chain import CHAIN
+from tests.helm.evidence.forger import standalone
 from tests.helm.guardian.worlds import NOON_MS, call, world
 
 KERNEL = SigningKey.from_seed(bytes(32), KeyPurpose.EXECUTION)
@@ -106,3 +107,12 @@ def test_whoever_asks_for_challenges_in_a_loop_does_not_keep_an_override_from_it
     with pytest.raises(Invalid, match="too many challenges"):
         put_to(worn, Action.DISPUTE)
     assert put_to(worn, Action.REVIEW).asked["key_1"].action == Action.REVIEW
+
+
+@pytest.mark.parametrize(
+    ("action", "had", "is_next"),
+    [("dispute", MAX_CHALLENGES - 1, True), ("dispute", MAX_CHALLENGES, False), ("review", MAX_CHALLENGES, True)],
+)
+def test_the_replay_script_counts_challenges_as_helm_does(action: str, had: int, is_next: bool) -> None:
+    assert standalone().is_next({"action": action, "sequence": had + 1}, had) is is_next
+    assert not standalone().is_next({"action": action, "sequence": had}, had)
