@@ -58,22 +58,24 @@ class Appender:
             batch = Batch()
             for item in await gather(inbox):
                 batch.places.append((len(batch.rows), item))
-                await self._enter(item, batch)
+                if isinstance(item, Control):
+                    await self._obey(item, batch)
+                else:
+                    batch.rows.append(self.enter(item))
+                    if self.notary.entered >= self.notary.due_at:
+                        await self._take_checkpoint(batch, Cause.COUNT)
             first = await self.journal.append(batch.rows) if batch.rows else self.journal.head
             self._publish(batch, first)
             for place, item in batch.places:
                 self._release(item, first + place, dispatch)
+            self.notary.bring_up()  # while callers go on: nobody waits for it
 
-    async def _enter(self, item: Case | Control, batch: Batch) -> None:
-        """Put the rows of `item` into the batch, and behind them the checkpoint that is due."""
-        if not isinstance(item, Control):
-            batch.rows.append(self.enter(item))
-            if self.notary.is_due():
-                await self._take_checkpoint(batch, Cause.COUNT)
-            return
+    async def _obey(self, item: Control, batch: Batch) -> None:
+        """Put the rows of `item` into the batch, and behind them the checkpoint that it forces."""
         relies_on: tuple[str, ...] = ()
         if item.draft is not None:
-            node = self._place(item.draft)
+            node = self.graph.append(item.draft)
+            self.notary.note((item.draft.tenant, item.draft.session_id))
             item.lamport = node.lamport
             item.placed(node)
             batch.rows.append(row(node, *item.beside))
@@ -88,28 +90,22 @@ class Appender:
         batch.checkpoints.append((len(batch.rows), sealed))
         batch.rows.append(row(self.graph.append(draft._replace(relies_on=relies_on)), beside))
 
-    def _place(self, draft: Draft) -> Node:
-        """Give a node its place, and the session its new head."""
-        self.notary.trees.note_node((draft.tenant, draft.session_id))
-        return self.graph.append(draft)
-
     def enter(self, item: Case) -> bytes:
         """Return the journal row of `item`, placed on the graph's edge."""
-        judgement, trees = item.judged(), self.notary.trees
+        judgement, session = item.judged(), item.call.session
         if item.sealed is None:
             relied = judgement.decision.content.approval_id
             relies_on = (self.grants[relied],) if relied else ()
-            node = self._place(_draft(item, INTENT, intent_payload(judgement), relies_on))
-            trees.note_record(judgement.record.hash)
+            node = self.graph.append(_draft(item, INTENT, intent_payload(judgement), relies_on))
+            self.notary.note(session, judgement.record.hash)
             item.intent_node = node.node_hash
             return row(node, b'"facts":' + judgement.facts)
         if not item.intent_node:
-            node = self._place(_draft(item, ATTESTATION, refusal_payload(judgement, item.sealed.receipt_hash)))
-            trees.note_record(judgement.record.hash)
-            self.notary.note_receipt(item.call.session, item.sealed)
+            node = self.graph.append(_draft(item, ATTESTATION, refusal_payload(judgement, item.sealed.receipt_hash)))
+            self.notary.note(session, judgement.record.hash, item.sealed)
             return row(node, b'"facts":' + judgement.facts, b'"receipt":' + item.sealed.json)
-        node = self._place(_effect(item))
-        self.notary.note_receipt(item.call.session, item.sealed)
+        node = self.graph.append(_effect(item))
+        self.notary.note(session, "", item.sealed)
         return row(node, *_beside_effect(item))
 
     def _publish(self, batch: Batch, first: int) -> None:

@@ -205,7 +205,7 @@ class Executor:
             reason = f"the output could not be checked: {type(failure).__name__}"
             self._end(case, Status.FAILED, ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT, reason)
         else:
-            self._end(case, Status.SUCCESS, ReasonCode.NONE, legible(enforced))
+            self._end(case, Status.SUCCESS, ReasonCode.NONE, enforced and legible(enforced))
 
     def _end(self, case: Case, status: Status, code: ReasonCode, reason: str) -> None:
         case.end(status, code, reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 import attrs
@@ -14,8 +15,11 @@ from helm.evidence.leaf import receipt_leaf
 from helm.proofgraph.checkpoint import Cause, SealedCheckpoint
 from helm.proofgraph.graph import Graph, SessionKey
 from helm.proofgraph.node import Draft, NodeKind
-from helm.proofgraph.trees import Trees
+from helm.proofgraph.trees import Trees, record_leaf
 from helm.receipts.chain import SealedReceipt
+
+Entered = tuple[SessionKey, str, SealedReceipt | None]
+"""Whose node it is, the record that it binds or "", and the receipt that it binds."""
 
 
 @attrs.define
@@ -35,20 +39,45 @@ class Notary:
     """Receipts between two checkpoints, 0 for none by count."""
     durable: SealedCheckpoint | None = None
     """The last checkpoint that anyone may see."""
+    due_at: int = attrs.field(init=False)
+    """How many receipts make the next checkpoint due by count."""
+    entered: int = attrs.field(init=False)
+    """How many receipts were entered, in the trees or waiting for them."""
+    _waiting: list[Entered] = attrs.field(factory=list, init=False, repr=False)
+    """What was entered and is not in the trees yet: no call waits for their hashes."""
+
+    def __attrs_post_init__(self) -> None:
+        self.entered = self.trees.receipts.size
+        self._expect()
+
+    def _expect(self) -> None:
+        covered = 0 if self.latest is None else self.latest.content.receipts_size
+        self.due_at = covered + self.every if self.every else sys.maxsize
 
     @property
     def latest(self) -> SealedCheckpoint | None:
         """The last checkpoint that was entered."""
         return self.chain.latest
 
-    def note_receipt(self, session: SessionKey, sealed: SealedReceipt) -> None:
-        """Take note of a receipt that was entered."""
-        self.trees.note_receipt(session, receipt_leaf(sealed), sealed.content.lamport_clock, sealed.signature)
+    def note(self, session: SessionKey, record_hash: str = "", sealed: SealedReceipt | None = None) -> None:
+        """Take note of a node that was entered, of the record and of the receipt in it."""
+        self._waiting.append((session, record_hash, sealed))
+        if sealed is not None:
+            self.entered += 1
 
-    def is_due(self) -> bool:
-        """Tell whether so many receipts have come that a checkpoint is due."""
-        covered = 0 if self.latest is None else self.latest.content.receipts_size
-        return 0 < self.every <= self.trees.receipts.size - covered
+    def bring_up(self) -> None:
+        """Put everything that was entered into the trees."""
+        trees, records, receipts = self.trees, [], []
+        for session, record_hash, sealed in self._waiting:
+            trees.note_node(session)
+            if record_hash:
+                records.append(record_leaf(record_hash))
+            if sealed is not None:
+                receipts.append(receipt_leaf(sealed))
+                trees.heads.receipts[session] = (sealed.content.lamport_clock, sealed.signature)
+        self._waiting.clear()
+        trees.records.add(*records)
+        trees.receipts.add(*receipts)
 
     def covers(self, graph: Graph) -> bool:
         """Tell whether nothing was entered since the last checkpoint."""
@@ -56,11 +85,13 @@ class Notary:
 
     async def take(self, graph: Graph, cause: Cause) -> tuple[SealedCheckpoint, Draft, bytes]:
         """Sign a checkpoint of everything entered; return it, its node, and what stands beside it."""
+        self.bring_up()
         occasion = Occasion(
             cause=cause.value, issued_at_ms=self.clock.now_ms(), key_id=self.pen.key_id, log_id=self.log_id
         )
         checkpoint = checkpoint_of(self.trees, graph, self.latest, occasion)
         sealed = await sign_aside(self.pen, partial(seal, checkpoint, self.pen))
         self.chain.extend(sealed)
+        self._expect()
         draft = Draft(NodeKind.CHECKPOINT.value, payload_of(sealed))
         return sealed, draft, b'"peaks":' + peaks_of(self.trees)

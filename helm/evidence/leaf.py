@@ -6,26 +6,40 @@ it, so that the next receipt's prev_hash still links; body_hash is the receipt_h
 
 from __future__ import annotations
 
+from helm.contracts.form import Noun
 from helm.crypto import domains
-from helm.crypto.canonical import record_bytes
+from helm.crypto.canonical import ordered_bytes
 from helm.proofgraph.merkle import leaf_hash
 from helm.receipts.chain import SealedReceipt
+
+
+class Leaf(Noun, frozen=True):
+    """The members of a leaf, in their canonical order."""
+
+    body_hash: str
+    lamport_clock: int
+    log_id: str
+    prev_hash: str
+    risk_tier: str
+    session: str
+    signature: str
+    tenant: str
 
 
 def leaf_bytes(sealed: SealedReceipt) -> bytes:
     """Return the canonical leaf of a receipt."""
     receipt = sealed.content
-    return record_bytes(
-        {
-            "body_hash": sealed.receipt_hash,
-            "lamport_clock": receipt.lamport_clock,
-            "log_id": receipt.log_id,
-            "prev_hash": receipt.prev_hash,
-            "risk_tier": receipt.risk_tier,
-            "session": receipt.session_id,
-            "signature": sealed.signature,
-            "tenant": receipt.tenant,
-        }
+    return ordered_bytes(
+        Leaf(
+            sealed.receipt_hash,
+            receipt.lamport_clock,
+            receipt.log_id,
+            receipt.prev_hash,
+            receipt.risk_tier,
+            receipt.session_id,
+            sealed.signature,
+            receipt.tenant,
+        )
     )
 
 

@@ -38,14 +38,16 @@ class Growth:
     size: int = 0
     peaks: list[bytes] = attrs.field(factory=list, repr=False)
 
-    def add(self, leaf: bytes) -> None:
-        """Append one leaf hash."""
-        full = self.size
-        self.size = full + 1
-        while full & 1:  # a complete subtree as large as the carried one stands beside it
-            leaf = digest(b"\x01" + self.peaks.pop() + leaf)
-            full >>= 1
-        self.peaks.append(leaf)
+    def add(self, *leaves: bytes) -> None:
+        """Append leaf hashes, in order."""
+        size, peaks = self.size, self.peaks
+        for carried in leaves:
+            full, size = size, size + 1
+            while full & 1:  # a complete subtree as large as the carried one stands beside it
+                carried = digest(b"\x01" + peaks.pop() + carried)  # noqa: PLW2901
+                full >>= 1
+            peaks.append(carried)
+        self.size = size
 
     def frontier(self) -> Frontier:
         """Return the tree as it stands now."""
