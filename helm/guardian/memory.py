@@ -135,8 +135,10 @@ class Memory:
 
     def frozen(self, call: ToolCall) -> str:
         """Return the reason code of the stop that covers a call, "" for none; in a killed agent's name nobody acts."""
+        if not self.freezes.in_force:
+            return ""
         stop = self.freezes.covering(call.tenant, call.principal)
-        if stop or not call.delegation_id or not self.freezes.in_force:
+        if stop or not call.delegation_id:
             return stop
         standing = self.delegations.standing(call)
         return "" if standing is None else self.freezes.covering(call.tenant, standing.grant.delegator)
