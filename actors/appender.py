@@ -68,7 +68,7 @@ class Appender:
             self._publish(batch, first)
             for place, item in batch.places:
                 self._release(item, first + place, dispatch)
-            self.notary.bring_up()  # while callers go on: nobody waits for it
+            self.notary.keep_up()  # while callers go on: nobody waits for it
 
     async def _obey(self, item: Control, batch: Batch) -> None:
         """Put the rows of `item` into the batch, and behind them the checkpoint that it forces."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from typing import Final
 
 import attrs
 
@@ -11,12 +12,15 @@ from actors.clock import Clock
 from actors.hsm import sign_aside
 from helm.crypto.ed25519 import Signer as Pen
 from helm.evidence.checkpoints import Checkpoints, Occasion, checkpoint_of, payload_of, peaks_of, seal
-from helm.evidence.leaf import receipt_leaf
+from helm.evidence.leaf import receipt_leaves
 from helm.proofgraph.checkpoint import Cause, SealedCheckpoint
 from helm.proofgraph.graph import Graph, SessionKey
 from helm.proofgraph.node import Draft, NodeKind
-from helm.proofgraph.trees import Trees, record_leaf
+from helm.proofgraph.trees import Trees, record_leaves
 from helm.receipts.chain import SealedReceipt
+
+MUCH: Final = 512
+"""Nodes that wait at most to be put into the trees: about a millisecond of hashing."""
 
 Entered = tuple[SessionKey, str, SealedReceipt | None]
 """Whose node it is, the record that it binds or "", and the receipt that it binds."""
@@ -67,17 +71,22 @@ class Notary:
 
     def bring_up(self) -> None:
         """Put everything that was entered into the trees."""
-        trees, records, receipts = self.trees, [], []
+        trees, records, receipts = self.trees, list[str](), list[SealedReceipt]()
         for session, record_hash, sealed in self._waiting:
             trees.note_node(session)
             if record_hash:
-                records.append(record_leaf(record_hash))
+                records.append(record_hash)
             if sealed is not None:
-                receipts.append(receipt_leaf(sealed))
+                receipts.append(sealed)
                 trees.heads.receipts[session] = (sealed.content.lamport_clock, sealed.signature)
         self._waiting.clear()
-        trees.records.add(*records)
-        trees.receipts.add(*receipts)
+        trees.records.add(*record_leaves(records))
+        trees.receipts.add(*receipt_leaves(receipts))
+
+    def keep_up(self) -> None:
+        """Put what was entered into the trees once it is much: many nodes at a time are hashed in half the time."""
+        if len(self._waiting) >= MUCH:
+            self.bring_up()
 
     def covers(self, graph: Graph) -> bool:
         """Tell whether nothing was entered since the last checkpoint."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256 as sha2
 
 PREFIX = "sha256:"
@@ -15,6 +16,11 @@ ID = slice(len(PREFIX), len(PREFIX) + ID_DIGITS)
 def digest(data: bytes) -> bytes:
     """Return the 32 raw bytes of the hash, for what is hashed again before anyone reads it."""
     return sha2(data).digest()
+
+
+def digests(before: bytes, data: Iterable[bytes]) -> list[bytes]:
+    """Return the raw hash of each of `data` behind the same first bytes, for trees that grow by many at a time."""
+    return [sha2(before + one).digest() for one in data]
 
 
 def sha256(data: bytes) -> str:

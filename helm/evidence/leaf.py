@@ -6,10 +6,13 @@ it, so that the next receipt's prev_hash still links; body_hash is the receipt_h
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from helm.contracts.form import Noun
 from helm.crypto import domains
 from helm.crypto.canonical import ordered_bytes
-from helm.proofgraph.merkle import leaf_hash
+from helm.crypto.hashing import digests
+from helm.proofgraph.merkle import LEAF, leaf_hash
 from helm.receipts.chain import SealedReceipt
 
 
@@ -41,6 +44,11 @@ def leaf_bytes(sealed: SealedReceipt) -> bytes:
             receipt.tenant,
         )
     )
+
+
+def receipt_leaves(receipts: Iterable[SealedReceipt]) -> list[bytes]:
+    """Return the hashes of the receipts' leaves, in order."""
+    return digests(LEAF + domains.LEAF, map(leaf_bytes, receipts))
 
 
 def receipt_leaf(sealed: SealedReceipt) -> bytes:

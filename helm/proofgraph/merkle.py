@@ -27,14 +27,18 @@ class ProofInvalid(Exception):
     """The proof does not show what it is said to show."""
 
 
+LEAF, NODE = b"\x00", b"\x01"
+"""What stands before a leaf, and before an inner node, under their hash (RFC 9162 section 2.1.1)."""
+
+
 def leaf_hash(data: bytes) -> bytes:
     """Return the hash of one leaf's bytes (RFC 9162 section 2.1.1)."""
-    return digest(b"\x00" + data)
+    return digest(LEAF + data)
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of an inner node (RFC 9162 section 2.1.1)."""
-    return digest(b"\x01" + left + right)
+    return digest(NODE + left + right)
 
 
 @attrs.frozen(kw_only=True)

@@ -6,15 +6,15 @@ Live and on reading back the same rows make the same trees.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
 from helm.crypto.canonical import ordered_bytes
 from helm.crypto.domains import HEAD_LEAF, RECORD_LEAF
-from helm.crypto.hashing import PREFIX, digest
+from helm.crypto.hashing import PREFIX, digests
 from helm.proofgraph.graph import NO_SESSION, SessionKey
-from helm.proofgraph.merkle import HASH_BYTES, Frontier, Head, Tree, leaf_hash
+from helm.proofgraph.merkle import HASH_BYTES, LEAF, NODE, Frontier, Head, Tree, leaf_hash
 
 NO_RECEIPT = (0, "GENESIS")
 """Clock and signature of a session that has no receipt yet, as its first receipt will name them."""
@@ -23,6 +23,11 @@ NO_RECEIPT = (0, "GENESIS")
 def record_leaf(record_hash: str) -> bytes:
     """Return the leaf of a boundary record, which its hash stands for."""
     return leaf_hash(RECORD_LEAF + record_hash.encode())
+
+
+def record_leaves(record_hashes: Iterable[str]) -> list[bytes]:
+    """Return the leaves of boundary records, in order."""
+    return digests(LEAF + RECORD_LEAF, map(str.encode, record_hashes))
 
 
 def head_leaf(session: SessionKey, node_hash: str, clock: int, signature: str) -> bytes:
@@ -39,15 +44,17 @@ class Growth:
     peaks: list[bytes] = attrs.field(factory=list, repr=False)
 
     def add(self, *leaves: bytes) -> None:
-        """Append leaf hashes, in order."""
-        size, peaks = self.size, self.peaks
-        for carried in leaves:
-            full, size = size, size + 1
-            while full & 1:  # a complete subtree as large as the carried one stands beside it
-                carried = digest(b"\x01" + peaks.pop() + carried)  # noqa: PLW2901
-                full >>= 1
-            peaks.append(carried)
-        self.size = size
+        """Append leaf hashes, in order: level by level, so that many cost little more than their hashes."""
+        nodes, beside, odd = [*leaves], self.size, list[bytes]()
+        self.size += len(nodes)
+        while nodes:
+            if beside & 1:  # a complete subtree of this level stands before them
+                nodes.insert(0, self.peaks.pop())
+            beside >>= 1
+            if len(nodes) & 1:
+                odd.append(nodes.pop())
+            nodes = digests(NODE, [left + right for left, right in zip(nodes[::2], nodes[1::2], strict=True)])
+        self.peaks += reversed(odd)
 
     def frontier(self) -> Frontier:
         """Return the tree as it stands now."""

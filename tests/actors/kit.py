@@ -279,8 +279,14 @@ class Log:
         return Counter(receipt["status"] for receipt in self.receipts.values())
 
 
+def known_to(kernel: Kernel) -> dict[str, Any]:
+    """Return what a live kernel knows: as a fold does, with everything that was entered in its trees."""
+    kernel.notary.bring_up()
+    return remembered(kernel.parts.state)
+
+
 def remembered(state: Refold) -> dict[str, Any]:
-    """Return what a fold, or a live kernel, knows, in a form that can be compared."""
+    """Return what a fold knows, in a form that can be compared."""
     memory: Memory = state.memory
     return {
         "active": memory.active,

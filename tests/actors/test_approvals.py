@@ -32,7 +32,7 @@ from helm.guardian.intake import Caller, Terms, admit
 from helm.guardian.memory import Memory
 from helm.trust.event import EventKind, KeyChange, sign_event
 from tests.actors.approvers import Panel, add_key
-from tests.actors.kit import House, InlineIndex, remembered, settle
+from tests.actors.kit import House, InlineIndex, known_to, remembered, settle
 from tests.actors.puppet import Hold, Puppet
 from tests.actors.rewriting import rewritten
 from tests.actors.stores.simulated import SimulatedJournal
@@ -82,7 +82,7 @@ async def test_a_call_runs_once_its_quorum_agreed_and_once_only(panel: Panel, au
         assert (await call(kernel, approval_id)).allowed and len(puppet.orders) == 1
         again = await call(kernel, approval_id)
         assert (again.reason_code, len(puppet.orders)) == (ReasonCode.PDP_DENY, 1)
-        live = remembered(kernel.parts.state)
+        live = known_to(kernel)
     folded, log = await panel.house.read_simulated()
     assert remembered(folded) == live
     log.check_all_sealed()

@@ -22,7 +22,7 @@ from helm.proofgraph.checkpoint import GENESIS, Cause, SealedCheckpoint
 from helm.proofgraph.merkle import Tree
 from helm.proofgraph.trees import record_leaf, written
 from tests.actors.approvers import Panel
-from tests.actors.kit import LIMITS, House, remembered, settle
+from tests.actors.kit import LIMITS, House, known_to, remembered, settle
 from tests.actors.rewriting import Entry, rewritten
 from tests.actors.stores.simulated import SimulatedJournal
 
@@ -56,7 +56,7 @@ async def test_one_comes_after_so_many_receipts_and_covers_exactly_what_lies_bef
         await calls(kernel, 6)
         await kernel.call("nope", {}, session="two")
         await calls(kernel, 3, "two")
-        live = remembered(kernel.parts.state)
+        live = known_to(kernel)
     first, second = taken(house.disk.rows)
     assert (first["cause"], first["receipts_size"], second["receipts_size"]) == ("count", 4, 8)
     assert (first["prev_checkpoint_hash"], second["sequence"], second["heads_size"]) == (GENESIS, 2, 2)

@@ -18,7 +18,7 @@ from helm.guardian.facts import read_facts
 from helm.guardian.intake import Terms
 from tests.actors.approvers import Panel
 from tests.actors.delegating import grant, policy_of, signature, under
-from tests.actors.kit import House, remembered
+from tests.actors.kit import House, known_to, remembered
 from tests.actors.policies import OPEN, POLICY
 
 TOOL = f"""
@@ -164,7 +164,7 @@ async def test_nobody_is_faster_by_many_delegates_and_nobody_slows_a_delegator_d
         ]
         assert codes == [PASS] * 4 + [THROTTLE] * 2
         assert await came(kernel, "quick.one", "boss", "of-boss", "default") == INTERRUPT
-        live = remembered(kernel.parts.state)
+        live = known_to(kernel)
     folded, _ = await house.read_simulated()
     assert remembered(folded) == live
 
@@ -255,7 +255,7 @@ async def test_the_counters_come_out_the_same_of_the_journal_and_every_decision_
         for number in range(24):
             await came(kernel, ("quick.one", "crowded", "office")[number % 3], f"p{number % 2}", f"s{number % 4}")
             house.clock.advance((0, 5, 45, 700, -3)[number % 5])
-        live = remembered(kernel.parts.state)
+        live = known_to(kernel)
     folded, _ = await house.read_simulated()
     assert remembered(folded) == live
     assert live["velocities"].by_clock.keys() == {

@@ -32,7 +32,7 @@ from helm.contracts.reason import ReasonCode
 from helm.guardian.exchanges import Ceilings
 from helm.guardian.intake import Caller, Terms, admit
 from helm.proofgraph.checkpoint import Cause
-from tests.actors.kit import House, HouseClock, all_of, remembered
+from tests.actors.kit import House, HouseClock, all_of, known_to, remembered
 from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
 from tests.actors.test_kernel_commands import freeze_of
@@ -163,7 +163,7 @@ async def run(chance: Chance, kernels: int, steps: int) -> None:
                 nursery.start_soon(chance.act, kernel)
                 if chance.luck.random() < 0.2:
                     await trio.sleep(chance.luck.choice((0.0, 0.0, 0.01, 0.5)))
-        live = remembered(kernel.parts.state)
+        live = known_to(kernel)
         folded, log = await house.read_simulated()
         assert remembered(folded) == live
         assert not folded.open_intents
