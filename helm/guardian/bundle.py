@@ -13,7 +13,7 @@ from helm.contracts.form import JSONValue
 from helm.crypto import domains
 from helm.crypto.canonical import canonical, parse
 from helm.crypto.hashing import hash_in
-from helm.guardian.bundle_approvals import keys_of, read_approvers
+from helm.guardian.bundle_approvals import keys_of, read_aliases, read_approvers
 from helm.guardian.bundle_compliance import check_whole, read_compliance
 from helm.guardian.bundle_connections import read_connections
 from helm.guardian.bundle_identity import read_identity
@@ -91,6 +91,7 @@ def compile_written(written: bytes) -> Policy:
         compliance=compliance,
         principals=principals,
         approvers=keys_of(approvers, approvers),
+        aliases=read_aliases(bundle, approvers),
         budgets=budgets,
         budgets_by_id=MappingProxyType({budget.id: budget for budget in budgets}),
         connectors=connections,

@@ -36,7 +36,23 @@ def read_approvers(bundle: Table) -> Approvers:
                 what = f"{key_id} is also {owners[key_id]}'s: one key under two names would be two approvers"
                 raise Invalid(what, table.at("keys"), "a key is one principal's")
             owners[key_id] = name
+        table.texts("also", ())
         table.finish()
+    return MappingProxyType(found)
+
+
+def read_aliases(bundle: Table, approvers: Approvers) -> Mapping[str, str]:
+    """Return as whom else approvers call, each name with its approver's: they approve nothing of their own.
+
+    Raises Invalid for a name that would be two people's.
+    """
+    found: dict[str, str] = {}
+    for name, table in bundle.named("approvers"):
+        for index, other in enumerate(table.texts("also", ())):
+            if other in approvers or other in found:
+                what = f"{other} is {found.get(other, other)}'s name already"
+                raise Invalid(what, f"{table.at('also')}[{index}]", "a name is one person's")
+            found[other] = name
     return MappingProxyType(found)
 
 

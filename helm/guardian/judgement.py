@@ -211,7 +211,9 @@ def _asked_for(inquiry: Inquiry) -> Ask:
 def impartial(approvers: tuple[str, ...], inquiry: Inquiry) -> tuple[str, ...]:
     """Return the approvers but for those in whose name the call is made: nobody approves their own wish (T7)."""
     delegation = inquiry.world.delegation
-    asking = {inquiry.call.principal} if delegation is None else {inquiry.call.principal, delegation.grant.delegator}
+    callers = {inquiry.call.principal} if delegation is None else {inquiry.call.principal, delegation.grant.delegator}
+    aliases = inquiry.world.policy.aliases
+    asking = {aliases.get(caller, caller) for caller in callers}
     return tuple(one for one in approvers if one.partition(" ")[0] not in asking) or (approvers and NOBODY)
 
 

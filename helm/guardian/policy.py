@@ -250,6 +250,8 @@ class Policy:
     principals: Mapping[str, PrincipalRule]
     approvers: tuple[str, ...]
     """Everyone who may approve anything, "principal key_id" each."""
+    aliases: Mapping[str, str]
+    """As whom else approvers call, each name with its approver's."""
     budgets: tuple[Budget, ...]
     budgets_by_id: Mapping[str, Budget]
     connectors: Mapping[str, Connection]
@@ -351,6 +353,7 @@ NO_POLICY = Policy(
     ),
     principals=MappingProxyType({}),
     approvers=(),
+    aliases=MappingProxyType({}),
     budgets=(),
     budgets_by_id=MappingProxyType({}),
     connectors=MappingProxyType({}),

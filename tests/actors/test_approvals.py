@@ -101,6 +101,26 @@ async def test_whoever_asked_cannot_approve(panel: Panel, autojump_clock: Clock)
         assert (await panel.bob.say(kernel, approval_id)).state == "APPROVED"
 
 
+async def test_whoever_asked_under_another_name_of_theirs_cannot_approve(panel: Panel, autojump_clock: Clock) -> None:
+    also = f'["{panel.alice.key.key_id}"]'
+    policy = panel.policy("quorum = 1").replace(also, f'{also}\nalso = ["oidc:corp:alice"]')
+    async with panel.house.kernel(policy=policy) as kernel:
+        approval_id = await ask(kernel, principal="oidc:corp:alice")
+        with pytest.raises(Invalid, match="none of its approvers"):
+            await panel.alice.say(kernel, approval_id)
+        assert (await panel.bob.say(kernel, approval_id)).state == "APPROVED"
+
+
+@pytest.mark.parametrize("name", ["bob", "oidc:corp:bob"])
+async def test_a_name_of_two_approvers_makes_no_policy(panel: Panel, name: str) -> None:
+    policy = panel.policy()
+    for approver, also in ((panel.alice, name), (panel.bob, "oidc:corp:bob")):
+        keys = f'["{approver.key.key_id}"]'
+        policy = policy.replace(keys, f'{keys}\nalso = ["{also}"]')
+    with pytest.raises(Invalid, match="name already"):
+        panel.house.sign(policy)
+
+
 async def test_a_call_that_only_its_own_asker_could_approve_is_approved_by_nobody(
     panel: Panel, autojump_clock: Clock
 ) -> None:
