@@ -27,6 +27,7 @@ from helm.evidence.replay import replay_pack
 from helm.evidence.selection import Selection
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import check_pack, verify_pack
+from helm.guardian import approvals
 from helm.guardian.ceremony import CHALLENGE_TTL_MS, sign_assertion
 from helm.guardian.intake import Caller, Terms, admit
 from helm.guardian.memory import Memory
@@ -205,8 +206,8 @@ async def test_a_tool_that_asks_for_a_role_is_approved_by_whom_the_administrator
     async with panel.house.kernel(puppet, policy=panel.policy('quorum = 1, role = "payments"')) as kernel:
         first, second, third = await ask(kernel, n=1), await ask(kernel, n=2), await ask(kernel, n=3)
         await change_key(panel, kernel, EventKind.ROLE_GRANTED, "releases")
-        with pytest.raises(Invalid, match="has not the role payments"):
-            await panel.alice.say(kernel, first)
+        with pytest.raises(Invalid, match="has not the role payments"):  # it is not even asked
+            await panel.alice.offered(kernel, first)
         await change_key(panel, kernel, EventKind.ROLE_GRANTED, "payments")
         assert (await panel.alice.say(kernel, first)).state == "APPROVED"
         offer = await panel.alice.offered(kernel, second)
@@ -222,6 +223,26 @@ async def test_a_tool_that_asks_for_a_role_is_approved_by_whom_the_administrator
     report = verify_pack(raw, root)
     assert report.authenticated, report.text()
     assert refusing_check_of_script(raw, root) == ""
+
+
+async def test_a_pack_of_a_kernel_that_looked_at_no_roles_is_refused_with_helm_and_without(
+    panel: Panel, autojump_clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.tar"
+    with monkeypatch.context() as insider:
+        insider.setattr(approvals, "role_for", lambda *_: "")
+        async with panel.house.kernel(policy=panel.policy('quorum = 1, role = "payments"')) as kernel:
+            approval_id = await ask(kernel)
+            assert (await panel.alice.say(kernel, approval_id)).state == "APPROVED"
+            assert (await call(kernel, approval_id)).allowed
+            await export_session(kernel.library, Selection("local", "of-agent"), panel.house.place.evidence_key(), path)
+    raw, root = await trio.to_thread.run_sync(path.read_bytes), TrustRoot(log_id=panel.house.place.log_id)
+    failed = verify_pack(raw, root).failed
+    assert failed is not None
+    assert "has not the role payments" in failed.detail
+    assert refusing_check_of_script(raw, root) == failed.name
+    with pytest.raises(Invalid, match="has not the role payments"):
+        await panel.house.read_simulated()
 
 
 async def test_a_role_has_a_name_that_a_trust_event_can_give(panel: Panel) -> None:
