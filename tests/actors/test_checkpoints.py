@@ -13,6 +13,7 @@ import trio.testing
 from actors.commands.checkpoints import TakeCheckpoint
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped
+from actors.notary import MUCH
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import reread
 from helm.evidence.leaf import receipt_leaf
@@ -47,6 +48,18 @@ def taken(rows: list[bytes]) -> list[dict[str, Any]]:
     """Return what the checkpoints in these rows say."""
     nodes = [reread(row)["node"] for row in rows]
     return [node["payload"]["checkpoint"] for node in nodes if node["kind"] == "CHECKPOINT"]
+
+
+async def test_what_waits_for_the_trees_is_bounded_though_no_checkpoint_ever_comes(
+    house: House, autojump_clock: Clock
+) -> None:
+    async with house.kernel(limits=attrs.evolve(LIMITS, checkpoint_every=0)) as kernel:
+        for _ in range(MUCH):  # a refusal is one node
+            await kernel.call("nope", {})
+        assert kernel.notary.trees.receipts.size > 0
+        live = known_to(kernel)
+    folded, _ = await house.read_simulated()
+    assert remembered(folded) == live
 
 
 async def test_one_comes_after_so_many_receipts_and_covers_exactly_what_lies_before_it(
