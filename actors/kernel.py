@@ -37,6 +37,7 @@ from actors.intake import Intake
 from actors.library import Library
 from actors.line import Line
 from actors.mailbox import Answer, Case, Control, Inbox, KernelStopped, Overloaded, Stage
+from actors.meter import Meter
 from actors.notary import Notary
 from actors.pdp import DecisionPoints
 from actors.recovery import reopened
@@ -112,6 +113,7 @@ class Kernel:
         self.parts = parts
         self.memory = state.memory
         self.library = Library(parts.journal, parts.index)
+        self.meter = Meter()
         self.cases: set[Case] = set()
         self.stopping = False
         """Whether the kernel has been told to end."""
@@ -241,6 +243,7 @@ class Kernel:
             raise Overloaded("the journal's disk is nearly full: nothing was judged, free some space")
         self.cases.add(case)
         self._held[holder] += 1
+        self.meter.begin(case)
         self._at_guardian.post(case)
         return case
 
@@ -258,6 +261,7 @@ class Kernel:
             self.memory.note_written(judgement.decision.content, judgement.record.id)
         case.stage = Stage.DONE
         decision = judgement.decision.content
+        self.meter.end(case, decision.verdict)
         self._leave(case)
         self.intake.release(case)
         case.slot.resolve(
@@ -464,6 +468,7 @@ class Kernel:
             )
             self.cases.add(case)
             self._held[(case.call.tenant, case.call.principal)] += 1
+            self.meter.begin(case)
             self._at_signer.post(case)
             await case.slot.wait()
 

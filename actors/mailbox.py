@@ -186,6 +186,8 @@ class Case:
     """What a remote decision point is asked before the case can be judged, None where its tool needs none."""
     advice: Advice | None = None
     """What came of it."""
+    taken_s: float = 0.0
+    """When it was put on the belt, by the meter's clock."""
 
     def judged(self) -> Judgement:
         """Return the judgement; only the guardian's door is before it."""

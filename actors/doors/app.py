@@ -22,6 +22,7 @@ from actors.doors.identity import AGENTS, IdentityRoutes
 from actors.doors.mcp.authorize import AUTHORIZE, AuthorizeRoutes
 from actors.doors.mcp.profiles import PROFILES, ProfileRoutes
 from actors.doors.mcp.registry import REGISTRY, SCAN, RegistryRoutes
+from actors.doors.metrics import METRICS, MetricsRoutes
 from actors.doors.operators import OperatorRoutes
 from actors.doors.policies import POLICY, PolicyRoutes
 from actors.doors.problem import Problem, overloaded, stopped
@@ -85,6 +86,7 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
         "/healthz": {"GET": state.alive},
         "/readyz": {"GET": state.ready},
         "/version": {"GET": state.version},
+        METRICS: {"GET": MetricsRoutes(kernel, at).show},
         f"{API}/receipts": {"GET": receipts.browse},
         f"{API}/receipts/tail": {"GET": receipts.follow},
         f"{API}/receipts/<receipt_id>": {"GET": receipts.show},
