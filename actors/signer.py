@@ -88,11 +88,13 @@ class Signer:
             record_hash=judgement.record.hash,
             risk_tier=decision.risk_tier,
             sandbox_grant_hash=decision.sandbox_grant_hash,
+            sandbox_limits=case.run.limits,
             session_id=decision.session_id,
             status=str(case.status),
             tenant=decision.tenant,
             tool=decision.tool,
             transport=decision.transport,
+            trap=case.run.trap,
             verdict=decision.verdict,
             version=RECEIPT_VERSION,
         )

@@ -14,15 +14,16 @@ from actors.connectors.compiling import ModuleCode
 from actors.connectors.guest_grant import surroundings
 from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, GuestUnknown, NotDispatched, Ran
 from helm.contracts.errors import Broken, Malformed
-from helm.contracts.form import JSONValue
+from helm.contracts.form import JSONValue, members
 from helm.contracts.reason import ReasonCode
-from helm.contracts.sandbox import SandboxRun
+from helm.contracts.sandbox import SandboxLimits, SandboxRun
 from helm.crypto import domains
 from helm.crypto.canonical import parse, record_bytes
 from helm.crypto.hashing import content_id, hash_in
 from helm.guardian.connection import WasmConnection
 from helm.runtime.sandbox.cell import Cell
 from helm.runtime.sandbox.port import Answered, Guest, GuestEnded, Sandbox
+from helm.runtime.sandbox.traps import INTERRUPT
 
 GRACE_S = 10.0
 """How long the end of an interrupted guest is waited for: it comes at its next branch, unless a file system hangs."""
@@ -90,21 +91,23 @@ class WasmConnector:
         """Return the answer, with its evidence. Raises what else became of the guest."""
         if not visit.is_over:  # its place comes back with its thread; its cell is nobody's any more
             reason = f"the guest did not end within {GRACE_S} s of its interruption: a folder of it does not answer"
-            raise GuestUnknown(reason, self._evidence(order, 0))
+            raise GuestUnknown(reason, self._evidence(order, trap=INTERRUPT))
         self._idle.append(visit.cell)
         try:
             answered = visit.outcome()
-            return Ran(parse(answered.output), self._evidence(order, answered.fuel_used))
         except GuestEnded as end:
             if end.code is ReasonCode.SANDBOX_VIOLATION:  # what it was granted is not there: it never began
                 raise NotDispatched(end.code, end.reason) from end
+            run = self._evidence(order, end.fuel_used, end.trap)
             if end.has_written and end.code is ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED:
-                reason = "the guest was interrupted after it had written into a folder"
-                raise GuestUnknown(reason, self._evidence(order, end.fuel_used)) from end
+                raise GuestUnknown("the guest was interrupted after it had written into a folder", run) from end
             written = "; it had written into a folder" if end.has_written else ""
-            raise GuestFailed(end.code, end.reason + written, self._evidence(order, end.fuel_used)) from end
+            raise GuestFailed(end.code, end.reason + written, run) from end
+        run = self._evidence(order, answered.fuel_used)
+        try:
+            return Ran(parse(answered.output), run)
         except Malformed as problem:
-            raise ConnectorFailed(f"the guest's answer is no JSON: {problem}") from problem
+            raise ConnectorFailed(f"the guest's answer is no JSON: {problem}", run) from problem
 
     @contextmanager
     def _guest(self, arguments: bytes) -> Iterator[Guest]:
@@ -112,7 +115,7 @@ class WasmConnector:
         with surroundings(self._connection.grant, arguments, self._data_dir) as given:
             yield Guest(arguments, given)
 
-    def _evidence(self, order: Dispatch, fuel_used: int) -> SandboxRun:
+    def _evidence(self, order: Dispatch, fuel_used: int = 0, trap: str = "") -> SandboxRun:
         """Return what the receipt says of a run: the lease is this decision's, of this grant, for this long."""
         lease = {
             "decision_id": order.decision_id,
@@ -122,8 +125,15 @@ class WasmConnector:
         return SandboxRun(
             fuel_used=fuel_used,
             lease_id=content_id("lease_", hash_in(domains.LEASE, record_bytes(lease))),
+            limits=limits_of(self._connection.grant.limits, order.timeout_ms),
             module_hash=self._connection.grant.module_hash,
+            trap=trap,
         )
+
+
+def limits_of(limits: SandboxLimits, timeout_ms: int) -> tuple[tuple[str, int], ...]:
+    """Return what one run may spend, by name: its time is its tool's, and never longer than the grant's."""
+    return tuple(members(limits.but(wall_ms=timeout_ms)).items())
 
 
 Told = Callable[[], Answered]

@@ -15,7 +15,8 @@ class Receipt(Noun, frozen=True, kw_only=True):
 
     The seeds' eight: receipt_id, decision_id, effect_id, status, output_hash, prev_hash, lamport_clock, args_hash.
     `prev_hash` is the signature of the session's previous receipt, or GENESIS. `intent_node` is the hash of the
-    INTENT node, "" for a refusal. The four sandbox fields are "" and 0 where no sandbox ran.
+    INTENT node, "" for a refusal. The sandbox fields are empty where no sandbox
+    ran; where one did, they say which bytes, under which lease and limits, what it cost, and which trap ended it.
     """
 
     args_hash: str
@@ -41,11 +42,15 @@ class Receipt(Noun, frozen=True, kw_only=True):
     record_hash: str
     risk_tier: str
     sandbox_grant_hash: str
+    sandbox_limits: tuple[tuple[str, int], ...]
+    """What the run could spend at most, each limit by its name, in the order of the names."""
     session_id: str
     status: str
     tenant: str
     tool: str
     transport: str
+    trap: str
+    """The name of what ended the run, "" where it ended by itself: a trap, a limit or a signal."""
     verdict: str
     version: str
     """RECEIPT_VERSION, for whoever reads it outside this program."""

@@ -93,10 +93,14 @@ class SandboxRun(Noun, frozen=True, kw_only=True):
     fuel_used: int
     """For a guest that was interrupted, no more than what it had been seen to use."""
     lease_id: str
+    limits: tuple[tuple[str, int], ...]
+    """What the run could spend at most, each limit by its name, in the order of the names."""
     module_hash: str
+    trap: str
+    """The name of what ended it from outside of its own words: a trap, a limit, a signal. "" where it ended itself."""
 
 
-NO_RUN = SandboxRun(fuel_used=0, lease_id="", module_hash="")
+NO_RUN = SandboxRun(fuel_used=0, lease_id="", limits=(), module_hash="", trap="")
 """What a receipt says where no sandbox ran."""
 
 NO_ENV = SandboxEnv(mode=ListMode.DENY_ALL, names=(), names_hash="")

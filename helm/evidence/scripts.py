@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:2602187f48c2d6fd958d32dc374e599c395948820068a5da2bb0aaf6d95bbc5e"
+NEWEST: Final = "sha256:b40191bdfbbd7e468144d3fbefc8b5f22ac3a950ce59086144a0c3ae95b15289"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

@@ -29,7 +29,7 @@ def check_receipt(receipt: Receipt) -> None:
     """Raise ReceiptRefused unless the receipt tells one coherent outcome.
 
     A refusal has no intent node and no output; an execution has its intent node; only SUCCESS has an output hash and
-    only SUCCESS is without a reason code.
+    only SUCCESS is without a reason code. The evidence of a run in the sandbox is there as a whole, or not at all.
     """
     _check_outcome(receipt)
     if (receipt.intent_node == "") != (receipt.verdict != ALLOW):
@@ -39,6 +39,19 @@ def check_receipt(receipt: Receipt) -> None:
         raise ReceiptRefused(f"{receipt.status} with output_hash {receipt.output_hash!r}")
     if (receipt.reason_code == NONE) != succeeded:
         raise ReceiptRefused(f"{receipt.status} with reason code {receipt.reason_code!r}")
+    if receipt.lease_id or receipt.sandbox_limits or receipt.module_hash or receipt.fuel_used or receipt.trap:
+        _check_run(receipt)
+
+
+def _check_run(receipt: Receipt) -> None:
+    """A run had a lease, its module, and limits that can be read in one way; what answered was not ended by a trap."""
+    names = [name for name, _ in receipt.sandbox_limits]
+    if not (receipt.intent_node and receipt.lease_id and receipt.module_hash and names):
+        raise ReceiptRefused("the evidence of a run needs its intent, its lease, its module and its limits")
+    if names != sorted(set(names)) or min(value for _, value in receipt.sandbox_limits) < 0:
+        raise ReceiptRefused("the limits of a run stand in the order of their names, each once, none below nothing")
+    if receipt.trap and receipt.status == SUCCESS:
+        raise ReceiptRefused(f"{receipt.status} after the trap {receipt.trap!r}")
 
 
 def _check_outcome(receipt: Receipt) -> None:

@@ -34,8 +34,18 @@ async def test_the_receipt_carries_the_evidence_of_the_run(house: House) -> None
     assert (answer.status, answer.output) == ("SUCCESS", {"a": 1})
     assert (receipt.fuel_used, receipt.module_hash) == (28, sha256(guests.ECHO))
     assert receipt.lease_id and receipt.sandbox_grant_hash.startswith("sha256:")
+    assert dict(receipt.sandbox_limits) == {
+        "fuel": 1_000_000,
+        "memory_bytes": 67_108_864,
+        "open_files": 16,
+        "output_bytes": 1_048_576,
+        "stack_bytes": 524_288,
+        "wall_ms": 2_000,
+    }
+    assert receipt.trap == ""
     denied = refused.receipt.content
     assert (denied.fuel_used, denied.lease_id, denied.module_hash) == (0, "", "")
+    assert (denied.sandbox_limits, denied.trap) == ((), "")
     assert denied.sandbox_grant_hash == receipt.sandbox_grant_hash
     state, _ = await house.read_real()
     assert not state.open_intents
@@ -59,6 +69,7 @@ async def test_a_guest_that_runs_as_the_kernel_ends_was_interrupted_and_nothing_
     [receipt] = log.receipts.values()
     assert (receipt["status"], receipt["reason_code"]) == ("INTERRUPTED", "KERNEL_STOPPED")
     assert (receipt["module_hash"], receipt["output_hash"]) == (sha256(guests.LOOP), "")
+    assert receipt["trap"] == "interrupt"
 
 
 async def test_a_guest_that_a_freeze_interrupts_did_nothing_and_gives_its_budget_back(house: House) -> None:

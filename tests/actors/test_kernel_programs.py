@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from actors.connectors.port import Connector
-from actors.connectors.programs.connector import ProgramConnector
+from actors.connectors.programs.connector import LIMITS, ProgramConnector
 from helm.crypto import domains
 from helm.crypto.canonical import canonical
 from helm.crypto.hashing import content_id, hash_in
@@ -39,6 +39,8 @@ async def test_a_receipt_binds_what_was_enforced(tmp_path: Path) -> None:
     assert (receipt.module_hash, receipt.sandbox_grant_hash) == (hash_of(SHELL), connection_of(text).grant_hash)
     enforced: Any = json.loads(reason_of(house).removeprefix("enforced: "))
     assert "network" not in enforced
+    assert dict(receipt.sandbox_limits) == {name: enforced[name] for name in sorted(LIMITS)}
+    assert receipt.trap == ""
     lease = {
         "decision_id": receipt.decision_id,
         "enforced": enforced,

@@ -43,10 +43,11 @@ class Hostile:
     """What lies in the place of its module, b"" for the module."""
     output: Any = None
     timeout_ms: int = 60_000
+    trap: str = ""
 
 
-def trapped(module: bytes) -> Hostile:
-    return Hostile(module=module, code="ERR_COMPUTE_TRAP")
+def trapped(module: bytes, trap: str) -> Hostile:
+    return Hostile(module=module, code="ERR_COMPUTE_TRAP", trap=trap)
 
 
 def not_begun(module: bytes, code: str = "SANDBOX_VIOLATION", **more: Any) -> Hostile:
@@ -84,19 +85,25 @@ ASKS_FOR_VARIABLES: Final = guests.guest(
 HOSTILE: Final[Mapping[str, Hostile]] = MappingProxyType(
     {
         "loop": Hostile(
-            module=guests.LOOP, code="ERR_COMPUTE_TIME_EXHAUSTED", granted="fuel = 1_000_000_000_000", timeout_ms=2_000
+            module=guests.LOOP,
+            code="ERR_COMPUTE_TIME_EXHAUSTED",
+            granted="fuel = 1_000_000_000_000",
+            timeout_ms=2_000,
+            trap="interrupt",
         ),
-        "fuel-bomb": Hostile(module=guests.LOOP, code="ERR_COMPUTE_GAS_EXHAUSTED"),
-        "memory-bomb": Hostile(module=guests.GROWS, code="ERR_COMPUTE_MEMORY_EXHAUSTED"),
+        "fuel-bomb": Hostile(module=guests.LOOP, code="ERR_COMPUTE_GAS_EXHAUSTED", trap="out of fuel"),
+        "memory-bomb": Hostile(module=guests.GROWS, code="ERR_COMPUTE_MEMORY_EXHAUSTED", trap="unreachable"),
         "begins-large": not_begun(guests.BEGINS_LARGE, "ERR_COMPUTE_MEMORY_EXHAUSTED"),
-        "table-growth": trapped(guests.GROWS_ITS_TABLE),
+        "table-growth": trapped(guests.GROWS_ITS_TABLE, "unreachable"),
         "large-table": Hostile(module=guests.BEGINS_WITH_A_LARGE_TABLE, code="ERR_COMPUTE_MEMORY_EXHAUSTED"),
-        "recursion": trapped(guests.RECURSES),
-        "output-flood": Hostile(module=guests.FLOODS, code="ERR_COMPUTE_OUTPUT_EXHAUSTED"),
-        "stderr-flood": Hostile(module=guests.FLOODS_ITS_STDERR, code="ERR_COMPUTE_OUTPUT_EXHAUSTED"),
-        "unreachable": trapped(guests.UNREACHABLE),
-        "divides-by-zero": trapped(guests.DIVIDES_BY_ZERO),
-        "out-of-bounds": trapped(guests.OUT_OF_BOUNDS),
+        "recursion": trapped(guests.RECURSES, "stack overflow"),
+        "output-flood": Hostile(module=guests.FLOODS, code="ERR_COMPUTE_OUTPUT_EXHAUSTED", trap="output exhausted"),
+        "stderr-flood": Hostile(
+            module=guests.FLOODS_ITS_STDERR, code="ERR_COMPUTE_OUTPUT_EXHAUSTED", trap="output exhausted"
+        ),
+        "unreachable": trapped(guests.UNREACHABLE, "unreachable"),
+        "divides-by-zero": trapped(guests.DIVIDES_BY_ZERO, "integer division by zero"),
+        "out-of-bounds": trapped(guests.OUT_OF_BOUNDS, "memory out of bounds"),
         "undeclared-import": not_begun(guests.ASKS_ITS_HOST),
         "mistyped-import": not_begun(guests.MISTYPES),
         "climbs": answering(opens("../secret"), REFUSED_PATH, FOLDER),
@@ -181,6 +188,11 @@ async def check(at: Gateway, name: str, reply: Reply) -> dict[str, Any]:
     assert receipt["sandbox_grant_hash"].startswith("sha256:")
     ran = one.status in ("SUCCESS", "FAILED")
     assert (receipt["module_hash"], bool(receipt["lease_id"])) == (sha256(one.module) if ran else "", ran)
+    assert (name, receipt["trap"], dict(receipt["sandbox_limits"]).get("wall_ms", 0)) == (
+        name,
+        one.trap,
+        one.timeout_ms if ran else 0,
+    )
     return receipt
 
 

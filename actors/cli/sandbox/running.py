@@ -70,7 +70,7 @@ def run(
         answered = trio.run(visit).outcome()
     except GuestEnded as end:
         if as_json:
-            show.as_object({"code": str(end.code), "fuel_used": end.fuel_used, "reason": end.reason})
+            show.as_object({"code": str(end.code), "fuel_used": end.fuel_used, "reason": end.reason, "trap": end.trap})
         else:
             show.note(f"{end.code}: {end.reason} ({end.fuel_used} fuel)")
         return REFUSED

@@ -32,6 +32,7 @@ from helm.crypto import domains
 from helm.crypto.canonical import canonical, parse, reread
 from helm.crypto.hashing import content_id, hash_in
 from helm.guardian.connection import Isolation, ProgramConnection
+from helm.runtime.sandbox.traps import INTERRUPT, OUTPUT_EXHAUSTED
 
 MAX_PROGRAMS: Final = 8
 """Programs of one connector at a time (T4)."""
@@ -204,8 +205,8 @@ class Run:
         if tool is not None and "exit-code" not in self.by_tool and not (self.is_cut or self.is_flood):
             raise self._without_setup(tool)
         enforced = self.enforced(tool)
+        self._check_end(enforced)
         run = self._evidence(enforced)
-        self._check_end(run, enforced)
         try:
             answer = parse(bytes(self.output))
         except Malformed as problem:
@@ -227,7 +228,8 @@ class Run:
             what = f"{tool.version} could not set up what the grant asks for: nothing was started"
             return NotDispatched(ReasonCode.SANDBOX_VIOLATION, what)
         enforced = self.enforced(tool)
-        return self._broken(ReasonCode.ERR_COMPUTE_TRAP, "the program's isolation ended with it", enforced)
+        what = "the program's isolation ended with it"
+        return self._broken(ReasonCode.ERR_COMPUTE_TRAP, what, enforced, ISOLATION_ENDED)
 
     def enforced(self, tool: Bubblewrap | None) -> str:
         """Return, as canonical JSON, what was enforced: by the keeper, by bubblewrap, and by us who count."""
@@ -240,43 +242,55 @@ class Run:
             found["left"] = self.told["left"]
         return canonical(found).decode()
 
-    def _evidence(self, enforced: str) -> SandboxRun:
-        """Return what the receipt says of the run: its lease binds what was enforced."""
+    def _evidence(self, enforced: str, trap: str = "") -> SandboxRun:
+        """Return what the receipt says of the run: its lease binds what was enforced, limits among it."""
+        found: dict[str, JSONValue] = reread(enforced.encode())
         lease = {
             "decision_id": self.order.decision_id,
-            "enforced": reread(enforced.encode()),
+            "enforced": found,
             "sandbox_grant_hash": self.order.sandbox_grant_hash,
             "wall_ms": self.order.timeout_ms,
         }
         lease_id = content_id("lease_", hash_in(domains.LEASE, canonical(lease)))
-        return SandboxRun(fuel_used=0, lease_id=lease_id, module_hash=self.connection.grant.program_hash)
+        return SandboxRun(
+            fuel_used=0,
+            lease_id=lease_id,
+            limits=tuple((name, found[name]) for name in sorted(LIMITS & found.keys())),
+            module_hash=self.connection.grant.program_hash,
+            trap=trap,
+        )
 
-    def _check_end(self, run: SandboxRun, enforced: str) -> None:
+    def _check_end(self, enforced: str) -> None:
         """Raise unless the program ended by itself, and said that all went well."""
         ended = self.told.get("ended", {})
         if self.is_cut:
-            raise self._broken(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, "the program was ended", enforced)
+            raise self._broken(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, "the program was ended", enforced, INTERRUPT)
         if self.is_flood:
             limit = self.connection.grant.limits.output_bytes
             what = f"the program said more than {limit} bytes"
-            raise self._broken(ReasonCode.ERR_COMPUTE_OUTPUT_EXHAUSTED, what, enforced)
+            raise self._broken(ReasonCode.ERR_COMPUTE_OUTPUT_EXHAUSTED, what, enforced, OUTPUT_EXHAUSTED)
         number = ended.get("signal", 0) or killed_inside(ended.get("exit", 0), confined="exit-code" in self.by_tool)
         if number:
             code = BY_SIGNAL.get(number, ReasonCode.ERR_COMPUTE_TRAP)
-            raise self._broken(code, f"the program was ended by {Signals(number).name}", enforced)
+            name = Signals(number).name
+            raise self._broken(code, f"the program was ended by {name}", enforced, name)
         if ended.get("exit", 1):
-            raise ConnectorFailed(
-                f"the program ended with exit status {ended.get('exit', '?')}; enforced: {enforced}", run
-            )
+            what = f"the program ended with exit status {ended.get('exit', '?')}; enforced: {enforced}"
+            raise ConnectorFailed(what, self._evidence(enforced))
 
-    def _broken(self, code: ReasonCode, reason: str, enforced: str) -> Exception:
+    def _broken(self, code: ReasonCode, reason: str, enforced: str, trap: str) -> Exception:
         """Return how a run is told that did not end by itself: what it may have done is unknown, or nothing at all."""
-        run = self._evidence(enforced)
+        run = self._evidence(enforced, trap)
         words = f"{reason}; enforced: {enforced}"
         if self.connection.grant.is_harmless:
             return GuestFailed(code, words, run)
         return ConnectorUnknown(words, run)
 
+
+LIMITS: Final = frozenset(keeper.LIMITS) | {"output_bytes", "wall_ms"}
+"""What of that which was enforced is a figure."""
+
+ISOLATION_ENDED: Final = "isolation ended"
 
 BY_SIGNAL: Final = {
     int(Signals.SIGXCPU): ReasonCode.ERR_COMPUTE_GAS_EXHAUSTED,

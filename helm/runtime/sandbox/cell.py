@@ -52,6 +52,12 @@ class Run:
         size: int = c.wasmtime_memory_data_size(self.context, ctypes.byref(self.memory))
         return size
 
+    def trap(self, told: str) -> str:
+        """Return the name of the trap that ended the run, as the library told it or as it was ours, "" for none."""
+        if self.end is None:
+            return told
+        return traps.OUTPUT_EXHAUSTED if isinstance(self.end, wasi.OutputExhausted) else ""
+
 
 NO_RUN = Run(None, wasi.Room(wasi.Streams(b"", 0), NOTHING))
 """What a cell is in between two guests."""
@@ -103,15 +109,18 @@ class Cell:
             c.wasmtime_context_set_fuel(context, limits.fuel)
             c.wasmtime_context_set_epoch_deadline(context, 1)
             if stop.is_asked:  # whoever asks later finds the deadline set, and the guest meets it
-                raise GuestEnded(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, "the guest was never started")
-            ended, used = self._why(run, *self._enter(run)), self._used(run)
+                what = "the guest was never started"
+                raise GuestEnded(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, what, trap=traps.INTERRUPT)
+            trap, error = self._enter(run)
+            ended, used = self._why(run, trap, error), self._used(run)
             output = b"" if ended is not None else b"".join(room.streams.output)
         finally:
             self._run = NO_RUN
             room.clear()
             c.wasmtime_store_delete(store)
         if ended is not None:
-            raise GuestEnded(*ended, used, has_written=room.has_written) from run.end
+            named = run.trap(trap)
+            raise GuestEnded(*ended, fuel_used=used, has_written=room.has_written, trap=named) from run.end
         return Answered(output, used, room.has_written)
 
     def interrupt(self) -> None:

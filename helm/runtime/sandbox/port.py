@@ -128,12 +128,16 @@ class GuestEnded(Exception):
     One that has not written into a folder has touched nothing outside, so nothing has happened.
     """
 
-    def __init__(self, code: ReasonCode, reason: str, fuel_used: int = 0, *, has_written: bool = False) -> None:
+    def __init__(
+        self, code: ReasonCode, reason: str, *, fuel_used: int = 0, has_written: bool = False, trap: str = ""
+    ) -> None:
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
         self.fuel_used = fuel_used
         self.has_written = has_written
+        self.trap = trap
+        """Its name, "" where the guest ended itself."""
 
 
 class Stop(Protocol):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from helm.contracts.reason import ReasonCode
 
 OUT_OF_FUEL, INTERRUPT = "out of fuel", "interrupt"
+OUTPUT_EXHAUSTED = "output exhausted"
+"""A trap of ours: the guest wrote more than it may."""
 
 MEMORY_SHARE = 2
 """A guest that traps with this share of its memory taken ran out of it.

@@ -12,6 +12,7 @@ from helm.contracts.call import NO_CONTEXT, CallContext
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import RECEIPT_VERSION, Receipt
+from helm.contracts.sandbox import NO_RUN, SandboxRun
 from helm.contracts.verdict import Status, Verdict
 from helm.crypto.canonical import fragment, record_bytes, reread
 from helm.crypto.domains import KeyPurpose
@@ -165,6 +166,8 @@ class Log:
     call_seq: int = 0
     context: CallContext = NO_CONTEXT
     """What the door knows of the calls to come."""
+    run: SandboxRun = NO_RUN
+    """What a sandbox left behind of the calls to come."""
 
     @property
     def entries(self) -> list[dict[str, JSONValue]]:
@@ -384,15 +387,15 @@ class Log:
             decision_id=judgement.decision.id,
             door=decision.door,
             effect_id=decision.effect_id,
-            fuel_used=0,
+            fuel_used=self.run.fuel_used,
             idempotency_key=decision.idempotency_key,
             intent_node=intent_node,
             issued_at_ms=self.now_ms,
             key_id=self.pen.key_id,
             lamport_clock=latest.lamport_clock + 1,
-            lease_id="",
+            lease_id=self.run.lease_id,
             log_id=decision.log_id,
-            module_hash="",
+            module_hash=self.run.module_hash,
             output_hash=output_hash,
             policy_epoch=decision.policy_epoch,
             policy_hash=decision.policy_hash,
@@ -402,11 +405,13 @@ class Log:
             record_hash=judgement.record.hash,
             risk_tier=decision.risk_tier,
             sandbox_grant_hash=decision.sandbox_grant_hash,
+            sandbox_limits=self.run.limits,
             session_id=decision.session_id,
             status=status.value,
             tenant=decision.tenant,
             tool=decision.tool,
             transport=decision.transport,
+            trap=self.run.trap,
             verdict=decision.verdict,
             version=RECEIPT_VERSION,
         )

@@ -17,6 +17,7 @@ from helm.contracts.decision import DECISION
 from helm.contracts.errors import Invalid
 from helm.contracts.receipt import RECEIPT
 from helm.contracts.record import RECORD
+from helm.contracts.sandbox import SandboxRun
 from helm.crypto import domains
 from helm.crypto.canonical import record_bytes, reread
 from helm.crypto.domains import KeyPurpose
@@ -593,6 +594,42 @@ def test_a_record_that_is_not_the_receipts_is_refused(field: str) -> None:
     record = seal_record(recorded.but(**change))
     log.end(judgement, log.write_intent(judgement.but(record=record)))
     check_refused(pack_of(log), "stories", root=root_of(log))
+
+
+# --- The evidence of a run in the sandbox
+
+
+RAN: Final = SandboxRun(
+    fuel_used=28, lease_id="lease_1", limits=(("fuel", 100), ("wall_ms", 5000)), module_hash="sha256:m", trap=""
+)
+
+
+def with_run(run: SandboxRun) -> Log:
+    """Return a log in which one call left this evidence."""
+    log = Log(run=run).begin()
+    log.call("s1")
+    return log
+
+
+def test_the_evidence_of_a_run_is_verified_by_both() -> None:
+    check_refused(pack_of(with_run(RAN)), "", root=root_of(with_run(RAN)))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        RAN.but(lease_id=""),
+        RAN.but(module_hash=""),
+        RAN.but(limits=()),
+        RAN.but(limits=RAN.limits[::-1]),
+        RAN.but(limits=(("fuel", 1), ("fuel", 2))),
+        RAN.but(limits=(("fuel", -1),)),
+        RAN.but(trap="unreachable"),
+        SandboxRun(fuel_used=0, lease_id="", limits=(), module_hash="", trap="unreachable"),
+    ],
+)
+def test_evidence_of_half_a_run_is_refused_by_both_though_it_was_signed(run: SandboxRun) -> None:
+    check_refused(pack_of(with_run(run)), "stories", root=root_of(with_run(run)))
 
 
 # --- Any bit of the file

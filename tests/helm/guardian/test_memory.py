@@ -57,11 +57,13 @@ def receipt_of(decision: Decision, status: Status, code: ReasonCode) -> Receipt:
         record_hash="",
         risk_tier="",
         sandbox_grant_hash="",
+        sandbox_limits=(),
         session_id="",
         status=status.value,
         tenant="",
         tool="",
         transport="",
+        trap="",
         verdict="ALLOW",
         version=RECEIPT_VERSION,
     )

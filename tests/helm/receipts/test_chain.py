@@ -40,11 +40,13 @@ FIRST = Receipt(
     record_hash="sha256:r",
     risk_tier="T1",
     sandbox_grant_hash="",
+    sandbox_limits=(),
     session_id="s",
     status="SUCCESS",
     tenant="t",
     tool="read",
     transport="in-process",
+    trap="",
     verdict="ALLOW",
     version=RECEIPT_VERSION,
 )
@@ -60,8 +62,9 @@ def test_a_sealed_receipt_is_one_canonical_object() -> None:
     sealed = seal(FIRST, KEY)
     body = parse(sealed.json)
     assert canonical(body) == sealed.json
-    assert body == {**RECEIPT.body(FIRST), "receipt_id": sealed.receipt_id, "signature": sealed.signature}
-    assert sealed.receipt_id == name(RECEIPT.body(FIRST))
+    said = RECEIPT.body(FIRST) | {"sandbox_limits": []}
+    assert body == {**said, "receipt_id": sealed.receipt_id, "signature": sealed.signature}
+    assert sealed.receipt_id == name(said)
 
 
 def test_the_signature_covers_every_member_but_itself() -> None:
@@ -70,7 +73,8 @@ def test_the_signature_covers_every_member_but_itself() -> None:
     verify(KEY.public_key, domains.RECEIPT, canonical(body), signature)
     assert "receipt_id" in body
     for member, value in body.items():
-        changed = {**body, member: value + 1 if type(value) is int else value + "x"}
+        other = [["fuel", 1]] if type(value) is list else value + 1 if type(value) is int else value + "x"
+        changed = {**body, member: other}
         with pytest.raises(SignatureInvalid):
             verify(KEY.public_key, domains.RECEIPT, canonical(changed), signature)
 

@@ -74,3 +74,45 @@ def test_only_the_outcomes_of_a_verdict_are_sealed(verdict: Verdict, status: Sta
 def test_a_receipt_that_tells_no_coherent_outcome_is_not_sealed(receipt: Receipt) -> None:
     with pytest.raises(ReceiptRefused):
         check_receipt(receipt)
+
+
+RAN = coherent(Verdict.ALLOW, Status.SUCCESS).but(
+    fuel_used=28, lease_id="lease_1", module_hash="sha256:m", sandbox_limits=(("fuel", 100), ("wall_ms", 5000))
+)
+
+
+def test_the_whole_evidence_of_a_run_is_sealed_and_a_trap_with_whatever_ended_it() -> None:
+    check_receipt(RAN)
+    check_receipt(RAN.but(status="FAILED", output_hash="", reason_code="ERR_COMPUTE_TRAP", trap="unreachable"))
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        RAN.but(lease_id=""),
+        RAN.but(module_hash=""),
+        RAN.but(sandbox_limits=()),
+        RAN.but(sandbox_limits=(("wall_ms", 5000), ("fuel", 100))),
+        RAN.but(sandbox_limits=(("fuel", 100), ("fuel", 200))),
+        RAN.but(sandbox_limits=(("fuel", -1),)),
+        RAN.but(trap="unreachable"),
+        coherent(Verdict.DENY, Status.DENIED).but(
+            lease_id="lease_1", module_hash="sha256:m", sandbox_limits=(("fuel", 100),)
+        ),
+        coherent(Verdict.ALLOW, Status.FAILED).but(trap="unreachable"),
+    ],
+    ids=[
+        "a run without a lease",
+        "without a module",
+        "without limits",
+        "limits in another order",
+        "one limit twice",
+        "less than nothing",
+        "an answer after a trap",
+        "a run of a refused call",
+        "a trap without a run",
+    ],
+)
+def test_evidence_of_half_a_run_is_not_sealed(receipt: Receipt) -> None:
+    with pytest.raises(ReceiptRefused):
+        check_receipt(receipt)

@@ -16,6 +16,7 @@ import trio
 from actors.connectors.port import ConnectorFailed, ConnectorUnknown, GuestFailed, NotDispatched, Ran
 from actors.connectors.programs import bubblewrap
 from helm.contracts.reason import ReasonCode
+from helm.contracts.sandbox import SandboxRun
 from tests.actors.connectors.programs.kit import (
     CLOSED,
     HAS_BUBBLEWRAP,
@@ -233,17 +234,28 @@ async def test_under_bubblewrap_what_was_granted_is_there_and_no_more_than_grant
 # -- What takes too much ------------------------------------------------------------------------------------------
 
 
+def run_of(ended: Exception) -> SandboxRun:
+    """Return the evidence of a run that was ended."""
+    assert isinstance(ended, (GuestFailed, ConnectorUnknown))
+    return ended.run
+
+
 @pytest.mark.parametrize("isolation", WAYS)
 async def test_a_program_that_computes_too_long_is_ended(isolation: str) -> None:
     with trio.fail_after(SOON_S), pytest.raises((GuestFailed, ConnectorUnknown), match=r"SIGXCPU|SIGKILL") as ended:
         await ran("while :; do :; done", isolation=isolation, limits="cpu_s = 1")
     assert isinstance(ended.value, GuestFailed) == (isolation == CLOSED)
+    run = run_of(ended.value)
+    assert run.trap in ("SIGXCPU", "SIGKILL")
+    assert dict(run.limits)["cpu_s"] == 1
 
 
 @pytest.mark.parametrize("isolation", WAYS)
 async def test_a_program_that_says_too_much_is_ended(isolation: str) -> None:
-    with trio.fail_after(SOON_S), pytest.raises((GuestFailed, ConnectorUnknown), match="said more than 1000 bytes"):
+    said = pytest.raises((GuestFailed, ConnectorUnknown), match="said more than 1000 bytes")
+    with trio.fail_after(SOON_S), said as ended:
         await ran("while :; do echo flood; done", isolation=isolation, limits="output_bytes = 1000")
+    assert run_of(ended.value).trap == "output exhausted"
 
 
 @pytest.mark.parametrize("isolation", WAYS)
