@@ -16,6 +16,8 @@ from helm.evidence.scope import RANGE, WHOLE
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import verify_pack
 
+EXTERNAL_RECEIPT = "external-receipt"
+
 
 def of_pack(command: Any) -> Any:
     """Add the pack, and the options that say what its reader trusts."""
@@ -35,13 +37,29 @@ def of_pack(command: Any) -> Any:
     return command
 
 
-@click.command(short_help="Verify an evidence pack offline.")
+class Verify(click.Command):
+    """The command about a pack, and the one about what is no pack, by the word it begins with."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Hand over to `external-receipt` where that is the first word; a pack of that name is ./external-receipt."""
+        if args[:1] != [EXTERNAL_RECEIPT]:
+            return super().make_context(info_name, args, parent, **extra)
+        from actors.cli.external_receipt import external_receipt
+
+        return external_receipt.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+
+
+@click.command(cls=Verify, short_help="Verify an evidence pack offline.")
 @of_pack
 @show.json_option
 def verify(pack: Path, as_json: bool, **pins: Any) -> int:
     """Verify PACK against a trust root that you bring: never one that the pack brings.
 
     Exit 0 only when every check was made and held.
+
+    `helm verify external-receipt --help`: what a recorder outside HELM wrote.
     """
     root = trust_root(**pins)
     raw = read_pack(pack)
