@@ -1,6 +1,7 @@
 """Writes what is drawn from the contracts: `schemas/`, the replay script's tables, and the script's own hash.
 
-Run `python -m conformance.schemas` after a contract has changed; a gate compares all three with the contracts.
+Run `python -m conformance.schemas` after a contract, or the table of the HTTP surface, has changed; a gate compares
+all that is written with what it is drawn from.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, get_origin
 
+from conformance import surface_files
 from helm.contracts.approval import Assertion, Challenge, OverrideReason
 from helm.contracts.decision import Decision
 from helm.contracts.effect import Effect
@@ -146,12 +148,14 @@ def written() -> Iterable[tuple[Path, str]]:
     yield from schema_files().items()
     yield SCRIPT, newest
     yield KNOWN, known(newest)
+    yield from surface_files.written().items()
 
 
 def main() -> None:
     """Write every file that differs, and take away schemas of contracts that are no more."""
     for path, text in written():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")
     for path in set(SCHEMAS.glob("*.json")) - schema_files().keys():

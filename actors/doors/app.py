@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,23 +14,23 @@ from actors.doors import desk
 from actors.doors.approvals import ApprovalRoutes
 from actors.doors.asking import AskingRoutes
 from actors.doors.audit import AuditRoutes
-from actors.doors.budgets import BUDGETS, BudgetRoutes
-from actors.doors.checkpoints import CHECKPOINTS, PROOFS, CheckpointRoutes
-from actors.doors.delegations import DELEGATIONS, DelegationRoutes
-from actors.doors.desk import Desk, answer, problem_answer
+from actors.doors.budgets import BudgetRoutes
+from actors.doors.checkpoints import CheckpointRoutes
+from actors.doors.delegations import DelegationRoutes
+from actors.doors.desk import Desk, answer, problem_answer, row_of
 from actors.doors.heading import SECURITY, heading_of
-from actors.doors.identity import AGENTS, IdentityRoutes
-from actors.doors.mcp.authorize import AUTHORIZE, AuthorizeRoutes
-from actors.doors.mcp.profiles import PROFILES, ProfileRoutes
-from actors.doors.mcp.registry import REGISTRY, SCAN, RegistryRoutes
-from actors.doors.metrics import METRICS, MetricsRoutes
+from actors.doors.identity import IdentityRoutes
+from actors.doors.mcp.authorize import AuthorizeRoutes
+from actors.doors.mcp.profiles import ProfileRoutes
+from actors.doors.mcp.registry import RegistryRoutes
+from actors.doors.metrics import MetricsRoutes
 from actors.doors.operators import OperatorRoutes
-from actors.doors.policies import POLICY, PolicyRoutes
+from actors.doors.policies import PolicyRoutes
 from actors.doors.problem import Problem, overloaded, stopped
 from actors.doors.receipts import ReceiptRoutes
-from actors.doors.relations import AUTHZ, RelationRoutes
-from actors.doors.sandbox import GRANTS, SANDBOX, SandboxRoutes
-from actors.doors.sessions import SESSIONS, SessionRoutes
+from actors.doors.relations import RelationRoutes
+from actors.doors.sandbox import SandboxRoutes
+from actors.doors.sessions import SessionRoutes
 from actors.doors.snapshots import SnapshotRoutes
 from actors.doors.tail import Tails
 from actors.doors.trust import TrustRoutes
@@ -40,8 +41,10 @@ from actors.stores.index import IndexFailed
 from actors.stores.port import JournalFailed
 from helm import __version__
 from helm.config import Config
-
-API: Final = "/api/v1"
+from helm.crypto.canonical import canonical
+from helm.surfaces.openapi import document
+from helm.surfaces.route import VARIABLE, Door
+from helm.surfaces.table import TABLE
 
 SAID: Final = {
     HTTPStatus.BAD_REQUEST: "the request cannot be understood",
@@ -53,7 +56,7 @@ SAID: Final = {
 }
 """What a refusal of the framework's own means here."""
 
-Route = Callable[..., Awaitable[Response]]
+Handler = Callable[..., Awaitable[Response]]
 
 
 def control_plane(kernel: Kernel, config: Config, who: Credentials, tails: Tails) -> QuartTrio:
@@ -63,14 +66,35 @@ def control_plane(kernel: Kernel, config: Config, who: Credentials, tails: Tails
     app.config.update(MAX_CONTENT_LENGTH=desk.MAX_BODY_BYTES, BODY_TIMEOUT=desk.BODY_S, PROPAGATE_EXCEPTIONS=False)
     app.after_request(dressed)
     tell_refusals(app)
-    for rule, methods in routes(kernel, config, Desk(who), tails).items():
-        for method, route in methods.items():
-            app.add_url_rule(rule, f"{method} {rule}", route, methods=[method], provide_automatic_options=False)
+    at = Desk(who)
+    for name, handler in mounted(handlers(kernel, config, at, tails)).items():
+        row = TABLE[name]
+        rule = VARIABLE.sub(r"<\1>", row.path)
+        guarded = admitted(at, name, handler)
+        app.add_url_rule(rule, name, guarded, methods=[row.method], provide_automatic_options=False)
     return app
 
 
-def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, dict[str, Route]]:
-    """Return every route of the control plane."""
+def mounted(found: dict[str, Handler]) -> dict[str, Handler]:
+    """Return the handlers. Raises ValueError where they are not those of the rows that this application answers."""
+    rows = {name for name, row in TABLE.items() if row.door is Door.CONTROL}
+    if found.keys() != rows:
+        raise ValueError(f"rows and handlers differ: {sorted(found.keys() ^ rows)}")
+    return found
+
+
+def admitted(at: Desk, name: str, handler: Handler) -> Handler:
+    """Return a handler that is asked only by whom its row names."""
+
+    async def answered(**names: str) -> Response:
+        at.admit(row_of(name))
+        return await handler(**names)
+
+    return answered
+
+
+def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, Handler]:
+    """Return who answers each row of the control plane, by the row's name."""
     state, receipts, sessions = StateRoutes(kernel), ReceiptRoutes(kernel, at, tails), SessionRoutes(kernel, at)
     asking = AskingRoutes(kernel, config, at)
     operators, approvals = OperatorRoutes(kernel, at), ApprovalRoutes(kernel, at)
@@ -83,69 +107,78 @@ def routes(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str, 
     sandbox = SandboxRoutes(kernel, at)
     policies = PolicyRoutes(kernel, at)
     return {
-        "/healthz": {"GET": state.alive},
-        "/readyz": {"GET": state.ready},
-        "/version": {"GET": state.version},
-        METRICS: {"GET": MetricsRoutes(kernel, at).show},
-        f"{API}/receipts": {"GET": receipts.browse},
-        f"{API}/receipts/tail": {"GET": receipts.follow},
-        f"{API}/receipts/<receipt_id>": {"GET": receipts.show},
-        f"{API}/boundary/records/<record_id>": {"GET": receipts.record},
-        f"{API}/approvals": {"GET": approvals.browse, "POST": asking.create},
-        CHECKPOINTS: {"GET": checkpoints.browse, "POST": checkpoints.take},
-        f"{CHECKPOINTS}/<name>": {"GET": checkpoints.show},
-        f"{CHECKPOINTS}/<name>/note": {"GET": checkpoints.note},
-        f"{CHECKPOINTS}/<name>/verify": {"POST": checkpoints.verify},
-        f"{CHECKPOINTS}/<name>/consistency": {"GET": checkpoints.grown},
-        f"{CHECKPOINTS}/<name>/cosignatures": {"POST": checkpoints.cosign},
-        f"{PROOFS}/<wanted>": {"GET": checkpoints.prove},
-        f"{API}/approvals/<approval_id>": {"GET": approvals.show},
-        f"{API}/approvals/<approval_id>/challenge": {"POST": approvals.challenge},
-        f"{API}/approvals/<approval_id>/approve": {"POST": approvals.approve},
-        f"{API}/approvals/<approval_id>/deny": {"POST": approvals.deny},
-        f"{API}/approvals/<approval_id>/revoke": {"POST": approvals.revoke},
-        f"{API}/approvals/<approval_id>/dispute": {"POST": approvals.dispute},
-        f"{API}/approvals/<approval_id>/override": {"POST": approvals.override},
-        f"{API}/approvals/<approval_id>/review": {"POST": approvals.review},
-        DELEGATIONS: {"GET": delegations.browse, "POST": delegations.create},
-        f"{DELEGATIONS}/<name>": {"GET": delegations.show},
-        f"{DELEGATIONS}/<name>/revoke": {"POST": delegations.revoke},
-        f"{SANDBOX}/profiles": {"GET": sandbox.profiles},
-        f"{SANDBOX}/preflight": {"POST": sandbox.preflight},
-        GRANTS: {"GET": sandbox.browse, "POST": sandbox.draft},
-        f"{GRANTS}/inspect": {"POST": sandbox.inspect},
-        f"{GRANTS}/<grant_id>": {"GET": sandbox.show},
-        f"{GRANTS}/<grant_id>/verify": {"POST": sandbox.verify},
-        BUDGETS: {"GET": budgets.browse},
-        f"{BUDGETS}/<name>": {"PUT": budgets.set},
-        POLICY: {"GET": policies.show},
-        f"{POLICY}/overlays": {"POST": policies.overlay},
-        f"{POLICY}/overlays/<name>/remove": {"POST": policies.remove},
-        f"{POLICY}/p0/cancel": {"POST": policies.cancel},
-        f"{AUTHZ}/health": {"GET": relations.health},
-        f"{AUTHZ}/check": {"GET": relations.check},
-        f"{AUTHZ}/snapshots": {"GET": snapshots.browse},
-        f"{AUTHZ}/snapshots/<name>": {"GET": snapshots.show},
-        f"{AUTHZ}/tuples": {"POST": relations.write},
-        REGISTRY: {"GET": servers.browse, "POST": servers.register},
-        f"{REGISTRY}/<server_id>": {"GET": servers.show},
-        f"{REGISTRY}/<server_id>/approve": {"POST": servers.approve},
-        f"{REGISTRY}/<server_id>/revoke": {"POST": servers.revoke},
-        SCAN: {"POST": servers.scan},
-        AUTHORIZE: {"POST": authorize.ask},
-        PROFILES: {"GET": profiles.browse},
-        f"{PROFILES}/<profile_id>": {"GET": profiles.show},
-        AGENTS: {"GET": identity.browse},
-        f"{AGENTS}/<agent_id>": {"GET": identity.show},
-        SESSIONS: {"POST": sessions.open},
-        f"{SESSIONS}/<session_id>": {"GET": sessions.show, "DELETE": sessions.close},
-        f"{API}/freeze": {"GET": operators.stops, "POST": operators.freeze},
-        f"{API}/audit": {"GET": AuditRoutes(kernel, at).browse},
-        f"{API}/trust/events": {"GET": trust.events, "POST": trust.change},
-        f"{API}/trust/keys": {"GET": trust.keys},
-        f"{API}/trust/snapshot": {"GET": trust.snapshot},
-        f"{API}/connectors": {"GET": operators.connectors},
-        f"{API}/connectors/<name>/resume": {"POST": operators.resume},
+        "healthz": state.alive,
+        "readyz": state.ready,
+        "version": state.version,
+        "list_receipts": receipts.browse,
+        "tail_receipts": receipts.follow,
+        "get_receipt": receipts.show,
+        "get_record": receipts.record,
+        "list_approvals": approvals.browse,
+        "create_approval": asking.create,
+        "list_checkpoints": checkpoints.browse,
+        "take_checkpoint": checkpoints.take,
+        "get_checkpoint": checkpoints.show,
+        "get_checkpoint_note": checkpoints.note,
+        "verify_checkpoint": checkpoints.verify,
+        "prove_consistency": checkpoints.grown,
+        "cosign_checkpoint": checkpoints.cosign,
+        "prove_inclusion": checkpoints.prove,
+        "get_approval": approvals.show,
+        "challenge_approval": approvals.challenge,
+        "approve_approval": approvals.approve,
+        "deny_approval": approvals.deny,
+        "revoke_approval": approvals.revoke,
+        "dispute_approval": approvals.dispute,
+        "override_approval": approvals.override,
+        "review_approval": approvals.review,
+        "list_delegations": delegations.browse,
+        "create_delegation": delegations.create,
+        "get_delegation": delegations.show,
+        "revoke_delegation": delegations.revoke,
+        "list_sandbox_profiles": sandbox.profiles,
+        "preflight_sandbox": sandbox.preflight,
+        "list_sandbox_grants": sandbox.browse,
+        "draft_sandbox_grant": sandbox.draft,
+        "inspect_sandbox_grant": sandbox.inspect,
+        "get_sandbox_grant": sandbox.show,
+        "verify_sandbox_grant": sandbox.verify,
+        "list_budgets": budgets.browse,
+        "set_budget": budgets.set,
+        "get_policy": policies.show,
+        "add_overlay": policies.overlay,
+        "remove_overlay": policies.remove,
+        "cancel_raise": policies.cancel,
+        "authz_health": relations.health,
+        "authz_check": relations.check,
+        "list_authz_snapshots": snapshots.browse,
+        "get_authz_snapshot": snapshots.show,
+        "write_authz_tuples": relations.write,
+        "list_mcp_servers": servers.browse,
+        "command_mcp_server": servers.register,
+        "get_mcp_server": servers.show,
+        "approve_mcp_server": servers.approve,
+        "revoke_mcp_server": servers.revoke,
+        "scan_mcp_listing": servers.scan,
+        "authorize_mcp_call": authorize.ask,
+        "list_auth_profiles": profiles.browse,
+        "get_auth_profile": profiles.show,
+        "list_agents": identity.browse,
+        "get_agent": identity.show,
+        "open_session": sessions.open,
+        "get_session": sessions.show,
+        "close_session": sessions.close,
+        "get_freeze": operators.stops,
+        "freeze": operators.freeze,
+        "list_acts": AuditRoutes(kernel, at).browse,
+        "list_trust_events": trust.events,
+        "add_trust_event": trust.change,
+        "list_trust_keys": trust.keys,
+        "get_trust_snapshot": trust.snapshot,
+        "list_connectors": operators.connectors,
+        "resume_connector": operators.resume,
+        "metrics": MetricsRoutes(kernel, at).show,
+        "openapi": state.document,
     }
 
 
@@ -166,9 +199,19 @@ class StateRoutes:
             raise overloaded("the journal's disk is nearly full: no call is judged")
         return answer({"status": "ready"})
 
+    async def document(self) -> Response:
+        """Answer with the OpenAPI document of all that this door answers."""
+        return Response(openapi_document(), content_type="application/json")
+
     async def version(self) -> Response:
         """Answer with the program's name and version."""
         return answer({"name": "helm", "version": __version__})
+
+
+@lru_cache(maxsize=1)
+def openapi_document() -> bytes:
+    """Return the document of the table, in canonical bytes."""
+    return canonical(document(TABLE.values()))
 
 
 def tell_refusals(app: QuartTrio) -> None:

@@ -37,7 +37,7 @@ class ApprovalRoutes:
     async def browse(self) -> Response:
         """Answer with the approvals of the caller's tenant, in one state where one is asked for."""
         tenant = tenant_of(self.desk.caller())
-        state = query("state").get("state", "")
+        state = query().get("state", "")
         asked_for = (
             ceremony
             for ceremony in self.kernel.memory.approvals.ceremonies.values()
@@ -56,8 +56,7 @@ class ApprovalRoutes:
     async def challenge(self, approval_id: str) -> Response:
         """Put a challenge to the key that is named, for the action that is named."""
         self._find(approval_id)
-        needed = frozenset({"key_id"})
-        body = await read_object(needed | {"action"}, needed=needed)
+        body = await read_object()
         key_id, action = body["key_id"], body.get("action", Action.APPROVE.value)
         if type(key_id) is not str or type(action) is not str:
             raise Problem(status=400, detail="expected texts", place="/key_id")
@@ -92,7 +91,7 @@ class ApprovalRoutes:
 
     async def _take(self, approval_id: str, action: Action) -> Response:
         self._find(approval_id)
-        body = await read_object(SAID, needed=SAID - {"ceremony_hash"})
+        body = await read_object()
         assertion, signature = assertion_of(body["assertion"]), body["signature"]
         if (assertion.approval_id, assertion.action) != (approval_id, action):
             raise Problem(status=400, detail="the assertion is about something else", place="/assertion")

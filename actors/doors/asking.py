@@ -41,7 +41,7 @@ class AskingRoutes:
         """Answer 201 with the approval that the call waits for now, as any call of the same intent does."""
         key = self.desk.caller()
         check_tenant(key)
-        body = await read_object(ASKED, needed=frozenset({"tool"}))
+        body = await read_object()
         decided = await ask(self.entry, key, body, heading())
         if not decided.approval_id:
             told = tell(decided, heading())

@@ -30,7 +30,7 @@ class AuditRoutes:
     async def browse(self) -> Response:
         """Answer with the acts behind entry `after`, oldest first; `next` is the cursor, null where all was read."""
         check_admin(self.desk.caller())
-        given = query("after", "limit")
+        given = query()
         limit = max(1, whole_number(given, "limit", MAX_LIMIT, MAX_LIMIT))
         journal = self.kernel.parts.journal
         acts, last = await acts_after(journal, whole_number(given, "after", 0), limit)

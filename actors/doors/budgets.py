@@ -45,8 +45,7 @@ class BudgetRoutes:
     async def set(self, name: str) -> Response:
         """Lower or add one budget: the overlay that says so says nothing else."""
         check_admin(self.desk.caller())
-        needed = frozenset({"command", "document", "signature"})
-        signed = overlay_in(await read_object(needed, needed=needed))
+        signed = overlay_in(await read_object())
         memory, known = self.kernel.memory, self.kernel.memory.precedence.overlays.epochs
         if signed.command.epoch <= known.get(signed.command.overlay_id, 0):
             raise Problem(status=409, detail="the epoch does not follow: raise it and sign again", place="/command")

@@ -34,7 +34,7 @@ class CheckpointRoutes:
     async def browse(self) -> Response:
         """Answer with the checkpoints behind number `after`, oldest first; `next` is the cursor, null at the end."""
         self.desk.caller()
-        given = query("after", "limit")
+        given = query()
         after, limit = whole_number(given, "after", 0), max(1, whole_number(given, "limit", MAX_LIMIT, MAX_LIMIT))
         found = await self.checkpointing.page(after, limit)
         last = found[-1].content.sequence if len(found) == limit else None
@@ -43,7 +43,7 @@ class CheckpointRoutes:
     async def take(self) -> Response:
         """Take a checkpoint of everything so far, for an operator."""
         check_admin(self.desk.caller())
-        await read_object(frozenset())
+        await read_object()
         sealed = await self.checkpointing.take()
         location = {"location": f"{CHECKPOINTS}/{sealed.checkpoint_id}"}
         return answer(await self.checkpointing.told(sealed), status=201, headers=location)
@@ -63,7 +63,7 @@ class CheckpointRoutes:
     async def verify(self, name: str) -> Response:
         """Answer with what verifying it against the rows since the one before it comes to."""
         self.desk.caller()
-        await read_object(frozenset())
+        await read_object()
         sealed = await self._find(name)
         checks = await self.checkpointing.verify(sealed)
         return answer(
@@ -78,7 +78,7 @@ class CheckpointRoutes:
     async def grown(self, name: str) -> Response:
         """Answer with the proof that its trees begin with those of the checkpoint `since`, by number."""
         self.desk.caller()
-        given = query("since")
+        given = query()
         sealed = await self._find(name)
         old = whole_number(given, "since", max(1, sealed.content.sequence - 1))
         try:
@@ -104,8 +104,7 @@ class CheckpointRoutes:
     async def cosign(self, name: str) -> Response:
         """Take the cosignatures in a note, from an operator; what counts is a known witness's signature."""
         check_admin(self.desk.caller())
-        needed = frozenset({"note"})
-        body = await read_object(needed, needed=needed)
+        body = await read_object()
         sealed = await self._find(name)
         if type(body["note"]) is not str:
             raise Problem(status=400, detail="expected a text", place="/note")

@@ -37,8 +37,7 @@ class DelegationRoutes:
     async def create(self) -> Response:
         """Bind a delegation that its delegator has signed."""
         key = self.desk.caller()
-        needed = frozenset({"grant", "signature"})
-        body = await read_object(needed, needed=needed)
+        body = await read_object()
         grant = read(body["grant"], DelegationGrant, "/grant")
         if not may_read(key, grant.tenant):
             raise Problem(status=403, detail="the delegation is of another tenant", place="/grant/tenant")
@@ -74,8 +73,7 @@ class DelegationRoutes:
     async def revoke(self, name: str) -> Response:
         """End a delegation, as whoever gave it has signed, or whoever may stop everything."""
         key = self.desk.caller()
-        needed = frozenset({"command", "signature"})
-        body = await read_object(needed, needed=needed)
+        body = await read_object()
         revocation = read(body["command"], DelegationRevocation, "/command")
         found = self.kernel.memory.delegations.bound.get(name)
         if found is None or not may_read(key, found.grant.tenant):

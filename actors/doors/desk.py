@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import attrs
 from quart import Response, g, request
 
 from actors.bearer import BearerKey
-from actors.doors.credentials import authenticate, presented_in
+from actors.doors.credentials import authenticate, check_admin, check_tenant, presented_in
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem
 from actors.identity.credentials import Credentials
-from helm.contracts.errors import Malformed
+from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import parse, record_bytes
+from helm.surfaces.requests import Asking
+from helm.surfaces.route import Access
+from helm.surfaces.table import TABLE
 
 MAX_BODY_BYTES = 64 * 1024
 """Longest body of a command: none needs more than a signature, a reason and some names (T4)."""
@@ -34,7 +38,23 @@ class Desk:
 
     def caller(self) -> BearerKey:
         """Return whose key the request carries. Raises Problem 401."""
-        return authenticate(self.who, heading().text(b"authorization"), presented_in(request.scope))
+        if "caller" not in g:
+            g.caller = authenticate(self.who, heading().text(b"authorization"), presented_in(request.scope))
+        found: BearerKey = g.caller
+        return found
+
+    def admit(self, row: Asking) -> None:
+        """Note which row a request is for. Raises Problem for a caller to whom it is not open."""
+        g.asking = row
+        match row.route.access:
+            case Access.PUBLIC:
+                heading()
+            case Access.ANY | Access.APPROVER:
+                self.caller()
+            case Access.TENANT:
+                check_tenant(self.caller())
+            case Access.ADMIN:
+                check_admin(self.caller())
 
 
 def heading() -> Heading:
@@ -59,8 +79,11 @@ def problem_answer(problem: Problem) -> Response:
     return response
 
 
-async def read_object(members: frozenset[str], *, needed: frozenset[str] = frozenset()) -> dict[str, JSONValue]:
-    """Return the body, an object of `members` and no others. An empty body is an empty object. Raises Problem."""
+async def read_object() -> dict[str, JSONValue]:
+    """Return the body, an object as the row of this route describes it; an empty body is an empty object.
+
+    Raises Problem at the place of whatever is not so.
+    """
     raw = await request.get_data(cache=False, as_text=False, parse_form_data=False)
     if raw and request.mimetype != "application/json":
         raise Problem(status=415, detail="the body must be application/json", place="content-type")
@@ -70,24 +93,36 @@ async def read_object(members: frozenset[str], *, needed: frozenset[str] = froze
         raise Problem(status=400, detail=malformed.problem, place=malformed.place) from malformed
     if type(body) is not dict:
         raise Problem(status=400, detail="the body is not an object", place="/")
-    for name in sorted(body.keys() ^ needed):
-        if name not in members:
-            raise Problem(status=400, detail="unknown member", place="/" + name[:64])
-        if name in needed:
-            raise Problem(status=400, detail="this member is missing", place="/" + name)
+    try:
+        asked().check_body(body)
+    except Invalid as problem:
+        raise Problem(status=400, detail=problem.what, place=problem.where) from problem
     return body
 
 
-def query(*known: str) -> dict[str, str]:
-    """Return the query's parameters, each of them known and given once. Raises Problem."""
+def query() -> dict[str, str]:
+    """Return the query's parameters, each as the row of this route describes it and given once. Raises Problem."""
     given = request.args.to_dict(flat=False)
+    try:
+        asked().check_query({name: values[0] for name, values in given.items()})
+    except Invalid as problem:
+        raise Problem(status=400, detail=problem.what, place=problem.where) from problem
     for name, values in given.items():
-        if name not in known:
-            detail = f"unknown parameter; there are {', '.join(known)}" if known else "no parameter is known here"
-            raise Problem(status=400, detail=detail, place=f"?{name[:64]}")
         if len(values) > 1:
             raise Problem(status=400, detail="the parameter stands twice", place=f"?{name}")
     return {name: values[0] for name, values in given.items()}
+
+
+@cache
+def row_of(name: str) -> Asking:
+    """Return a row, ready to check requests with; it is compiled when it is first asked for."""
+    return Asking.of(TABLE[name])
+
+
+def asked() -> Asking:
+    """Return the row of this route."""
+    found: Asking = g.asking
+    return found
 
 
 def whole_number(parameters: Mapping[str, str], name: str, otherwise: int, most: int = MAX_SEQ) -> int:

@@ -37,7 +37,7 @@ class IdentityRoutes:
     async def browse(self) -> Response:
         """Answer with the identities, and with the issuers and trust domains of the policy in force."""
         key = self.desk.caller()
-        given = query("principal", "source", "tenant")
+        given = query()
         tenant = tenant_asked(key, given)
         return answer(await told(self.kernel, self._keys, self.kernel.memory.policy, tenant, given))
 

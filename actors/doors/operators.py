@@ -30,8 +30,7 @@ class OperatorRoutes:
     async def freeze(self) -> Response:
         """Obey a signed freeze or unfreeze command."""
         check_admin(self.desk.caller())
-        needed = frozenset({"command", "signature"})
-        body = await read_object(needed, needed=needed)
+        body = await read_object()
         command, signature = command_of(body["command"]), body["signature"]
         if type(signature) is not str:
             raise Problem(status=400, detail="expected 128 hex digits", place="/signature")
@@ -63,7 +62,7 @@ class OperatorRoutes:
         """Let a halted connector serve again."""
         key = self.desk.caller()
         check_admin(key)
-        body = await read_object(frozenset({"reason"}), needed=frozenset({"reason"}))
+        body = await read_object()
         reason = body["reason"]
         if type(reason) is not str or not 0 < len(reason) <= MAX_REASON:
             raise Problem(status=400, detail=f"1 to {MAX_REASON} characters", place="/reason")

@@ -38,8 +38,7 @@ class PolicyRoutes:
     async def overlay(self) -> Response:
         """Put a signed overlay in force."""
         check_admin(self.desk.caller())
-        needed = frozenset({"command", "document", "signature"})
-        signed = overlay_in(await read_object(needed, needed=needed))
+        signed = overlay_in(await read_object())
         self._check_epoch(signed.command)
         await self._obey(ChangeOverlays((signed,), self.kernel.parts.state.registry), signed.command)
         return answer(self._shown(), 201)
@@ -47,8 +46,7 @@ class PolicyRoutes:
     async def remove(self, name: str) -> Response:
         """Take an overlay out of force, as the policy key signed."""
         check_admin(self.desk.caller())
-        needed = frozenset({"command", "signature"})
-        body = await read_object(needed, needed=needed)
+        body = await read_object()
         command = read(body["command"], OverlayCommand, "/command")
         if command.overlay_id != name or command.action != "remove":
             raise Problem(status=400, detail="the command is no removal of this overlay", place="/command")
@@ -62,8 +60,7 @@ class PolicyRoutes:
     async def cancel(self) -> Response:
         """Give up the raise of P0 ceilings that waits, as the policy key signed."""
         check_admin(self.desk.caller())
-        needed = frozenset({"command", "signature"})
-        body = await read_object(needed, needed=needed)
+        body = await read_object()
         cancel = read(body["command"], RaiseCancel, "/command")
         if cancel.due_at_ms != self.kernel.memory.precedence.due_at_ms:
             raise Problem(status=409, detail="another raise waits, or none: read what waits and sign again")

@@ -87,7 +87,7 @@ class ReceiptRoutes:
         """Return what this caller asks for and may see, and the other parameters."""
         key = self.desk.caller()
         heading()
-        given = query(*FILTERS, *others)
+        given = query()
         tenant = tenant_of(key)
         asked = given.get("tenant") or None
         if tenant is not None and asked not in (None, tenant):

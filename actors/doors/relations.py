@@ -43,7 +43,7 @@ class RelationRoutes:
     async def check(self) -> Response:
         """Answer what the tuples say of one: whether its subject stands in its relation to its object."""
         check_admin(self.desk.caller())
-        asked = query("tuple").get("tuple", "")
+        asked = query().get("tuple", "")
         memory, now_ms = self.kernel.memory, self.kernel.parts.clock.now_ms()
         try:
             return answer(checked(memory.relations, memory.policy, asked, now_ms))
@@ -53,8 +53,7 @@ class RelationRoutes:
     async def write(self) -> Response:
         """Obey a signed change of relationships."""
         check_admin(self.desk.caller())
-        needed = frozenset({"command", "signature"})
-        body = await read_object(needed, needed=needed)
+        body = await read_object()
         try:
             command = structure(body["command"], RelationsCommand, "/command")
         except Invalid as problem:

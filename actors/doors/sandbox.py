@@ -48,7 +48,7 @@ class SandboxRoutes:
     async def draft(self) -> Response:
         """Keep a draft of what a policy might grant."""
         check_admin(self.desk.caller())
-        body = await read_object(GRANT, needed=GRANT)
+        body = await read_object()
         try:
             grant = read_asked(body["grant"])
         except Invalid as problem:
@@ -68,7 +68,7 @@ class SandboxRoutes:
     async def verify(self, grant_id: str) -> Response:
         """Answer whether a grant is what it is named, and whether the policy has it."""
         check_admin(self.desk.caller())
-        await read_object(frozenset())
+        await read_object()
         found = await self._find(grant_id)
         read_view(found)
         return answer(verified(found, self.kernel.memory.policy))
@@ -76,7 +76,7 @@ class SandboxRoutes:
     async def preflight(self) -> Response:
         """Answer what stands against a dispatch under a grant, here and now."""
         check_admin(self.desk.caller())
-        grant_id = (await read_object(GRANT_ID, needed=GRANT_ID))["grant_id"]
+        grant_id = (await read_object())["grant_id"]
         if type(grant_id) is not str:
             raise Problem(status=400, detail="expected the id of a grant", place="/grant_id")
         return answer(await self._judged(read_view(await self._find(grant_id))))
@@ -84,7 +84,7 @@ class SandboxRoutes:
     async def inspect(self) -> Response:
         """Answer the same of a grant object that is not kept."""
         check_admin(self.desk.caller())
-        body = await read_object(GRANT, needed=GRANT)
+        body = await read_object()
         try:
             grant = read_view(body["grant"])
         except Invalid as problem:

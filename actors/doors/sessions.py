@@ -31,7 +31,7 @@ class SessionRoutes:
         """Open a session, under a name of the caller's or of ours."""
         key = self.desk.caller()
         check_tenant(key)
-        body = await read_object(frozenset({"session_id"}))
+        body = await read_object()
         caller = caller_of(key, body.get("session_id", "ses_" + secrets.token_hex(16)))
         check_opening(key, caller.session_id)
         try:
@@ -45,8 +45,10 @@ class SessionRoutes:
     async def show(self, session_id: str) -> Response:
         """Answer with one session."""
         key = self.desk.caller()
-        given = query("tenant") if key.key_class == KeyClass.ADMIN else query()
-        return answer(self._body(key.tenant or given.get("tenant", ""), session_id))
+        asked = query().get("tenant", "")
+        if key.key_class == KeyClass.TENANT and asked not in ("", key.tenant):
+            raise Problem(status=403, detail="a tenant's key reads its own tenant", place="?tenant")
+        return answer(self._body(key.tenant or asked, session_id))
 
     async def close(self, session_id: str) -> Response:
         """Close a session for ever."""

@@ -47,7 +47,7 @@ class SnapshotRoutes:
     async def browse(self) -> Response:
         """Answer with the latest snapshots that are wanted, or those ahead of the entry `before`."""
         check_admin(self.desk.caller())
-        given = query("before", "limit", "object", "subject")
+        given = query()
         limit = max(1, whole_number(given, "limit", DEFAULT_LIMIT, MAX_LIMIT))
         journal = self.kernel.parts.journal
         before = min(whole_number(given, "before", journal.head + 1), journal.head + 1)

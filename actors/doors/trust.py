@@ -28,7 +28,7 @@ class TrustRoutes:
     async def events(self) -> Response:
         """Answer with the durable events behind height `after`, at most up to `at_lamport`."""
         check_admin(self.desk.caller())
-        given = query("after", "at_lamport", "limit")
+        given = query()
         after = whole_number(given, "after", 0)
         limit = max(1, whole_number(given, "limit", MAX_EVENTS, MAX_EVENTS))
         registry = self._at(given)
@@ -51,7 +51,7 @@ class TrustRoutes:
     async def change(self) -> Response:
         """Take a signed trust event, between two calls."""
         check_admin(self.desk.caller())
-        body = await read_object(frozenset({"event"}), needed=frozenset({"event"}))
+        body = await read_object()
         event = event_of(body["event"])
         self._check_place(event)
         state = self.kernel.parts.state
@@ -72,7 +72,7 @@ class TrustRoutes:
 
     def _snapshot(self) -> dict[str, JSONValue]:
         check_admin(self.desk.caller())
-        return self._at(query("at_lamport")).snapshot()
+        return self._at(query()).snapshot()
 
     def _at(self, given: dict[str, str]) -> Registry:
         """Return the registry of what is durable, as of `at_lamport` where one is given. Raises Problem."""

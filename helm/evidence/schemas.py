@@ -100,6 +100,8 @@ def member(name: str, kind: Any) -> dict[str, JSONValue]:
     """Return the schema of one member, by its name and its type."""
     if name in MEMBERS:
         return MEMBERS[name]
+    if get_origin(kind) is dict:
+        return {"type": "object", "additionalProperties": member("", get_args(kind)[1])}
     if get_origin(kind) is tuple:
         return array(get_args(kind))
     if kind is str and name.endswith("_hash"):

@@ -45,7 +45,7 @@ class AuthorizeRoutes:
         """Answer with the decision, as its receipt has it: 200, whatever the verdict."""
         key = self.desk.caller()
         check_tenant(key)
-        body = await read_object(MEMBERS, needed=frozenset({"tool"}))
+        body = await read_object()
         policy = self.kernel.memory.policy
         asked, raw = asked_of(body, policy)
         caller = with_scopes(key, body["scopes"], policy) if "scopes" in body else key

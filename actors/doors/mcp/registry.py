@@ -59,7 +59,7 @@ class RegistryRoutes:
     async def scan(self) -> Response:
         """Answer with what is found in a listing: nothing is started, and nothing is remembered."""
         self._operator()
-        body = await read_object(SCANNED, needed=frozenset({"tools"}))
+        body = await read_object()
         try:
             subject = Subject(
                 server_id=text(body, "server_id") or "scanned",
@@ -74,7 +74,7 @@ class RegistryRoutes:
 
     async def _obey(self, server_id: str, action: str) -> Response:
         self._operator()
-        body = await read_object(COMMAND, needed=COMMAND)
+        body = await read_object()
         command, signature = command_of(body["command"]), body["signature"]
         if type(signature) is not str:
             raise Problem(status=400, detail="expected 128 hex digits", place="/signature")

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import pytest
+from quart import Response
 
 from actors.bearer import BearerKeys
 from actors.clock import SystemClock
-from actors.doors.app import routes
+from actors.doors.app import Handler, mounted
 from actors.doors.bounds import BOUNDS
-from actors.doors.calls import EVALUATE, EXECUTE, MAX_PIECES
-from actors.doors.desk import Desk
-from actors.doors.envelope import MEMBERS
-from actors.doors.serve import MAX_HEADING_BYTES
-from actors.doors.tail import Tails
+from actors.doors.calls import MAX_PIECES
+from actors.doors.envelope import MAX_LABELS, MEMBERS
+from actors.doors.openai.door import PATHS
+from actors.doors.serve import MAX_HEADING_BYTES, data_plane
 from actors.doors.told import HTTP_STATUS, OTHERWISE
+from actors.doors.upgrade import STREAM
 from actors.identity.credentials import Credentials
 from helm.config import Config
+from helm.crypto.canonical import canonical, reread
 from helm.guardian.policy import NO_POLICY
+from helm.surfaces.openapi import document
+from helm.surfaces.route import VARIABLE, Access, Door
+from helm.surfaces.rows.calls import CALL
+from helm.surfaces.table import TABLE
 from tests.actors.doors.street import Street
 from tests.gates.source import ROOT
 
@@ -26,19 +34,34 @@ DOCUMENT: Final = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
 ROUTE: Final = re.compile(r"\b(GET|POST|PUT|DELETE) (/[^\s`]+)")
 
 
-async def test_the_document_names_every_route_and_no_other(street: Street, tmp_path: Path) -> None:
-    desk = Desk(Credentials(BearerKeys(tmp_path / "keys.json", ()), lambda: NO_POLICY, SystemClock()))
-    there = {
-        (method, rule)
-        for rule, methods in routes(street.kernel, Config(), desk, Tails(street.kernel)).items()
-        for method in methods
-    }
-    assert set(ROUTE.findall(DOCUMENT)) == there | {("POST", EXECUTE), ("POST", EVALUATE)}
+def test_the_document_names_every_route_and_no_other() -> None:
+    there = {(row.method, VARIABLE.sub(r"<\1>", row.path)) for row in TABLE.values()}
+    assert set(ROUTE.findall(DOCUMENT)) == there
+
+
+def test_a_row_without_a_handler_and_a_handler_without_a_row_are_no_door() -> None:
+    async def nobody() -> Response:
+        raise AssertionError
+
+    rows: dict[str, Handler] = {name: nobody for name, row in TABLE.items() if row.door is Door.CONTROL}
+    assert mounted(rows) == rows
+    fewer: dict[str, Handler] = dict.fromkeys([*rows][1:], nobody)
+    more: dict[str, Handler] = rows | {"invented": nobody}
+    for wrong in (more, fewer):
+        with pytest.raises(ValueError, match="rows and handlers differ"):
+            mounted(wrong)
+
+
+async def test_every_path_past_the_control_plane_is_a_row_and_every_such_row_is_served(street: Street) -> None:
+    credentials = Credentials(BearerKeys(Path("keys.json"), ()), lambda: NO_POLICY, SystemClock())
+    served = {*data_plane(street.kernel, Config(), credentials, BOUNDS), *PATHS, STREAM.decode()}
+    assert {row.path for row in TABLE.values() if row.door is not Door.CONTROL} == served
 
 
 def test_the_document_names_every_member_of_a_call() -> None:
     rows = re.findall(r"^\| (`[a-z_`, ]+`) \|", DOCUMENT, re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"[a-z_]+", row)} == MEMBERS
+    assert {name for row in rows for name in re.findall(r"[a-z_]+", row)} == MEMBERS == CALL["properties"].keys()
+    assert CALL["properties"]["taint"]["maxItems"] == MAX_LABELS
 
 
 def test_the_document_names_every_status_that_a_call_can_end_with() -> None:
@@ -58,3 +81,21 @@ def test_the_document_says_the_limits_that_there_are() -> None:
     ):
         assert limit in said
     assert f"more connections than {BOUNDS.connections}" in said
+
+
+async def test_the_door_shows_the_very_document(street: Street) -> None:
+    shown = await street.ask("GET", "/openapi.json", key="")
+    assert shown.status == 200 and shown.json() == reread(canonical(document(TABLE.values())))
+
+
+async def test_each_row_is_open_to_whom_it_names_and_to_nobody_else(street: Street) -> None:
+    for row in TABLE.values():
+        if row.access is Access.PUBLIC or row.door is Door.OPENAI:
+            continue
+        path = VARIABLE.sub("x", row.path)
+        body: Any = None if row.body is None else {}
+        strangers = {Access.TENANT: ["", street.admin], Access.ADMIN: ["", street.agent]}.get(row.access, [""])
+        for key in strangers:
+            reply = await street.ask(row.method, path, body, key=key, host="localhost")
+            refused = 426 if row.door is Door.STREAM else 403 if key else 401
+            assert (row.name, reply.status) == (row.name, refused)
