@@ -24,6 +24,7 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.hashing import sha256
 from helm.evidence import payloads
 from helm.evidence.condensed import Leaf
+from helm.evidence.envelopes.schemas import OF_ENVELOPES
 from helm.evidence.manifest import Cover
 from helm.evidence.schemas import DOCUMENTS, PUBLISHED
 from helm.guardian.delegation import DelegationGrant, DelegationRevocation
@@ -77,8 +78,10 @@ SHAPES: Final = {
 
 def schema_files() -> dict[Path, str]:
     """Return every file of `schemas/` as it must be."""
-    named = zip(PUBLISHED, DOCUMENTS, strict=True)
-    return {SCHEMAS / f"{name}.json": json.dumps(one, indent=2) + "\n" for name, one in named}
+    return {
+        SCHEMAS / f"{one['$id'].split(':')[3]}.json": json.dumps(one, indent=2) + "\n"
+        for one in (*DOCUMENTS, *OF_ENVELOPES)
+    }
 
 
 def script() -> str:

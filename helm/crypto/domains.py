@@ -33,6 +33,12 @@ CHECKPOINT_NOTE = b"HELM/CheckpointNote/v1/"
 """The beginning of a signed note's first line, which the log's name ends: c2sp.org/signed-note signs its text alone."""
 COSIGNATURE = b"cosignature/v1\n"
 """The words of c2sp.org/tlog-cosignature."""
+DSSE = b"DSSEv1 "
+"""How the pre-authentication encoding of secure-systems-lab/dsse begins."""
+JWS = b"eyJhbGciOiJFZERTQSIsImN0eSI6"
+"""How our protected header begins, in base64url: {"alg":"EdDSA","cty": (RFC 7515 section 5.1)."""
+COSE = b"\x84jSignature1"
+"""How the Sig_structure of a COSE_Sign1 begins: an array of four, and a text of ten (RFC 9052 section 4.4)."""
 
 # What is only ever hashed. No purpose below may sign one of these.
 NODE = b"HELM/Node/v1\n"
@@ -77,6 +83,7 @@ DECISION_POINT_REQUEST = b"HELM/DecisionPointRequest/v1\n"
 OAUTH_KEYS = b"HELM/OauthKeys/v1\n"
 OAUTH_SCOPES = b"HELM/OauthScopes/v1\n"
 OAUTH_PROFILE = b"HELM/OauthProfile/v1\n"
+ENVELOPE_MANIFEST = b"HELM/EnvelopeManifest/v1\n"
 
 
 class KeyPurpose(StrEnum):
@@ -108,7 +115,7 @@ SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
         KeyPurpose.DELEGATION: frozenset({DELEGATION, DELEGATION_END}),
         KeyPurpose.TRUST_ADMIN: frozenset({TRUST_EVENT}),
         KeyPurpose.POLICY: frozenset({POLICY_BUNDLE, RELATIONS, OVERLAY, P0_RAISE}),
-        KeyPurpose.EVIDENCE: frozenset({PACK}),
+        KeyPurpose.EVIDENCE: frozenset({PACK, DSSE, JWS, COSE}),
         KeyPurpose.EMERGENCY: frozenset({FREEZE, DELEGATION_STOP, APPROVAL_OVERRIDE}),
         KeyPurpose.WITNESS: frozenset({COSIGNATURE}),
     }

@@ -16,11 +16,17 @@ SIGNING = {
     "RECEIPT", "APPROVAL", "APPROVAL_CHALLENGE", "APPROVAL_OVERRIDE", "DELEGATION", "DELEGATION_END", "DELEGATION_STOP",
     "TRUST_EVENT", "CHECKPOINT", "POLICY_BUNDLE",
     "CHECKPOINT_NOTE", "COSIGNATURE", "PACK", "FREEZE", "PERMIT", "DRIFT", "MCP_SERVER", "RELATIONS",
-    "OVERLAY", "P0_RAISE",
+    "OVERLAY", "P0_RAISE", "DSSE", "JWS", "COSE",
 }  # fmt: skip
 
 
-FOREIGN = {"CHECKPOINT_NOTE": b"HELM/CheckpointNote/v1/", "COSIGNATURE": b"cosignature/v1\n"}
+FOREIGN = {
+    "CHECKPOINT_NOTE": b"HELM/CheckpointNote/v1/",
+    "COSIGNATURE": b"cosignature/v1\n",
+    "DSSE": b"DSSEv1 ",
+    "JWS": b"eyJhbGciOiJFZERTQSIsImN0eSI6",
+    "COSE": b"\x84\x6aSignature1",
+}
 """Formats of others, who have context lines of their own, or a first line that goes on."""
 
 
