@@ -1,63 +1,53 @@
-"""DSSE: one payload with its type, one signature over both (github.com/secure-systems-lab/dsse).
+"""DSSE around a statement: one payload with its type, and one signature over both (T5).
 
-The protocol allows more than we write: several signatures, URL-safe base64, members to be skipped. An envelope of ours
-has one signature and one form, so that nobody can add to it what another reader would see.
+The protocol lets an envelope carry several signatures. One of ours has one, so that nobody can add to it what another
+reader would see; how the rest is read, `helm.crypto.dsse` says.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from helm.contracts.form import JSONValue
 from helm.crypto import domains
+from helm.crypto.dsse import envelope_of, pae
 from helm.crypto.ed25519 import Signer
+from helm.crypto.radix64 import to_base64
+from helm.crypto.statement import PAYLOAD_TYPE
 from helm.evidence.envelopes import in_toto
 from helm.evidence.envelopes.kinds import EnvelopeKind
-from helm.evidence.envelopes.parted import OWN_TYPE, WHERE, Parted, base64_of, from_base64, odd, signature_of
-
-MEMBERS: Final = frozenset({"payload", "payloadType", "signatures"})
-OF_SIGNATURE: Final = frozenset({"keyid", "sig"})
+from helm.evidence.envelopes.parted import OWN_TYPE, WHERE, Parted, odd, signature_of
 
 
 def said_of(payload_type: str, payload: bytes) -> bytes:
-    """Return the pre-authentication encoding behind its first word, which is the domain (protocol.md, PAE)."""
-    kind = payload_type.encode()
-    return b"%d %b %d %b" % (len(kind), kind, len(payload), payload)
+    """Return the pre-authentication encoding behind its first word, which is the domain."""
+    return pae(payload_type, payload).removeprefix(domains.DSSE)
 
 
 def dsse_of(payload_type: str, payload: bytes, pen: Signer) -> dict[str, JSONValue]:
     """Return the signed envelope. Raises PurposeMismatch."""
     signature = pen.sign(domains.DSSE, said_of(payload_type, payload))
     return {
-        "payload": base64_of(payload),
+        "payload": to_base64(payload),
         "payloadType": payload_type,
-        "signatures": [{"keyid": pen.key_id, "sig": base64_of(bytes.fromhex(signature))}],
+        "signatures": [{"keyid": pen.key_id, "sig": to_base64(bytes.fromhex(signature))}],
     }
 
 
-def take_apart(body: Any, sigstore: bool = False) -> Parted:
+def take_apart(body: JSONValue, sigstore: bool = False) -> Parted:
     """Return what stands in an envelope. Raises Invalid for another form."""
-    if type(body) is not dict or body.keys() != MEMBERS:
-        raise odd("not the three members of a DSSE envelope, and no other")
-    signatures, payload_type = body["signatures"], body["payloadType"]
-    if type(signatures) is not list or len(signatures) != 1:
+    envelope = envelope_of(body)
+    if len(envelope.signatures) != 1:
         raise odd("not exactly one signature")
-    if type(signatures[0]) is not dict or signatures[0].keys() != OF_SIGNATURE:
-        raise odd("not the two members of a signature, and no other")
-    key_id = signatures[0]["keyid"]
-    if type(payload_type) is not str or type(key_id) is not str:
-        raise odd("a payload type or a keyid that is no text")
-    payload = from_base64(body["payload"], "payload")
-    kind, fault = kind_of(payload_type, payload, sigstore)
+    [signature] = envelope.signatures
+    kind, fault = kind_of(envelope.payload_type, envelope.payload, sigstore)
     return Parted(
         kind=kind,
-        key_id=key_id,
-        payload_type=payload_type,
-        payload=payload,
+        key_id=signature.key_id,
+        payload_type=envelope.payload_type,
+        payload=envelope.payload,
         header_fault=fault,
         domain=domains.DSSE,
-        said=said_of(payload_type, payload),
-        signature=signature_of(from_base64(signatures[0]["sig"], "signature")),
+        said=said_of(envelope.payload_type, envelope.payload),
+        signature=signature_of(signature.raw),
     )
 
 
@@ -65,7 +55,7 @@ def kind_of(payload_type: str, payload: bytes, sigstore: bool) -> tuple[Envelope
     """Return the kind that a payload of this type makes of the envelope, and what is wrong with the type."""
     if payload_type == OWN_TYPE and not sigstore:
         return EnvelopeKind.DSSE, ""
-    if payload_type != in_toto.PAYLOAD_TYPE:
+    if payload_type != PAYLOAD_TYPE:
         kind = EnvelopeKind.SIGSTORE if sigstore else EnvelopeKind.DSSE
         return kind, f"its payload is of type {payload_type[:80]!r}, which HELM does not sign"
     if sigstore:

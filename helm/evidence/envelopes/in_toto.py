@@ -12,10 +12,8 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import canonical
 from helm.crypto.hashing import PREFIX
+from helm.crypto.statement import STATEMENT as STATEMENT_V1
 from helm.evidence.envelopes.statement import STATEMENT, EvidenceStatement, read_payload, read_statement
-
-PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
-STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 
 EVIDENCE: Final = "urn:helm:predicate:evidence:1"
 """The type of the predicate that is our own statement."""
@@ -48,7 +46,7 @@ def around(statement: EvidenceStatement, predicate_type: str, predicate: dict[st
     """Return the in-toto Statement whose one subject is the evidence."""
     return canonical(
         {
-            "_type": STATEMENT_TYPE,
+            "_type": STATEMENT_V1,
             "predicate": predicate,
             "predicateType": predicate_type,
             "subject": [{"digest": {"sha256": hex_of(statement.evidence_hash)}, "name": statement.subject}],

@@ -43,27 +43,9 @@ def signature_of(raw: bytes) -> str:
     return raw.hex()
 
 
-def base64_of(raw: bytes) -> str:
-    """Return the standard form, padded (RFC 4648 section 4)."""
-    return base64.b64encode(raw).decode()
-
-
 def base64url_of(raw: bytes) -> bytes:
     """Return the form for URLs, not padded (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=")
-
-
-def from_base64(text: object, what: str) -> bytes:
-    """Return the bytes of a text in the one form in which `base64_of` writes them. Raises Invalid."""
-    if type(text) is not str:
-        raise odd(f"its {what} is no text")
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as problem:
-        raise odd(f"its {what} is not base64: {problem}") from problem
-    if base64_of(raw) != text:  # bits to spare in the last letter: a second way to write the same bytes
-        raise odd(f"its {what} is not in the one form of base64")
-    return raw
 
 
 def from_base64url(text: bytes, what: str) -> bytes:

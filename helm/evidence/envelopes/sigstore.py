@@ -12,7 +12,8 @@ import attrs
 
 from helm.contracts.form import JSONValue
 from helm.crypto.ed25519 import Signer
-from helm.evidence.envelopes import dsse, in_toto
+from helm.crypto.statement import PAYLOAD_TYPE
+from helm.evidence.envelopes import dsse
 from helm.evidence.envelopes.parted import Parted, odd
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -22,7 +23,7 @@ MEMBERS: Final = frozenset({"dsseEnvelope", "mediaType", "verificationMaterial"}
 def bundle_of(payload: bytes, pen: Signer) -> dict[str, JSONValue]:
     """Return the signed bundle. Raises PurposeMismatch."""
     return {
-        "dsseEnvelope": dsse.dsse_of(in_toto.PAYLOAD_TYPE, payload, pen),
+        "dsseEnvelope": dsse.dsse_of(PAYLOAD_TYPE, payload, pen),
         "mediaType": MEDIA_TYPE,
         "verificationMaterial": material_of(pen.key_id),
     }

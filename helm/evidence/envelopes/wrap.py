@@ -9,6 +9,7 @@ import attrs
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import canonical
 from helm.crypto.ed25519 import Signer
+from helm.crypto.statement import PAYLOAD_TYPE
 from helm.evidence.envelopes import in_toto
 from helm.evidence.envelopes.cose import claims_of, cose_of
 from helm.evidence.envelopes.dsse import dsse_of
@@ -56,9 +57,9 @@ def payload_of(kind: EnvelopeKind, statement: EvidenceStatement) -> tuple[str, b
     """Return type and bytes of what an envelope of this kind carries."""
     match kind:
         case EnvelopeKind.IN_TOTO | EnvelopeKind.SIGSTORE:
-            return in_toto.PAYLOAD_TYPE, in_toto.in_toto(statement)
+            return PAYLOAD_TYPE, in_toto.in_toto(statement)
         case EnvelopeKind.SLSA:
-            return in_toto.PAYLOAD_TYPE, in_toto.slsa(statement)
+            return PAYLOAD_TYPE, in_toto.slsa(statement)
         case EnvelopeKind.DSSE | EnvelopeKind.JWS | EnvelopeKind.COSE | EnvelopeKind.SCITT:
             return OWN_TYPE, written(statement)
         case _:
@@ -71,7 +72,7 @@ def signed(kind: EnvelopeKind, statement: EvidenceStatement, payload: bytes, pen
         case EnvelopeKind.DSSE:
             return canonical(dsse_of(OWN_TYPE, payload, pen))
         case EnvelopeKind.IN_TOTO | EnvelopeKind.SLSA:
-            return canonical(dsse_of(in_toto.PAYLOAD_TYPE, payload, pen))
+            return canonical(dsse_of(PAYLOAD_TYPE, payload, pen))
         case EnvelopeKind.SIGSTORE:
             return canonical(bundle_of(payload, pen))
         case EnvelopeKind.JWS:

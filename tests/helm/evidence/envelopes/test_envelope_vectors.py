@@ -1,4 +1,4 @@
-"""The public vectors of DSSE, COSE and Sigstore: we encode what they encode, and believe none of their bundles."""
+"""The public vectors of COSE and Sigstore: we encode what they encode, and believe none of their bundles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from helm.crypto import domains
@@ -18,17 +18,6 @@ from helm.evidence.envelopes import cbor, cose
 from helm.evidence.envelopes.dsse import said_of
 from tests.helm.evidence.envelopes.wrapped import refusing_check
 from tests.vectors import folder, load
-
-
-def test_the_pre_authentication_encoding_of_dsse() -> None:
-    """The protocol's own vector, and the signature in it: P-256, r and s as they are."""
-    vector = load(folder("dsse") / "dsse_protocol_vector.json")
-    said = domains.DSSE + said_of(vector["payloadType"], vector["payload"].encode())
-    assert said == vector["pae"].encode()
-    raw = base64.b64decode(vector["envelope"]["signatures"][0]["sig"])
-    numbers = ec.EllipticCurvePublicNumbers(vector["pub_x"], vector["pub_y"], ec.SECP256R1())
-    signature = utils.encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
-    numbers.public_key().verify(signature, said, ec.ECDSA(SHA256()))
 
 
 def cose_vectors() -> list[tuple[str, dict[str, Any]]]:
