@@ -22,6 +22,7 @@ from helm.config import NOTHING, Config, read_config
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer
+from helm.database import Database
 from helm.trust.event import (
     FIRST_PLACE,
     MAX_ADMINS,
@@ -156,8 +157,19 @@ class Installation:
 
     @property
     def journal_path(self) -> Path:
-        """The append-only journal. Raises Invalid where another store keeps it than the settings say."""
-        return which.journal_path(self.path, self.config.journal)
+        """The append-only journal's name here. Raises Invalid where another store keeps it than the settings say."""
+        return which.journal_path(self.path, which.POSTGRESQL if self.config.database_url else self.config.journal)
+
+    @property
+    def journal_at(self) -> Path | Database:
+        """Where the journal lies: its file or directory, or its database. Raises Invalid as `journal_path` does."""
+        path = self.journal_path
+        return self.config.database or path
+
+    @property
+    def has_journal(self) -> bool:
+        """Whether a journal was begun here. Raises Invalid."""
+        return os.path.lexists(self.journal_path)
 
     @property
     def index_path(self) -> Path:

@@ -11,6 +11,7 @@ import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 
+from actors import durable
 from actors.clock import Clock, SystemClock
 from actors.collector import SPARING
 from actors.connectors.port import Connector
@@ -24,10 +25,14 @@ from actors.signed_policy import SignedPolicy
 from actors.stores.index import IdIndex
 from actors.stores.journal import StoredJournal
 from actors.stores.port import Journal
+from actors.stores.postgres.glance import has_journal
+from actors.stores.postgres.journal import open_postgres
 from actors.stores.segments.journal import open_segments
 from actors.stores.sqlite import open_sqlite
+from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer as Pen
+from helm.database import Database
 from helm.guardian.memory import Boot
 from helm.trust.event import TrustEvent
 
@@ -69,9 +74,27 @@ async def break_ground(place: Installation) -> Ground:
 async def open_journal(place: Installation, *, free_space_reserve: int, max_bytes: int | None = None) -> StoredJournal:
     """Open the journal of a data directory with the store that its settings name. Raises Invalid."""
     path = place.journal_path
+    if place.config.database is not None:
+        return await open_database(place, place.config.database, path, free_space_reserve=free_space_reserve)
     if place.config.journal == "sqlite":
         return await open_sqlite(path, free_space_reserve=free_space_reserve, max_bytes=max_bytes)
     return await open_segments(path, free_space_reserve=free_space_reserve, max_bytes=max_bytes)
+
+
+async def open_database(
+    place: Installation, database: Database, note: Path, *, free_space_reserve: int
+) -> StoredJournal:
+    """Open the journal in a database, and note in the data directory that it is there. Raises Invalid.
+
+    A database that holds no journal is begun once: what lies elsewhere is not begun a second time.
+    """
+    if place.has_journal and not await trio.to_thread.run_sync(has_journal, database, abandon_on_cancel=True):
+        what = "the database holds no journal, and this installation's was begun"
+        raise Invalid(what, str(database), f"name the database that {note} names, or restore it from a backup")
+    journal = await open_postgres(database, beside=place.path, free_space_reserve=free_space_reserve)
+    if not place.has_journal:
+        durable.replace(note, f"{database}\n".encode())
+    return journal
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from actors.installation import Installation
@@ -24,7 +23,7 @@ Entry = dict[str, JSONValue]
 def precedence_of(place: Installation) -> Precedence:
     """Return the ceilings and overlays in force, and what waits. Raises Invalid where an event does not follow."""
     precedence = Precedence()
-    if not os.path.lexists(place.journal_path):
+    if not place.has_journal:
         return precedence
     registry = registry_of(place)
     for seq, entry in entries(place, OF_PRECEDENCE):
@@ -36,7 +35,7 @@ def precedence_of(place: Installation) -> Precedence:
 
 def grants_of(place: Installation) -> Iterator[DelegationGrant]:
     """Yield the delegations that were bound and not revoked; a kernel looks at their hours and signatures as well."""
-    if not os.path.lexists(place.journal_path):
+    if not place.has_journal:
         return
     bound: dict[str, DelegationGrant] = {}
     for seq, entry in entries(place, frozenset({"DELEGATION_BOUND", "DELEGATION_REVOKED"})):
@@ -54,7 +53,7 @@ def entries(place: Installation, kinds: frozenset[str]) -> Iterator[tuple[int, E
     Arguments of calls may hold the same text as an event's type: looking for it only saves the reading of others.
     """
     needles = [f'"type":"{kind}"'.encode() for kind in sorted(kinds)]
-    with glance(place.journal_path) as journal:
+    with glance(place.journal_at) as journal:
         done = 0
         while page := journal.page(done + 1, PAGE):
             for seq, body in page:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from actors.installation import Installation
@@ -21,7 +20,7 @@ OF_TRUST = b'"kind":"TRUST_EVENT"'
 
 def registry_of(place: Installation) -> Registry:
     """Return the registry of all durable trust events; of the genesis alone before the first start. Raises Invalid."""
-    if not os.path.lexists(place.journal_path):
+    if not place.has_journal:
         return place.registry()
     history = list(placed_events(place))
     return fold(history, place.log_id) if history else place.registry()
@@ -29,7 +28,7 @@ def registry_of(place: Installation) -> Registry:
 
 def placed_events(place: Installation) -> Iterator[PlacedEvent]:
     """Yield the trust events in the journal. Raises Invalid."""
-    with glance(place.journal_path) as journal:
+    with glance(place.journal_at) as journal:
         done = 0
         while page := journal.page(done + 1, PAGE):
             for seq, body in page:

@@ -12,6 +12,7 @@ import attrs
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import canonical
 from helm.crypto.hashing import sha256
+from helm.database import Database
 from helm.guardian.address import AddressKind, address_kind
 
 PREFIX: Final = "HELM_"
@@ -22,7 +23,8 @@ NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 ADMIN_KEY: Final = "admin_api_key"
 PIN: Final = "pkcs11_pin"
-SECRET: Final = frozenset({ADMIN_KEY, PIN})
+DATABASE: Final = "database_url"
+SECRET: Final = frozenset({ADMIN_KEY, PIN, DATABASE})
 """Settings that are never told, not even as part of a hash."""
 
 NOT_IN_A_FILE: Final[Mapping[str, str]] = MappingProxyType(
@@ -36,6 +38,7 @@ NOT_A_FLAG: Final[Mapping[str, str]] = MappingProxyType(
     {
         ADMIN_KEY: "everyone on this machine can read a command line: set HELM_ADMIN_API_KEY in the environment",
         PIN: "everyone on this machine can read a command line: set HELM_PKCS11_PIN in the environment",
+        DATABASE: "everyone on this machine can read a command line: set DATABASE_URL in the environment",
     }
 )
 
@@ -113,7 +116,9 @@ class Config:
     checkpoint_interval_s: float = attrs.field(default=3_600.0, validator=between(0.0, MAX_SESSION_S))
     """The longest that something new waits for a checkpoint; 0 for none by time."""
     journal: str = attrs.field(default="segments", validator=attrs.validators.in_(("segments", "sqlite")))
-    """The store that keeps the journal; it stays the one that the journal was begun in."""
+    """The store that keeps the journal where no database is named; it stays the one that the journal was begun in."""
+    database_url: str = attrs.field(default="", repr=False)
+    """The PostgreSQL database that keeps the journal; "" for files in the data directory."""
     island_mode: bool = False
     """Hard ceilings on all that passes the proxy, and no host outside but its upstream."""
     proxy_upstream: str = ""
@@ -161,6 +166,8 @@ class Config:
     def __attrs_post_init__(self) -> None:
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("tls_cert and tls_key go together")
+        if self.database_url:
+            Database(self.database_url)
         if self.client_certificates != "none" and not self.tls_cert:
             raise ValueError("client_certificates need TLS: set tls_cert and tls_key")
         if bool(self.pkcs11_module) != bool(self.pkcs11_token):
@@ -175,8 +182,13 @@ class Config:
             raise ValueError(f"island_mode needs hard ceilings: set {', '.join(CEILINGS)}")
 
     @property
+    def database(self) -> Database | None:
+        """The database that keeps the journal, None where files do. Raises Invalid."""
+        return Database(self.database_url) if self.database_url else None
+
+    @property
     def hash(self) -> str:
-        """The hash of every setting but the secret one."""
+        """The hash of every setting but the secret ones."""
         told = {name: value for name, value in attrs.asdict(self).items() if name not in SECRET}
         return sha256(canonical(told))
 
@@ -199,6 +211,9 @@ class Config:
 
 KINDS: Final[Mapping[str, type]] = MappingProxyType({field.name: type(field.default) for field in attrs.fields(Config)})
 """Every setting's type, which is that of its default."""
+
+ALSO: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({DATABASE: ("DATABASE_URL",)})
+"""Settings that the environment knows by a name of the whole field's, too; the one with HELM_ outweighs it."""
 
 WORDS: Final[Mapping[str, bool]] = MappingProxyType({"true": True, "1": True, "false": False, "0": False})
 
@@ -231,16 +246,19 @@ def from_file(toml: str, place: str) -> Iterator[tuple[str, Any]]:
         raise Invalid(f"not TOML: {problem}", place) from problem
     for name, value in table.items():
         check_known(name, place, NOT_IN_A_FILE)
+        if name == DATABASE and value and Database(str(value)).has_password:
+            hint = "set DATABASE_URL in the environment, or keep the password in the file that PGPASSFILE names"
+            raise Invalid("a file gets copied: it is no place for a password", f"{place}: {name}", hint)
         yield name, typed(name, value, f"{place}: {name}")
 
 
 def from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     """Yield the settings in the environment; an empty variable is one that was not set. Raises Invalid."""
     for name in KINDS:
-        variable = PREFIX + name.upper()
-        text = environment.get(variable, "")
-        if text:
-            yield name, spelled(name, text, variable)
+        for variable in (*ALSO.get(name, ()), PREFIX + name.upper()):
+            text = environment.get(variable, "")
+            if text:
+                yield name, spelled(name, text, variable)
 
 
 def from_flags(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -81,7 +81,7 @@ class AuditLog:
 def read_acts(place: Installation) -> AuditLog:
     """Verify the journal of a data directory, and return its acts. Raises Invalid naming what does not follow."""
     state, acts, done = Refold(place.log_id), [], 0
-    with glance(place.journal_path) as journal, bar("verifying the journal") as shown:
+    with glance(place.journal_at) as journal, bar("verifying the journal") as shown:
         head = journal.head()
         while page := journal.page(done + 1, min(PAGE, head - done)):
             for seq, body in page:

@@ -148,7 +148,7 @@ def decided_with(data_dir: Path, digits: str) -> Iterator[dict[str, Any]]:
     from actors.cli.receipt_source import holding
     from actors.stores.glance import glance
 
-    with glance(open_place(data_dir).journal_path) as journal:
+    with glance(open_place(data_dir).journal_at) as journal:
         for _, entry in holding(journal, CARRIES_SNAPSHOT.decode() + digits):
             told = snapshot_of(entry)
             if told is not None:

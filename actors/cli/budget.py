@@ -190,7 +190,7 @@ def ledger_of(place: Installation) -> Ledger:
     """Return what the journal comes to, every entry of it verified. Raises Invalid naming the first that fails."""
     from actors.cli.receipts import state_of_journal
 
-    ledger: Ledger = state_of_journal(place.journal_path, place.log_id).memory.ledger
+    ledger: Ledger = state_of_journal(place.journal_at, place.log_id).memory.ledger
     return ledger
 
 

@@ -85,7 +85,7 @@ def export(pack: Path, data_dir: Path, as_json: bool, **how: Any) -> None:
     place = open_place(data_dir)
     if pack.exists() and not how["force"]:
         raise Failed(f"{pack} is there already", "name another file, or say --force", "EXISTS")
-    show.note(f"reading {place.journal_path}")
+    show.note(f"reading {place.journal_at}")
     about = export_pack(place, selection, pack, redact_facts=how["redact_facts"])
     if as_json:
         show.as_object({"pack": str(pack), "bytes": pack.stat().st_size, **attrs.asdict(about)})
@@ -116,7 +116,7 @@ def selection_of(*, session: str | None, tenant: str, begin: int | None, end: in
 
 def export_pack(place: Installation, selection: Selection, pack: Path, *, redact_facts: bool = False) -> Subject:
     """Write the pack that the empty `selection` is for. Raises Invalid where the log does not verify."""
-    with glance(place.journal_path) as journal:
+    with glance(place.journal_at) as journal:
         select(journal, selection)
     check_reached(selection)
     material = PackMaterial(selection=selection, script=replay_script(), redact_facts=redact_facts)

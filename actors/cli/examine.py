@@ -203,12 +203,12 @@ def is_locked(path: Path, locks: str) -> bool:
 
 def journal(place: Installation, *, deep: bool) -> Finding:
     """Verify the journal from its genesis, unless it is long and nobody asked for it."""
-    if not place.journal_path.exists():
+    if not place.has_journal:
         return Finding("journal", "note", "none yet: the first start begins it")
-    with glance(place.journal_path) as seen:
+    with glance(place.journal_at) as seen:
         head = seen.head()
     if head > QUICK_ENTRIES and not deep:
         return Finding("journal", "note", f"{head:,} entries, not verified", "helm doctor --deep verifies them all")
-    told = verify_journal(place.journal_path, place.log_id)
+    told = verify_journal(place.journal_at, place.log_id)
     detail = f"{told['entries']:,} entries and {told['receipts']:,} receipts verified from the genesis"
     return Finding("journal", "ok", detail)

@@ -149,9 +149,9 @@ def active_policy(place: Installation) -> Activated | None:
     from actors.cli.receipt_source import holding
     from actors.stores.glance import glance
 
-    if not place.journal_path.exists():
+    if not place.has_journal:
         return None
-    with glance(place.journal_path) as journal:
+    with glance(place.journal_at) as journal:
         for _, entry in holding(journal, '"type":"POLICY_ACTIVATED"'):
             payload = entry["node"]["payload"]
             if payload.get("type") == "POLICY_ACTIVATED":

@@ -13,6 +13,7 @@ from actors.cli.bar import bar
 from actors.stores.glance import Glance, glance
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import reread
+from helm.database import Database
 
 PAGE = 256
 """Rows read at a time: a kernel that tidies its journal never waits for more."""
@@ -64,17 +65,17 @@ class ReceiptSource(Protocol):
 class JournalReceipts:
     """The receipts of a data directory, read without asking a kernel and without disturbing one."""
 
-    path: Path
+    at: Path | Database
 
     @property
     def where(self) -> str:
-        """The journal's file."""
-        return str(self.path)
+        """The journal's file, or its database."""
+        return str(self.at)
 
     def latest(self, wanted: Wanted, limit: int) -> list[Object]:
         """Return the last receipts that are wanted, oldest first. Raises Invalid."""
         found: list[Object] = []
-        with glance(self.path) as journal:
+        with glance(self.at) as journal:
             for _, body in backwards(journal):
                 receipt = receipt_in(body)
                 if receipt is not None and wanted.admits(receipt):
@@ -86,7 +87,7 @@ class JournalReceipts:
     def find(self, receipt_id: str) -> Object | None:
         """Return the story of the one receipt that the id, or its first digits, names. Raises Invalid."""
         digits = digits_of(receipt_id, SHORTEST)
-        with glance(self.path) as journal:
+        with glance(self.at) as journal:
             held = holding(journal, f'"receipt_id":"{RECEIPT_ID}{digits}')
             entries = [(seq, entry) for seq, entry in held if is_named(entry, digits)]
             if len(entries) > 1:
@@ -95,7 +96,7 @@ class JournalReceipts:
 
     def follow(self, wanted: Wanted, tell: Callable[[Object], None]) -> None:
         """Tell of the wanted receipts that are written from now on, for ever. Raises Invalid."""
-        with glance(self.path) as journal:
+        with glance(self.at) as journal:
             seen = journal.head()
             while True:
                 page = journal.page(seen + 1, PAGE)

@@ -17,6 +17,7 @@ from actors.cli.place import data_dir_option, open_place
 from actors.cli.receipt_source import PAGE, JournalReceipts, Object, ReceiptSource, Wanted
 from actors.cli.server import Server, server_option, server_url
 from actors.cli.server_receipts import ServerReceipts
+from helm.database import Database
 
 HEADS = ("time (UTC)", "receipt", "tenant", "session", "clock", "principal", "tool", "verdict", "status", "reason")
 DEFAULT_LIMIT = 20
@@ -55,7 +56,7 @@ def source_of(data_dir: Path, server: str | None) -> ReceiptSource:
     """Return where receipts come from, and say so on stderr. Raises Invalid."""
     url = server_url(data_dir, server)
     source: ReceiptSource
-    source = ServerReceipts(Server(url)) if url else JournalReceipts(open_place(data_dir).journal_path)
+    source = ServerReceipts(Server(url)) if url else JournalReceipts(open_place(data_dir).journal_at)
     show.note(f"reading {source.where}")
     return source
 
@@ -141,18 +142,18 @@ def verify(data_dir: Path, log_id: str, as_json: bool) -> None:
     """
     place = open_place(data_dir)
     pinned = log_id or place.log_id
-    show.note(f"reading {place.journal_path}, trusting {'the given log' if log_id else 'its own genesis'} {pinned}")
-    told = verify_journal(place.journal_path, pinned)
+    show.note(f"reading {place.journal_at}, trusting {'the given log' if log_id else 'its own genesis'} {pinned}")
+    told = verify_journal(place.journal_at, pinned)
     if as_json:
         show.as_object({"verified": True, **told})
     else:
         show.fields([("verified", show.state("ok")), *((name.replace("_", " "), str(told[name])) for name in told)])
 
 
-def verify_journal(path: Path, log_id: str) -> dict[str, Any]:
+def verify_journal(at: Path | Database, log_id: str) -> dict[str, Any]:
     """Verify every entry of a journal and return what it is. Raises Invalid naming the first that fails."""
     counts: Counter[str] = Counter()
-    state = state_of_journal(path, log_id, counts)
+    state = state_of_journal(at, log_id, counts)
     return {
         "log_id": log_id,
         "entries": counts["entries"],
@@ -163,14 +164,14 @@ def verify_journal(path: Path, log_id: str) -> dict[str, Any]:
     }
 
 
-def state_of_journal(path: Path, log_id: str, counts: Counter[str] | None = None) -> Any:
+def state_of_journal(at: Path | Database, log_id: str, counts: Counter[str] | None = None) -> Any:
     """Return the verified state of a journal, as far as it is durable now. Raises Invalid."""
     from actors.recovery import read_entry
     from actors.stores.glance import glance
     from helm.evidence.refold import Refold
 
     state, done, counts = Refold(log_id), 0, Counter() if counts is None else counts
-    with glance(path) as journal, bar("verifying") as shown:
+    with glance(at) as journal, bar("verifying") as shown:
         head = journal.head()
         while done < head:
             for seq, body in journal.page(done + 1, min(PAGE, head - done)):

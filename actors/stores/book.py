@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,22 @@ import apsw
 import attrs
 
 from actors.stores import lock
+from actors.stores.contract import MIGRATIONS, VERSION, tables_of
 from actors.stores.ground import Ground
+from actors.stores.snapshot import Snapshot
 from helm.contracts.errors import Invalid
 
 APPLICATION_ID = 0x48454C4D  # "HELM"
-FORMAT = 1
+FORMAT = VERSION
 PAGE_BYTES = 16384
-SCHEMA = "CREATE TABLE journal(seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT"
 
 INSERT = "INSERT INTO journal(seq, body) SELECT ?1 + rowid, value FROM carray(?2)"
 """One statement, one step, one transaction for a whole batch: each step hands the interpreter's lock over and
 fights to get it back. The numbers are given, not found: a row that stands already fails the batch."""
+
+SNAPSHOTS = "SELECT * FROM boundary_surface_snapshots ORDER BY surface"
+FORGET = "DELETE FROM boundary_surface_snapshots"
+KEEP = "INSERT INTO boundary_surface_snapshots VALUES(?1, ?2, ?3, ?4, ?5)"
 
 CHECKPOINT_PAGES = 128
 """2 MiB of log between two checkpoints. A checkpoint costs the same per row at any size; so small a one is over
@@ -89,6 +94,17 @@ class Book:
         """Nothing: SQLite finds room for itself."""
         return False
 
+    def snapshots(self) -> list[Snapshot]:
+        """Return what was kept of the surfaces. Raises apsw.Error."""
+        return [Snapshot(*row) for row in run(self.connection, SNAPSHOTS)]
+
+    def keep(self, snapshots: Sequence[Snapshot]) -> None:
+        """Put these in the place of all that was kept. Raises apsw.Error."""
+        with self.connection:
+            run(self.connection, FORGET)
+            self.connection.executemany(KEEP, [attrs.astuple(one) for one in snapshots])
+        self._log_pages = CHECKPOINT_PAGES
+
     def look(self) -> None:
         """Find out how much room is left."""
         room = None
@@ -150,7 +166,7 @@ def make_ready(connection: apsw.Connection, where: str) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     if one(connection, "PRAGMA page_count") == 0:
         create(connection)
-    check_mark(connection, where)
+    migrate(connection, check_mark(connection, where))
     if one(connection, "PRAGMA journal_mode = WAL") != "wal":
         hint = "keep the data directory on a local disk"
         raise Invalid("no write-ahead log on this file system", where, hint)
@@ -163,19 +179,35 @@ def make_ready(connection: apsw.Connection, where: str) -> None:
 def create(connection: apsw.Connection) -> None:
     run(connection, f"PRAGMA page_size = {PAGE_BYTES}")
     with connection:
-        run(connection, SCHEMA)
-        run(connection, f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}")
+        run(connection, f"PRAGMA application_id = {APPLICATION_ID}")
+        add_tables(connection, 0)
 
 
-def check_mark(connection: apsw.Connection, where: str) -> None:
-    """Raise Invalid unless the file is a journal of this format: one table, no trigger or view beside it."""
+def migrate(connection: apsw.Connection, found: int) -> None:
+    """Bring tables of format `found` to this one, in one step."""
+    if found < FORMAT:
+        with connection:
+            add_tables(connection, found)
+
+
+def add_tables(connection: apsw.Connection, found: int) -> None:
+    for added in MIGRATIONS[found:]:
+        for table in added:
+            run(connection, table.in_sqlite())
+    run(connection, f"PRAGMA user_version = {FORMAT}")
+
+
+def check_mark(connection: apsw.Connection, where: str) -> int:
+    """Return the format; raise Invalid unless the file is a journal of one that is known, nothing beside its tables."""
     if one(connection, "PRAGMA application_id") != APPLICATION_ID:
         raise Invalid("not a HELM journal", where, "restore the journal, or name another data directory")
     found = one(connection, "PRAGMA user_version")
-    if found != FORMAT:
+    if not 1 <= found <= FORMAT:
         raise Invalid(f"a journal of format {found}", where, f"this HELM reads and writes format {FORMAT}")
-    if run(connection, "SELECT sql FROM sqlite_schema") != [(SCHEMA,)]:
+    written = [(table.in_sqlite(),) for table in tables_of(found)]
+    if run(connection, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid") != written:
         raise Invalid("the journal's tables were changed", where, "restore the journal from a copy")
+    return int(found)
 
 
 def quota(connection: apsw.Connection, place: Place) -> int | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from actors.stores.postgres.glance import postgres_glance
 from actors.stores.segments.glance import segments_glance
 from actors.stores.sqlite_glance import sqlite_glance, sqlite_version
 from helm.contracts.errors import Invalid
+from helm.database import Database
 
 __all__ = ["Glance", "glance", "sqlite_version"]
 
@@ -25,9 +27,16 @@ class Glance(Protocol):
 
 
 @contextmanager
-def glance(path: Path) -> Iterator[Glance]:
-    """Open the journal at `path` for reading. Raises Invalid where there is none, or where it is something else."""
-    if not path.exists():
-        raise Invalid("there is no journal yet", str(path), "`helm serve` begins one with its first start")
-    with segments_glance(path) if path.is_dir() else sqlite_glance(path) as journal:
+def glance(at: Path | Database) -> Iterator[Glance]:
+    """Open the journal for reading. Raises Invalid where there is none, or where it is something else."""
+    with looking(at) as journal:
         yield journal
+
+
+def looking(at: Path | Database) -> AbstractContextManager[Glance]:
+    """Return the look that the journal's store gives. Raises Invalid where there is none."""
+    if isinstance(at, Database):
+        return postgres_glance(at)
+    if not at.exists():
+        raise Invalid("there is no journal yet", str(at), "`helm serve` begins one with its first start")
+    return segments_glance(at) if at.is_dir() else sqlite_glance(at)

@@ -33,6 +33,7 @@ from helm.guardian.memory import Memory
 from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
 from tests.actors.stores.simulated import SimulatedJournal
+from tests.counterparts.postgres import database_of
 
 T = TypeVar("T")
 
@@ -107,6 +108,10 @@ class House:
     def keep_journal_in(self, store: str) -> None:
         """Set the store that keeps the journal, before there is one."""
         settings = self.path / "helm.toml"
+        if store == "postgresql":
+            settings.write_text(f'{settings.read_text()}\ndatabase_url = "{database_of(self.path).url}"\n')
+            self.place = Installation.open(self.path)
+            return
         settings.write_text(f'{settings.read_text()}\njournal = "{store}"\n')
         self.place = Installation.open(self.path)
 

@@ -63,7 +63,8 @@ def test_every_library_with_a_door_is_a_dependency_of_ours() -> None:
     """A library that another one happens to bring along is gone on the day that one drops it."""
     listed = {*DOORS.one_door, *DOORS.anywhere["helm"], *DOORS.anywhere["actors"]}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["pkcs11"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["pkcs11"], *extras["postgres"]]
     declared = {canonicalize_name(text.partition("==")[0]) for text in wanted}
     owners = packages_distributions()
     assert {name for name in listed if canonicalize_name(owners[name][0]) not in declared} == set()

@@ -36,7 +36,7 @@ Entry = dict[str, Any]
 
 def entries(place: Installation, *, of_checkpoints: bool = False) -> Iterator[Entry]:
     """Yield the entries of a journal, believing them; only those about checkpoints, where that is all that is asked."""
-    with glance(place.journal_path) as journal, bar("reading the journal") as shown:
+    with glance(place.journal_at) as journal, bar("reading the journal") as shown:
         head, done = journal.head(), 0
         while page := journal.page(done + 1, min(PAGE, head - done)):
             for seq, body in page:

@@ -4,18 +4,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.actors.stores.journals import STORES, Store
+from tests.actors.stores.journals import FILES, STORES, Store
+from tests.counterparts import postgres
 
 
 @pytest.fixture(params=STORES.values(), ids=list(STORES))
 def store(request: pytest.FixtureRequest) -> Store:
     """The store that is tested."""
     found: Store = request.param
+    if found.in_database and not postgres.is_here():
+        pytest.skip(postgres.HOW)
+    return found
+
+
+@pytest.fixture(params=FILES.values(), ids=list(FILES))
+def file_store(request: pytest.FixtureRequest) -> Store:
+    """A store whose journal is files, for promises about files."""
+    found: Store = request.param
     return found
 
 
 @pytest.fixture
-def path(tmp_path: Path, store: Store) -> Path:
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Where the journal lies, in a directory of its own."""
+    name = "store" if "store" in request.fixturenames else "file_store"
+    store: Store = request.getfixturevalue(name)
     (tmp_path / "data").mkdir()
     return tmp_path / "data" / store.name

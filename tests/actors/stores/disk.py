@@ -3,10 +3,14 @@
 import errno
 import os
 import threading
+from collections.abc import Callable
 from itertools import count
 
 import apsw
+import attrs
 
+from actors.stores.postgres.book import Line
+from actors.stores.postgres.link import DatabaseLost, Link
 from actors.stores.segments.raw_file import Disk
 
 _names = count()
@@ -68,6 +72,22 @@ class _File(apsw.VFSFile):
         if self._disk.is_full:
             raise apsw.FullError("the disk is told to be full")
         super().xWrite(data, offset)
+
+
+@attrs.define(eq=False, init=False)
+class ServerLine(Line, Mood):
+    """The way of batches to a PostgreSQL server."""
+
+    def __init__(self) -> None:
+        Mood.__init__(self)
+
+    def commit(self, link: Link, work: Callable[[], None]) -> None:
+        self.wait_to_sync()
+        if self.is_full:
+            raise DatabaseLost("the server is told to be full")
+        work()
+        if self.sync_fails:
+            raise DatabaseLost("the server is told to go away before it answers")
 
 
 class SegmentDisk(Disk, Mood):

@@ -8,7 +8,12 @@ from typing import Any, Protocol
 import attrs
 
 from actors.stores import book
+from actors.stores.glance import Glance, glance
+from actors.stores.ground import Ground
 from actors.stores.journal import StoredJournal
+from actors.stores.postgres import book as postgres_book
+from actors.stores.postgres.glance import PostgresSource
+from actors.stores.postgres.journal import open_postgres
 from actors.stores.reader import Reader
 from actors.stores.segments import book as segments
 from actors.stores.segments.journal import open_segments
@@ -17,7 +22,9 @@ from actors.stores.segments.reading import Reading
 from actors.stores.sqlite import open_sqlite
 from actors.stores.sqlite_glance import SqliteSource
 from actors.stores.writer import Book
-from tests.actors.stores.disk import SegmentDisk, SqliteDisk
+from helm.database import Database
+from tests.actors.stores.disk import SegmentDisk, ServerLine, SqliteDisk
+from tests.counterparts.postgres import database_of
 
 
 class SomeDisk(Protocol):
@@ -40,12 +47,16 @@ class Store:
     name: str
     """Of the journal, in its directory."""
     new_disk: Callable[[], Any]
+    in_database: bool = False
+    """Whether a server keeps it."""
 
     async def open(self, path: Path, *, disk: Any = None, **how: Any) -> StoredJournal:
         """Open the journal at `path` through the port."""
         how = {"free_space_reserve": 0, **how}
         if self.name == "journal":
             return await open_segments(path, disk=disk or self.default_disk(), **how)
+        if self.in_database:
+            return await open_postgres(database_of(path), beside=path.parent, line=disk or ServerLine(), **how)
         return await open_sqlite(path, vfs=disk.name if disk else "", **how)
 
     def default_disk(self) -> Any:
@@ -65,12 +76,25 @@ class Store:
         """Open the journal as its writer's thread does."""
         if self.name == "journal":
             return segments.opened(segments.Place(path=path, free_space_reserve=0, disk=self.default_disk()))
+        if self.in_database:
+            place = postgres_book.Place(database=database_of(path), ground=Ground(path.parent, 0))
+            return postgres_book.opened(place)
         return book.opened(book.Place(path=path, free_space_reserve=0))
+
+    def at(self, path: Path) -> Path | Database:
+        """Return where whoever looks finds the journal."""
+        return database_of(path) if self.in_database else path
+
+    def glance(self, path: Path) -> AbstractContextManager[Glance]:
+        """Look at the journal."""
+        return glance(self.at(path))
 
     def reader(self, path: Path) -> Reader:
         """Return a reader of the journal, of its own."""
         if self.name == "journal":
             return Reader(lambda: Reading(path))
+        if self.in_database:
+            return Reader(lambda: PostgresSource.open(database_of(path)))
         return Reader(lambda: SqliteSource.open(book.Place(path=path, free_space_reserve=0)))
 
 
@@ -79,7 +103,10 @@ SEGMENTS = Store("journal", SegmentDisk)
 CACHED = Store("journal", lambda: SegmentDisk(passing=False))
 """Segments on a file system that has nothing but the page cache."""
 
-STORES = {"sqlite": SQLITE, "segments": SEGMENTS, "segments in the cache": CACHED}
+POSTGRES = Store("journal.postgresql", ServerLine, in_database=True)
+
+FILES = {"sqlite": SQLITE, "segments": SEGMENTS, "segments in the cache": CACHED}
+STORES = {**FILES, "postgresql": POSTGRES}
 
 
 def name_of(store: Store) -> str:

@@ -73,8 +73,8 @@ async def test_closing_from_two_tasks_ends_both(store: Store, path: Path) -> Non
         nursery.start_soon(journal.aclose)
 
 
-async def test_nobody_else_may_read_the_files(store: Store, path: Path) -> None:
-    async with store.journal_at(path) as journal:
+async def test_nobody_else_may_read_the_files(file_store: Store, path: Path) -> None:
+    async with file_store.journal_at(path) as journal:
         await journal.append([b"a"])
         assert {file.stat().st_mode & 0o077 for file in files_in(path)} == {0}
 
@@ -86,8 +86,8 @@ async def test_low_space_is_told_before_the_first_row(store: Store, path: Path) 
         assert not journal.low_space
 
 
-async def test_a_quota_counts_as_space(store: Store, path: Path) -> None:
-    async with store.journal_at(path, free_space_reserve=1 << 20, max_bytes=1 << 20) as journal:
+async def test_a_quota_counts_as_space(file_store: Store, path: Path) -> None:
+    async with file_store.journal_at(path, free_space_reserve=1 << 20, max_bytes=1 << 20) as journal:
         assert journal.low_space
 
 

@@ -91,11 +91,11 @@ async def test_a_full_disk_loses_no_acknowledged_row(store: Store, path: Path) -
         assert (await rows_of(journal))[:acknowledged] == [b"a", b"b"] + [b"c"] * (acknowledged - 2)
 
 
-async def test_a_quota_that_is_used_up_loses_no_acknowledged_row(store: Store, path: Path) -> None:
-    async with store.journal_at(path, max_bytes=1 << 19) as journal:
+async def test_a_quota_that_is_used_up_loses_no_acknowledged_row(file_store: Store, path: Path) -> None:
+    async with file_store.journal_at(path, max_bytes=1 << 19) as journal:
         acknowledged = await _append_until_it_fails(journal, b"x" * 5000)
         assert acknowledged > 50
-    async with store.journal_at(path) as journal:
+    async with file_store.journal_at(path) as journal:
         assert await rows_of(journal) == [b"x" * 5000] * acknowledged
 
 
@@ -106,8 +106,8 @@ async def test_a_directory_that_vanishes_ends_the_journal(store: Store, path: Pa
         await _append_until_it_fails(journal, b"b")
 
 
-async def test_a_journal_put_in_the_place_of_ours_ends_the_journal(store: Store, path: Path) -> None:
-    async with store.journal_at(path) as journal:
+async def test_a_journal_put_in_the_place_of_ours_ends_the_journal(file_store: Store, path: Path) -> None:
+    async with file_store.journal_at(path) as journal:
         await journal.append([b"a"])
         put_a_copy_in_its_place(path)
         await _append_until_it_fails(journal, b"b")

@@ -12,11 +12,12 @@ from typing import IO
 
 import pytest
 
-from actors.stores.glance import glance
 from tests.actors.stores import dying_writer
-from tests.actors.stores.journals import Store, name_of
+from tests.actors.stores.journals import POSTGRES, Store, name_of
 
 ROUNDS = 25
+FEW = 4
+"""Rounds against a server in the quick run: each costs two connections and a third of a second."""
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def _run_and_kill(orders: IO[str], answers: IO[str], chance: random.Random) -> i
 
 def _check_rows(store: Store, path: Path) -> int:
     """Every row is whole and in its place, and the last one ends its batch. Return how many there are."""
-    with store.book(path) as book, glance(path) as seen:
+    with store.book(path) as book, store.glance(path) as seen:
         rows = seen.page(1, book.head + 1)
         assert book.head == len(rows)
     ends_batch = True
@@ -66,10 +67,20 @@ def _check_rows(store: Store, path: Path) -> int:
     return len(rows)
 
 
-def test_twenty_five_kills_lose_no_acknowledged_row(
+def test_kills_lose_no_acknowledged_row(store: Store, path: Path, nursery_of_writers: tuple[IO[str], IO[str]]) -> None:
+    _kill_again_and_again(store, path, nursery_of_writers, FEW if store.in_database else ROUNDS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", [pytest.param(POSTGRES, id="postgresql")])
+def test_twenty_five_kills_lose_no_row_that_a_server_acknowledged(
     store: Store, path: Path, nursery_of_writers: tuple[IO[str], IO[str]]
 ) -> None:
+    _kill_again_and_again(store, path, nursery_of_writers, ROUNDS)
+
+
+def _kill_again_and_again(store: Store, path: Path, writers: tuple[IO[str], IO[str]], rounds: int) -> None:
     chance = random.Random(20)
-    for _ in range(ROUNDS):
-        acknowledged = _run_and_kill(*nursery_of_writers, chance)
+    for _ in range(rounds):
+        acknowledged = _run_and_kill(*writers, chance)
         assert _check_rows(store, path) >= acknowledged

@@ -63,17 +63,17 @@ async def test_the_lock_is_free_when_closing_returns(store: Store, path: Path) -
             assert await journal.append([b"a"]) == expected
 
 
-def test_a_refused_journal_leaves_the_lock_free(store: Store, path: Path) -> None:
+def test_a_refused_journal_leaves_the_lock_free(file_store: Store, path: Path) -> None:
     path.write_bytes(b"not a journal" * 1000)
     for _ in range(2):
-        with pytest.raises(Invalid, match="not a d"), store.book(path):
+        with pytest.raises(Invalid, match="not a d"), file_store.book(path):
             pass
 
 
-def test_a_lock_file_that_is_a_link_is_refused(store: Store, path: Path, tmp_path: Path) -> None:
+def test_a_lock_file_that_is_a_link_is_refused(file_store: Store, path: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     path.with_name(f"{path.name}.lock").symlink_to(victim)
-    with pytest.raises(Invalid), store.book(path):
+    with pytest.raises(Invalid), file_store.book(path):
         pass
     assert victim.read_text() == "precious"
