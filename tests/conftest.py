@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import settings
 
-from tests.counterparts import opa, postgres, programs, softhsm
+from tests.counterparts import opa, podman, postgres, programs, softhsm
 
 # A shared machine is slow at odd moments, and a test that failed once must fail again.
 settings.register_profile("house", deadline=None, derandomize=True, database=None)
@@ -52,3 +52,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(opa.HOW, yellow=True)
     if not postgres.is_here():
         terminalreporter.write_line(postgres.HOW, yellow=True)
+    if not podman.is_there():
+        terminalreporter.write_line(podman.HOW, yellow=True)

@@ -24,7 +24,10 @@ ASK_S: Final = 20.0
 MAX_SAID: Final = 1024 * 1024
 """The longest answer that is read (T4)."""
 
-INHERITED: Final = ("HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "DOCKER_CONFIG", "CONTAINER_HOST")
+INHERITED: Final = (
+    *("HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "DOCKER_CONFIG"),
+    *("CONTAINER_HOST", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF"),
+)
 """What an engine's command finds its daemon by; nothing else of ours is passed on."""
 
 VIRT: Final = "/usr/bin/systemd-detect-virt"
