@@ -162,6 +162,8 @@ class Isolation(StrEnum):
     """What stands between a program and the machine beside its limits."""
 
     BUBBLEWRAP = "bubblewrap"
+    LANDLOCK = "landlock"
+    """The kernel keeps it to its files, and a filter from the network; other processes are there to be seen."""
     NONE = "none"
 
 

@@ -41,10 +41,11 @@ class Bubblewrap:
     path: str
     version: str
 
-    def words(self, grant: ProgramGrant) -> list[str]:
+    def words(self, grant: ProgramGrant, *, filters: bool = False) -> list[str]:
         """Return the command that starts the pinned program, but for its own words.
 
-        `{program}` and `{status}` stand for the descriptors of the program's bytes, and of what the tool tells.
+        `{program}`, `{status}` and `{filter}` stand for the descriptors of the program's bytes, of what the tool tells,
+        and of the filter of system calls that it puts in force last, where there is one.
         """
         return [
             self.path,
@@ -57,6 +58,7 @@ class Bubblewrap:
             *shown("--ro-bind", grant.reads),
             *shown("--bind", grant.writes),
             *("--perms", "0555", "--ro-bind-data", "{program}", grant.program),
+            *(("--seccomp", "{filter}") if filters else ()),
             *("--chdir", grant.directory or HOME, "--json-status-fd", "{status}", "--", grant.program),
         ]
 

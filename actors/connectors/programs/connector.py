@@ -23,6 +23,7 @@ import trio
 from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, GuestFailed, NotDispatched, Ran
 from actors.connectors.programs import bubblewrap, keeper
 from actors.connectors.programs.bubblewrap import Bubblewrap
+from actors.connectors.programs.filter import count, refusing
 from actors.connectors.programs.words import stdin_of, words_of
 from helm.contracts.errors import Malformed
 from helm.contracts.form import JSONValue, members
@@ -31,7 +32,7 @@ from helm.contracts.sandbox import SandboxRun
 from helm.crypto import domains
 from helm.crypto.canonical import canonical, parse, reread
 from helm.crypto.hashing import content_id, hash_in
-from helm.guardian.connection import Isolation, ProgramConnection
+from helm.guardian.connection import Isolation, ProgramConnection, ProgramGrant
 from helm.runtime.sandbox.traps import INTERRUPT, OUTPUT_EXHAUSTED
 
 MAX_PROGRAMS: Final = 8
@@ -74,15 +75,21 @@ class ProgramConnector:
         words, source = words_of(order, operation), stdin_of(order, operation)
         async with self._place(), own_directory(grant.directory, grant.isolation) as directory:
             run = Run(order, self._connection)
-            by = await self._by()
+            refuses = (
+                b"" if grant.isolation == Isolation.NONE else refusing(network=grant.network or has_its_own(grant))
+            )
+            by = await self._by(filters=bool(refuses))
             told = {
                 "by": by,
                 "directory": directory,
                 "environment": grant.environment,
+                "filter": refuses.hex(),
                 "killed": "pid namespace" if by else "",
+                "landlock": fence_of(grant, directory),
                 "limits": {name: value for name, value in members(grant.limits).items() if name in keeper.LIMITS},
                 "program": grant.program,
                 "program_hash": grant.program_hash,
+                "refused_calls": count(refuses),
                 "stdin": source.decode(),
                 "words": [grant.program, *words],
             }
@@ -103,16 +110,16 @@ class ProgramConnector:
         finally:
             self._places.release()
 
-    async def _by(self) -> list[str]:
-        """Return the words of what isolates the program, none where nothing has to. Raises NotDispatched."""
-        if self._connection.grant.isolation == Isolation.NONE:
+    async def _by(self, *, filters: bool) -> list[str]:
+        """Return the words of the tool that isolates the program, none where no tool has to. Raises NotDispatched."""
+        if self._connection.grant.isolation != Isolation.BUBBLEWRAP:
             return []
         if self._tool is None:
             self._tool = await self._find()
         if self._tool is None:
             what = "the grant asks for bubblewrap, which this host does not have: install it, or grant isolation = none"
             raise NotDispatched(ReasonCode.SANDBOX_VIOLATION, what)
-        return self._tool.words(self._connection.grant)
+        return self._tool.words(self._connection.grant, filters=filters)
 
 
 @attrs.define(eq=False)
@@ -236,8 +243,10 @@ class Run:
         grant = self.connection.grant
         found: dict[str, JSONValue] = dict(self.told.get("began", {}))
         found |= {"environment": "clean", "output_bytes": grant.limits.output_bytes, "wall_ms": self.order.timeout_ms}
+        if grant.isolation != Isolation.NONE:
+            found["network"] = "granted" if grant.network else "none"
         if tool is not None:
-            found |= {"by": tool.version, "files": "granted only", "network": "granted" if grant.network else "none"}
+            found |= {"by": tool.version, "files": "granted only"}
         if self.told.get("left"):
             found["left"] = self.told["left"]
         return canonical(found).decode()
@@ -334,6 +343,26 @@ def merged(lines: bytes) -> dict[str, Any]:
             said = parse(line)
             found |= said if type(said) is dict else {}
     return found
+
+
+def has_its_own(grant: ProgramGrant) -> bool:
+    """Tell whether a program stands in a network of its own, in which a socket leads nowhere."""
+    return grant.isolation == Isolation.BUBBLEWRAP
+
+
+def fence_of(grant: ProgramGrant, directory: str) -> dict[str, JSONValue]:
+    """Return the files that Landlock leaves to a program, nothing where it is not Landlock's. Raises NotDispatched."""
+    if grant.isolation != Isolation.LANDLOCK:
+        return {}
+    if not keeper.IS_LINUX or not (grant.network or refusing(network=False)):
+        what = "the grant asks for Landlock, and for a filter where it withholds the network: this host has not both"
+        raise NotDispatched(ReasonCode.SANDBOX_VIOLATION, what)
+    return {
+        "libraries": list(bubblewrap.LIBRARIES),
+        "network": grant.network,
+        "reads": list(grant.reads),
+        "writes": [*grant.writes, *(() if grant.directory else (directory,))],
+    }
 
 
 @asynccontextmanager

@@ -27,7 +27,23 @@ from typing import Any, NamedTuple, NoReturn
 MAX_PROGRAM_BYTES = 512 * 1024 * 1024
 PIECE = 1024 * 1024
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
+SECCOMP_MODE_FILTER = 2
+LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
+"""The same numbers on every architecture (asm-generic/unistd.h)."""
+
+OLDEST_LANDLOCK = 3
+"""The first version that keeps a program from cutting off files which it may not write (Linux 6.2)."""
+
+FILE_RIGHTS = sum(1 << bit for bit in (0, 1, 2, 14, 15))
+"""Execute, write, read, cut off, control a device: what a rule for a single file may name (linux/landlock.h)."""
+
+READ_RIGHTS = sum(1 << bit for bit in (0, 2, 3))
+"""Execute, read, list."""
+
+MAKES_DEVICES = 1 << 6 | 1 << 11
+
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 NOBODY = 65_534
 """As whom a program runs that root keeps: neither limits on processes nor the modes of files bind root."""
@@ -162,6 +178,12 @@ def become(order: dict[str, Any], at: Descriptors) -> NoReturn:
     try:
         enforced = confine(order)
         os.chdir(order["directory"])
+        if order["landlock"]:
+            enforced |= fence(order["landlock"], at.program)
+        if order["filter"]:
+            enforced["refused_calls"] = order["refused_calls"]
+            if not order["by"]:
+                install(bytes.fromhex(order["filter"]))
         os.dup2(at.source, 0)
         # What was set is said before the exec: afterwards there is nobody of ours to say it. An exec that fails takes
         # it back, because then more comes than one line.
@@ -183,6 +205,8 @@ def execute_within(order: dict[str, Any], at: Descriptors) -> NoReturn:
     for descriptor in (at.program, at.status):
         os.set_inheritable(descriptor, True)
     named = {"{program}": str(at.program), "{status}": str(at.status)}
+    if order["filter"]:
+        named["{filter}"] = str(readable(bytes.fromhex(order["filter"])))
     words = [named.get(word, word) for word in order["by"]] + order["words"][1:]
     os.execve(words[0], words, order["environment"])  # noqa: S606 - no shell
 
@@ -226,6 +250,84 @@ def confine(order: dict[str, Any]) -> dict[str, Any]:
     return enforced
 
 
+def readable(content: bytes) -> int:
+    """Return a descriptor from which the next program reads this; it is short enough for a pipe."""
+    ear, mouth = os.pipe()
+    os.write(mouth, content)
+    os.close(mouth)
+    os.set_inheritable(ear, True)
+    return ear
+
+
+class Filter(ctypes.Structure):
+    """A program in classic BPF (struct sock_fprog)."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
+
+
+def install(instructions: bytes) -> None:
+    """Let the kernel refuse system calls from now on, for good. Raises Refused."""
+    held = ctypes.create_string_buffer(instructions, len(instructions))
+    program = Filter(len(instructions) // 8, ctypes.addressof(held))
+    call("prctl", PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(program), 0, 0)
+
+
+def fence(granted: dict[str, Any], program: int) -> dict[str, Any]:
+    """Keep this process, and all that it starts, to the files that it was granted, for good (Landlock).
+
+    Returns what is enforced. Raises Refused where this kernel cannot, or a path of the grant is not there.
+    """
+    abi = system_call(LANDLOCK_CREATE_RULESET, 0, 0, 1)
+    if abi < OLDEST_LANDLOCK:
+        raise Refused(f"this kernel's Landlock is version {max(abi, 0)}, and {OLDEST_LANDLOCK} is needed")
+    files = (1 << {3: 15, 4: 15}.get(abi, 16)) - 1
+    network = 0 if granted["network"] or abi < 4 else 3
+    scoped = 3 if abi >= 6 else 0
+    handled = files.to_bytes(8, "little") + network.to_bytes(8, "little") + scoped.to_bytes(8, "little")
+    handled = handled[: 8 if abi < 4 else 16 if abi < 6 else 24]
+    held = ctypes.create_string_buffer(handled, len(handled))
+    ruleset = system_call(LANDLOCK_CREATE_RULESET, ctypes.addressof(held), len(handled), 0)
+    if ruleset < 0:
+        raise Refused(f"no Landlock ruleset can be made: {os.strerror(ctypes.get_errno())}")
+    allow(ruleset, program, files & READ_RIGHTS)
+    for path in (*granted["libraries"], *DEVICES):
+        if os.path.exists(path):
+            allow(ruleset, path, files & (READ_RIGHTS if path not in DEVICES else FILE_RIGHTS))
+    for path in granted["reads"]:
+        allow(ruleset, path, files & READ_RIGHTS)
+    for path in granted["writes"]:
+        allow(ruleset, path, files & ~MAKES_DEVICES)
+    if system_call(LANDLOCK_RESTRICT_SELF, ruleset, 0, 0) != 0:
+        raise Refused(f"Landlock cannot be put in force: {os.strerror(ctypes.get_errno())}")
+    os.close(ruleset)
+    enforced = {"by": f"landlock, version {abi}", "files": "granted only"}
+    if scoped:
+        enforced["signals"] = "its own processes"
+    return enforced
+
+
+def allow(ruleset: int, where: str | int, rights: int) -> None:
+    """Add one rule: a descriptor, or a path with all below it. Raises Refused."""
+    try:
+        place = os.open(where, os.O_PATH | os.O_CLOEXEC) if isinstance(where, str) else os.dup(where)
+    except OSError as problem:
+        raise Refused(f"{where} of the grant cannot be reached: {problem.strerror}") from problem
+    if not stat.S_ISDIR(os.fstat(place).st_mode):
+        rights &= FILE_RIGHTS
+    rule = rights.to_bytes(8, "little") + place.to_bytes(4, "little", signed=True)
+    held = ctypes.create_string_buffer(rule, len(rule))
+    if system_call(LANDLOCK_ADD_RULE, ruleset, 1, ctypes.addressof(held), 0) != 0:
+        raise Refused(f"no rule can be made for {where}: {os.strerror(ctypes.get_errno())}")
+    os.close(place)
+
+
+def system_call(number: int, *arguments: int) -> int:
+    """Make a system call for which the library has no function; return what it returns, -1 where it fails."""
+    function = ctypes.CDLL(None, use_errno=True).syscall
+    function.restype = ctypes.c_long
+    return int(function(ctypes.c_long(number), *(ctypes.c_long(one) for one in arguments)))
+
+
 LIMITS = {
     "cpu_s": resource.RLIMIT_CPU,
     "file_bytes": resource.RLIMIT_FSIZE,
@@ -237,7 +339,7 @@ LIMITS = {
 
 def call(name: str, *arguments: int) -> None:
     """Call a function of the system's library. Raises Refused where it fails."""
-    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*(ctypes.c_long(one) for one in arguments)) != 0:
         raise Refused(f"{name}: {os.strerror(ctypes.get_errno())}")
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from actors.connectors.port import Dispatch
 from actors.connectors.programs.bubblewrap import PLACES
 from actors.connectors.programs.connector import ProgramConnector
-from actors.connectors.programs.keeper import NOBODY
+from actors.connectors.programs.filter import refusing
+from actors.connectors.programs.keeper import LANDLOCK_CREATE_RULESET, NOBODY, OLDEST_LANDLOCK, system_call
 from helm.contracts.form import JSONValue
 from helm.crypto.hashing import sha256
 from helm.guardian.bundle import load_toml
@@ -31,6 +32,12 @@ def confines(path: str) -> bool:
     return bool(done.returncode == 0)
 
 
+def has_landlock() -> bool:
+    """Tell whether this kernel has a Landlock that is new enough."""
+    return sys.platform == "linux" and system_call(LANDLOCK_CREATE_RULESET, 0, 0, 1) >= OLDEST_LANDLOCK
+
+
+HAS_LANDLOCK = has_landlock() and bool(refusing(network=False))
 HAS_BUBBLEWRAP = any(confines(path) for path in PLACES)
 
 SHELL = str(Path("/bin/sh").resolve())
@@ -48,6 +55,7 @@ ROOMY = "\nprocesses = 4000"
 
 OPEN = 'isolation = "none"\nnetwork = true'
 CLOSED = 'isolation = "bubblewrap"'
+FENCED = 'isolation = "landlock"'
 
 
 def bundle(
