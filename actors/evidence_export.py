@@ -1,15 +1,17 @@
-"""Export: reads sessions out of the log, and puts their pack, verified, where it was asked for."""
+"""Export: reads sessions out of the log, and makes their pack, verified as a stranger would."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import trio
 
 from actors import durable
-from actors.library import Library
+from actors.library import PAGE, Library
+from actors.stores.glance import Glance
+from helm.crypto.canonical import reread
 from helm.crypto.ed25519 import Signer as Pen
 from helm.evidence.pack import PackMaterial, build, log_of
 from helm.evidence.proven import Helpers
@@ -57,12 +59,49 @@ async def entries(library: Library, head: int) -> AsyncIterator[Entry]:
             yield entry
 
 
+Seen = Callable[[int, int], None]
+"""Told how many entries were read, and of how many."""
+
+
+def unseen(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def glance_over(journal: Glance, selection: Selection, seen: Seen = unseen) -> None:
+    """Read the log as it stands now, likewise, with a look at the journal of a kernel that may run. Raises Invalid."""
+    head = journal.head()
+    if selection.scope.kind == RANGE:
+        for entry in glanced(journal, head, seen):
+            selection.look(entry)
+    for entry in glanced(journal, head, seen):
+        selection.take(entry)
+    missing = selection.missing()
+    if missing:
+        for entry in glanced(journal, head, seen):
+            selection.locate(entry, missing)
+
+
+def glanced(journal: Glance, head: int, seen: Seen) -> Iterator[Entry]:
+    """Yield every entry up to number `head`, in order."""
+    done = 0
+    while page := journal.page(done + 1, min(PAGE, head - done)):
+        for seq, body in page:
+            done = seq
+            yield reread(body)
+        seen(done, head)
+
+
 def write_pack(material: PackMaterial, pen: Pen, path: Path, helpers: Helpers | None = None) -> Subject:
-    """Make a pack, verify it as a stranger would, and write it whole or not at all. Raises Invalid. Blocks."""
-    raw = build(material, pen)
-    about = subject(check_pack(raw, TrustRoot(log_id=log_of(material)), helpers))
+    """Make a pack and write it whole or not at all. Raises Invalid. Blocks."""
+    raw, about = make_pack(material, pen, helpers)
     durable.replace(path, raw)
     return about
+
+
+def make_pack(material: PackMaterial, pen: Pen, helpers: Helpers | None = None) -> tuple[bytes, Subject]:
+    """Return a pack, verified as a stranger would, and what it is about. Raises Invalid. Blocks."""
+    raw = build(material, pen)
+    return raw, subject(check_pack(raw, TrustRoot(log_id=log_of(material)), helpers))
 
 
 def replay_script() -> bytes:

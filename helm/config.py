@@ -107,6 +107,8 @@ class Config:
     grace_s: float = attrs.field(default=5.0, validator=between(0.0, MAX_GRACE_S))
     """How long a kernel that stops waits for effects in flight to say what became of them."""
     max_body_bytes: int = attrs.field(default=4 * 1024 * 1024, validator=between(1024, MAX_BODY_BYTES))
+    tenant_exports: bool = False
+    """Let a tenant's key export packs of its own sessions, which bring the whole policy and every event of the log."""
     session_max_age_s: int = attrs.field(default=86_400, validator=between(1, MAX_SESSION_S))
     """A session older than this is closed, and never reopens."""
     free_space_reserve_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=between(0, 2**53 - 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,14 @@ from actors.cli.condensing import condense, rehydrate
 from actors.cli.evidence_look import diff, graph
 from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
-from actors.cli.receipt_source import PAGE
 from actors.crew import crew
-from actors.evidence_export import replay_script, write_pack
+from actors.evidence_export import glance_over, replay_script, write_pack
 from actors.installation import TENANT, Installation
-from actors.stores.glance import Glance, glance
-from helm.crypto.canonical import reread
+from actors.stores.glance import glance
 from helm.evidence.pack import PackMaterial
 from helm.evidence.report import Subject
 from helm.evidence.scope import RANGE, WHOLE, Scope
-from helm.evidence.selection import Entry, Selection
+from helm.evidence.selection import NotThere, Selection
 
 END_OF_TIME_MS = 253_402_300_800_000
 """The first moment of the year 10000: later than anything that is written down."""
@@ -116,44 +113,12 @@ def selection_of(*, session: str | None, tenant: str, begin: int | None, end: in
 
 def export_pack(place: Installation, selection: Selection, pack: Path, *, redact_facts: bool = False) -> Subject:
     """Write the pack that the empty `selection` is for. Raises Invalid where the log does not verify."""
-    with glance(place.journal_at) as journal:
-        select(journal, selection)
-    check_reached(selection)
+    with glance(place.journal_at) as journal, bar("reading the journal") as shown:
+        glance_over(journal, selection, shown.move)
+    try:
+        selection.check_reached()
+    except NotThere as problem:
+        raise Failed(problem.what, problem.hint, "NOT_FOUND") from problem
     material = PackMaterial(selection=selection, script=replay_script(), redact_facts=redact_facts)
     with crew() as helpers:
         return write_pack(material, place.evidence_key(), pack, helpers)
-
-
-def check_reached(selection: Selection) -> None:
-    """Raise Failed where the log has not come to the checkpoint that was asked for."""
-    payloads = [entry["node"]["payload"] for entry in selection.entries]
-    reached = max((said["checkpoint"]["sequence"] for said in payloads if "checkpoint" in said), default=0)
-    if reached < selection.through:
-        raise Failed(
-            f"there is no checkpoint {selection.through} yet", "`helm checkpoint list` shows them", "NOT_FOUND"
-        )
-
-
-def select(journal: Glance, selection: Selection) -> None:
-    """Read the log as it stands now: once, and once more where that does not say everything. Raises Invalid."""
-    head = journal.head()
-    if selection.scope.kind == RANGE:
-        for entry in entries(journal, head):
-            selection.look(entry)
-    for entry in entries(journal, head):
-        selection.take(entry)
-    missing = selection.missing()
-    if missing:
-        for entry in entries(journal, head):
-            selection.locate(entry, missing)
-
-
-def entries(journal: Glance, head: int) -> Iterator[Entry]:
-    """Yield every entry up to number `head`, in order."""
-    done = 0
-    with bar("reading the journal") as shown:
-        while page := journal.page(done + 1, min(PAGE, head - done)):
-            for seq, body in page:
-                done = seq
-                yield reread(body)
-            shown.move(done, head)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import attrs
 import click
 
 from actors.cli import show
@@ -13,10 +12,8 @@ from actors.cli.bar import bar
 from actors.cli.failure import REFUSED
 from actors.cli.verify import of_pack, read_pack, trust_root
 from actors.crew import crew
-from helm.contracts.errors import Invalid
-from helm.evidence.reading import Reading
-from helm.evidence.replay import Diverged, Rejudged, replay_calls
-from helm.evidence.verify import CheckFailed, check_pack
+from helm.evidence.replay import Rejudged
+from helm.evidence.replay_report import ReplayReport, replay_report
 
 HEADS = ("lamport", "decision", "tool", "verdict", "reason")
 
@@ -33,107 +30,33 @@ def replay(pack: Path, only_verify: bool, as_json: bool, **pins: Any) -> int:
     pack is authentic and every call whose facts are in it came out as it was.
     """
     root = trust_root(**pins)
-    told = run(read_pack(pack), root)
+    raw = read_pack(pack)
+    with crew() as helpers, bar("judging") as shown:
+        told = replay_report(raw, root, helpers, shown.move)
     if as_json:
         show.as_object(told.body(with_calls=not only_verify))
     else:
-        told.tell(with_calls=not only_verify)
+        tell(told, with_calls=not only_verify)
     return 0 if told.verified else REFUSED
 
 
-@attrs.define
-class Told:
-    """What became of one replay."""
-
-    calls: list[Rejudged] = attrs.field(factory=list)
-    redacted: tuple[str, ...] = ()
-    failed: CheckFailed | None = None
-    """The check of the pack that did not hold: then nothing was judged."""
-    diverged: Diverged | None = None
-    problem: Invalid | None = None
-    """Why a call could not be judged again."""
-
-    @property
-    def verified(self) -> bool:
-        """Whether the pack is authentic and everything that could be judged came out as it was."""
-        return self.failed is None and self.diverged is None and self.problem is None
-
-    def body(self, *, with_calls: bool) -> dict[str, Any]:
-        """Return the outcome as a JSON object."""
-        said: dict[str, Any] = {
-            "verified": self.verified,
-            "authenticated": self.failed is None,
-            "failed_check": None if self.failed is None else check_body(self.failed),
-            "judged": len(self.calls),
-            "redacted": [*self.redacted],
-            "divergence": None if self.diverged is None else divergence_body(self.diverged),
-            "problem": None if self.problem is None else str(self.problem),
-        }
-        return said | ({"calls": [attrs.asdict(call) for call in self.calls]} if with_calls else {})
-
-    def tell(self, *, with_calls: bool) -> None:
-        """Write the outcome for people."""
-        if self.failed is not None:
-            say_no(f"NOT AUTHENTICATED by check {self.failed.number}, {self.failed.name}", str(self.failed))
-            return
-        if with_calls and self.calls:
-            show.table(HEADS, [row(call) for call in self.calls])
-        count = f"{len(self.calls)} calls came out as they were, {len(self.redacted)} without facts were not judged"
-        if self.diverged is not None:
-            say_no(
-                f"DIVERGED at lamport {self.diverged.lamport}, decision {self.diverged.decision_id}", str(self.diverged)
-            )
-            click.echo(f"Before it, {count}.")
-        elif self.problem is not None:
-            say_no("NOT JUDGED AGAIN", str(self.problem))
-            click.echo(f"Before it, {count}.")
-        else:
-            click.echo(click.style("REPLAYED", fg="green", bold=True))
-            click.echo(count)
-
-
-def run(raw: bytes, root: Any) -> Told:
-    """Verify a pack and judge its calls again, up to the first that is decided otherwise."""
-    told = Told()
-    try:
-        with crew() as helpers:
-            reading = check_pack(raw, root, helpers)
-    except CheckFailed as failed:
-        told.failed = failed
-        return told
-    told.redacted = reading.manifest.cover.redacted
-    try:
-        judge(reading, told)
-    except Diverged as diverged:
-        told.diverged = diverged
-    except Invalid as problem:
-        told.problem = problem
-    return told
-
-
-def judge(reading: Reading, told: Told) -> None:
-    """Judge every call again. Raises Diverged, Invalid."""
-    total = len(reading.calls) - len(told.redacted)
-    with bar("judging") as shown:
-        for call in replay_calls(reading):
-            told.calls.append(call)
-            shown.move(len(told.calls), total)
-
-
-def check_body(failed: CheckFailed) -> dict[str, Any]:
-    """Return the check that did not hold as a JSON object."""
-    return {"number": failed.number, "name": failed.name, "detail": str(failed)}
-
-
-def divergence_body(diverged: Diverged) -> dict[str, Any]:
-    """Return the first call that came out otherwise as a JSON object."""
-    return {
-        "lamport": diverged.lamport,
-        "decision_id": diverged.decision_id,
-        "member": diverged.member,
-        "was": diverged.was,
-        "now": diverged.now,
-    }
+def tell(told: ReplayReport, *, with_calls: bool) -> None:
+    """Write what became of a replay, for people."""
+    if told.failed is not None:
+        say_no(f"NOT AUTHENTICATED by check {told.failed.number}, {told.failed.name}", str(told.failed))
+        return
+    if with_calls and told.calls:
+        show.table(HEADS, [row(call) for call in told.calls])
+    count = f"{len(told.calls)} calls came out as they were, {len(told.redacted)} without facts were not judged"
+    if told.diverged is not None:
+        say_no(f"DIVERGED at lamport {told.diverged.lamport}, decision {told.diverged.decision_id}", str(told.diverged))
+        click.echo(f"Before it, {count}.")
+    elif told.problem is not None:
+        say_no("NOT JUDGED AGAIN", str(told.problem))
+        click.echo(f"Before it, {count}.")
+    else:
+        click.echo(click.style("REPLAYED", fg="green", bold=True))
+        click.echo(count)
 
 
 def row(call: Rejudged) -> tuple[str, ...]:

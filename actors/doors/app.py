@@ -18,6 +18,7 @@ from actors.doors.budgets import BudgetRoutes
 from actors.doors.checkpoints import CheckpointRoutes
 from actors.doors.delegations import DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer, row_of
+from actors.doors.exports import ExportRoutes
 from actors.doors.heading import SECURITY, heading_of
 from actors.doors.identity import IdentityRoutes
 from actors.doors.mcp.authorize import AuthorizeRoutes
@@ -106,6 +107,7 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
     checkpoints = CheckpointRoutes(kernel, at)
     sandbox = SandboxRoutes(kernel, at)
     policies = PolicyRoutes(kernel, at)
+    exports = ExportRoutes(kernel, config, at)
     return {
         "healthz": state.alive,
         "readyz": state.ready,
@@ -114,6 +116,8 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
         "tail_receipts": receipts.follow,
         "get_receipt": receipts.show,
         "get_record": receipts.record,
+        "export_pack": exports.fetch,
+        "make_pack": exports.make,
         "list_approvals": approvals.browse,
         "create_approval": asking.create,
         "list_checkpoints": checkpoints.browse,

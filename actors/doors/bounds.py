@@ -17,6 +17,8 @@ class Bounds:
     """A connection may stand so long without a whole heading: a slow one holds a place for nothing."""
     body_s: float = 20.0
     """For a body to arrive."""
+    pack_s: float = 60.0
+    """For an evidence pack to arrive, which may be much longer."""
     write_s: float = 20.0
     """For a client to read what is on its way to it. Without this bound, whoever does not read could keep a kernel
     from ending."""

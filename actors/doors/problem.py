@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 
 import attrs
 
@@ -32,6 +33,8 @@ class Problem(Exception):
     headers: Sequence[Header] = ()
     outcome_unknown: bool | None = None
     """For a call in flight: whether its effect may have happened. None where no call was made."""
+    said: Mapping[str, JSONValue] = MappingProxyType({})
+    """What else there is to say, such as the checks of a verification (RFC 9457 section 3.2)."""
 
     def body(self) -> bytes:
         """Return the problem+json object."""
@@ -40,6 +43,7 @@ class Problem(Exception):
     def members(self) -> dict[str, JSONValue]:
         """Return the members of the problem+json object."""
         members: dict[str, JSONValue] = {
+            **self.said,
             "detail": self.detail,
             "status": self.status,
             "title": HTTPStatus(self.status).phrase,

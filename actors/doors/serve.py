@@ -26,6 +26,7 @@ from actors.doors.mcp.oauth import METADATA
 from actors.doors.openai.copying import copy_receipts
 from actors.doors.openai.door import PATHS, OpenAiDoor
 from actors.doors.openai.proxy import Proxy
+from actors.doors.packs import REPLAY, VERIFY, PacksDoor
 from actors.doors.problem import Problem
 from actors.doors.sockets import Address, Bound, Gate, bind
 from actors.doors.stream import Lane
@@ -191,10 +192,20 @@ async def serve(  # noqa: PLR0913 - one more than there may be, and that one is 
 def data_plane(
     kernel: Kernel, config: Config, who: Credentials, bounds: Bounds
 ) -> dict[str, Callable[..., Awaitable[None]]]:
-    """Return the applications through which calls come in, by path."""
+    """Return the applications through which calls and packs come in, by path."""
     calls, mcp = CallsDoor(kernel, config, who, bounds), McpDoor(kernel, config, who, bounds)
     plain = CallsDoor(kernel, config, who, bounds, MCP_PLAIN)
-    return {EXECUTE: calls, EVALUATE: calls, MCP: mcp, MCP_CAPABILITIES: mcp, METADATA: mcp, MCP_EXECUTE: plain}
+    packs = PacksDoor(bounds)
+    return {
+        EXECUTE: calls,
+        EVALUATE: calls,
+        MCP: mcp,
+        MCP_CAPABILITIES: mcp,
+        METADATA: mcp,
+        MCP_EXECUTE: plain,
+        VERIFY: packs,
+        REPLAY: packs,
+    }
 
 
 def hypercorn_config() -> HypercornConfig:

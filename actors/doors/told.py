@@ -96,6 +96,11 @@ def tell_problem(problem: Problem, heading: Heading) -> Told:
     return Told(problem.status, [PROBLEM, length_of(body), *SECURITY, *heading.echoed(), *headers], body)
 
 
+def tell_object(members: Mapping[str, JSONValue], heading: Heading) -> Told:
+    """Return the answer to a request that is about no call."""
+    return finish(200, JSON, dict(members), heading)
+
+
 def common(answer: Answer) -> dict[str, JSONValue]:
     """Return the members of every governed answer; `outcome` is the receipt's status, under one name everywhere."""
     members: dict[str, JSONValue] = {

@@ -35,7 +35,7 @@ from helm.evidence.manifest import Cover, write_manifest
 from helm.evidence.schemas import PUBLISHED
 from helm.evidence.scope import SESSION, WHOLE
 from helm.evidence.scripts import KNOWN_SCRIPTS
-from helm.evidence.selection import Entry, Selection, session_of
+from helm.evidence.selection import Entry, NotThere, Selection, session_of
 from helm.evidence.sets import packed
 from helm.evidence.unseal import unseal_receipt
 from helm.proofgraph.graph import NO_SESSION, SessionKey
@@ -92,7 +92,7 @@ def needed(selection: Selection) -> list[Entry]:
     """Return the entries up to the last of the sessions', the checkpoint that covers it, and the last trust event.
 
     What the kernel did for others afterwards says nothing about these sessions; that a key was revoked does, and so
-    does a checkpoint. The whole log is all of it. Raises Invalid for a session of which nothing is there.
+    does a checkpoint. The whole log is all of it. Raises NotThere for a session of which nothing is there.
     """
     if selection.scope.kind == WHOLE:
         return selection.entries
@@ -107,7 +107,7 @@ def needed(selection: Selection) -> list[Entry]:
     if not seen - {NO_SESSION}:
         of_session = selection.scope.kind == SESSION
         where = f"session {selection.session_id} of {selection.tenant}" if of_session else "this range of time"
-        raise Invalid("nothing is known of it", where, "`helm receipts list` shows the sessions and their times")
+        raise NotThere("nothing is known of it", where, "`helm receipts list` shows the sessions and their times")
     return selection.entries[:last]
 
 

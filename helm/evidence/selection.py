@@ -14,6 +14,10 @@ Entry = dict[str, JSONValue]
 """One entry of the journal: {"node": ..., "beside": ...}."""
 
 
+class NotThere(Invalid):
+    """The log does not hold what a pack is asked for."""
+
+
 def session_of(entry: Entry) -> SessionKey:
     """Return the session of an entry, two empty names for a control entry. Raises Invalid where it has none."""
     try:
@@ -33,7 +37,7 @@ class Selection:
     """The entries of some sessions and of the control chain. Feed every entry of the log, in order, to `take`.
 
     It is the one session that it names; for a wider `scope` it names none. Where it is about a range of time, feed
-    every entry to `look` before.
+    every entry to `look` before; a range that names a tenant is about this tenant's sessions.
     """
 
     tenant: str = ""
@@ -51,7 +55,7 @@ class Selection:
 
     @sessions.default
     def _named(self) -> set[SessionKey]:
-        return {(self.tenant, self.session_id)} - {NO_SESSION}
+        return {(self.tenant, self.session_id)} if self.session_id else set()
 
     @proving.default
     def _of_sessions(self) -> Proving:
@@ -61,7 +65,9 @@ class Selection:
         """Note the session of a call that was decided in the range of time. Raises Invalid."""
         try:
             decision = entry["node"]["payload"].get("decision")
-            if decision is not None and self.scope.covers(decision["decided_at_ms"]):
+            if decision is None or self.tenant not in ("", decision["tenant"]):
+                return
+            if self.scope.covers(decision["decided_at_ms"]):
                 self.sessions.add(session_of(entry))
         except (AttributeError, KeyError, TypeError) as problem:
             raise not_ours(problem) from problem
@@ -77,6 +83,13 @@ class Selection:
             self.proving.take(entry)
         except (AttributeError, KeyError, TypeError) as problem:
             raise not_ours(problem) from problem
+
+    def check_reached(self) -> None:
+        """Raise NotThere where the log has not come to the checkpoint that was asked for."""
+        payloads = [entry["node"]["payload"] for entry in self.entries]
+        reached = max((said["checkpoint"]["sequence"] for said in payloads if "checkpoint" in said), default=0)
+        if reached < self.through:
+            raise NotThere(f"there is no checkpoint {self.through} yet", "journal", "`helm checkpoint list` shows them")
 
     def missing(self) -> frozenset[str]:
         """Return the nodes that are stood on and whose clocks are not known: feed the log to `locate` for them."""

@@ -81,7 +81,7 @@ def operation(route: Route) -> dict[str, JSONValue]:
         "responses": {str(status): told for status, told in sorted(responses(route))},
     }
     if route.body is not None:
-        content = {"application/json": {"schema": dict(route.body)}}
+        content = {route.body_type: {"schema": dict(route.body)}}
         body["requestBody"] = {"required": route.needs_body, "content": content}
     return body
 

@@ -18,6 +18,7 @@ JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
 EVENTS: Final = "text/event-stream"
 TEXT: Final = "text/plain"
+TAR: Final = "application/x-tar"
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 VARIABLE: Final = re.compile(r"\{([a-z_]+)\}")
@@ -38,6 +39,7 @@ class Door(StrEnum):
 
     CONTROL = "control"
     CALLS = "calls"
+    PACKS = "packs"
     MCP = "mcp"
     OPENAI = "openai"
     STREAM = "stream"
@@ -77,6 +79,8 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     body: Document | None = attrs.field(default=None, hash=False)
     """The schema of its JSON body, None where it has none."""
+    body_type: str = JSON
+    """What its body is, where that is no JSON: then the schema says nothing of it."""
     refusals: tuple[int, ...] = ()
     """Statuses of problems beside those that every such route has."""
     door: Door = Door.CONTROL
@@ -93,7 +97,7 @@ class Route:
     @property
     def needs_body(self) -> bool:
         """Whether an empty body is refused."""
-        return self.body is not None and bool(self.body.get("required"))
+        return self.body is not None and (self.body_type != JSON or bool(self.body.get("required")))
 
     @property
     def problems(self) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from helm.surfaces.route import Route
 from helm.surfaces.rows.authority import ASKING, DELEGATING, KEYS, LAYERS, RELATIONS, STOPPING
 from helm.surfaces.rows.calls import CALLS, STATE
 from helm.surfaces.rows.operating import OF_AUDIT, OF_CONNECTORS, OF_IDENTITY, OF_MCP, OF_SANDBOX, OF_SESSIONS
+from helm.surfaces.rows.packs import PACKS
 from helm.surfaces.rows.receipts import SEALED
 
 
@@ -29,6 +30,7 @@ TABLE: Final = table(
     STATE,
     CALLS,
     SEALED,
+    PACKS,
     ASKING,
     DELEGATING,
     LAYERS,

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from helm.crypto.seals import seal_decision, seal_record
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
 from tests.helm.evidence.forger import a_log, a_pack, flipped, pack_of
-from tests.helm.evidence.material import Log
+from tests.helm.evidence.lying import lying_log
 
 
 @pytest.fixture
@@ -19,19 +18,6 @@ def pack(used: Made, tmp_path: Path) -> Path:
     path = tmp_path / "s1.tar"
     assert helm("evidence", "export", "--session", "s1", "-o", str(path), *used.option).code == 0
     return path
-
-
-def lying_log() -> Log:
-    """Return a log whose second call was allowed although its policy says no, and is otherwise without a fault."""
-    log = Log().begin()
-    log.call("s1")
-    refused = log.judge("s1", "notes.read", {"name": "z" * 99})
-    allowed = log.judge("s1", "notes.read", {"name": "z"})
-    lie = seal_decision(allowed.decision.content.but(facts_hash=refused.decision.content.facts_hash))
-    record = seal_record(allowed.record.content.but(decision_id=lie.id))
-    forged = allowed.but(decision=lie, record=record, facts=refused.facts)
-    log.end(forged, log.write_intent(forged))
-    return log
 
 
 def test_every_call_comes_out_as_it_was(used: Made, pack: Path) -> None:

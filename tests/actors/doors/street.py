@@ -186,10 +186,12 @@ async def open_street(
     limits: Limits = LIMITS,
     config: Config | None = None,
     bounds: Bounds = BOUNDS,
+    real: bool = False,
 ) -> AsyncIterator[Street]:
-    """Run a kernel and its door on a free loopback port."""
+    """Run a kernel and its door on a free loopback port; on the disk's journal where it must be a `real` one."""
     keys, plain = issue_keys(house.path)
-    async with house.kernel(puppet, policy=policy, limits=limits) as kernel:
+    ground = await house.real_ground() if real else None
+    async with house.kernel(puppet, policy=policy, limits=limits, ground=ground) as kernel:
         settings = config or Config(port=0, grace_s=2.0)
         door = await kernel.nursery.start(partial(serve, kernel, settings, keys, bounds=bounds))
         yield Street(kernel, door, *plain)

@@ -1,0 +1,79 @@
+"""What is done with evidence packs in a process of its own: verify one, judge one again, make one.
+
+The pack is the process's standard input: it is read there, and written there. Each errand imports what it needs, and
+no more: nobody waits for the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from helm.contracts.errors import Invalid
+from helm.contracts.form import JSONValue
+from helm.crypto.canonical import record_bytes, reread
+from helm.evidence.selection import NotThere
+from helm.evidence.trust_root import TrustRoot
+
+MIB: Final = 1024 * 1024
+
+POLITENESS: Final = 10
+"""How far an errand stands back: calls are judged first."""
+
+Answer = dict[str, JSONValue]
+
+
+def verify(pins: dict[str, str]) -> Answer:
+    """Return the report of a verification. Raises Invalid for pins that are none."""
+    from helm.evidence.verify import verify_pack
+
+    return verify_pack(sys.stdin.buffer.read(), TrustRoot(**pins)).body()
+
+
+def replay(pins: dict[str, str]) -> Answer:
+    """Return the report of a replay. Raises Invalid for pins that are none."""
+    from helm.evidence.replay_report import replay_report
+
+    return replay_report(sys.stdin.buffer.read(), TrustRoot(**pins)).body(with_calls=False)
+
+
+def export(data_dir: str, session: tuple[str, str], scope: list[Any], through: int, redact: bool) -> Answer:
+    """Write the pack that is asked for, and return its size. Raises NotThere, and Invalid for an unfit log."""
+    from actors.evidence_export import glance_over, make_pack, replay_script
+    from actors.installation import Installation
+    from actors.stores.glance import glance
+    from helm.evidence.pack import PackMaterial
+    from helm.evidence.scope import Scope
+    from helm.evidence.selection import Selection
+
+    place = Installation.open(Path(data_dir), environment=os.environ)
+    selection = Selection(session[0], session[1], Scope(*scope), through=through)
+    with glance(place.journal_at) as journal:
+        glance_over(journal, selection)
+    selection.check_reached()
+    material = PackMaterial(selection=selection, script=replay_script(), redact_facts=redact)
+    raw, _ = make_pack(material, place.evidence_key())
+    with os.fdopen(os.dup(sys.stdin.fileno()), "wb") as file:
+        file.write(raw)
+    return {"bytes": len(raw)}
+
+
+ERRANDS: Final[Mapping[str, Callable[..., Answer]]] = {"export": export, "replay": replay, "verify": verify}
+
+
+def serve() -> None:
+    """Be the process: do the one errand that the command line names, and tell what came of it."""
+    said = reread(sys.argv[1].encode())
+    os.nice(POLITENESS)
+    most = said["memory_mib"] * MIB
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    asked = said["asked"]
+    try:
+        answer: Answer = {"done": ERRANDS[asked.pop("errand")](**asked)}
+    except Invalid as problem:
+        answer = {"refused": {"is_there": not isinstance(problem, NotThere), "what": problem.what}}
+    sys.stdout.buffer.write(record_bytes(answer))
