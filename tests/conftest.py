@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.counterparts import opa, podman, postgres, programs, softhsm
+from tests.warm import python as warm
 
 # A shared machine is slow at odd moments, and a test that failed once must fail again.
 settings.register_profile("house", deadline=None, derandomize=True, database=None)
@@ -40,6 +41,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return one worker more than there are cores, because many tests wait; none where tests were picked by hand."""
     picked = config.invocation_params.args and config.args != config.getini("testpaths")
     return 0 if picked else (os.cpu_count() or 1) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start what slow programs are forked from, once for all workers."""
+    if warm.PLACE not in os.environ:
+        config.add_cleanup(warm.Host.start().end)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ import trio
 
 from helm.contracts.verdict import Status
 from tests.actors.kit import House, Log
+from tests.warm.python import python
 
 LONGEST_S = 0.4
 """How long a child lives after it began to open its kernel: the start takes a fifth of it, sometimes all."""
@@ -37,7 +37,7 @@ class Victim:
 
     def kill_after(self, seconds: float) -> None:
         """Run a child, and kill it `seconds` after it began to open its kernel."""
-        command = [sys.executable, "-m", "tests.chaos.load", str(self.house.path), str(self.effects)]
+        command = [*python(), "-m", "tests.chaos.load", str(self.house.path), str(self.effects)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
             assert child.stdout is not None
             assert child.stdout.readline() == b"opening\n"

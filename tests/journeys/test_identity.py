@@ -6,7 +6,6 @@ import json
 import signal
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ from tests.actors.doors.issuing import (
     root_entry,
     token,
 )
+from tests.warm.python import python
 
 __all__ = ["made"]
 
@@ -86,7 +86,7 @@ def served(made: Made, files: Path) -> Iterator[Served]:
     settings = made.path / "helm.toml"
     tls = f'tls_cert = "{cert}"\ntls_key = "{private}"\nclient_certificates = "required"\n'
     settings.write_text(settings.read_text() + tls)
-    line = [sys.executable, "-m", "actors.cli.main", "serve", "--port", "0", "--json", *made.option]
+    line = [*python(), "-m", "actors.cli.main", "serve", "--port", "0", "--json", *made.option]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

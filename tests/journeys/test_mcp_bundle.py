@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -17,10 +16,11 @@ from mcp.client.client import Client
 from actors.cli.mcp.launching import program
 from tests.actors.cli.conftest import Made, made
 from tests.actors.cli.shell import helm
+from tests.warm.python import python
 
 __all__ = ["made"]
 
-SMALL = [sys.executable, str(Path(__file__).parent.parent / "actors" / "connectors" / "mcp_server.py"), "it's $HOME"]
+SMALL = [*python(), str(Path(__file__).parent.parent / "actors" / "connectors" / "mcp_server.py"), "it's $HOME"]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from base64 import urlsafe_b64decode
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.actors.cli.shell import helm
 from tests.actors.connectors.mcp_address import at_address
 from tests.actors.connectors.mcp_server import small
 from tests.journeys.test_mcp_wrap import say, wrapped
+from tests.warm.python import python
 
 __all__ = ["made"]
 
@@ -45,7 +45,7 @@ async def admit(made: Made, *reach: str) -> None:
 
 async def test_a_program_that_demands_permits_serves_helm_alone(made: Made, tmp_path: Path) -> None:
     report = tmp_path / "bypasses.jsonl"
-    server = [sys.executable, GATED, *await key_of(made), str(report)]
+    server = [*python(), GATED, *await key_of(made), str(report)]
     await admit(made, "--", *server)
     async with wrapped(made, ["--permits", "--", *server]) as client:
         for _ in range(2):

@@ -72,23 +72,36 @@ def receipts(made: Made) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", CLIENTS)
-async def test_a_client_calls_through_what_was_written(approved: Made, tmp_path: Path, name: str) -> None:
-    file = tmp_path / "config"
+def written(approved: Made, file: Path, name: str) -> dict[str, Any]:
+    """Return the entry that HELM wrote into a client's own file, beside what was there."""
     file.write_text(OTHERS.get(name, '{"mcpServers": {"mine": {"command": "mine"}}}'))
     words = ("mcp", "install", "--client", name, "--server", "small", "--config", str(file), *approved.option)
-    ended = await trio.to_thread.run_sync(partial(helm, *words))
+    ended = helm(*words)
     assert ended.code == 0, ended.err
     servers = READS.get(name, json.loads)(file.read_text())[CLIENTS[name].members[0]]
     assert set(servers) == {"mine", "small"}
-    assert servers["small"].get("type", "stdio") == "stdio"
+    entry: dict[str, Any] = servers["small"]
+    assert entry.get("type", "stdio") == "stdio"
+    return entry
+
+
+async def test_a_client_calls_through_what_was_written(approved: Made, tmp_path: Path) -> None:
+    entry = await trio.to_thread.run_sync(written, approved, tmp_path / "config", "claude-desktop")
     before = len(receipts(approved))
-    launched = await launch(servers["small"], tmp_path / "project", "sum")
+    launched = await launch(entry, tmp_path / "project", "sum")
     assert launched.tools == {"sum", "say"}
     assert launched.answer.structured_content == {"sum": 3}
     [newest, *_] = receipts(approved)
     assert len(receipts(approved)) == before + 1
     assert newest["verdict"] == "ALLOW"
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_every_client_is_told_to_start_the_very_same(approved: Made, tmp_path: Path, name: str) -> None:
+    """What one of them calls through is what each of them calls through: the words differ in their file alone."""
+    tried, entry = (written(approved, tmp_path / one, one) for one in ("claude-desktop", name))
+    assert (entry["command"], entry["args"]) == (tried["command"], tried["args"])
+    assert entry.keys() <= {"command", "args", "type"}
 
 
 async def test_a_client_of_all_tools_calls_through_what_was_printed(approved: Made, tmp_path: Path) -> None:

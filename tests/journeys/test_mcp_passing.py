@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from helm.guardian.methods import METHODS
 from tests.actors.cli.conftest import Made, made
 from tests.actors.cli.shell import helm
 from tests.journeys.test_mcp_wrap import receipts, say, wrapped
+from tests.warm.python import python
 
 __all__ = ["made"]
 
@@ -51,7 +51,7 @@ ABLE: dict[str, Any] = {
 
 async def pinned(made: Made, *methods: str, era: str = "modern") -> list[str]:
     """Declare and approve the server with these methods; return the words that start it."""
-    server = [sys.executable, RICH, era]
+    server = [*python(), RICH, era]
     passed = [word for method in methods for word in ("--pass", method)]
     ended = await trio.to_thread.run_sync(partial(helm, "mcp", "pin", "wrapped", *passed, *made.option, "--", *server))
     assert ended.code == 0, ended.err

@@ -20,20 +20,21 @@ from tests.actors.cli.shell import helm
 from tests.actors.connectors.mcp_address import at_address
 from tests.actors.connectors.mcp_server import small
 from tests.counterparts.programs import npm_bin
+from tests.warm.python import python
 
 __all__ = ["made"]
 
-SMALL = [sys.executable, str(Path(__file__).parent.parent / "actors" / "connectors" / "mcp_server.py")]
+SMALL = [*python(), str(Path(__file__).parent.parent / "actors" / "connectors" / "mcp_server.py")]
 
 
 @asynccontextmanager
 async def wrapped(made: Made, server: list[str], mode: Any = "auto", **more: Any) -> AsyncIterator[Client]:
     """Connect the SDK's client to a server through HELM, as its configuration would start both."""
     reach = server if server[0].startswith("--") else ["--", *server]
-    words = ["-m", "actors.cli.main", "mcp", "wrap", *made.option, *reach]
+    words = [*python(), "-m", "actors.cli.main", "mcp", "wrap", *made.option, *reach]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HELM_")}
     kept |= {name: more.pop(name) for name in list(more) if name.isupper()}
-    async with Client(StdioServerParameters(command=sys.executable, args=words, env=kept), mode=mode, **more) as client:
+    async with Client(StdioServerParameters(command=words[0], args=words[1:], env=kept), mode=mode, **more) as client:
         yield client
 
 

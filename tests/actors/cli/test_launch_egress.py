@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import pytest
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
 from tests.gates.source import ROOT
+from tests.warm.python import python
 
 TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -40,7 +40,7 @@ def place(made: Made) -> Made:
 @contextmanager
 def launched(made: Made) -> Iterator[tuple[str, int]]:
     """Run the proxy on a free port while the body runs."""
-    line = [sys.executable, "-m", "actors.cli.main", "launch", "egress", "--port", "0", "--egress-port", "0", "--json"]
+    line = [*python(), "-m", "actors.cli.main", "launch", "egress", "--port", "0", "--egress-port", "0", "--json"]
     with subprocess.Popen([*line, *made.option], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

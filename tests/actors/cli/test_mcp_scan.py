@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,11 @@ import actors.connectors.mcp as bound_early
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
 from tests.counterparts.programs import npm_bin
+from tests.warm.python import python
 
 SDK = bound_early  # it keeps the stderr of the moment it is imported in: not one that a command's test redirects
 
-SMALL = [sys.executable, str(Path(__file__).parent.parent / "connectors" / "mcp_server.py")]
+SMALL = [*python(), str(Path(__file__).parent.parent / "connectors" / "mcp_server.py")]
 
 
 def saved(tmp_path: Path, description: str) -> str:

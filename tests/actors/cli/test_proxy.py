@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import pytest
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
 from tests.actors.doors.openai.lane import call, completion
+from tests.warm.python import python
 
 CLIENT = """
 [connectors.client]
@@ -90,7 +90,7 @@ def append_to_policy(made: Made, text: str) -> None:
 @contextmanager
 def proxied(made: Made, upstream: str, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the proxy on a free port while the body runs."""
-    line = [sys.executable, "-m", "actors.cli.main", "proxy", "--port", "0", "--json", "--upstream", upstream]
+    line = [*python(), "-m", "actors.cli.main", "proxy", "--port", "0", "--json", "--upstream", upstream]
     with subprocess.Popen([*line, "--key-env", "", *words, *made.option], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

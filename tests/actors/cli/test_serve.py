@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from actors.cli.server import Reply, Server
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
+from tests.warm.python import python
 
 
 @attrs.define
@@ -46,7 +46,7 @@ class Served:
 @contextmanager
 def served(made: Made, *words: str) -> Iterator[Served]:
     """Serve a data directory on a free port while the body runs."""
-    line = [sys.executable, "-m", "actors.cli.main", "serve", "--port", "0", "--json", *words, *made.option]
+    line = [*python(), "-m", "actors.cli.main", "serve", "--port", "0", "--json", *words, *made.option]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -24,6 +24,7 @@ from tests.actors.connectors.orders import order
 from tests.actors.kit import House, all_of
 from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
+from tests.warm.python import python
 
 SERVER = str(Path(__file__).with_name("mcp_server.py"))
 DAY_MS = 86_400_000
@@ -37,7 +38,7 @@ def house(tmp_path: Path) -> House:
 def server(*how: str, environment: tuple[str, ...] = ()) -> McpConnection:
     """Return our small server, which misbehaves as its arguments say."""
     return McpConnection(
-        name="small", command=(sys.executable, SERVER, *how), environment=environment, max_response_bytes=MAX_BYTES
+        name="small", command=(*python(), SERVER, *how), environment=environment, max_response_bytes=MAX_BYTES
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
 from tests.journeys.gateway import Gateway, build, gateway
 from tests.journeys.test_mediation import approval
+from tests.warm.python import python
 
 RICH = str(Path(__file__).parents[2] / "connectors" / "mcp_rich.py")
 
@@ -31,7 +31,7 @@ RICH = str(Path(__file__).parents[2] / "connectors" / "mcp_rich.py")
 @asynccontextmanager
 async def opened(tmp_path: Path) -> AsyncIterator[Gateway]:
     """Open a gateway with a server behind it that tells of progress."""
-    connection = McpConnection(name="small", command=(sys.executable, RICH), max_response_bytes=MAX_BYTES)
+    connection = McpConnection(name="small", command=(*python(), RICH), max_response_bytes=MAX_BYTES)
     house = build(tmp_path / "data")
     signed = house.sign(f"{POLICY}\n{declaration(connection, await look_at(connection), Terms())}")
     connector = McpConnector(connection, pins_for(signed.policy, "small"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -15,10 +14,11 @@ from mcp.client.client import Client
 from actors.doors.mcp.stdio import TooLong, lines
 from tests.actors.cli.conftest import Made, made
 from tests.actors.cli.shell import helm
+from tests.warm.python import python
 
 __all__ = ["made"]
 
-PROGRAM = [sys.executable, "-m", "actors.cli.main", "mcp", "serve"]
+PROGRAM = [*python(), "-m", "actors.cli.main", "mcp", "serve"]
 
 
 def clean() -> dict[str, str]:
