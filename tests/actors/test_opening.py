@@ -21,6 +21,7 @@ from tests.actors.kit import House
 from tests.actors.policies import with_epoch
 from tests.actors.puppet import Puppet
 from tests.actors.stores.tampering import Rows, tampered
+from tests.counterparts import postgres
 
 FUNCTIONS = {"local": Puppet(), "other": Puppet()}
 
@@ -95,21 +96,28 @@ ATTACKS: Mapping[str, tuple[Callable[[Rows, int], None], int, str]] = {
 }
 
 
-@pytest.mark.parametrize("store", ["segments", "sqlite"])
+STORES = [
+    "segments",
+    "sqlite",
+    pytest.param("postgresql", marks=pytest.mark.skipif(not postgres.is_here(), reason=postgres.HOW)),
+]
+
+
+@pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize(("attack", "seq", "said"), ATTACKS.values(), ids=ATTACKS)
 async def test_a_journal_that_does_not_fold_starts_no_kernel_and_the_node_is_named(
     house: House, attack: Callable[[Rows, int], None], seq: int, said: str, store: str
 ) -> None:
     house.keep_journal_in(store)
     await fill(house)
-    with tampered(house.place.journal_path) as rows:
+    with tampered(house.place.journal_at) as rows:
         attack(rows, seq)
     await check_refused(house, said)
 
 
 async def test_a_journal_that_lost_its_last_rows_is_not_taken_for_a_shorter_one(house: House) -> None:
     await fill(house)
-    with tampered(house.place.journal_path) as rows:
+    with tampered(house.place.journal_at) as rows:
         for seq in range(14, max(rows) + 1):
             del rows[seq]
     await check_refused(house, "ahead of the journal")

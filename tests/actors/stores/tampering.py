@@ -10,22 +10,32 @@ import attrs
 
 from actors.stores.glance import glance
 from actors.stores.segments.book import Place, opened
+from helm.database import Database
 from tests.actors.stores.journals import nothing
+from tests.counterparts.postgres import ask
 
 Rows = dict[int, bytes]
 """The rows of a journal by their numbers."""
 
 
 @contextmanager
-def tampered(path: Path) -> Iterator[Rows]:
-    """Let the body change the rows of the journal at `path`, whichever store keeps it."""
-    with glance(path) as journal:
+def tampered(at: Path | Database) -> Iterator[Rows]:
+    """Let the body change the rows of the journal there, whichever store keeps it."""
+    with glance(at) as journal:
         rows = dict(journal.page(1, journal.head()))
     yield rows
-    if path.is_dir():
-        _write_segments(path, rows)
+    if isinstance(at, Database):
+        _write_postgres(at, rows)
+    elif at.is_dir():
+        _write_segments(at, rows)
     else:
-        _write_sqlite(path, rows)
+        _write_sqlite(at, rows)
+
+
+def _write_postgres(database: Database, rows: Rows) -> None:
+    ask(database, "DELETE FROM journal")
+    for seq, body in rows.items():
+        ask(database, f"INSERT INTO journal VALUES({seq}, '\\x{body.hex()}')")
 
 
 def _write_sqlite(path: Path, rows: Rows) -> None:
