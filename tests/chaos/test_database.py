@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from helm.contracts.verdict import Status
 from helm.database import Database
 from tests.actors.kit import LIMITS, House, Told
 from tests.actors.puppet import Hold, Puppet
-from tests.chaos.test_kill import slay
+from tests.chaos.test_kill import Victim
 from tests.counterparts import postgres
 from tests.counterparts.postgres import ask, database_of
 
@@ -152,14 +153,20 @@ async def test_a_server_that_crashes_and_comes_back_lost_nothing(house: House, o
     await check(house, puppet, told)
 
 
+def slay(house: House, tmp_path: Path, seed: int, kills: int) -> None:
+    """Kill one process after another on the same database, each after a few answers, and check after each."""
+    victim, luck = Victim(house, tmp_path / "effects"), random.Random(seed)
+    for _ in range(kills):
+        victim.kill_once_shown(luck.randrange(1, 120))
+        trio.run(victim.check)
+
+
 def test_a_killed_process_leaves_its_evidence_in_the_database(home: House, tmp_path: Path) -> None:
-    log = slay(home, tmp_path, seed=1, kills=2)
-    assert sum(log.statuses().values()) > 0
+    slay(home, tmp_path, seed=1, kills=2)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", range(2, 5))
 def test_more_killed_processes_leave_their_evidence_in_the_database(home: House, tmp_path: Path, seed: int) -> None:
-    log = slay(home, tmp_path, seed=seed, kills=5)
-    assert log.statuses()[Status.SUCCESS] > 0
+    slay(home, tmp_path, seed=seed, kills=5)

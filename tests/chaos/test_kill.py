@@ -45,6 +45,23 @@ class Victim:
             child.kill()
             said = child.stdout.read().decode()
             assert child.wait() == -9, said
+        self._note(said)
+
+    def kill_once_shown(self, count: int) -> None:
+        """Run a child, and kill it once it has shown so many receipts, however long that takes."""
+        command = [sys.executable, "-m", "tests.chaos.load", str(self.house.path), str(self.effects)]
+        said = ""
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            while said.count("shown rcpt_") < count:
+                line = child.stdout.readline()
+                assert line, said
+                said += line
+            child.kill()
+            said += child.stdout.read()
+        self._note(said)
+
+    def _note(self, said: str) -> None:
         words = [line.split() for line in said.splitlines() if line.startswith("shown rcpt_")]
         self.shown |= {receipt_id: key for _, receipt_id, key in words}
         self.kills += 1
