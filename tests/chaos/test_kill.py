@@ -49,7 +49,7 @@ class Victim:
 
     def kill_once_shown(self, count: int) -> None:
         """Run a child, and kill it once it has shown so many receipts, however long that takes."""
-        command = [sys.executable, "-m", "tests.chaos.load", str(self.house.path), str(self.effects)]
+        command = [*python(), "-m", "tests.chaos.load", str(self.house.path), str(self.effects)]
         said = ""
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
@@ -59,6 +59,7 @@ class Victim:
                 said += line
             child.kill()
             said += child.stdout.read()
+            assert child.wait() == -9, said
         self._note(said)
 
     def _note(self, said: str) -> None:
