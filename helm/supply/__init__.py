@@ -1,0 +1,1 @@
+"""Where software comes from: update metadata, transparency logs and build provenance, verified offline."""
