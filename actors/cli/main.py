@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "trust": ("actors.cli.trust.group", "The keys that count: list, add, rotate, revoke them."),
         "audit": ("actors.cli.audit", "Every act of administration, and whether one was removed."),
         "sandbox": ("actors.cli.sandbox.group", "Run guests, and see what they are granted."),
+        "supply": ("actors.cli.supply.group", "Verify offline where software comes from."),
         "doctor": ("actors.cli.doctor", "Examine this machine and a data directory."),
         "bench": ("actors.cli.bench", "Measure this machine against bare baselines."),
         "completion": ("actors.cli.completion", "Write the completion script of a shell."),
@@ -125,6 +126,15 @@ SANDBOX_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """The commands of `helm sandbox`, likewise."""
+
+
+SUPPLY_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "verify-rekor": ("actors.cli.supply.claims", "Verify that a log holds an entry about what you hold."),
+        "verify-slsa": ("actors.cli.supply.claims", "Verify build provenance against a policy."),
+    }
+)
+"""The commands of `helm supply`, likewise."""
 
 
 APPROVALS_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
