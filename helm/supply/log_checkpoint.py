@@ -43,7 +43,7 @@ class Log:
     def ids(self) -> frozenset[bytes]:
         """The hashes by which entries may name this log: of its key alone, or of its name and key."""
         ids = {self.key.fingerprint}
-        if self.key.ed25519 is not None:
+        if self.key.is_ed25519:
             ids.add(digest(self.name.encode() + b"\n" + ED25519 + self.key.raw))
         return frozenset(ids)
 

@@ -14,7 +14,8 @@ from helm.contracts.errors import Invalid
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
 from helm.crypto.hashing import digest
 from helm.crypto.radix64 import from_base64
-from helm.supply.p256 import check_point, verify_p256
+from helm.evidence.es256 import Es256Key
+from helm.supply.p256 import key_of_point, verify_der
 
 BEGIN: Final = "-----BEGIN PUBLIC KEY-----"
 END: Final = "-----END PUBLIC KEY-----"
@@ -38,13 +39,17 @@ class OutsideKey:
 
     der: bytes
     """Its SubjectPublicKeyInfo: its identity, in one form."""
-    ed25519: PublicKey | None = attrs.field(repr=False)
-    """Where it is one; else it is of P-256."""
+    key: PublicKey | Es256Key = attrs.field(repr=False, eq=False)
+
+    @property
+    def is_ed25519(self) -> bool:
+        """Whether it is one; else it is of P-256."""
+        return isinstance(self.key, PublicKey)
 
     @property
     def raw(self) -> bytes:
         """The key without its frame."""
-        return self.der[len(ED25519 if self.ed25519 else P256) :]
+        return self.der[len(ED25519 if self.is_ed25519 else P256) :]
 
     @property
     def fingerprint(self) -> bytes:
@@ -53,20 +58,19 @@ class OutsideKey:
 
     def verify(self, message: bytes, signature: bytes) -> None:
         """Check a signature in the form that its algorithm has. Raises SignatureInvalid."""
-        if self.ed25519 is not None:
-            self.ed25519.verify(b"", message, signature.hex())
+        if isinstance(self.key, PublicKey):
+            self.key.verify(b"", message, signature.hex())
         else:
-            verify_p256(self.raw, message, signature)
+            verify_der(self.key, message, signature)
 
 
 def key_of_der(der: bytes) -> OutsideKey:
     """Return the key of a SubjectPublicKeyInfo. Raises Invalid for any other kind of key."""
     try:
         if der.startswith(ED25519):
-            return OutsideKey(der=der, ed25519=PublicKey.from_hex(der[len(ED25519) :].hex()))
+            return OutsideKey(der=der, key=PublicKey.from_hex(der[len(ED25519) :].hex()))
         if der.startswith(P256):
-            check_point(der[len(P256) :])
-            return OutsideKey(der=der, ed25519=None)
+            return OutsideKey(der=der, key=key_of_point(der[len(P256) :]))
     except SignatureInvalid as problem:
         raise Invalid(str(problem), "public key", HINT) from None
     raise Invalid("neither Ed25519 nor P-256", "public key", HINT)

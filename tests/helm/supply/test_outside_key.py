@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from helm.contracts.errors import Invalid
 from helm.crypto.dsse import read_envelope
 from helm.crypto.ed25519 import SignatureInvalid
+from helm.evidence.es256 import N
 from helm.supply.outside_key import ED25519, P256, key_of_der, read_key
-from helm.supply.p256 import N
 from tests import vectors
 from tests.helm.supply.keys import KINDS, Signing, ed25519, p256
 
