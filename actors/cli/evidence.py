@@ -12,6 +12,8 @@ import click
 from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.condensing import condense, rehydrate
+from actors.cli.envelope.group import envelope
+from actors.cli.envelope.making import KIND, beside, check_free, experimental_option, wrap_beside
 from actors.cli.evidence_look import diff, graph
 from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
@@ -19,6 +21,8 @@ from actors.crew import crew
 from actors.evidence_export import glance_over, replay_script, write_pack
 from actors.installation import TENANT, Installation
 from actors.stores.glance import glance
+from helm.evidence.envelopes.kinds import EnvelopeKind
+from helm.evidence.envelopes.wrap import check_wanted
 from helm.evidence.pack import PackMaterial
 from helm.evidence.report import Subject
 from helm.evidence.scope import RANGE, WHOLE, Scope
@@ -47,11 +51,12 @@ MOMENT = Moment()
 
 @click.group()
 def evidence() -> None:
-    """Export evidence packs, condense them, and look at them."""
+    """Export evidence packs, condense them, wrap them, and look at them."""
 
 
 evidence.add_command(graph)
 evidence.add_command(diff)
+evidence.add_command(envelope)
 evidence.add_command(condense)
 evidence.add_command(rehydrate)
 
@@ -65,10 +70,12 @@ evidence.add_command(rehydrate)
 @click.option("-o", "--output", "pack", required=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--through", type=int, default=0, metavar="NUMBER", help="Reach up to this checkpoint at least.")
 @click.option("--redact-facts", is_flag=True, help="Leave out arguments and other facts; their hashes stay.")
+@click.option("--envelope", "kind", type=KIND, help="Write an envelope of this form beside the pack.")
+@experimental_option
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @data_dir_option
 @show.json_option
-def export(pack: Path, data_dir: Path, as_json: bool, **how: Any) -> None:
+def export(pack: Path, data_dir: Path, kind: str | None, experimental: bool, as_json: bool, **how: Any) -> None:
     """Write the evidence pack of a session, of a range of time, or of the whole log.
 
     A session is in a pack from its first call to its last, whatever the range. Moments are written like 2026-11-21 or
@@ -77,6 +84,9 @@ def export(pack: Path, data_dir: Path, as_json: bool, **how: Any) -> None:
     It is read from the data directory, also while a kernel runs, verified before it is written, and signed
     with the directory's evidence key.
     """
+    if kind is not None:
+        check_wanted(EnvelopeKind(kind), experimental=experimental)
+        check_free(beside(pack, kind), force=how["force"])
     selection = selection_of(**{name: how[name] for name in ("session", "tenant", "begin", "end", "whole")})
     selection.through = how["through"]
     place = open_place(data_dir)
@@ -84,8 +94,9 @@ def export(pack: Path, data_dir: Path, as_json: bool, **how: Any) -> None:
         raise Failed(f"{pack} is there already", "name another file, or say --force", "EXISTS")
     show.note(f"reading {place.journal_at}")
     about = export_pack(place, selection, pack, redact_facts=how["redact_facts"])
+    made = [] if kind is None else [("envelope", str(wrap_beside(place, pack, kind, experimental=experimental)))]
     if as_json:
-        show.as_object({"pack": str(pack), "bytes": pack.stat().st_size, **attrs.asdict(about)})
+        show.as_object({"pack": str(pack), "bytes": pack.stat().st_size, **attrs.asdict(about), **dict(made)})
     else:
         show.fields(
             [
@@ -94,6 +105,7 @@ def export(pack: Path, data_dir: Path, as_json: bool, **how: Any) -> None:
                 ("receipts", str(about.receipts)),
                 ("open intents", str(about.open_intents)),
                 ("log", about.log_id),
+                *made,
             ]
         )
     show.note(f"Whoever knows the log verifies it: helm verify {pack} --log-id {about.log_id}")

@@ -18,6 +18,7 @@ from actors.doors.budgets import BudgetRoutes
 from actors.doors.checkpoints import CheckpointRoutes
 from actors.doors.delegations import DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer, row_of
+from actors.doors.envelopes import EnvelopeRoutes
 from actors.doors.exports import ExportRoutes
 from actors.doors.heading import SECURITY, heading_of
 from actors.doors.identity import IdentityRoutes
@@ -104,7 +105,7 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
     servers, snapshots = RegistryRoutes(kernel, at), SnapshotRoutes(kernel, at)
     authorize = AuthorizeRoutes(kernel, config, at)
     budgets, identity = BudgetRoutes(kernel, at), IdentityRoutes(kernel, at)
-    checkpoints = CheckpointRoutes(kernel, at)
+    checkpoints, envelopes = CheckpointRoutes(kernel, at), EnvelopeRoutes(kernel, config, at)
     sandbox = SandboxRoutes(kernel, at)
     policies = PolicyRoutes(kernel, at)
     exports = ExportRoutes(kernel, config, at)
@@ -120,6 +121,11 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
         "make_pack": exports.make,
         "list_approvals": approvals.browse,
         "create_approval": asking.create,
+        "list_envelopes": envelopes.browse,
+        "create_envelope": envelopes.create,
+        "get_envelope": envelopes.show,
+        "get_envelope_payload": envelopes.payload,
+        "verify_envelope": envelopes.verify,
         "list_checkpoints": checkpoints.browse,
         "take_checkpoint": checkpoints.take,
         "get_checkpoint": checkpoints.show,

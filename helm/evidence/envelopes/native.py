@@ -14,6 +14,7 @@ from helm.contracts.form import JSONValue
 from helm.contracts.receipt import RECEIPT_VERSION
 from helm.crypto import domains
 from helm.crypto.canonical import canonical, parse
+from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
 from helm.crypto.hashing import content_id, sha256
 from helm.evidence import archive
@@ -27,6 +28,7 @@ from helm.evidence.trust_root import TrustRoot
 from helm.evidence.unseal import unseal_receipt
 from helm.evidence.verify import check_pack
 from helm.proofgraph.checkpoint import Checkpoint, hash_of, id_of
+from helm.trust.registry import Registry
 from helm.wire import structure
 
 PACK_ID: Final = "pack_"
@@ -47,6 +49,8 @@ class NativeEvidence:
     root: str
     subject: str
     log_id: str
+    signed_by: str
+    """The key that signed it, as it says."""
     tenant: str = ""
     session_id: str = ""
 
@@ -93,6 +97,7 @@ def of_pack(raw: bytes) -> NativeEvidence:
         root=manifest.manifest_hash,
         subject=content_id(PACK_ID, manifest.manifest_hash),
         log_id=cover.log_id,
+        signed_by=cover.key_id,
         tenant=tenant,
         session_id=session_id,
     )
@@ -108,6 +113,7 @@ def of_receipt(body: JSONValue) -> NativeEvidence:
         root=sealed.receipt_hash,
         subject=sealed.receipt_id,
         log_id=said.log_id,
+        signed_by=said.key_id,
         tenant=said.tenant,
         session_id=said.session_id,
     )
@@ -124,7 +130,16 @@ def of_checkpoint(document: JSONValue) -> NativeEvidence:
         root=checkpoint_hash,
         subject=id_of(checkpoint_hash),
         log_id=checkpoint.log_id,
+        signed_by=checkpoint.key_id,
     )
+
+
+def root_of(native: NativeEvidence, registry: Registry) -> TrustRoot:
+    """Return what a log's own registry trusts of a piece of evidence: its execution keys that were not revoked."""
+    known = registry.keys.get(native.signed_by)
+    is_trusted = known is not None and known.purpose is KeyPurpose.EXECUTION and known.revoked is None
+    key = known.public_key.hex if known is not None and is_trusted else ""
+    return TrustRoot(log_id=registry.log_id, execution_key="" if native.kind == PACK else key)
 
 
 def is_enough(native: NativeEvidence, root: TrustRoot) -> bool:
@@ -139,6 +154,8 @@ def check_native(native: NativeEvidence, root: TrustRoot, helpers: Helpers | Non
         return
     if root.log_id not in ("", native.log_id):
         raise Invalid("it is of another log than the one that is trusted", WHERE)
+    if not root.execution_key:
+        raise Invalid(f"no execution key is known that may have signed it: {native.signed_by}", WHERE)
     body, key = parse(native.raw), PublicKey.from_hex(root.execution_key)
     if native.kind == CHECKPOINT:
         check_signed_document(body, key, WHERE)

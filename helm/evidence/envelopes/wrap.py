@@ -8,6 +8,7 @@ import attrs
 
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import canonical
+from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer
 from helm.crypto.statement import PAYLOAD_TYPE
 from helm.evidence.envelopes import in_toto
@@ -19,6 +20,7 @@ from helm.evidence.envelopes.native import NativeEvidence
 from helm.evidence.envelopes.parted import OWN_TYPE
 from helm.evidence.envelopes.sigstore import bundle_of
 from helm.evidence.envelopes.statement import EvidenceStatement, written
+from helm.trust.registry import Registry
 
 
 @attrs.frozen(kw_only=True)
@@ -37,6 +39,14 @@ def check_wanted(kind: EnvelopeKind, *, experimental: bool) -> None:
     if kind in EXPERIMENTAL and not experimental:
         hint = 'say --experimental (over HTTP "experimental": true): its form may still change'
         raise Invalid("this kind of envelope is experimental", kind.value, hint)
+
+
+def check_counts(registry: Registry, pen: Signer) -> None:
+    """Raise Invalid unless this is an evidence key that counts in the log now: others would refuse the envelope."""
+    known = registry.keys.get(pen.key_id)
+    if known is None or known.purpose is not KeyPurpose.EVIDENCE or not known.is_active:
+        hint = "`helm trust keys` shows which key does"
+        raise Invalid("it is no evidence key that counts in this log now", f"key {pen.key_id}", hint)
 
 
 def wrap(native: NativeEvidence, kind: EnvelopeKind, pen: Signer, *, experimental: bool = False) -> Envelope:

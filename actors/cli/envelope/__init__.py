@@ -1,0 +1,1 @@
+"""helm evidence envelope: evidence in the wrappings of others, made and read."""
