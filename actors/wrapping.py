@@ -117,4 +117,6 @@ def may_see(tenant: str | None, statement: EvidenceStatement) -> bool:
 
 def wanted(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return kind and name of every piece of evidence that a request names."""
-    return [(kind, body[member]) for kind, member in ((RECEIPT, "receipt_id"), (CHECKPOINT, "checkpoint")) if member in body]
+    return [
+        (kind, body[member]) for kind, member in ((RECEIPT, "receipt_id"), (CHECKPOINT, "checkpoint")) if member in body
+    ]

@@ -70,9 +70,7 @@ WRAPPED: Final = (
             {
                 "authoritative": {"const": False},
                 "checks": listed(
-                    closed(
-                        {"detail": TEXT, "name": TEXT, "number": WHOLE, "promise": TEXT, "state": one_of(*State)}
-                    )
+                    closed({"detail": TEXT, "name": TEXT, "number": WHOLE, "promise": TEXT, "state": one_of(*State)})
                 ),
                 "envelope": TEXT,
                 "proved": one_of(*Proved),
