@@ -44,6 +44,10 @@ bench *args:
 demo *args:
     helm demo {{ args }}
 
+# Take the pictures of the console in docs/images anew, in a browser.
+pictures:
+    python -m tests.journeys.console_pictures docs/images
+
 # Write constraints.txt anew: everything that today's exact dependencies bring along.
 lock:
     #!/usr/bin/env bash

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import settings
 
+from tests import browser
 from tests.counterparts import opa, podman, postgres, programs, softhsm
 from tests.warm import python as warm
 
@@ -55,6 +56,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(programs.HOW, yellow=True)
     if softhsm.module() is None:
         terminalreporter.write_line(softhsm.HOW, yellow=True)
+    if browser.program() is None:
+        terminalreporter.write_line(browser.HOW, yellow=True)
     if opa.program() is None:
         terminalreporter.write_line(opa.HOW, yellow=True)
     if not postgres.is_here():

@@ -16,6 +16,7 @@ from actors.doors.asking import AskingRoutes
 from actors.doors.audit import AuditRoutes
 from actors.doors.budgets import BudgetRoutes
 from actors.doors.checkpoints import CheckpointRoutes
+from actors.doors.console import ConsoleRoutes
 from actors.doors.delegations import DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer, row_of
 from actors.doors.envelopes import EnvelopeRoutes
@@ -107,9 +108,11 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
     budgets, identity = BudgetRoutes(kernel, at), IdentityRoutes(kernel, at)
     checkpoints, envelopes = CheckpointRoutes(kernel, at), EnvelopeRoutes(kernel, config, at)
     sandbox = SandboxRoutes(kernel, at)
-    policies = PolicyRoutes(kernel, at)
+    policies, console = PolicyRoutes(kernel, at), ConsoleRoutes()
     exports = ExportRoutes(kernel, config, at)
     return {
+        "console": console.index,
+        "console_file": console.show,
         "healthz": state.alive,
         "readyz": state.ready,
         "version": state.version,
@@ -256,5 +259,5 @@ async def dressed(response: Response) -> Response:
     """Return the answer with the headers that every answer carries."""
     found = g.heading if "heading" in g else heading_of(request.scope["headers"])
     for name, value in (*SECURITY, *found.echoed()):
-        response.headers[name.decode()] = value.decode()
+        response.headers.setdefault(name.decode(), value.decode())
     return response

@@ -28,3 +28,9 @@ def npm_bin(name: str) -> list[str]:
     """Return what runs one of them, to be followed by its own arguments. A folder without it is a broken install."""
     script = folder() / "node_modules" / ".bin" / name
     return [str(node()), str(script.resolve(strict=True))]
+
+
+def package(path: str) -> Path | None:
+    """Return a file of a package that was installed with them, None where nobody installed them."""
+    root = os.environ.get(NAME)
+    return (Path(root) / "node_modules" / path).resolve(strict=True) if root else None

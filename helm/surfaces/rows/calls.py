@@ -181,6 +181,23 @@ STATE: Final = (
     get("version", "/version", Access.PUBLIC, "Which HELM this is.", closed({"name": TEXT, "version": TEXT})),
     get("openapi", "/openapi.json", Access.PUBLIC, "This document.", OBJECT),
     Route(
+        name="console",
+        method="GET",
+        path="/console/",
+        access=Access.PUBLIC,
+        about="The console, for browsers.",
+        answers={200: Answer(about="The page.", schema=TEXT, media_type="text/html")},
+    ),
+    Route(
+        name="console_file",
+        method="GET",
+        path="/console/{name}",
+        access=Access.PUBLIC,
+        about="A file of the console.",
+        answers={200: Answer(about="The file, of the kind that its name says.", schema=TEXT, media_type="*/*")},
+        refusals=(404,),
+    ),
+    Route(
         name="metrics",
         method="GET",
         path="/metrics",

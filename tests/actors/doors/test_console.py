@@ -1,0 +1,56 @@
+"""The console's files: for everyone, under a strict policy, and nothing but files of the package."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from actors.doors.console import TYPES, read_files
+from tests.actors.doors.street import Street
+
+FILES = read_files()
+SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
+IMPORTED = re.compile(rb'^import .* from "\./([^"]+)";$', re.MULTILINE)
+FROM_ELSEWHERE = re.compile(rb"""(?:src|href|import|url\()[=\s(]*["']?(?:https?:)?//""")
+MARKUP = re.compile(
+    rb"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setAttribute\(.style"
+)
+INLINE = re.compile(rb"<script(?![^>]* src=)|<style|\son[a-z]+=|\sstyle=|javascript:")
+
+
+async def test_the_page_is_served_under_a_policy_that_lets_no_markup_in(street: Street) -> None:
+    reply = await street.ask("GET", "/console/", key="")
+    policy = reply.headers["content-security-policy"].split("; ")
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert {"default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'"} <= set(policy)
+    assert not any("unsafe" in one or "http" in one or "*" in one for one in policy)
+    assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_every_file_of_it_is_served_as_what_it_is(street: Street) -> None:
+    for name, content in FILES.items():
+        reply = await street.ask("GET", f"/console/{name}", key="")
+        assert (reply.status, reply.headers["content-type"]) == (200, TYPES[name.rpartition(".")[2]])
+        assert reply.body == content
+
+
+@pytest.mark.parametrize(
+    "name", ["no-such.js", "..%2fbearer.py", "%2e%2e/bearer.py", "__init__.py", "main.js%00", "./main.js"]
+)
+async def test_nothing_else_is_served_under_its_path(name: str, street: Street) -> None:
+    assert (await street.ask("GET", f"/console/{name}", key="")).status == 404
+
+
+def test_whatever_a_script_imports_is_there() -> None:
+    missing = {one.decode() for name in SCRIPTS for one in IMPORTED.findall(FILES[name])} - FILES.keys()
+    assert SCRIPTS
+    assert not missing
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_no_file_reaches_elsewhere_or_writes_markup(name: str) -> None:
+    content = FILES[name]
+    assert not FROM_ELSEWHERE.search(content.replace(b'"http://www.w3.org/', b'"w3/'))
+    assert not MARKUP.search(content)
+    assert not (name.endswith(".html") and INLINE.search(content))
