@@ -32,6 +32,7 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Status
 from helm.executor.drift import check_output
 from helm.executor.permit import Moment, check_permit
+from helm.guardian.lasting import Withdrawn
 from helm.guardian.memory import Memory
 from helm.guardian.policy import ToolRule
 
@@ -79,15 +80,15 @@ class Executor:
         """
         hand = Hand()
         while True:
-            hand.case, hand.forbidden = None, ""
+            hand.case, hand.withdrawn = None, None
             with trio.CancelScope() as hand.patience:
                 while True:
                     await self.effect(await self.hands.next_case(hand), hand)
                     hand.case = None
 
-    def halt(self) -> None:
-        """Cancel every effect under way whose caller is frozen by now: what is not known to have ended may go on."""
-        self.hands.forbid(lambda case: self.memory.frozen(case.call))
+    def halt(self, why: Callable[[Case], Withdrawn | None]) -> None:
+        """Cancel every effect under way that may not go on: what is not known to have ended would."""
+        self.hands.withdraw(why)
 
     @enable_ki_protection
     async def run(self, inbox: Inbox[Case]) -> NoReturn:
@@ -219,10 +220,11 @@ def outcome_of(failure: BaseException, hand: Hand, rule: ToolRule) -> tuple[Stat
     """
     patience = hand.patience
     match failure:
-        case NotDispatched() if hand.forbidden:
-            return Status.NOT_DISPATCHED, ReasonCode(hand.forbidden), "a freeze came before the effect began"
-        case GuestFailed(code=ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED) if hand.forbidden:
-            return Status.INTERRUPTED, ReasonCode(hand.forbidden), "the guest was interrupted by a freeze"
+        case NotDispatched() if hand.withdrawn:
+            what = f"{hand.withdrawn.reason} before the effect began"
+            return Status.NOT_DISPATCHED, ReasonCode(hand.withdrawn.code), legible(what)
+        case GuestFailed(code=ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED) if hand.withdrawn:
+            return Status.INTERRUPTED, ReasonCode(hand.withdrawn.code), "the guest was interrupted by a freeze"
         case NotDispatched() if failure.code:
             return Status.NOT_DISPATCHED, failure.code, legible(failure.reason)
         case GuestFailed(code=ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED) if not patience.cancel_called:
@@ -232,7 +234,8 @@ def outcome_of(failure: BaseException, hand: Hand, rule: ToolRule) -> tuple[Stat
         case Released():
             return Status.INDETERMINATE, ReasonCode.RELEASED_TO_CLIENT, "the caller executes it, out of HELM's sight"
         case ConnectorUnknown():
-            return Status.INDETERMINATE, code_of_unknown(hand), legible(failure.reason)
+            why = f"; {hand.withdrawn.reason}" if hand.withdrawn else ""
+            return Status.INDETERMINATE, code_of_unknown(hand), legible(failure.reason + why)
         case ConnectorFailed():
             return Status.FAILED, ReasonCode.ERR_CONNECTOR_ERROR, legible(failure.reason)
         case _ if not (patience.cancel_called or is_of_the_end(failure)):
@@ -268,13 +271,13 @@ def legible(reason: str) -> str:
 def code_of_unknown(hand: Hand) -> ReasonCode:
     """Return the code of an effect of which a connector itself says that nothing certain is known."""
     late = ReasonCode.ERR_CONNECTOR_TIMEOUT if hand.patience.cancel_called else ReasonCode.ERR_INDETERMINATE
-    return ReasonCode(hand.forbidden or late)
+    return ReasonCode(hand.withdrawn.code) if hand.withdrawn else late
 
 
 def why_unknown(hand: Hand, rule: ToolRule) -> tuple[ReasonCode, str]:
     """Return why nothing certain is known of an effect that was cancelled: a freeze, its deadline, the kernel's end."""
-    if hand.forbidden:
-        return ReasonCode(hand.forbidden), "a freeze came while the effect was under way"
+    if hand.withdrawn:
+        return ReasonCode(hand.withdrawn.code), legible(f"{hand.withdrawn.reason} while the effect was under way")
     if hand.patience.cancel_called:
         return ReasonCode.ERR_CONNECTOR_TIMEOUT, f"no answer within {rule.timeout_ms} ms"
     return ReasonCode.ERR_INDETERMINATE, "cancelled while the effect was under way"

@@ -10,8 +10,11 @@ import attrs
 from actors.clock import Clock
 from actors.commands.command import Command
 from actors.fingerprint import Sensor
+from actors.line import Mouth
 from actors.mailbox import Case, Control, Inbox, Stage
+from helm.contracts.reason import ReasonCode
 from helm.guardian.chain import CHAIN
+from helm.guardian.lasting import Withdrawn, withdrawn
 from helm.guardian.memory import Boot, Memory
 
 JUDGE_BATCH = 64
@@ -29,8 +32,8 @@ class Guardian:
     post_refusal: Callable[[Case], None]
     ask: Callable[[Case], None]
     """Has a remote decision point asked what the case's question says; the case comes back to the inbox."""
-    halt: Callable[[], None]
-    """Has the executor end what nobody may have any more."""
+    halt: Callable[[Callable[[Case], Withdrawn | None]], None]
+    """Has the executor end what may not go on."""
     tell: Callable[[str], None]
     """Told the id of each approval that a command has moved on."""
     call_seq: int = 0
@@ -99,7 +102,25 @@ class Guardian:
             for earlier in command.before:
                 self.post_intent(earlier)
             self.post_intent(control)
-            if command.halts:
-                self.halt()
+            self.halt(self._withdrawn if command.halts else self._withdrawn_tunnel)
             for approval_id in command.told():
                 self.tell(approval_id)
+
+    def _withdrawn(self, case: Case) -> Withdrawn | None:
+        """Return why an effect may not go on after a stop."""
+        code = self.memory.frozen(case.call)
+        return Withdrawn(code, "a freeze came") if code else self._withdrawn_tunnel(case)
+
+    def _withdrawn_tunnel(self, case: Case) -> Withdrawn | None:
+        """Return why a tunnel may not go on: it lasts, so what changed since it was judged counts for it too."""
+        mouth = case.line
+        if not isinstance(mouth, Mouth):
+            return None
+        if not mouth.is_known():
+            return Withdrawn(ReasonCode.IDENTITY_ISOLATION_VIOLATION.value, "its credential counts no more")
+        now_ms = self.clock.now_ms()
+        fingerprint = self.sensor.fingerprint(now_ms)
+        world = self.memory.world(
+            case.call, self.boot, now_ms=now_ms, call_seq=self.call_seq, fingerprint=fingerprint, conflict=False
+        )
+        return withdrawn(case.call, world, case.judged().decision.content.policy_hash, mouth.leads_to)

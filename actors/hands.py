@@ -18,6 +18,7 @@ from trio.lowlevel import Abort, RaiseCancelT
 
 from actors.mailbox import Case
 from helm.contracts.errors import Broken
+from helm.guardian.lasting import Withdrawn
 
 T = TypeVar("T")
 
@@ -33,8 +34,8 @@ class Hand:
     """What it runs, until it is done with it."""
     left: list[Case] = attrs.field(factory=list)
     """What it was given beside that and has not begun, the next one last."""
-    forbidden: str = ""
-    """The reason code of the freeze that ended its effect, "" where none did."""
+    withdrawn: Withdrawn | None = None
+    """Why its effect may not go on, None while it may."""
     task: trio.lowlevel.Task | None = None
 
     def let_go(self) -> list[Case]:
@@ -90,12 +91,12 @@ class Hands:
         if until < self._look_at:
             self._look_at = self._nap.deadline = until
 
-    def forbid(self, forbidden: Callable[[Case], str]) -> None:
-        """Cancel every effect under way for which `forbidden` names a reason code."""
+    def withdraw(self, why: Callable[[Case], Withdrawn | None]) -> None:
+        """Cancel every effect under way for which `why` has an answer."""
         for hand in self._all:
             if hand.case is not None and hand.until < math.inf:
-                hand.forbidden = forbidden(hand.case)
-                if hand.forbidden:
+                hand.withdrawn = hand.withdrawn or why(hand.case)
+                if hand.withdrawn:
                     hand.patience.cancel()
 
     async def watch(self) -> NoReturn:

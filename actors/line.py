@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import trio
 
 from helm.contracts.form import JSONValue
+from helm.guardian.destination import Destination
 
 
 class Line(Protocol):
@@ -50,7 +51,14 @@ class Line(Protocol):
 class Mouth(Line, Protocol):
     """A client whose own connection becomes a tunnel once there is somebody at the other end."""
 
-    async def open(self, decision_id: str) -> trio.abc.Stream:
+    leads_to: Destination | None
+    """The address at the other end, None while there is nobody."""
+
+    def is_known(self) -> bool:
+        """Tell whether the client could still come in with what it came with."""
+        ...
+
+    async def open(self, decision_id: str, leads_to: Destination) -> trio.abc.Stream:
         """Tell the client that its tunnel is open, and return its connection. Raises trio.BrokenResourceError.
 
         One that cannot be half closed is no HalfCloseableStream: the end of either way is the end of both.

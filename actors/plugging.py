@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
 from pathlib import Path
 
 from actors.connectors.client import ClientConnector
@@ -29,7 +28,7 @@ from helm.guardian.connection import (
     TunnelConnection,
     WasmConnection,
 )
-from helm.guardian.destination import Pattern
+from helm.guardian.lasting import denied_to
 from helm.guardian.policy import Policy
 
 MODULES = "modules"
@@ -85,12 +84,6 @@ def _given(given: Mapping[str, Given], name: str) -> Connector:
         raise Invalid("nobody gave this local connector", f"connector {name}", hint)
     functions = given[name]
     return LocalConnector(functions) if isinstance(functions, Mapping) else functions
-
-
-def denied_to(policy: Policy, connector: str) -> tuple[Pattern, ...]:
-    """Return what no tool of a connector may reach, also where a name leads there."""
-    of_tools = (rule.deny_destinations for rule in policy.tools.values() if rule.connector == connector)
-    return (*policy.p0.denied_destinations, *chain.from_iterable(of_tools))
 
 
 def mcp_connector(connection: McpConnection, policy: Policy | None) -> Connector:

@@ -67,7 +67,7 @@ class TunnelConnector:
         try:
             remote, address = await self._dial(destination)
             try:
-                client = await mouth.open(order.decision_id)
+                client = await mouth.open(order.decision_id, at(address, destination.port))
             except BaseException:
                 remote.socket.close()
                 raise

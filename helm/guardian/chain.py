@@ -67,7 +67,7 @@ class Chain:
     def evaluate(self, call: ToolCall, world: World) -> Judgement:
         """Judge `call` in `world`. Deterministic and total: every call gets exactly one verdict."""
         inquiry = Inquiry(call, world, world.policy.rule(call.tool))
-        return judge(inquiry, self._find(inquiry), self.roster_hash)
+        return judge(inquiry, self.find(inquiry), self.roster_hash)
 
     def question(self, call: ToolCall, world: World) -> Question | None:
         """Return what must be asked of a remote decision point before `call` can be judged, None for nothing.
@@ -75,10 +75,11 @@ class Chain:
         Nothing is asked of a call that any office before it refuses.
         """
         inquiry = Inquiry(call, world, world.policy.rule(call.tool))
-        self._find(inquiry)
+        self.find(inquiry)
         return inquiry.question
 
-    def _find(self, inquiry: Inquiry) -> Finding:
+    def find(self, inquiry: Inquiry) -> Finding:
+        """Return how far the roster came, and its answer; nothing is sealed."""
         office = self.roster[0]
         try:
             for office in self.roster:

@@ -12,7 +12,7 @@ from tests.gates.except_rules import aliases, broad_handlers
 from tests.gates.source import from_text, sources_under
 
 PLACES: Final[dict[str, str]] = {
-    "helm.guardian.chain:Chain._find": "a gate that raises is a DENY",
+    "helm.guardian.chain:Chain.find": "a gate that raises is a DENY",
     "actors.executor:Executor.effect": "a connector that raises is a FAILED call, not a failed kernel",
     "actors.executor:Executor._accept": "an answer that cannot be checked, because its tool still changes it, is drift",
     "actors.connectors.mcp:McpConnector.attend": "whatever a server makes the SDK raise, it is started again",

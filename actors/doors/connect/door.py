@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -129,9 +130,10 @@ class ConnectDoor:
     async def _ask(self, head: Head, stream: Stream) -> Told | None:
         """Have the tunnel judged and carried; return what to tell a client that got none. Raises Problem."""
         head.heading.check()
-        key, session = who_asks(self.who, head.heading, self._presented(stream))
+        presented = self._presented(stream)
+        key, session = who_asks(self.who, head.heading, presented)
         async with self._place(key):
-            mouth = ClientMouth(stream, head.early)
+            mouth = ClientMouth(stream, head.early, partial(self._is_still, key, head, presented))
             status, _ = head.fault
             try:
                 answer = await self.kernel.govern(self._call(key, session, head), line=mouth)
@@ -147,6 +149,14 @@ class ConnectDoor:
                 await mouth.close(self.bounds.linger_s)
                 return None
             return tell_refusal(answer, head, status)
+
+    def _is_still(self, key: BearerKey, head: Head, presented: Presented | None) -> bool:
+        """Tell whether what a client came with still opens the proxy, and for the same one."""
+        try:
+            found, _ = who_asks(self.who, head.heading, presented)
+        except Problem:
+            return False
+        return (found.tenant, found.principal) == (key.tenant, key.principal)
 
     def _presented(self, stream: Stream) -> Presented | None:
         """Return the certificates that the client came with, None where none were asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
@@ -11,6 +12,7 @@ import trio
 from actors.connectors.tunnel import break_off
 from actors.line import NotGranted
 from helm.contracts.form import JSONValue
+from helm.guardian.destination import Destination
 
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
@@ -59,7 +61,10 @@ class ClientMouth:
 
     stream: Stream
     early: bytes = attrs.field(repr=False)
+    still: Callable[[], bool]
+    """Tells whether whoever asked could come in again."""
     is_open: bool = attrs.field(default=False, init=False)
+    leads_to: Destination | None = attrs.field(default=None, init=False)
 
     @property
     def client(self) -> object:
@@ -89,9 +94,13 @@ class ClientMouth:
         """Refuse."""
         refuse()
 
-    async def open(self, decision_id: str) -> trio.abc.Stream:
+    def is_known(self) -> bool:
+        """Tell whether the client could still come in with what it came with."""
+        return self.still()
+
+    async def open(self, decision_id: str, leads_to: Destination) -> trio.abc.Stream:
         """Tell the client that its tunnel is open, and return its connection. Raises trio.BrokenResourceError."""
-        self.is_open = True
+        self.is_open, self.leads_to = True, leads_to
         # No length and no body: what follows the head is the tunnel (RFC 9110 section 9.3.6).
         head = f"HTTP/1.1 200 Connection established\r\nx-helm-decision-id: {decision_id}\r\n\r\n"
         await self.stream.send_all(head.encode())

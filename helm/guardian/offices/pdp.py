@@ -16,6 +16,18 @@ from helm.guardian.policy import ApprovalRule
 
 def check(inquiry: Inquiry) -> None:
     """Refuse what ceilings forbid, whom the tool does not name, what its point does not allow; escalate the rest."""
+    rule, call = inquiry.rule, inquiry.call
+    check_may(inquiry)
+    if rule.point is not None:
+        consult(inquiry, rule.point)
+    if rule.approval is not None and _asks(rule.approval, inquiry):
+        require(inquiry, ReasonCode.APPROVAL_REQUIRED, "the policy asks for an approval of this call")
+    elif call.source.door == ASKING:  # it is no call yet: whatever the policy lets pass still waits for a human
+        require(inquiry, ReasonCode.APPROVAL_REQUIRED, "its caller asks for an approval in advance")
+
+
+def check_may(inquiry: Inquiry) -> None:
+    """Refuse what ceilings forbid, whom the tool does not name, and what a halted connector would serve."""
     rule, policy, call = inquiry.rule, inquiry.world.policy, inquiry.call
     ceiling = policy.p0.forbids(rule)
     if ceiling:
@@ -30,12 +42,6 @@ def check(inquiry: Inquiry) -> None:
     halted = inquiry.world.connector_halted
     if halted:
         raise Refused(why_halted(halted), f"the connector is halted: {halted}")
-    if rule.point is not None:
-        consult(inquiry, rule.point)
-    if rule.approval is not None and _asks(rule.approval, inquiry):
-        require(inquiry, ReasonCode.APPROVAL_REQUIRED, "the policy asks for an approval of this call")
-    elif call.source.door == ASKING:  # it is no call yet: whatever the policy lets pass still waits for a human
-        require(inquiry, ReasonCode.APPROVAL_REQUIRED, "its caller asks for an approval in advance")
 
 
 def _check_scopes(inquiry: Inquiry) -> None:

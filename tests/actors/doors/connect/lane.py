@@ -19,10 +19,10 @@ from actors.connectors.tunnel import TunnelConnector
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.connect.door import ConnectDoor, serve_tunnels
 from actors.kernel import Kernel
-from actors.plugging import denied_to
 from helm.config import Config
 from helm.guardian.bundle import load_toml
 from helm.guardian.connection import TunnelConnection
+from helm.guardian.lasting import denied_to
 from helm.guardian.policy import Policy
 from tests.actors.doors.street import SOON_S, heard, issue_keys
 from tests.actors.kit import LIMITS, House
