@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "mcp": ("actors.cli.mcp.group", "Agents and tools that speak the Model Context Protocol."),
         "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
+        "watch": ("actors.cli.watch", "Watch what is decided, in a terminal."),
         "evidence": ("actors.cli.evidence", "Export evidence packs, and look at them."),
         "boundary": ("actors.cli.boundary", "Checkpoints, under the boundary's own name for them."),
         "checkpoint": (
