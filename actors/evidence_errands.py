@@ -43,7 +43,8 @@ def replay(pins: dict[str, str]) -> Answer:
 
 def export(data_dir: str, session: tuple[str, str], scope: list[Any], through: int, redact: bool) -> Answer:
     """Write the pack that is asked for, and return its size. Raises NotThere, and Invalid for an unfit log."""
-    from actors.evidence_export import glance_over, make_pack, replay_script
+    from actors.evidence_export import glance_over, replay_script, write_into
+    from actors.file_spool import file_spools
     from actors.installation import Installation
     from actors.stores.glance import glance
     from helm.evidence.pack import PackMaterial
@@ -51,15 +52,14 @@ def export(data_dir: str, session: tuple[str, str], scope: list[Any], through: i
     from helm.evidence.selection import Selection
 
     place = Installation.open(Path(data_dir), environment=os.environ)
-    selection = Selection(session[0], session[1], Scope(*scope), through=through)
-    with glance(place.journal_at) as journal:
-        glance_over(journal, selection)
-    selection.check_reached()
-    material = PackMaterial(selection=selection, script=replay_script(), redact_facts=redact)
-    raw, _ = make_pack(material, place.evidence_key())
-    with os.fdopen(os.dup(sys.stdin.fileno()), "wb") as file:
-        file.write(raw)
-    return {"bytes": len(raw)}
+    with file_spools() as spool, os.fdopen(os.dup(sys.stdin.fileno()), "w+b") as file:
+        selection = Selection(session[0], session[1], Scope(*scope), through, spool)
+        with glance(place.journal_at) as journal:
+            glance_over(journal, selection)
+        selection.check_reached()
+        material = PackMaterial(selection=selection, script=replay_script(), redact_facts=redact)
+        write_into(file, material, place.evidence_key())
+        return {"bytes": file.tell()}
 
 
 ERRANDS: Final[Mapping[str, Callable[..., Answer]]] = {"export": export, "replay": replay, "verify": verify}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from importlib.resources import files
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import IO
 
 import trio
 
@@ -13,11 +16,12 @@ from actors.library import PAGE, Library
 from actors.stores.glance import Glance
 from helm.crypto.canonical import reread
 from helm.crypto.ed25519 import Signer as Pen
-from helm.evidence.pack import PackMaterial, build, log_of
+from helm.evidence.gathered import Entry
+from helm.evidence.pack import PackMaterial, log_of, written
 from helm.evidence.proven import Helpers
 from helm.evidence.report import Subject
 from helm.evidence.scope import RANGE
-from helm.evidence.selection import Entry, Selection
+from helm.evidence.selection import Selection
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import check_pack, subject
 
@@ -40,17 +44,21 @@ async def select(library: Library, selection: Selection) -> None:
     """Read the log as it stands now into `selection`: once, and once more where that does not say everything."""
     head = library.journal.head
     if selection.scope.kind == RANGE:
-        async for entry in entries(library, head):
-            selection.look(entry)
-    async for entry in entries(library, head):
-        selection.take(entry)
+        await feed(library, head, selection.look)
+    await feed(library, head, selection.take)
     missing = selection.missing()
     if missing:
-        async for entry in entries(library, head):
-            selection.locate(entry, missing)
+        await feed(library, head, lambda entry: selection.locate(entry, missing))
 
 
-async def entries(library: Library, head: int) -> AsyncIterator[Entry]:
+async def feed(library: Library, head: int, take: Callable[[Entry], None]) -> None:
+    """Hand over every entry up to number `head`, in order."""
+    async with aclosing(entries(library, head)) as found:
+        async for entry in found:
+            take(entry)
+
+
+async def entries(library: Library, head: int) -> AsyncGenerator[Entry, None]:
     """Yield every entry up to number `head`, in order, a page at a time."""
     after = 0
     while page := await library.entries(after, head):
@@ -93,15 +101,21 @@ def glanced(journal: Glance, head: int, seen: Seen) -> Iterator[Entry]:
 
 def write_pack(material: PackMaterial, pen: Pen, path: Path, helpers: Helpers | None = None) -> Subject:
     """Make a pack and write it whole or not at all. Raises Invalid. Blocks."""
-    raw, about = make_pack(material, pen, helpers)
-    durable.replace(path, raw)
-    return about
+    with durable.replacing(path) as file:
+        return write_into(file, material, pen, helpers)
 
 
-def make_pack(material: PackMaterial, pen: Pen, helpers: Helpers | None = None) -> tuple[bytes, Subject]:
-    """Return a pack, verified as a stranger would, and what it is about. Raises Invalid. Blocks."""
-    raw = build(material, pen)
-    return raw, subject(check_pack(raw, TrustRoot(log_id=log_of(material)), helpers))
+def write_into(file: IO[bytes], material: PackMaterial, pen: Pen, helpers: Helpers | None = None) -> Subject:
+    """Write a pack to an empty file that nobody else writes, and verify what stands there as a stranger would.
+
+    Raises Invalid: then what is in the file is no pack. Blocks.
+    """
+    for piece in written(material, pen):
+        file.write(piece)
+    file.flush()
+    root = TrustRoot(log_id=log_of(material))
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as raw:
+        return subject(check_pack(raw, root, helpers))
 
 
 def replay_script() -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.crew import crew
 from actors.evidence_export import glance_over, replay_script, write_pack
+from actors.file_spool import file_spools
 from actors.installation import TENANT, Installation
 from actors.stores.glance import glance
 from helm.evidence.envelopes.kinds import EnvelopeKind
@@ -27,6 +29,7 @@ from helm.evidence.pack import PackMaterial
 from helm.evidence.report import Subject
 from helm.evidence.scope import RANGE, WHOLE, Scope
 from helm.evidence.selection import NotThere, Selection
+from helm.evidence.spool import InMemory, Spool
 
 END_OF_TIME_MS = 253_402_300_800_000
 """The first moment of the year 10000: later than anything that is written down."""
@@ -87,13 +90,14 @@ def export(pack: Path, data_dir: Path, kind: str | None, experimental: bool, as_
     if kind is not None:
         check_wanted(EnvelopeKind(kind), experimental=experimental)
         check_free(beside(pack, kind), force=how["force"])
-    selection = selection_of(**{name: how[name] for name in ("session", "tenant", "begin", "end", "whole")})
-    selection.through = how["through"]
+    asked = {name: how[name] for name in ("session", "tenant", "begin", "end", "whole", "through")}
+    selection_of(**asked)  # says at once what is wrong with it
     place = open_place(data_dir)
     if pack.exists() and not how["force"]:
         raise Failed(f"{pack} is there already", "name another file, or say --force", "EXISTS")
     show.note(f"reading {place.journal_at}")
-    about = export_pack(place, selection, pack, redact_facts=how["redact_facts"])
+    with file_spools() as spool:
+        about = export_pack(place, selection_of(**asked, spool=spool), pack, redact_facts=how["redact_facts"])
     made = [] if kind is None else [("envelope", str(wrap_beside(place, pack, kind, experimental=experimental)))]
     if as_json:
         show.as_object({"pack": str(pack), "bytes": pack.stat().st_size, **attrs.asdict(about), **dict(made)})
@@ -111,16 +115,26 @@ def export(pack: Path, data_dir: Path, kind: str | None, experimental: bool, as_
     show.note(f"Whoever knows the log verifies it: helm verify {pack} --log-id {about.log_id}")
 
 
-def selection_of(*, session: str | None, tenant: str, begin: int | None, end: int | None, whole: bool) -> Selection:
+def selection_of(  # noqa: PLR0913 - one for each option
+    *,
+    session: str | None,
+    tenant: str,
+    begin: int | None,
+    end: int | None,
+    whole: bool,
+    through: int = 0,
+    spool: Callable[[], Spool] = InMemory,
+) -> Selection:
     """Return the empty selection that is asked for. Raises UsageError where that is none, or more than one."""
     in_time = begin is not None or end is not None
     if [session is not None, in_time, whole].count(True) != 1:
         raise click.UsageError("what is the pack about? Give one of --session, --from and --until, or --whole")
     if session is not None:
-        return Selection(tenant=tenant, session_id=session)
+        return Selection(tenant=tenant, session_id=session, through=through, spool=spool)
     if whole:
-        return Selection(scope=Scope(WHOLE))
-    return Selection(scope=Scope(RANGE, begin or 0, END_OF_TIME_MS if end is None else end))
+        return Selection(scope=Scope(WHOLE), through=through, spool=spool)
+    in_range = Scope(RANGE, begin or 0, END_OF_TIME_MS if end is None else end)
+    return Selection(scope=in_range, through=through, spool=spool)
 
 
 def export_pack(place: Installation, selection: Selection, pack: Path, *, redact_facts: bool = False) -> Subject:

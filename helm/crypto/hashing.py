@@ -36,3 +36,18 @@ def hash_in(domain: bytes, data: bytes) -> str:
 def content_id(prefix: str, digest: str) -> str:
     """Return the id, such as `dec_` and 32 hex digits, of the content whose written hash is `digest`."""
     return prefix + digest[ID]
+
+
+class Hasher:
+    """The hash of what comes in pieces."""
+
+    def __init__(self) -> None:
+        self._state = sha2()
+
+    def add(self, piece: bytes) -> None:
+        """Take the next piece."""
+        self._state.update(piece)
+
+    def written(self) -> str:
+        """Return the written hash of all pieces so far."""
+        return PREFIX + self._state.hexdigest()

@@ -7,11 +7,13 @@ again and compares, so links, devices, extensions, odd owners and spare bytes ha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 import attrs
 
 from helm.contracts.errors import Invalid
+from helm.evidence.spool import Part
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -24,6 +26,9 @@ MAX_MEMBERS = 2_000_000
 
 MAX_MEMBER_BYTES = 512 * 1024**2
 """Largest single member: the graph of half a million calls (T4)."""
+
+PLACES = 2 * MAX_MEMBER_BYTES
+"""A number that no size reaches."""
 
 MAX_PATH = 100
 """Longest path that ustar holds without its prefix field."""
@@ -77,11 +82,65 @@ def write(members: Iterable[Member]) -> bytes:
     return b"".join((*blocks, END))
 
 
-def read(raw: bytes, *, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBERS) -> dict[str, bytes]:
+def blocks(files: Mapping[str, Part]) -> Iterator[bytes]:
+    """Yield the archive of these files, a piece at a time. Raises Invalid for a path that cannot be, or for too much.
+
+    What is too much is known before the first piece.
+    """
+    size = len(END) + sum(BLOCK + part.size + -part.size % BLOCK for part in files.values())
+    if size > MAX_BYTES or len(files) > MAX_MEMBERS:
+        what = f"it would have {size} bytes in {len(files)} members: {MAX_BYTES} and {MAX_MEMBERS} are the most"
+        raise Invalid(what, "pack", "export a smaller part of the log")
+    before = ""
+    for path, part in sorted(files.items()):
+        check_path(path, before)
+        before = path
+        yield header(path, part.size)
+        yield from part.pieces()
+        yield PADDING[-part.size % BLOCK]
+    yield END
+
+
+class Raw(Protocol):
+    """The bytes of an archive: in memory, or of a file that nobody else can write."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: slice, /) -> bytes: ...
+
+
+class Files(Mapping[str, bytes]):
+    """The files of an archive by path, in order. A content is cut out when it is asked for: packs are long."""
+
+    def __init__(self, raw: Raw, places: dict[str, int]) -> None:
+        self._raw = raw
+        self._places = places
+        """Where each content begins, times PLACES, and its size."""
+
+    def __getitem__(self, path: str) -> bytes:
+        start, size = divmod(self._places[path], PLACES)
+        return self._raw[start : start + size]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._places
+
+
+def read(raw: Raw, *, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBERS) -> dict[str, bytes]:
     """Return the members of an archive, path to content, in order. Raises Invalid for any other form."""
+    return dict(files_in(raw, max_bytes=max_bytes, max_members=max_members))
+
+
+def files_in(raw: Raw, *, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBERS) -> Files:
+    """Return the files of an archive, which stays where it is. Raises Invalid for any other form."""
     if len(raw) > max_bytes:
         raise Invalid(f"{len(raw)} bytes, more than {max_bytes}", "archive", "export a smaller part of the log")
-    members: dict[str, bytes] = {}
+    places: dict[str, int] = {}
     offset, before = 0, ""
     while (found := raw[offset : offset + BLOCK]) != END[:BLOCK]:
         path, size = read_header(found, offset, before)
@@ -89,13 +148,13 @@ def read(raw: bytes, *, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBE
         offset = start + size + -size % BLOCK
         if raw[start + size : offset] != PADDING[-size % BLOCK]:
             raise Invalid(f"{path} is cut off, or something stands behind it", f"byte {start + size}", FETCH)
-        members[path] = raw[start : start + size]
+        places[path] = start * PLACES + size
         before = path
-        if len(members) > max_members:
+        if len(places) > max_members:
             raise Invalid(f"more than {max_members} members", "archive", HINT)
     if raw[offset:] != END:
         raise Invalid(f"{NOT_ONE_FORM}: it ends early, or goes on behind its end", f"byte {offset}", HINT)
-    return members
+    return Files(raw, places)
 
 
 def read_header(found: bytes, offset: int, before: str) -> tuple[str, int]:

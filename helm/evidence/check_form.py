@@ -16,7 +16,7 @@ NEWER = "a newer HELM wrote this pack, or it was changed: verify it with a HELM 
 
 def check_archive(reading: Reading) -> None:
     """The file is an archive in the one form that HELM writes."""
-    reading.members = archive.read(reading.raw)
+    reading.members = archive.files_in(reading.raw)
     reading.proven = proven.start(reading.helpers, reading.members)
 
 

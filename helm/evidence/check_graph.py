@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes
@@ -43,7 +45,7 @@ def check_nodes(reading: Reading) -> None:
         raise Invalid("names nodes that no node of the pack stands on", FRONTIER, CHANGED)
 
 
-def read_frontier(members: dict[str, bytes]) -> dict[str, int]:
+def read_frontier(members: Mapping[str, bytes]) -> dict[str, int]:
     """Return the nodes outside the pack that it may stand on, and their clocks. Raises Invalid."""
     body = read_json(members.get(FRONTIER, b""), FRONTIER)
     nodes = body.get("nodes")
@@ -54,7 +56,7 @@ def read_frontier(members: dict[str, bytes]) -> dict[str, int]:
     return nodes
 
 
-def payload_of(line: Line, members: dict[str, bytes], where: str) -> Payload:
+def payload_of(line: Line, members: Mapping[str, bytes], where: str) -> Payload:
     """Return the payload of a line's node, from the file that it must stand in. Raises Invalid."""
     if line.payload:
         payload, stands_here = Payload(read_json(line.payload, where), line.payload), True

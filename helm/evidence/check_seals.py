@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from helm.contracts.errors import Invalid
 from helm.crypto import domains
 from helm.crypto.hashing import hash_in
@@ -35,7 +37,7 @@ def check_seals(reading: Reading) -> None:
             reading.calls.append(unseal_call(node, epoch, reading.members))
 
 
-def unseal_call(node: PartNode, kernel_epoch: int, members: dict[str, bytes]) -> Told:
+def unseal_call(node: PartNode, kernel_epoch: int, members: Mapping[str, bytes]) -> Told:
     """Return the call of a node. Raises Invalid."""
     call = node.call or call_in(node)
     facts = members.get(facts_path(node.lamport))

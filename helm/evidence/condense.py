@@ -17,7 +17,7 @@ from helm.evidence.archive import Member
 from helm.evidence.check_receipts import links_of
 from helm.evidence.condensed import COLD, LEAVES, OF_COLD, OF_CONDENSED, hash_of, is_plain, leaf_of, why_not
 from helm.evidence.inclusion import inclusion_of
-from helm.evidence.layout import HEAD, MANIFEST, PROOFS, receipt_path
+from helm.evidence.layout import HEAD, MANIFEST, PROOFS, RECEIPTS, receipt_id_in, receipt_path
 from helm.evidence.leaf import receipt_leaf
 from helm.evidence.lines import read_json, write_lines
 from helm.evidence.manifest import write_manifest
@@ -106,5 +106,4 @@ def rehydrate(reading: Reading, cold: bytes) -> bytes:
 
 def receipt_ids(members: dict[str, bytes]) -> list[str]:
     """Return the ids of the receipts among these files, in the order of their clock: paths begin with it."""
-    paths = sorted(path for path in members if path.startswith("receipts/"))
-    return [path.removesuffix(".json").partition("-")[2] for path in paths]
+    return [receipt_id_in(path) for path in sorted(members) if path.startswith(RECEIPTS)]

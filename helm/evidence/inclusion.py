@@ -6,14 +6,11 @@ without the rest of the pack.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from helm.crypto.canonical import record_bytes
 from helm.crypto.hashing import PREFIX
-from helm.evidence.leaf import receipt_leaf
-from helm.evidence.lines import write_lines
 from helm.proofgraph.merkle import EMPTY_ROOT, node_hash, split
-from helm.receipts.chain import SealedReceipt
 
 
 def written(digest: bytes) -> str:
@@ -21,21 +18,25 @@ def written(digest: bytes) -> str:
     return PREFIX + digest.hex()
 
 
-def inclusion(receipts: Sequence[SealedReceipt]) -> tuple[bytes, bytes]:
-    """Return the head of the receipts' tree, and each one's proof in their order, as a pack keeps them."""
-    return inclusion_of([receipt_leaf(sealed) for sealed in receipts], [sealed.receipt_id for sealed in receipts])
-
-
 def inclusion_of(leaves: Sequence[bytes], names: Sequence[str]) -> tuple[bytes, bytes]:
-    """Return the same for leaves and the receipts' ids, "" for one that was condensed: of that there is no proof."""
+    """Return the head of a tree over these leaves, and each one's proof, as a pack keeps them.
+
+    `names` are the receipts' ids, "" for one that was condensed: of that there is no proof.
+    """
+    head, proofs = proofs_of(leaves, names)
+    return head, b"".join(proofs)
+
+
+def proofs_of(leaves: Sequence[bytes], names: Sequence[str]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the head of a tree over these leaves, and the line of each proof: all of them are long."""
     paths: list[list[str]] = [[] for _ in leaves]
     root = grown(leaves, paths, 0) if leaves else EMPTY_ROOT
-    proofs = [
-        record_bytes({"index": index, "path": paths[index], "receipt_id": name})
+    lines = (
+        record_bytes({"index": index, "path": paths[index], "receipt_id": name}) + b"\n"
         for index, name in enumerate(names)
         if name
-    ]
-    return record_bytes({"root": written(root), "size": len(leaves)}), write_lines(proofs)
+    )
+    return record_bytes({"root": written(root), "size": len(leaves)}), lines
 
 
 def grown(leaves: Sequence[bytes], paths: list[list[str]], first: int) -> bytes:

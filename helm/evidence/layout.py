@@ -41,6 +41,11 @@ def receipt_path(lamport_clock: int, receipt_id: str) -> str:
     return f"{RECEIPTS}{lamport_clock:012d}-{receipt_id}.json"
 
 
+def receipt_id_in(path: str) -> str:
+    """Return the id of the receipt that stands at a path."""
+    return path.removesuffix(".json").partition("-")[2]
+
+
 def record_path(lamport: int) -> str:
     """Return where the payload of a call's node stands: its decision and its boundary record."""
     return f"{RECORDS}{lamport:012d}.json"

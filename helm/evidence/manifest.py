@@ -66,7 +66,12 @@ class Manifest:
 
 def write_manifest(cover: Cover, members: Mapping[str, bytes], signer: Signer) -> bytes:
     """Return the signed manifest of a pack with these other members. Raises PurposeMismatch, Invalid."""
-    body = COVER.body(cover) | {"entries": fragment(written_entries(members))}
+    return write_list(cover, listed_in(members), signer)
+
+
+def write_list(cover: Cover, listed: bytes, signer: Signer) -> bytes:
+    """Return the signed manifest of a pack with this list. Raises PurposeMismatch, Invalid."""
+    body = COVER.body(cover) | {"entries": fragment(listed)}
     manifest = Manifest(cover=cover, manifest_hash=hash_in(domains.MANIFEST, record_bytes(body)), signature="")
     signature = signer.sign(domains.PACK, manifest.statement())
     return record_bytes(body | {"manifest_hash": manifest.manifest_hash, "signature": signature})
@@ -89,7 +94,7 @@ def read_manifest(members: Mapping[str, bytes]) -> Manifest:
 
 def split_manifest(raw: bytes, members: Mapping[str, bytes]) -> tuple[bytes, dict[str, JSONValue]]:
     """Return a manifest's list, which is that of exactly these members, and what it says besides. Raises Invalid."""
-    listed = written_entries(members)
+    listed = listed_in(members)
     begin = b'{"entries":%b,' % listed
     if not raw.startswith(begin):
         body = read_json(raw, MANIFEST)
@@ -109,17 +114,22 @@ def check_signature(manifest: Manifest, registry: Registry) -> None:
         raise Invalid(str(problem), MANIFEST, CHANGED) from problem
 
 
-def written_entries(members: Mapping[str, bytes]) -> bytes:
-    """Return what a manifest lists, by path, in canonical bytes: every member but itself. Raises Invalid.
+def listed_in(members: Mapping[str, bytes]) -> bytes:
+    """Return what a manifest of these members lists: every one but itself. Raises Invalid."""
+    others = (path for path in sorted(members) if path != MANIFEST)
+    return written_entries((path, sha256(members[path]), len(members[path])) for path in others)
+
+
+def written_entries(files: Iterable[tuple[str, str, int]]) -> bytes:
+    """Return a list of files, path, hash and size of each, in canonical bytes. Raises Invalid.
 
     Paths are plain names, so nothing in them is written otherwise in JSON.
     """
     lines = [
-        f'{{"hash":"{sha256(content)}","path":"{path}","size":{len(content)},"type":"{content_type(path)}"}}'
-        for path, content in sorted(members.items())
-        if path != MANIFEST
+        f'{{"hash":"{content_hash}","path":"{path}","size":{size},"type":"{content_type(path)}"}}'.encode()
+        for path, content_hash, size in files
     ]
-    return f"[{','.join(lines)}]".encode()
+    return b"[%b]" % b",".join(lines)
 
 
 def check_entries(listed: JSONValue, found: list[dict[str, JSONValue]]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from helm.contracts.decision import Decision
 from helm.contracts.errors import Invalid
 from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
+from helm.evidence.archive import Raw
 from helm.evidence.condensed import Leaf
 from helm.evidence.control import Control
 from helm.evidence.layout import MANIFEST
@@ -50,13 +53,13 @@ class Told:
 class Reading:
     """The state of one verification. Each field is set by the check that its group names."""
 
-    raw: bytes = attrs.field(repr=False)
+    raw: Raw = attrs.field(repr=False)
     root: TrustRoot
     helpers: Helpers | None = attrs.field(default=None, repr=False)
 
     # archive, manifest
     proven: Proven = attrs.field(default=nothing, init=False, repr=False)
-    members: dict[str, bytes] = attrs.field(init=False, repr=False)
+    members: Mapping[str, bytes] = attrs.field(init=False, repr=False)
     manifest: Manifest = attrs.field(init=False)
     # nodes
     nodes: list[PartNode] = attrs.field(init=False, repr=False)

@@ -6,7 +6,7 @@ its parts by theirs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import attrs
 
@@ -89,11 +89,8 @@ def is_set(raw: bytes) -> bool:
     return raw.endswith(b',"version":"' + VERSION.encode() + b'"}')
 
 
-def packed(entries: Iterable[Entry], used: set[str]) -> Iterator[tuple[str, bytes]]:
-    """Yield the path and the text of every bundle, overlay and set that the decisions of these entries were under."""
-    layers = Layered()
-    for entry in entries:
-        layers.take(entry)
+def packed(layers: Layered, used: set[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the path and the text of every bundle, overlay and set that decisions were made under."""
     for policy_hash in sorted(used & layers.bundles.keys()):
         yield policy_path(policy_hash), layers.bundles[policy_hash]
     for policy_hash in sorted(used & layers.sets.keys()):

@@ -28,6 +28,7 @@ from collections.abc import Callable
 from typing import Final
 
 from helm.contracts.errors import Invalid
+from helm.evidence.archive import Raw
 from helm.evidence.check_approvals import check_approvals
 from helm.evidence.check_checkpoints import check_checkpoints
 from helm.evidence.check_condensed import check_condensed
@@ -81,7 +82,7 @@ class CheckFailed(Invalid):
         self.name = name
 
 
-def check_pack(raw: bytes, root: TrustRoot, helpers: Helpers | None = None) -> Reading:
+def check_pack(raw: Raw, root: TrustRoot, helpers: Helpers | None = None) -> Reading:
     """Verify a pack and return what was read of it. Raises CheckFailed at the first check that does not hold.
 
     `helpers` check signatures meanwhile; the outcome is the same without them.
@@ -95,7 +96,7 @@ def check_pack(raw: bytes, root: TrustRoot, helpers: Helpers | None = None) -> R
     return reading
 
 
-def verify_pack(raw: bytes, root: TrustRoot, helpers: Helpers | None = None) -> Report:
+def verify_pack(raw: Raw, root: TrustRoot, helpers: Helpers | None = None) -> Report:
     """Verify a pack and report every check by number and name. Never raises for what is in the pack."""
     try:
         reading = check_pack(raw, root, helpers)

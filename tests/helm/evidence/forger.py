@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -17,13 +17,16 @@ from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes, reread
 from helm.crypto.domains import KeyPurpose
 from helm.evidence import archive
+from helm.evidence.inclusion import inclusion_of
 from helm.evidence.layout import MANIFEST
+from helm.evidence.leaf import receipt_leaf
 from helm.evidence.manifest import Cover, write_manifest
 from helm.evidence.pack import PackMaterial, build
 from helm.evidence.scope import RANGE, Scope
 from helm.evidence.selection import Selection
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import verify_pack
+from helm.receipts.chain import SealedReceipt
 from helm.wire import structure
 from tests.helm.evidence.material import TENANT, Log, key_of
 
@@ -101,6 +104,11 @@ def resealed(
     cover = change(attrs.evolve(structure(body, Cover, "forged manifest"), key_id=signer.key_id))
     others = {path: content for path, content in members.items() if path != MANIFEST}
     return packed(others | {MANIFEST: write_manifest(cover, others, signer)})
+
+
+def inclusion(receipts: Sequence[SealedReceipt]) -> tuple[bytes, bytes]:
+    """Return the head of the tree over these receipts, and the proof of each."""
+    return inclusion_of([receipt_leaf(sealed) for sealed in receipts], [sealed.receipt_id for sealed in receipts])
 
 
 def edited(raw: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:

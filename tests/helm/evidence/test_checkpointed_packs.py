@@ -15,7 +15,6 @@ from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import COSIGNATURE, KeyPurpose
 from helm.evidence.checkpoint_proofs import HEAD, PROOFS, hash_leaf, leaf_of
 from helm.evidence.checkpoints import seal
-from helm.evidence.inclusion import inclusion
 from helm.evidence.layout import HEAD as TREE_HEAD
 from helm.evidence.layout import NODES
 from helm.evidence.layout import PROOFS as TREE_PROOFS
@@ -35,6 +34,7 @@ from tests.helm.evidence.forger import (
     a_pack,
     check_refused,
     edited,
+    inclusion,
     lines_of,
     pack_of,
     refusing_check,

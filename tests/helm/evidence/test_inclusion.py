@@ -7,11 +7,10 @@ from functools import cache
 import pytest
 
 from helm.crypto.canonical import reread
-from helm.evidence.inclusion import inclusion
 from helm.evidence.leaf import leaf_bytes, receipt_leaf
 from helm.proofgraph.merkle import Head, ProofInvalid, verify_inclusion
 from helm.receipts.chain import SealedReceipt
-from tests.helm.evidence.forger import lines_of, standalone
+from tests.helm.evidence.forger import inclusion, lines_of, standalone
 from tests.helm.evidence.material import Log
 
 

@@ -13,7 +13,6 @@ from helm.crypto.domains import KeyPurpose
 from helm.evidence.at_once import read_receipt
 from helm.evidence.checkpoint_proofs import HEAD
 from helm.evidence.condense import condense
-from helm.evidence.inclusion import inclusion
 from helm.evidence.layout import FRONTIER, NODES, RECEIPTS, facts_path, record_path
 from helm.evidence.layout import HEAD as ROOT
 from helm.evidence.layout import PROOFS as PATHS
@@ -24,6 +23,7 @@ from tests.helm.evidence.forger import (
     Members,
     check_refused,
     edited,
+    inclusion,
     lines_of,
     pack_of,
     pack_of_scope,
