@@ -45,6 +45,9 @@ OTHERS: Final = 0o077
 GENESIS_FILE: Final = "genesis.json"
 DRAFT_FILE: Final = "genesis.draft.json"
 CONFIG_FILE: Final = "helm.toml"
+RESTORED_FILE: Final = "restored.json"
+"""Beside a genesis that came out of a backup, until an operator has accepted what was lost with it."""
+
 BEARER_FILE: Final = "bearer.json"
 POLICY_FILE: Final = "policy.toml"
 
@@ -170,6 +173,13 @@ class Installation:
     def has_journal(self) -> bool:
         """Whether a journal was begun here. Raises Invalid."""
         return os.path.lexists(self.journal_path)
+
+    def check_accepted(self) -> None:
+        """Raise Invalid where this came out of a backup, and nobody has said that what came after it may be lost."""
+        if os.path.lexists(self.path / RESTORED_FILE):
+            what = "it was restored from a backup: what came after that is not known here"
+            hint = f"see that no other kernel of this log runs, then: helm restore --accept --data-dir {self.path}"
+            raise Invalid(what, str(self.path / RESTORED_FILE), hint)
 
     @property
     def index_path(self) -> Path:

@@ -53,6 +53,7 @@ class Ground:
 
 async def break_ground(place: Installation) -> Ground:
     """Lock and open the stores of a data directory. Raises Invalid where another kernel holds it."""
+    place.check_accepted()
     pen = place.key(KeyPurpose.EXECUTION)
     journal = await open_journal(place, free_space_reserve=place.config.free_space_reserve_bytes)
     try:

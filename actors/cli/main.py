@@ -51,6 +51,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "audit": ("actors.cli.audit", "Every act of administration, and whether one was removed."),
         "sandbox": ("actors.cli.sandbox.group", "Run guests, and see what they are granted."),
         "supply": ("actors.cli.supply.group", "Verify offline where software comes from."),
+        "backup": ("actors.cli.backup", "Copy everything but the keys, also while a kernel runs."),
+        "restore": ("actors.cli.restore", "Make a new data directory of a backup, and verify it."),
         "doctor": ("actors.cli.doctor", "Examine this machine and a data directory."),
         "bench": ("actors.cli.bench", "Measure this machine against bare baselines."),
         "completion": ("actors.cli.completion", "Write the completion script of a shell."),

@@ -22,6 +22,7 @@ TRUST_EVENT = b"HELM/TrustEvent/v1\n"
 CHECKPOINT = b"HELM/Checkpoint/v1\n"
 POLICY_BUNDLE = b"HELM/PolicyBundle/v1\n"
 PACK = b"HELM/Pack/v1\n"
+BACKUP = b"HELM/Backup/v1\n"
 FREEZE = b"HELM/Freeze/v1\n"
 PERMIT = b"HELM/Permit/v1\n"
 DRIFT = b"HELM/Drift/v1\n"
@@ -115,7 +116,7 @@ SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
         KeyPurpose.DELEGATION: frozenset({DELEGATION, DELEGATION_END}),
         KeyPurpose.TRUST_ADMIN: frozenset({TRUST_EVENT}),
         KeyPurpose.POLICY: frozenset({POLICY_BUNDLE, RELATIONS, OVERLAY, P0_RAISE}),
-        KeyPurpose.EVIDENCE: frozenset({PACK, DSSE, JWS, COSE}),
+        KeyPurpose.EVIDENCE: frozenset({PACK, BACKUP, DSSE, JWS, COSE}),
         KeyPurpose.EMERGENCY: frozenset({FREEZE, DELEGATION_STOP, APPROVAL_OVERRIDE}),
         KeyPurpose.WITNESS: frozenset({COSIGNATURE}),
     }

@@ -66,7 +66,7 @@ def exit_code() -> int:
 def typed(words: tuple[str, ...], environment: Mapping[str, str]) -> Iterator[None]:
     """Put words and environment in place, and everything back."""
     before, argv, hook = dict(os.environ), sys.argv, sys.excepthook
-    for name in [name for name in before if name.startswith("HELM_")]:
+    for name in [name for name in before if name.startswith("HELM_") or name == "DATABASE_URL"]:
         del os.environ[name]
     os.environ.update(environment)
     sys.argv = ["helm", *words]
