@@ -133,6 +133,7 @@ SANDBOX_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 SUPPLY_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        "verify-tuf": ("actors.cli.supply.repositories", "Verify a TUF repository, and files of it."),
         "verify-rekor": ("actors.cli.supply.claims", "Verify that a log holds an entry about what you hold."),
         "verify-slsa": ("actors.cli.supply.claims", "Verify build provenance against a policy."),
     }
