@@ -24,6 +24,7 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.hashing import sha256
 from helm.evidence import payloads
 from helm.evidence.condensed import Leaf
+from helm.evidence.drift import Drift
 from helm.evidence.envelopes.schemas import OF_ENVELOPES
 from helm.evidence.manifest import Cover
 from helm.evidence.schemas import DOCUMENTS, PUBLISHED
@@ -64,6 +65,7 @@ RECORDS: Final = {
     "RELATIONS": RelationsCommand,
     "CHECKPOINT": Checkpoint,
     "LEAF": Leaf,
+    "DRIFT": Drift,
     "OVERLAY": OverlayCommand,
     "RAISE_CANCEL": RaiseCancel,
 }

@@ -17,6 +17,7 @@ from actors.cli.envelope.group import envelope
 from actors.cli.envelope.making import KIND, beside, check_free, experimental_option, wrap_beside
 from actors.cli.evidence_look import diff, graph
 from actors.cli.failure import Failed
+from actors.cli.host_evidence import attach_host_chain, correlate_host
 from actors.cli.place import data_dir_option, open_place
 from actors.crew import crew
 from actors.evidence_export import glance_over, replay_script, write_pack
@@ -62,6 +63,8 @@ evidence.add_command(diff)
 evidence.add_command(envelope)
 evidence.add_command(condense)
 evidence.add_command(rehydrate)
+evidence.add_command(attach_host_chain)
+evidence.add_command(correlate_host)
 
 
 @evidence.command(short_help="Write the pack of a session, a time, or the log.")

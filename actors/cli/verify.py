@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ def of_pack(command: Any) -> Any:
         click.option("--genesis-key", default="", help="The public key of the log's first event, 64 digits."),
         click.option("--execution-key", default="", help="The only public key that may sign receipts, 64 digits."),
         click.option("--checkpoint", default="", help="The hash of a checkpoint that the pack must hold."),
+        click.option(
+            "--host-key",
+            multiple=True,
+            metavar="SOURCE=KEY",
+            help="The public key, or the file of it, of a recorder whose chain stands beside the pack.",
+        ),
         click.option(
             "--data-dir",
             type=click.Path(path_type=Path),
@@ -73,7 +80,13 @@ def verify(pack: Path, as_json: bool, **pins: Any) -> int:
 
 
 def trust_root(
-    *, log_id: str, genesis_key: str, execution_key: str, checkpoint: str, data_dir: Path | None
+    *,
+    log_id: str,
+    genesis_key: str,
+    execution_key: str,
+    checkpoint: str,
+    data_dir: Path | None,
+    host_key: Sequence[str] = (),
 ) -> TrustRoot:
     """Return what the caller trusts. Raises Invalid, and UsageError where that is nothing, or two logs."""
     own = log_of(data_dir) if data_dir is not None else ""
@@ -81,7 +94,27 @@ def trust_root(
         raise click.UsageError(f"--log-id is not the log of {data_dir}: which one do you trust?")
     if not (own or log_id or genesis_key or execution_key or checkpoint):
         raise click.UsageError("a pack cannot vouch for itself: give --log-id, a key, or --data-dir for your own log")
-    return TrustRoot(log_id=own or log_id, genesis_key=genesis_key, execution_key=execution_key, checkpoint=checkpoint)
+    return TrustRoot(
+        log_id=own or log_id,
+        genesis_key=genesis_key,
+        execution_key=execution_key,
+        checkpoint=checkpoint,
+        host_keys=host_keys(host_key),
+    )
+
+
+def host_keys(given: Sequence[str]) -> dict[str, str]:
+    """Return the keys of recorders by the names of their sources. Raises Invalid, UsageError."""
+    if not given:
+        return {}
+    from actors.cli.external_receipt import read_key
+
+    pairs = [text.partition("=") for text in given]
+    if not all(source and equals and key for source, equals, key in pairs) or len({one for one, _, _ in pairs}) < len(
+        pairs
+    ):
+        raise click.UsageError("--host-key is SOURCE=KEY, once for each source")
+    return {source: read_key(key).hex for source, _, key in pairs}
 
 
 def log_of(data_dir: Path) -> str:
@@ -118,6 +151,9 @@ def tell(report: Report) -> None:
     wide = {RANGE: ", those with calls in a range of time", WHOLE: ", the whole log up to its last node"}
     click.echo(f"{about.receipts} receipts of {show.plain(whose)}{wide.get(about.scope, '')}, {rest}")
     click.echo(f"log {about.log_id}")
+    if about.host_receipts:
+        seen = f"{about.drifts} boundary drift, {about.host_unsigned} sources whose key you did not bring"
+        click.echo(f"{about.host_receipts} host receipts beside it, which are not HELM's word: {seen}")
 
 
 def line(outcome: Outcome, state: str) -> str:

@@ -80,6 +80,13 @@ class ReasonCode(StrEnum):
     PROXY_ITERATION_LIMIT = "PROXY_ITERATION_LIMIT"
     PROXY_WALLCLOCK_LIMIT = "PROXY_WALLCLOCK_LIMIT"
 
+    # Host evidence: a recorder on a host saw what the boundary's receipts do not explain
+    ERR_HOST_EGRESS_WITHOUT_INTENT = "ERR_HOST_EGRESS_WITHOUT_INTENT"
+    ERR_HOST_EGRESS_AFTER_DENY = "ERR_HOST_EGRESS_AFTER_DENY"
+    ERR_HOST_DESTINATION_MISMATCH = "ERR_HOST_DESTINATION_MISMATCH"
+    ERR_HOST_VOLUME_EXCEEDED = "ERR_HOST_VOLUME_EXCEEDED"
+    ERR_HOST_RECEIPT_MISSING = "ERR_HOST_RECEIPT_MISSING"  # a call went out, and the recorder saw nothing
+
     # Infrastructure: no kernel was there to sign
     KERNEL_STOPPED = "KERNEL_STOPPED"
     OVERLOADED = "OVERLOADED"

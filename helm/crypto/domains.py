@@ -111,12 +111,12 @@ class PurposeMismatch(Exception):
 
 SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
     {
-        KeyPurpose.EXECUTION: frozenset({RECEIPT, CHECKPOINT, CHECKPOINT_NOTE, PERMIT, APPROVAL_CHALLENGE, DRIFT}),
+        KeyPurpose.EXECUTION: frozenset({RECEIPT, CHECKPOINT, CHECKPOINT_NOTE, PERMIT, APPROVAL_CHALLENGE}),
         KeyPurpose.APPROVAL: frozenset({APPROVAL, MCP_SERVER}),
         KeyPurpose.DELEGATION: frozenset({DELEGATION, DELEGATION_END}),
         KeyPurpose.TRUST_ADMIN: frozenset({TRUST_EVENT}),
         KeyPurpose.POLICY: frozenset({POLICY_BUNDLE, RELATIONS, OVERLAY, P0_RAISE}),
-        KeyPurpose.EVIDENCE: frozenset({PACK, BACKUP, DSSE, JWS, COSE}),
+        KeyPurpose.EVIDENCE: frozenset({PACK, BACKUP, DRIFT, DSSE, JWS, COSE}),
         KeyPurpose.EMERGENCY: frozenset({FREEZE, DELEGATION_STOP, APPROVAL_OVERRIDE}),
         KeyPurpose.WITNESS: frozenset({COSIGNATURE}),
     }

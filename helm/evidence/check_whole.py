@@ -8,15 +8,19 @@ from helm.evidence.checkpoint_proofs import OF_CHECKPOINTS
 from helm.evidence.condensed import OF_CONDENSED, hash_of
 from helm.evidence.inclusion import inclusion_of
 from helm.evidence.layout import (
+    CHAINS,
     FRONTIER,
     HEAD,
+    HOST_DRIFT,
     MANIFEST,
+    NATIVE,
     NODES,
     PROOFS,
     RECEIPTS,
     SCHEMAS,
     SCRIPT,
     SNAPSHOT,
+    SOURCES,
     facts_path,
     policy_path,
     record_path,
@@ -66,7 +70,8 @@ def check_range(reading: Reading) -> None:
 def expected_paths(reading: Reading) -> set[str]:
     """Return every path that the content of this pack gives a reason for, facts aside."""
     expected = {MANIFEST, NODES, FRONTIER, SNAPSHOT, HEAD, PROOFS, SCRIPT, *OF_CHECKPOINTS, *OF_CONDENSED}
-    expected |= {path for path in reading.members if path.startswith((SCHEMAS, RECEIPTS))}
+    expected |= {NATIVE, SOURCES, HOST_DRIFT}
+    expected |= {path for path in reading.members if path.startswith((SCHEMAS, RECEIPTS, CHAINS))}
     expected |= {record_path(told.node.lamport) for told in reading.calls}
     expected |= {trust_path(node.lamport) for node in reading.nodes if node.kind == NodeKind.TRUST_EVENT}
     used = policy_paths(reading)

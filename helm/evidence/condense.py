@@ -14,6 +14,7 @@ from helm.crypto.ed25519 import Signer
 from helm.crypto.hashing import sha256
 from helm.evidence import archive
 from helm.evidence.archive import Member
+from helm.evidence.attach import check_without
 from helm.evidence.check_receipts import links_of
 from helm.evidence.condensed import COLD, LEAVES, OF_COLD, OF_CONDENSED, hash_of, is_plain, leaf_of, why_not
 from helm.evidence.inclusion import inclusion_of
@@ -41,6 +42,7 @@ def condense(reading: Reading, signer: Signer) -> Condensed:
 
     Raises Invalid where nothing can be condensed, or where it was condensed before; PurposeMismatch.
     """
+    check_without(reading, "condensed")
     session = reading.session[1]  # a leaf has its place by its clock alone, so there must be one session only
     if reading.condensed:
         raise Invalid(f"{session} is condensed already", LEAVES, "make it whole first: helm evidence rehydrate")
@@ -85,6 +87,7 @@ def rehydrate(reading: Reading, cold: bytes) -> bytes:
 
     Every check of `reading` has held; the whole pack is for the caller to verify, as any other.
     """
+    check_without(reading, "made whole")
     if not reading.condensed:
         raise Invalid("the pack is whole", "pack", "there is nothing to bring back")
     said = read_json(reading.members[COLD], COLD)

@@ -20,6 +20,7 @@ import attrs
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import parse
+from helm.crypto.hashing import sha256
 from helm.evidence.host_key import HostKey
 from helm.evidence.host_receipt import MAX_RECEIPT_BYTES, UNREADABLE, HostReceipt, read_receipt
 from helm.evidence.lines import write_lines
@@ -65,6 +66,7 @@ class HostChain:
         first, last = self.receipts[0], self.receipts[-1]
         return {
             "begins": self.begins,
+            "chain_hash": sha256(self.lines()),
             "first": first.receipt_hash,
             "hardware_root": NOT_VERIFIED,
             "hardware_roots": self.hardware_roots,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 
 from helm.contracts.errors import Invalid
@@ -16,6 +17,13 @@ SNAPSHOT = "trust/snapshot.json"
 HEAD = "inclusion/head.json"
 PROOFS = "inclusion/proofs.jsonl"
 SCRIPT = "replay/verify.py"
+
+HOST = "host_evidence/"
+NATIVE = "host_evidence/native.json"
+"""The manifest of the pack as it was exported, before anything of a host was put beside it."""
+SOURCES = "host_evidence/sources.json"
+HOST_DRIFT = "host_evidence/drift.jsonl"
+CHAINS = "host_evidence/chains/"
 
 FACTS = "facts/"
 POLICIES = "policy/"
@@ -69,6 +77,19 @@ def policy_path(policy_hash: str) -> str:
 def schema_path(name: str) -> str:
     """Return where the published schema of a contract stands."""
     return f"{SCHEMAS}{name}.json"
+
+
+SOURCE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}", re.ASCII)
+
+
+def is_source(name: str) -> bool:
+    """Tell whether a source of host receipts may bear this name: it is part of a path."""
+    return SOURCE.fullmatch(name) is not None
+
+
+def chain_path(source: str) -> str:
+    """Return where the host receipts of a source stand."""
+    return f"{CHAINS}{source}.jsonl"
 
 
 def content_type(path: str) -> str:

@@ -13,6 +13,7 @@ from helm.contracts.record import BoundaryRecord
 from helm.evidence.archive import Raw
 from helm.evidence.condensed import Leaf
 from helm.evidence.control import Control
+from helm.evidence.host_chain import HostChain
 from helm.evidence.layout import MANIFEST
 from helm.evidence.manifest import Manifest
 from helm.evidence.part import PartNode
@@ -90,6 +91,14 @@ class Reading:
     # checkpoints
     checkpoint: Checkpoint | None = attrs.field(default=None, init=False)
     """The last one of the pack."""
+
+    # host
+    native: Manifest | None = attrs.field(default=None, init=False)
+    """The manifest of the pack as it was exported, where something of a host stands beside it."""
+    chains: dict[str, HostChain] = attrs.field(factory=dict, init=False, repr=False)
+    """What recorders on hosts wrote, by source."""
+    drifts: int = attrs.field(default=0, init=False)
+    """How many receipts of boundary drift are in the pack."""
 
     @property
     def session(self) -> SessionKey:

@@ -50,6 +50,12 @@ class Subject:
     """How many of the receipts were condensed: of those only the leaf is there."""
     open_intents: int = 0
     redacted: int = 0
+    host_receipts: int = 0
+    """What recorders on hosts wrote: it stands beside the evidence and is none of ours."""
+    host_unsigned: int = 0
+    """From how many such sources it comes whose signatures nobody checked: their keys were not brought."""
+    drifts: int = 0
+    """How many receipts say that a host and the boundary tell two stories."""
 
 
 @attrs.frozen(kw_only=True)

@@ -20,6 +20,7 @@ Each check stands on the ones before it; the first that does not hold ends the v
 16. inclusion  the tree over the receipts has the stated root, and every proof leads to it
 17. checkpoints  checkpoints are one signed chain over these calls; the session was not cut off before the last of them
 18. condensed  whatever was condensed is of low risk, was allowed without a human's word, and lies under a checkpoint
+19. host       what recorders on hosts wrote stands beside the pack as it was exported, in whole chains
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from helm.evidence.check_graph import (
     check_signed_manifest,
     check_trust,
 )
+from helm.evidence.check_host import check_host
 from helm.evidence.check_receipts import check_chain, check_receipts
 from helm.evidence.check_seals import check_seals
 from helm.evidence.check_stories import check_stories
@@ -70,6 +72,7 @@ CHECKS: Final[tuple[tuple[str, Callable[[Reading], None]], ...]] = (
     ("inclusion", check_inclusion),
     ("checkpoints", check_checkpoints),
     ("condensed", check_condensed),
+    ("host", check_host),
 )
 
 
@@ -146,4 +149,7 @@ def subject(reading: Reading) -> Subject:
         condensed=len(reading.condensed),
         open_intents=len(cover.open_intents),
         redacted=len(cover.redacted),
+        host_receipts=sum(len(chain.receipts) for chain in reading.chains.values()),
+        host_unsigned=len(reading.chains.keys() - reading.root.host_keys.keys()),
+        drifts=reading.drifts,
     )

@@ -37,6 +37,7 @@ from tests.actors.puppet import Hold, Puppet, raising
 from tests.helm.launch.test_substrate import BUNDLE
 from tests.helm.runtime import guests
 from tests.journeys.gateway import EVALUATE, FREEZE, Gateway, House, build, gateway
+from tests.journeys.test_host_evidence import SEEN_BY_HOSTS
 from tests.journeys.test_openai_proxy import THROUGH_PROXY
 
 PRINCIPALS: Final = ("delegate", "cleared", "intruder")
@@ -432,7 +433,7 @@ OTHERWISE: Final = frozenset(
 
 
 def test_no_code_is_without_the_attack_that_produces_it() -> None:
-    tables = (THROUGH_HTTP, THROUGH_PROXY, ACTIVATIONS, OTHERWISE)
+    tables = (THROUGH_HTTP, THROUGH_PROXY, ACTIVATIONS, SEEN_BY_HOSTS, OTHERWISE)
     produced = {code for table in tables for code in table}
     assert len(produced) == sum(len(table) for table in tables)
     assert produced == set(ReasonCode) - {ReasonCode.NONE}

@@ -12,14 +12,16 @@ import orjson
 from helm.crypto.canonical import canonical, reread
 from helm.evidence.layout import FRONTIER, MANIFEST, NODES, SNAPSHOT
 from tests.helm.evidence.forger import Members, a_pack, packed, resealed, unpacked
+from tests.helm.evidence.hosts import a_watched_pack
 
-MEMBERS: Final = unpacked(a_pack())
+MEMBERS: Final = unpacked(a_watched_pack(a_pack()))
 OTHERS: Final = unpacked(a_pack("s2"))
 PATHS: Final = sorted(MEMBERS)
 
 REFUSED_BY: Final = {
     "checkpoints": "checkpoints",
     "facts": "seals",
+    "host_evidence": "host",
     "inclusion": "inclusion",
     "manifest.json": "manifest",
     "policy": "policies",

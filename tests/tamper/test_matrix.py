@@ -55,7 +55,7 @@ def test_what_an_outsider_does_ends_at_the_manifest(path: str) -> None:
 def test_the_matrix_is_over_every_kind_of_file_and_thousands_of_fields() -> None:
     folders = {path.partition("/")[0] for path in FILES}
     assert folders >= {
-        *("checkpoints", "facts", "inclusion", "manifest.json", "policy", "proofgraph"),
+        *("checkpoints", "facts", "host_evidence", "inclusion", "manifest.json", "policy", "proofgraph"),
         *("receipts", "records", "schemas", "trust"),
     }
     every = [case for path in FILES for case in cases(path)]

@@ -27,9 +27,9 @@ def check(inquiry: Inquiry) -> None:
     if type(named) is not str:
         raise Refused(ReasonCode.DATA_EGRESS_BLOCKED, "the destination argument is not a string")
     destination = normalise(named)
+    inquiry.destination = str(destination)  # a refusal too says where the call wanted to go
     denied = (*inquiry.world.policy.p0.denied_destinations, *rule.deny_destinations)
     check_destination(destination, allow=rule.allow_destinations, deny=denied)
-    inquiry.destination = str(destination)
 
 
 GATE = Office("egress", check, ReasonCode.DATA_EGRESS_BLOCKED)

@@ -150,7 +150,8 @@ def refusing_check_of_script(raw: bytes, root: TrustRoot | None = None) -> str:
     """Return the name of the check of the replay script that refuses a pack, "" where none does."""
     root = root or root_of(a_log())
     names = ("log_id", "genesis_key", "execution_key", "checkpoint")
-    pins = SimpleNamespace(**{name: getattr(root, name) or None for name in names})
+    host_key = [f"{source}={key}" for source, key in root.host_keys.items()]
+    pins = SimpleNamespace(host_key=host_key, **{name: getattr(root, name) or None for name in names})
     script = standalone()
     state = script.State(raw, pins)
     for name, check in script.CHECKS:

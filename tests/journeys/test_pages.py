@@ -1,0 +1,57 @@
+"""Pages for people who run HELM say what really happens: every command of theirs is run here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import pytest
+
+from tests.actors.cli.conftest import Made, made, used
+from tests.actors.cli.shell import helm
+from tests.gates.source import ROOT
+from tests.helm.evidence.recorder import Recorder, of_chain
+
+__all__ = ["made", "used"]
+
+BLOCK: Final = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXIT: Final = re.compile(r"\s+# exit (\d)$")
+
+
+def commands(page: str) -> list[tuple[str, int]]:
+    """Return every command of a page with the exit code that it promises."""
+    found = []
+    for line in "".join(BLOCK.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))).splitlines():
+        said = EXIT.search(line)
+        found.append((EXIT.sub("", line), int(said[1]) if said else 0))
+    return found
+
+
+def for_host_evidence(folder: Path) -> None:
+    """Leave a recorder's chain and its key in a folder."""
+    recorder = Recorder()
+    recorder.saw(agent_id="agent")
+    (folder / "chain.json").write_bytes(of_chain(recorder.bodies))
+    (folder / "recorder.hex").write_text(recorder.public_key + "\n")
+
+
+PAGES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType({"host-evidence.md": for_host_evidence})
+"""Each page, and what it takes to be there."""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_of_a_page_ends_as_the_page_says(
+    page: str, used: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    PAGES[page](tmp_path)
+    assert len(commands(page)) > 2
+    for line, code in commands(page):
+        words = shlex.split(line.partition(" > ")[0].replace("$LOG_ID", used.log_id))
+        assert words[0] == "helm"
+        ended = helm(*words[1:], HELM_DATA_DIR=str(used.path))
+        assert ended.code == code, (line, ended.out, ended.err)
