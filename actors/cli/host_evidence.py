@@ -12,7 +12,7 @@ from actors.cli import show
 from actors.cli.external_receipt import read_chain_file, read_key
 from actors.cli.failure import REFUSED, Failed
 from actors.cli.place import data_dir_option, open_place
-from actors.cli.verify import read_pack, trust_root
+from actors.cli.verify import host_key_option, host_keys, read_pack, trust_root
 from actors.installation import GENESIS_FILE, Installation
 from helm.contracts.errors import Invalid
 from helm.crypto.ed25519 import Signer
@@ -71,7 +71,7 @@ def attach_host_chain(bundle: Path, chain: Path, out: Path, data_dir: Path, as_j
 @click.option("--genesis-key", default="", help="The public key of the log's first event.")
 @click.option("--execution-key", default="", help="The only public key that may sign receipts.")
 @click.option("--checkpoint", default="", help="The hash of a checkpoint that the pack must hold.")
-@click.option("--host-key", multiple=True, metavar="SOURCE=KEY", help="The public key of a recorder, or its file.")
+@host_key_option
 @data_dir_option
 @show.json_option
 def correlate_host(bundle: Path, out: Path | None, complete: bool, data_dir: Path, as_json: bool, **pins: Any) -> int:
@@ -83,7 +83,8 @@ def correlate_host(bundle: Path, out: Path | None, complete: bool, data_dir: Pat
     place = own_place(data_dir)
     if not any(pins[name] for name in ("log_id", "genesis_key", "execution_key", "checkpoint")):
         pins["log_id"] = (place or open_place(data_dir)).log_id
-    reading = check_pack(read_pack(bundle), trust_root(data_dir=None, **pins))
+    keys = host_keys(pins.pop("host_key"))
+    reading = check_pack(read_pack(bundle), trust_root(data_dir=None, **pins), host_keys=keys)
     signer = place.evidence_key() if place is not None and place.log_id == reading.log_id else None
     found = correlate(reading, complete=complete)
     drifts = found.drifts(reading, signer.key_id if signer is not None else "")
@@ -142,7 +143,7 @@ def report(reading: Reading, found: Correlation, drifts: list[Drift], lines: byt
     if reading.native is None:
         raise Invalid("there is no host evidence", HOST, "attach a chain first: helm evidence attach-host-chain")
     signatures = [signature for _, signature in read(lines, "drift")] if lines else [""] * len(drifts)
-    unchecked = sorted(reading.chains.keys() - reading.root.host_keys.keys())
+    unchecked = sorted(reading.chains.keys() - reading.host_keys.keys())
     return {
         "drift": [{"drift": body_of(one), "signature": said} for one, said in zip(drifts, signatures, strict=True)],
         "matches": [match.body() for match in found.matches],

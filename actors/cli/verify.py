@@ -19,6 +19,13 @@ from helm.evidence.verify import verify_pack
 
 EXTERNAL_RECEIPT = "external-receipt"
 
+host_key_option = click.option(
+    "--host-key",
+    multiple=True,
+    metavar="SOURCE=KEY",
+    help="The public key, or the file of it, of a recorder whose chain stands beside the pack.",
+)
+
 
 def of_pack(command: Any) -> Any:
     """Add the pack, and the options that say what its reader trusts."""
@@ -28,12 +35,6 @@ def of_pack(command: Any) -> Any:
         click.option("--genesis-key", default="", help="The public key of the log's first event, 64 digits."),
         click.option("--execution-key", default="", help="The only public key that may sign receipts, 64 digits."),
         click.option("--checkpoint", default="", help="The hash of a checkpoint that the pack must hold."),
-        click.option(
-            "--host-key",
-            multiple=True,
-            metavar="SOURCE=KEY",
-            help="The public key, or the file of it, of a recorder whose chain stands beside the pack.",
-        ),
         click.option(
             "--data-dir",
             type=click.Path(path_type=Path),
@@ -60,8 +61,9 @@ class Verify(click.Command):
 
 @click.command(cls=Verify, short_help="Verify an evidence pack offline.")
 @of_pack
+@host_key_option
 @show.json_option
-def verify(pack: Path, as_json: bool, **pins: Any) -> int:
+def verify(pack: Path, host_key: Sequence[str], as_json: bool, **pins: Any) -> int:
     """Verify PACK against a trust root that you bring: never one that the pack brings.
 
     Exit 0 only when every check was made and held.
@@ -69,9 +71,9 @@ def verify(pack: Path, as_json: bool, **pins: Any) -> int:
     `helm verify external-receipt --help`: what a recorder outside HELM wrote.
     """
     root = trust_root(**pins)
-    raw = read_pack(pack)
+    raw, keys = read_pack(pack), host_keys(host_key)
     with crew() as helpers:
-        report = verify_pack(raw, root, helpers)
+        report = verify_pack(raw, root, helpers, keys)
     if as_json:
         show.as_object(report.body())
     else:
@@ -86,7 +88,6 @@ def trust_root(
     execution_key: str,
     checkpoint: str,
     data_dir: Path | None,
-    host_key: Sequence[str] = (),
 ) -> TrustRoot:
     """Return what the caller trusts. Raises Invalid, and UsageError where that is nothing, or two logs."""
     own = log_of(data_dir) if data_dir is not None else ""
@@ -99,7 +100,6 @@ def trust_root(
         genesis_key=genesis_key,
         execution_key=execution_key,
         checkpoint=checkpoint,
-        host_keys=host_keys(host_key),
     )
 
 

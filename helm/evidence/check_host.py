@@ -86,7 +86,7 @@ def check_drift(reading: Reading) -> None:
 
 def check_keys(reading: Reading) -> None:
     """Raise Invalid unless every key of a recorder that the caller brought signed a chain that is here."""
-    for source, text in reading.root.host_keys.items():
+    for source, text in reading.host_keys.items():
         chain = reading.chains.get(source)
         if chain is None:
             raise Invalid(f"there is nothing from {source!r}, whose key you brought", HOST, "which source is it?")

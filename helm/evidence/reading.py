@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 import attrs
 
@@ -25,6 +27,8 @@ from helm.proofgraph.checkpoint import Checkpoint
 from helm.receipts.chain import SealedReceipt, SessionKey
 from helm.trust.event import TrustEvent
 from helm.trust.registry import Registry
+
+NO_KEYS: Final[Mapping[str, str]] = MappingProxyType({})
 
 CHANGED = "the pack was changed, or made from a log that was"
 
@@ -57,6 +61,8 @@ class Reading:
     raw: Raw = attrs.field(repr=False)
     root: TrustRoot
     helpers: Helpers | None = attrs.field(default=None, repr=False)
+    host_keys: Mapping[str, str] = attrs.field(default=NO_KEYS, repr=False)
+    """Public keys of recorders on hosts that the caller brought, by the name of the source that each is of."""
 
     # archive, manifest
     proven: Proven = attrs.field(default=nothing, init=False, repr=False)

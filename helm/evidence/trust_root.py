@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import attrs
 
 from helm.contracts.errors import Invalid
@@ -20,15 +17,12 @@ class TrustRoot:
     `execution_key` is the one public key that may have signed receipts: it vouches for the log they name, so
     it is enough by itself for a pack that holds a receipt. `checkpoint` is the hash of one that the pack must
     hold: what it covers can then be neither another log's nor cut off, so it is enough by itself as well.
-
-    `host_keys` are public keys of recorders on hosts, by the name of the source that each vouches for: no pin of a log.
     """
 
     log_id: str = ""
     genesis_key: str = ""
     execution_key: str = ""
     checkpoint: str = ""
-    host_keys: Mapping[str, str] = MappingProxyType({})
 
     def __attrs_post_init__(self) -> None:
         if not (self.log_id or self.genesis_key or self.execution_key or self.checkpoint):

@@ -25,7 +25,7 @@ Each check stands on the ones before it; the first that does not hold ends the v
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from helm.contracts.errors import Invalid
@@ -48,7 +48,7 @@ from helm.evidence.check_seals import check_seals
 from helm.evidence.check_stories import check_stories
 from helm.evidence.check_whole import check_complete, check_inclusion
 from helm.evidence.proven import Helpers
-from helm.evidence.reading import Reading
+from helm.evidence.reading import NO_KEYS, Reading
 from helm.evidence.report import Outcome, Report, Subject
 from helm.evidence.scope import SESSION
 from helm.evidence.trust_root import TrustRoot
@@ -85,12 +85,15 @@ class CheckFailed(Invalid):
         self.name = name
 
 
-def check_pack(raw: Raw, root: TrustRoot, helpers: Helpers | None = None) -> Reading:
+def check_pack(
+    raw: Raw, root: TrustRoot, helpers: Helpers | None = None, host_keys: Mapping[str, str] = NO_KEYS
+) -> Reading:
     """Verify a pack and return what was read of it. Raises CheckFailed at the first check that does not hold.
 
-    `helpers` check signatures meanwhile; the outcome is the same without them.
+    `helpers` check signatures meanwhile; the outcome is the same without them. `host_keys` are public keys of recorders
+    on hosts, by the name of the source that each is of: no pins of the log.
     """
-    reading = Reading(raw, root, helpers)
+    reading = Reading(raw, root, helpers, host_keys)
     for number, (name, check) in enumerate(CHECKS, 1):
         try:
             check(reading)
@@ -99,10 +102,12 @@ def check_pack(raw: Raw, root: TrustRoot, helpers: Helpers | None = None) -> Rea
     return reading
 
 
-def verify_pack(raw: Raw, root: TrustRoot, helpers: Helpers | None = None) -> Report:
+def verify_pack(
+    raw: Raw, root: TrustRoot, helpers: Helpers | None = None, host_keys: Mapping[str, str] = NO_KEYS
+) -> Report:
     """Verify a pack and report every check by number and name. Never raises for what is in the pack."""
     try:
-        reading = check_pack(raw, root, helpers)
+        reading = check_pack(raw, root, helpers, host_keys)
     except CheckFailed as failed:
         return Report(outcomes=outcomes(failed), subject=Subject())
     return Report(outcomes=outcomes(None), subject=subject(reading))
@@ -150,6 +155,6 @@ def subject(reading: Reading) -> Subject:
         open_intents=len(cover.open_intents),
         redacted=len(cover.redacted),
         host_receipts=sum(len(chain.receipts) for chain in reading.chains.values()),
-        host_unsigned=len(reading.chains.keys() - reading.root.host_keys.keys()),
+        host_unsigned=len(reading.chains.keys() - reading.host_keys.keys()),
         drifts=reading.drifts,
     )

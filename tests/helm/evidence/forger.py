@@ -22,6 +22,7 @@ from helm.evidence.layout import MANIFEST
 from helm.evidence.leaf import receipt_leaf
 from helm.evidence.manifest import Cover, write_manifest
 from helm.evidence.pack import PackMaterial, build
+from helm.evidence.reading import NO_KEYS
 from helm.evidence.scope import RANGE, Scope
 from helm.evidence.selection import Selection
 from helm.evidence.trust_root import TrustRoot
@@ -129,9 +130,9 @@ def root_of(log: Log) -> TrustRoot:
     return TrustRoot(log_id=log.log_id)
 
 
-def refusing_check(raw: bytes, root: TrustRoot | None = None) -> str:
+def refusing_check(raw: bytes, root: TrustRoot | None = None, host_keys: Mapping[str, str] = NO_KEYS) -> str:
     """Return the name of the check that refuses a pack, "" where none does."""
-    failed = verify_pack(raw, root or root_of(a_log())).failed
+    failed = verify_pack(raw, root or root_of(a_log()), host_keys=host_keys).failed
     return failed.name if failed is not None else ""
 
 
@@ -146,11 +147,11 @@ def standalone() -> ModuleType:
     return module
 
 
-def refusing_check_of_script(raw: bytes, root: TrustRoot | None = None) -> str:
+def refusing_check_of_script(raw: bytes, root: TrustRoot | None = None, host_keys: Mapping[str, str] = NO_KEYS) -> str:
     """Return the name of the check of the replay script that refuses a pack, "" where none does."""
     root = root or root_of(a_log())
     names = ("log_id", "genesis_key", "execution_key", "checkpoint")
-    host_key = [f"{source}={key}" for source, key in root.host_keys.items()]
+    host_key = [f"{source}={key}" for source, key in host_keys.items()]
     pins = SimpleNamespace(host_key=host_key, **{name: getattr(root, name) or None for name in names})
     script = standalone()
     state = script.State(raw, pins)
@@ -162,10 +163,12 @@ def refusing_check_of_script(raw: bytes, root: TrustRoot | None = None) -> str:
     return ""
 
 
-def check_refused(raw: bytes, *checks: str, root: TrustRoot | None = None) -> None:
+def check_refused(
+    raw: bytes, *checks: str, root: TrustRoot | None = None, host_keys: Mapping[str, str] = NO_KEYS
+) -> None:
     """Assert that HELM and the replay script both refuse a pack, by the same one of these checks."""
-    assert refusing_check(raw, root) in checks
-    assert refusing_check_of_script(raw, root) == refusing_check(raw, root)
+    assert refusing_check(raw, root, host_keys) in checks
+    assert refusing_check_of_script(raw, root, host_keys) == refusing_check(raw, root, host_keys)
 
 
 def lines_of(raw: bytes) -> list[dict[str, JSONValue]]:

@@ -18,7 +18,6 @@ from helm.evidence.drift import read, sign
 from helm.evidence.host_chain import read_chain
 from helm.evidence.layout import CHAINS, HOST, HOST_DRIFT, MANIFEST, NATIVE, SOURCES, chain_path
 from helm.evidence.reading import Reading
-from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import check_pack, verify_pack
 from tests.helm.evidence.forger import (
     Members,
@@ -54,10 +53,6 @@ def attached(one: Recorder, source: str = "host-1", to: bytes = b"") -> bytes:
     return attach(reading_of(to or a_pack()), source, read_chain(jsonl(one.bodies)), KEY)
 
 
-def pinned(**host_keys: str) -> TrustRoot:
-    return TrustRoot(log_id=a_log().log_id, host_keys={name.replace("_", "-"): key for name, key in host_keys.items()})
-
-
 def watched() -> Members:
     return unpacked(a_watched_pack(a_pack()))
 
@@ -88,27 +83,27 @@ def test_the_native_hash_stays_visible_also_behind_a_second_chain() -> None:
 @pytest.mark.parametrize("algorithm", [ED25519, ES256])
 def test_signatures_are_checked_under_the_key_that_the_reader_brings(algorithm: str) -> None:
     raw, key, other = attached(recorder(algorithm)), recorder(algorithm).public_key, Recorder(algorithm, number=9)
-    check_refused(raw, "", root=pinned(host_1=key))
-    check_refused(raw, "host", root=pinned(host_1=other.public_key))
-    check_refused(raw, "host", root=pinned(host_2=key))
+    check_refused(raw, "", host_keys={"host-1": key})
+    check_refused(raw, "host", host_keys={"host-1": other.public_key})
+    check_refused(raw, "host", host_keys={"host-2": key})
     assert verify_pack(raw, root_of(a_log())).subject.host_unsigned == 1
-    assert verify_pack(raw, pinned(host_1=key)).subject.host_unsigned == 0
+    assert verify_pack(raw, root_of(a_log()), host_keys={"host-1": key}).subject.host_unsigned == 0
 
 
 def test_a_key_of_another_algorithm_reads_nothing() -> None:
-    check_refused(attached(recorder(ED25519)), "host", root=pinned(host_1=recorder(ES256).public_key))
-    check_refused(attached(recorder(ES256)), "host", root=pinned(host_1=recorder(ED25519).public_key))
-    check_refused(attached(recorder()), "host", root=pinned(host_1="00"))
+    check_refused(attached(recorder(ED25519)), "host", host_keys={"host-1": recorder(ES256).public_key})
+    check_refused(attached(recorder(ES256)), "host", host_keys={"host-1": recorder(ED25519).public_key})
+    check_refused(attached(recorder()), "host", host_keys={"host-1": "00"})
 
 
 def test_a_signature_in_its_second_form_is_refused_by_both() -> None:
     one = recorder(ES256)
     one.bodies = [other_s(body) for body in one.bodies]
-    check_refused(attached(one), "host", root=pinned(host_1=one.public_key))
+    check_refused(attached(one), "host", host_keys={"host-1": one.public_key})
 
 
 def test_a_key_for_a_pack_without_a_chain_is_refused() -> None:
-    check_refused(a_pack(), "host", root=pinned(host_1=recorder().public_key))
+    check_refused(a_pack(), "host", host_keys={"host-1": recorder().public_key})
 
 
 Forgery = Callable[[Members], Any]

@@ -514,12 +514,12 @@ def test_a_fraction_is_refused_wherever_it_stands() -> None:
 
 def test_each_pin_is_enough_and_each_pin_is_held() -> None:
     log = a_log()
-    right: dict[str, Any] = {
+    right = {
         "log_id": log.log_id,
         "genesis_key": log.key(KeyPurpose.TRUST_ADMIN).public_key,
         "execution_key": log.key(KeyPurpose.EXECUTION).public_key,
     }
-    wrong: dict[str, Any] = {
+    wrong = {
         "log_id": "sha256:" + "0" * 64,
         "genesis_key": key_of(KeyPurpose.TRUST_ADMIN, 2).public_key,
         "execution_key": key_of(KeyPurpose.EXECUTION, 2).public_key,
@@ -540,8 +540,7 @@ def test_an_execution_key_vouches_for_nothing_where_it_signed_nothing() -> None:
 def test_no_pin_is_no_verification() -> None:
     with pytest.raises(Invalid, match="a pack cannot vouch for itself"):
         TrustRoot()
-    pins: list[dict[str, Any]] = [{"log_id": "sha256:1"}, {"genesis_key": "00" * 32}, {"execution_key": "A" * 64}]
-    for pin in pins:
+    for pin in ({"log_id": "sha256:1"}, {"genesis_key": "00" * 32}, {"execution_key": "A" * 64}):
         with pytest.raises(Invalid):
             TrustRoot(**pin)
 
