@@ -9,7 +9,6 @@ before the further, a refusal before an allowed call (nobody gets the benefit of
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from ipaddress import ip_address
@@ -219,11 +218,11 @@ def read_destination(text: str) -> Destination | None:
 
 def in_windows(calls: Iterable[Call]) -> dict[int, list[Call]]:
     """Return the calls near each window of time."""
-    windows = defaultdict[int, list[Call]](list)
+    windows: dict[int, list[Call]] = {}
     for call in calls:
         first, last = (call.begins_ms - WINDOW_MS) // WINDOW_MS, (call.ends_ms + WINDOW_MS) // WINDOW_MS
         for number in range(first, last + 1):
-            windows[number].append(call)
+            windows.setdefault(number, []).append(call)
     return windows
 
 
@@ -333,7 +332,7 @@ class Ceilings:
 
     reading: Reading
     policies: dict[str, Policy] = attrs.field(factory=dict)
-    sent: dict[tuple[str, int], int] = attrs.field(factory=lambda: defaultdict(int))
+    sent: dict[tuple[str, int], int] = attrs.field(factory=dict)
 
     def count(self, call: Call, amount: int) -> tuple[tuple[ReasonCode, str], ...]:
         """Count bytes that left for a call; return the drift where they are more than was ever allowed."""
@@ -346,7 +345,7 @@ class Ceilings:
             if budget is not None and budget.egress_limit_bytes is not None:
                 bounds.append(((account, window_start_ms), budget.egress_limit_bytes, f"budget {account}"))
         for place, _, _ in bounds:
-            self.sent[place] += amount
+            self.sent[place] = self.sent.get(place, 0) + amount
         over = [(limit, name, self.sent[place]) for place, limit, name in bounds if self.sent[place] > limit]
         words = [f"{name} may send {limit} bytes, and {sent} left" for limit, name, sent in over]
         return tuple((ReasonCode.ERR_HOST_VOLUME_EXCEEDED, what) for what in words[:1])
