@@ -5,6 +5,7 @@ A document is checked by whoever got it, with the log's execution key from elsew
     helm.checkpoint/1    a signed checkpoint
     helm.inclusion/1     a receipt or boundary record, and its proof under a signed checkpoint
     helm.consistency/1   two signed checkpoints, and the proof that both trees only grew
+    helm.act/1           an act of administration, and the chain from it to a signed checkpoint
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from helm.crypto import domains
 from helm.crypto.canonical import ordered_bytes, record_bytes
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
 from helm.crypto.hashing import hash_in
+from helm.evidence.act_proof import ACT, check_act
 from helm.evidence.checkpoint_proofs import hash_leaf, leaf_of
+from helm.evidence.checkpoints import unseal_checkpoint
 from helm.evidence.note import check_note_signature
 from helm.evidence.payloads import Shape
 from helm.evidence.unseal import unseal_receipt, unseal_record
@@ -38,6 +41,7 @@ EDITED: Final = "it was edited, or is another document"
 
 OF_SIGNED: Final = Shape({"checkpoint": dict, "note_signature": str, "signature": str, "version": str})
 OF_CONSISTENCY: Final = Shape({"from": dict, "receipts": list, "records": list, "to": dict, "version": str})
+OF_ACT: Final = Shape({"act": dict, "behind": list, "under": dict, "version": str})
 OF_INCLUSION: Final[Mapping[str, Shape]] = MappingProxyType(
     {
         kind: Shape(dict(sorted({"index": int, "path": list, kind: dict, "under": dict, "version": str}.items())))
@@ -68,7 +72,7 @@ def signed_document(sealed: SealedCheckpoint) -> dict[str, JSONValue]:
 
 
 def check_document(document: Any, key: PublicKey, where: str) -> Shown:
-    """Check any of the three, by the execution key that the caller trusts. Raises Invalid."""
+    """Check any of the four, by the execution key that the caller trusts. Raises Invalid."""
     version = document.get("version") if type(document) is dict else None
     match version:
         case "helm.checkpoint/1":
@@ -78,6 +82,8 @@ def check_document(document: Any, key: PublicKey, where: str) -> Shown:
             return check_inclusion(document, key, where)
         case "helm.consistency/1":
             return check_consistency(document, key, where)
+        case "helm.act/1":
+            return check_act_document(document, key, where)
         case _:
             raise Invalid("is no document about checkpoints", where, EDITED)
 
@@ -129,6 +135,19 @@ def leaf_in(kind: str, body: Any, log_id: str, where: str) -> tuple[str, bytes]:
     if found != log_id:
         raise Invalid(f"{about} is of another log than the checkpoint", where, EDITED)
     return about, leaf
+
+
+def act_document(found: dict[str, JSONValue]) -> dict[str, JSONValue]:
+    """Return what a search for an act found, with its checkpoint as a document."""
+    sealed = unseal_checkpoint(found["payload"], "checkpoint")
+    return {"act": found["act"], "behind": found["behind"], "under": signed_document(sealed), "version": ACT}
+
+
+def check_act_document(document: Any, key: PublicKey, where: str) -> Shown:
+    """Check that an act of administration lies under a checkpoint. Raises Invalid."""
+    check_shape(OF_ACT, document | {"behind": []}, where)
+    said = check_signed_document(document["under"], key, where).content
+    return Shown(version=ACT, checkpoint=said, about=check_act(document, said, where))
 
 
 def check_consistency(document: Any, key: PublicKey, where: str) -> Shown:
