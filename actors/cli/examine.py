@@ -16,6 +16,7 @@ from statistics import median
 
 import helm
 from actors.cli.examine_points import examine_points
+from actors.cli.examine_store import examine_store
 from actors.cli.finding import Finding
 from actors.cli.receipts import verify_journal
 from actors.installation import KEYS, Installation
@@ -82,9 +83,10 @@ def examine_place(path: Path, opened: Callable[[], Installation], *, deep: bool)
         ("exposure", exposure),
         ("policy", policy),
         ("layers", layers),
-        ("lock", lock),
+        *(() if place.config.database else (("lock", lock),)),
     ):
         yield guarded(check, look, place)
+    yield from examine_store(place)
     yield from examine_points(place)
     yield guarded("journal", lambda place: journal(place, deep=deep), place)
 
