@@ -29,6 +29,7 @@ from actors.stores.postgres.glance import has_journal
 from actors.stores.postgres.journal import open_postgres
 from actors.stores.segments.journal import open_segments
 from actors.stores.sqlite import open_sqlite
+from actors.surfaces import keep
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer as Pen
@@ -159,6 +160,7 @@ async def _parts(
     ground: Ground, connectors: Mapping[str, Connector], limits: Limits, clock: Clock, progress: Progress | None
 ) -> Parts:
     state = await refold(ground.journal, ground.index, ground.log_id, progress)
+    await keep(ground.journal, state)
     boot = Boot(
         fingerprint=ground.sensor.fingerprint(clock.now_ms()),
         kernel_epoch=state.kernel_epoch + 1,

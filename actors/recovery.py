@@ -12,6 +12,7 @@ from actors.library import PAGE
 from actors.mailbox import Case, Stage
 from actors.stores.index import IdIndex
 from actors.stores.port import Journal
+from actors.surfaces import watch_of
 from helm.contracts.call import Source, ToolCall
 from helm.contracts.errors import Invalid, Malformed
 from helm.crypto.canonical import canonical, parse
@@ -56,11 +57,12 @@ class IndexNotes:
 
 async def refold(journal: Journal, index: IdIndex, log_id: str, progress: Progress | None = None) -> Refold:
     """Return the verified state of the whole journal; raise Invalid naming the first entry that does not follow."""
-    state, notes = Refold(log_id), IndexNotes(index)
+    state, notes, watch = Refold(log_id), IndexNotes(index), await watch_of(journal)
     done = 0
     while done < journal.head:
         for seq, body in await journal.read(done + 1, PAGE):
             notes.note(state.take(read_entry(body, seq), f"journal entry {seq}"), seq)
+            watch.look(state, seq)
             done = seq
         if progress is not None:
             progress(done, journal.head)
@@ -68,6 +70,7 @@ async def refold(journal: Journal, index: IdIndex, log_id: str, progress: Progre
     if index.watermark > journal.head:  # asked last: a row that does not follow is named before rows that are gone
         what = f"the index is ahead of the journal: it knows of entry {index.watermark}, the last is {journal.head}"
         raise Invalid(what, "index.db", "the journal lost rows: restore it from a backup")
+    watch.end()
     return state
 
 

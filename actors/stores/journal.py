@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import attrs
@@ -11,7 +11,8 @@ import trio
 from actors.idle import is_anything_runnable
 from actors.stores.port import JournalFailed
 from actors.stores.reader import Reader
-from actors.stores.writer import DISK_ERRORS, Batch, Writer
+from actors.stores.snapshot import Keeper, Snapshot
+from actors.stores.writer import DISK_ERRORS, Batch, Book, Chore, Writer
 from helm.contracts.errors import Broken, Invalid
 
 
@@ -66,6 +67,25 @@ class StoredJournal:
             return await self._reader.read(first, min(limit, self.head - first + 1))
         except (Invalid, *DISK_ERRORS) as error:
             raise JournalFailed(f"{type(error).__name__}: {error}") from error
+
+    async def snapshots(self) -> list[Snapshot]:
+        """Return what is kept of the surfaces; none where the store keeps rows alone. Raises JournalFailed."""
+        found: list[Snapshot] = []
+        await self._have(lambda book: found.extend(book.snapshots() if isinstance(book, Keeper) else ()))
+        return found
+
+    async def keep(self, snapshots: Sequence[Snapshot]) -> None:
+        """Put these in the place of all that is kept, where the store keeps any. Raises JournalFailed."""
+        await self._have(lambda book: book.keep(snapshots) if isinstance(book, Keeper) else None)
+
+    async def _have(self, do: Callable[[Book], object]) -> None:
+        """Have something done with the book by the thread that owns it. Raises JournalFailed."""
+        chore = Chore(do=do)
+        self._writer.append(chore)
+        if not self._writer.failure:
+            await chore.wait()
+        if not chore.was_done:
+            raise JournalFailed(self._writer.failure)
 
     async def aclose(self) -> None:
         """Wait until the thread has closed the journal and given back the lock. Idempotent."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
 import attrs
 
 
@@ -14,3 +17,14 @@ class Snapshot:
     format: int
     state: str
     state_hash: str
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A book that keeps snapshots beside its rows. Errors are those of the disk."""
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return what was kept."""
+
+    def keep(self, snapshots: Sequence[Snapshot]) -> None:
+        """Put these in the place of all that was kept."""

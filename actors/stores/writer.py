@@ -55,6 +55,14 @@ class Batch(Errand):
 
 
 @attrs.define(eq=False)
+class Chore(Errand):
+    """Something else to be done with the open book, between two batches."""
+
+    do: Callable[[Book], object] = attrs.field(kw_only=True)
+    was_done: bool = attrs.field(default=False, init=False)
+
+
+@attrs.define(eq=False)
 class Writer:
     """The thread and what it tells the loop. The plain attributes are set by the thread, read by anyone."""
 
@@ -68,14 +76,14 @@ class Writer:
     refusal: Invalid | None = attrs.field(default=None, init=False)
     opened: Errand = attrs.field(factory=Errand, init=False)
     ended: Errand = attrs.field(factory=Errand, init=False)
-    _inbox: queue.SimpleQueue[Batch | None] = attrs.field(factory=queue.SimpleQueue, init=False)
+    _inbox: queue.SimpleQueue[Batch | Chore | None] = attrs.field(factory=queue.SimpleQueue, init=False)
 
     def start(self) -> None:
         """Begin to open the journal. A daemon: a hung disk must not keep the process from ending."""
         threading.Thread(target=self._run, name=f"journal {self.name}", daemon=True).start()
 
-    def append(self, batch: Batch) -> None:
-        """Hand a batch over. It will be finished, unless the disk hangs or `failure` is set."""
+    def append(self, batch: Batch | Chore) -> None:
+        """Hand a batch or a chore over. It will be finished, unless the disk hangs or `failure` is set."""
         self._inbox.put(batch)
 
     def stop(self) -> None:
@@ -105,7 +113,10 @@ class Writer:
                 continue
             if batch is None:
                 return
-            self._commit(book, batch)
+            if isinstance(batch, Chore):
+                self._do(book, batch)
+            else:
+                self._commit(book, batch)
             self._tidy(book)
             self._work_ahead(book)
 
@@ -124,6 +135,15 @@ class Writer:
             except DISK_ERRORS as error:
                 self._fail(book, error)
         batch.finish()
+
+    def _do(self, book: Book, chore: Chore) -> None:
+        if not self.failure:
+            try:
+                chore.do(book)
+                chore.was_done = True
+            except DISK_ERRORS as error:
+                self._fail(book, error)
+        chore.finish()
 
     def _tidy(self, book: Book) -> None:
         if not self.failure:

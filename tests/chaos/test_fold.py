@@ -29,6 +29,7 @@ from helm.contracts.call import CallContext
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
+from helm.evidence.surfaces import surfaces_of
 from helm.guardian.exchanges import Ceilings
 from helm.guardian.intake import Caller, Terms, admit
 from helm.proofgraph.checkpoint import Cause
@@ -167,6 +168,7 @@ async def run(chance: Chance, kernels: int, steps: int) -> None:
         folded, log = await house.read_simulated()
         assert remembered(folded) == live
         assert not folded.open_intents
+        assert surfaces_of(folded) == surfaces_of((await house.read_simulated())[0])
         log.check_all_sealed(dispatched={order.decision_id for order in chance.puppet.orders})
         policy = None if chance.luck.random() < 0.2 else SHORT.replace("epoch = 7", f"epoch = {chance.epoch}")
 
