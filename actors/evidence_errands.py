@@ -10,14 +10,19 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Mapping
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes, reread
 from helm.evidence.selection import NotThere
 from helm.evidence.trust_root import TrustRoot
+
+if TYPE_CHECKING:
+    from actors.envelopes import Kept
+    from actors.installation import Installation
 
 MIB: Final = 1024 * 1024
 
@@ -41,8 +46,11 @@ def replay(pins: dict[str, str]) -> Answer:
     return replay_report(sys.stdin.buffer.read(), TrustRoot(**pins)).body(with_calls=False)
 
 
-def export(data_dir: str, session: tuple[str, str], scope: list[Any], through: int, redact: bool) -> Answer:
-    """Write the pack that is asked for, and return its size. Raises NotThere, and Invalid for an unfit log."""
+def export(data_dir: str, session: tuple[str, str], scope: list[Any], through: int, **how: Any) -> Answer:
+    """Write the pack that is asked for, and return its size. Raises NotThere, and Invalid for an unfit log.
+
+    With `envelope` in `how`, an envelope of that kind is signed around it and kept, and returned by its name.
+    """
     from actors.evidence_export import glance_over, replay_script, write_into
     from actors.file_spool import file_spools
     from actors.installation import Installation
@@ -57,9 +65,26 @@ def export(data_dir: str, session: tuple[str, str], scope: list[Any], through: i
         with glance(place.journal_at) as journal:
             glance_over(journal, selection)
         selection.check_reached()
-        material = PackMaterial(selection=selection, script=replay_script(), redact_facts=redact)
+        material = PackMaterial(selection=selection, script=replay_script(), redact_facts=how["redact"])
         write_into(file, material, place.evidence_key())
-        return {"bytes": file.tell()}
+        name = wrap_made(place, file, **how["envelope"]).name if how["envelope"] else ""
+        return {"bytes": file.tell(), "envelope": name}
+
+
+def wrap_made(place: Installation, pack: IO[bytes], kind: str, experimental: bool, now_ms: int) -> Kept:
+    """Sign an envelope around a pack that was made and verified just now, and keep it. Raises Invalid."""
+    from actors.envelopes import Envelopes
+    from actors.trust_log import registry_of
+    from helm.evidence.envelopes.kinds import EnvelopeKind
+    from helm.evidence.envelopes.native import of_pack
+    from helm.evidence.envelopes.wrap import check_counts, wrap
+
+    pen = place.evidence_key()
+    check_counts(registry_of(place), pen)
+    with mmap(pack.fileno(), 0, access=ACCESS_READ) as raw:
+        native = of_pack(raw)
+    envelope = wrap(native, EnvelopeKind(kind), pen, experimental=experimental)
+    return Envelopes.of(place.path).keep(envelope, now_ms)
 
 
 ERRANDS: Final[Mapping[str, Callable[..., Answer]]] = {"export": export, "replay": replay, "verify": verify}

@@ -20,6 +20,8 @@ from actors.kernel import Kernel
 from helm.config import Config
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
+from helm.evidence.envelopes.kinds import EnvelopeKind
+from helm.evidence.envelopes.wrap import check_wanted
 from helm.evidence.scope import RANGE, SESSION, WHOLE, Scope
 
 NUMBERS: Final = frozenset({"from_ms", "through", "until_ms"})
@@ -51,11 +53,16 @@ class Wanted:
     scope: Scope
     through: int
     redact: bool
+    envelope: str = ""
+    """The kind of an envelope to be signed around it, "" for none."""
+    experimental: bool = False
 
-    def errand(self, data_dir: str) -> dict[str, JSONValue]:
+    def errand(self, data_dir: str, now_ms: int) -> dict[str, JSONValue]:
         """Return it as the process that makes the pack is told it."""
+        about = {"experimental": self.experimental, "kind": self.envelope, "now_ms": now_ms}
         return {
             "data_dir": data_dir,
+            "envelope": about if self.envelope else None,
             "errand": "export",
             "redact": self.redact,
             "scope": [self.scope.kind, self.scope.from_ms, self.scope.until_ms],
@@ -97,28 +104,29 @@ class ExportRoutes:
             raise overloaded("too many packs are being made already")
         sending = Sending(self)
         try:
-            size = await self._make(asked, sending.file)
+            made = await self._make(asked, sending.file)
         except BaseException:
             sending.close()
             raise
         name = "attachment; filename=pack.tar"
         response = Response(sending, 200, {"content-disposition": name}, content_type="application/x-tar")
-        response.headers["content-length"] = str(size)
+        response.headers["content-length"] = str(made["bytes"])
+        if made["envelope"]:
+            response.headers["x-helm-envelope-id"] = made["envelope"]
         response.timeout = SEND_S
         return response
 
-    async def _make(self, asked: Wanted, file: IO[bytes]) -> int:
-        """Write the pack to a file and return its length. Raises Problem."""
-        errand = asked.errand(str(self.kernel.parts.sensor.data_dir))
+    async def _make(self, asked: Wanted, file: IO[bytes]) -> dict[str, JSONValue]:
+        """Write the pack to a file and return its length, and the envelope that was made. Raises Problem."""
+        errand = asked.errand(str(self.kernel.parts.sensor.data_dir), self.kernel.parts.clock.now_ms())
         try:
             answer = await aside.run(ERRANDS, errand, file, PATIENCE)
         except Unfinished as end:
             detail = f"the pack takes more time or memory than an export here may: {HINT}"
             raise Problem(status=422, detail=detail) from end
         if "done" in answer:
-            size: int = answer["done"]["bytes"]
             file.seek(0)
-            return size
+            return dict(answer["done"])
         refusal = answer["refused"]
         if refusal["is_there"]:
             raise Problem(status=422, detail=f"the log cannot be exported: {refusal['what']}")
@@ -178,13 +186,29 @@ def wanted(key: BearerKey, body: dict[str, JSONValue]) -> Wanted:
         raise Problem(status=403, detail=f"the whole log is everybody's: {FOR_OPERATORS}", place="/whole")
     if session_id and not (own or asked):
         raise Problem(status=400, detail="whose session is it? Give its tenant", place="/tenant")
+    envelope, experimental = body.get("envelope", ""), body.get("experimental", False)
+    if envelope:
+        check_envelope(own, envelope, experimental=experimental)
     return Wanted(
         tenant=own or asked,
         session_id=session_id,
         scope=scope_of(body) if in_time else Scope(WHOLE if whole else SESSION),
         through=body.get("through", 0),
         redact=body.get("redact_facts", False),
+        envelope=envelope,
+        experimental=experimental,
     )
+
+
+def check_envelope(tenant: str | None, kind: str, *, experimental: bool) -> None:
+    """Raise Problem where a caller may not have such an envelope signed."""
+    if tenant is not None:
+        detail = "only an admin key has an envelope signed"
+        raise Problem(status=403, detail=detail, place="/envelope")
+    try:
+        check_wanted(EnvelopeKind(kind), experimental=experimental)
+    except Invalid as problem:
+        raise Problem(status=422, detail=str(problem), place="/envelope") from problem
 
 
 def scope_of(body: dict[str, JSONValue]) -> Scope:

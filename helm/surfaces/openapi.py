@@ -22,6 +22,7 @@ HEADERS: Final[Mapping[str, tuple[Schema, str]]] = {
     "x-helm-reason-code": (TEXT, "Why it was refused."),
     "x-helm-lamport-clock": (whole(2**53 - 1, 1), "The receipt's tick in its session."),
     "x-helm-output-hash": (TEXT, "The SHA-256 of the output's canonical bytes."),
+    "x-helm-envelope-id": (TEXT, "The envelope that was signed around it, where one was asked for."),
     "location": (TEXT, "What was made, or what the call waits for."),
     "retry-after": (whole(2**31), "Seconds until the same may be asked again."),
 }

@@ -18,6 +18,7 @@ from actors.cli.server import API, Server, server_option, server_url
 from actors.clock import SystemClock
 from actors.crew import crew
 from actors.envelopes import Envelopes, Kept
+from actors.evidence_errands import wrap_made
 from actors.installation import Installation
 from actors.trust_log import registry_of
 from helm.crypto.canonical import canonical
@@ -118,8 +119,9 @@ def beside(pack: Path, kind: str) -> Path:
 
 
 def wrap_beside(place: Installation, pack: Path, kind: str, *, experimental: bool) -> Path:
-    """Write the envelope of a pack beside it, and return where. Raises Invalid."""
-    kept = wrap_here(place, read_file(pack), EnvelopeKind(kind), experimental=experimental)
+    """Write the envelope of a pack, made just now, beside it, and return where. Raises Invalid."""
+    with pack.open("rb") as file:
+        kept = wrap_made(place, file, kind, experimental, SystemClock().now_ms())
     durable.replace(beside(pack, kind), kept.envelope.raw)
     return beside(pack, kind)
 

@@ -13,11 +13,11 @@ from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.contracts.receipt import RECEIPT_VERSION
 from helm.crypto import domains
-from helm.crypto.canonical import canonical, parse
+from helm.crypto.canonical import MAX_BYTES, canonical, parse
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
-from helm.crypto.hashing import content_id, sha256
-from helm.evidence import archive
+from helm.crypto.hashing import Hasher, content_id
+from helm.evidence.archive import Raw, files_in
 from helm.evidence.checkpoint_document import OF_SIGNED, SIGNED, check_shape, check_signed_document
 from helm.evidence.envelopes.statement import CHECKPOINT, PACK, RECEIPT, VERSION, EvidenceStatement
 from helm.evidence.manifest import read_manifest
@@ -36,6 +36,9 @@ PACK_ID: Final = "pack_"
 BESIDE: Final = frozenset({"checkpoint_hash", "checkpoint_id", "note", "taken"})
 """What is shown beside a signed checkpoint, and follows from it."""
 
+PIECE: Final = 1024 * 1024
+"""Bytes of a pack that are hashed at a time."""
+
 WHERE: Final = "evidence"
 
 
@@ -44,8 +47,9 @@ class NativeEvidence:
     """One piece of evidence."""
 
     kind: str
-    raw: bytes = attrs.field(repr=False)
+    raw: Raw = attrs.field(repr=False)
     """The bytes that are hashed: the file of a pack, the canonical form of anything else."""
+    hash: str = attrs.field(init=False)
     root: str
     subject: str
     log_id: str
@@ -54,11 +58,18 @@ class NativeEvidence:
     tenant: str = ""
     session_id: str = ""
 
+    @hash.default
+    def _hash(self) -> str:
+        hasher = Hasher()
+        for start in range(0, len(self.raw), PIECE):
+            hasher.add(self.raw[start : start + PIECE])
+        return hasher.written()
+
     def statement(self, key_id: str) -> EvidenceStatement:
         """Return what an envelope says of it when this key signs."""
         return EvidenceStatement(
             authoritative=False,
-            evidence_hash=sha256(self.raw),
+            evidence_hash=self.hash,
             evidence_kind=self.kind,
             evidence_root=self.root,
             key_id=key_id,
@@ -86,9 +97,9 @@ def read_native(raw: bytes) -> NativeEvidence:
     raise Invalid("is neither a pack nor a receipt nor a checkpoint", WHERE, "helm evidence export makes a pack")
 
 
-def of_pack(raw: bytes) -> NativeEvidence:
+def of_pack(raw: Raw) -> NativeEvidence:
     """Return a pack, of which the manifest lists what is there; no more of it is verified. Raises Invalid."""
-    manifest = read_manifest(archive.read(raw))
+    manifest = read_manifest(files_in(raw))
     cover = manifest.cover
     tenant, session_id = cover.sessions[0] if cover.scope == SESSION else ("", "")
     return NativeEvidence(
@@ -156,7 +167,7 @@ def check_native(native: NativeEvidence, root: TrustRoot, helpers: Helpers | Non
         raise Invalid("it is of another log than the one that is trusted", WHERE)
     if not root.execution_key:
         raise Invalid(f"no execution key is known that may have signed it: {native.signed_by}", WHERE)
-    body, key = parse(native.raw), PublicKey.from_hex(root.execution_key)
+    body, key = parse(native.raw[:MAX_BYTES]), PublicKey.from_hex(root.execution_key)
     if native.kind == CHECKPOINT:
         check_signed_document(body, key, WHERE)
         return

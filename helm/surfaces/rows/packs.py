@@ -5,6 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
+import attrs
+
+from helm.evidence.envelopes.kinds import EnvelopeKind
 from helm.surfaces.route import PROBLEM, TAR, Access, Answer, Door, Route
 from helm.surfaces.rows.row import API, SEQ, asked
 from helm.surfaces.words import (
@@ -84,6 +87,8 @@ WANTED: Final = asked(
 
 MADE: Final = MappingProxyType({200: Answer(about="The pack.", schema=ANYTHING, media_type=TAR)})
 
+WRAPPED: Final = MappingProxyType({200: attrs.evolve(MADE[200], headers=("x-helm-envelope-id",))})
+
 
 def read(name: str, path: str, about: str, answer: dict[str, object]) -> Route:
     """Return a row to which anybody brings a pack."""
@@ -124,10 +129,12 @@ PACKS: Final = (
         method="POST",
         path=f"{API}/evidence/export",
         access=Access.ANY,
-        about="Make an evidence pack, likewise.",
-        answers=MADE,
+        about="Make an evidence pack, likewise, and have an envelope signed around it.",
+        answers=WRAPPED,
         body=shaped(
             {},
+            envelope=one_of(*EnvelopeKind),
+            experimental=FLAG,
             from_ms=SEQ,
             redact_facts=FLAG,
             session_id=WORDS,

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
+from helm.config import Config
 from helm.crypto.canonical import canonical
 from helm.crypto.ed25519 import PublicKey
 from helm.crypto.hashing import sha256
 from helm.evidence.envelopes.examine import EnvelopeTrust, Examination, Proved, examine
 from helm.evidence.envelopes.kinds import MEDIA_TYPES, EnvelopeKind
+from helm.evidence.trust_root import TrustRoot
 from helm.trust.event import EventKind, KeyChange, sign_event, to_body
-from tests.actors.doors.street import Reply, Street
+from tests.actors.doors.street import Reply, Street, open_street
 from tests.actors.kit import House
 
 ENVELOPES = "/api/v1/evidence/envelopes"
+EXPORT = "/api/v1/evidence/export"
 CALL = {"tool": "read", "arguments": {"path": "a"}}
 
 
@@ -174,3 +180,57 @@ async def test_a_file_that_was_edited_is_refused_and_says_nothing_of_the_disk(st
 async def test_a_name_is_no_path(street: Street) -> None:
     for name in ("..%2fgenesis", "%2e%2e", "env_", "env_" + "g" * 32, "x" * 400):
         assert (await street.ask("GET", f"{ENVELOPES}/{name}", key=street.admin)).status == 404
+
+
+@pytest.fixture
+async def real(house: House) -> AsyncIterator[Street]:
+    """A street whose journal is on disk, and whose tenants may export."""
+    async with open_street(house, config=Config(port=0, grace_s=2.0, tenant_exports=True), real=True) as street:
+        yield street
+
+
+async def test_a_pack_is_wrapped_as_it_is_exported(real: Street, house: House) -> None:
+    receipt = await receipt_of(real)
+    about = {"tenant": receipt["tenant"], "session_id": receipt["session_id"]}
+    reply = await real.ask("POST", EXPORT, about | {"envelope": "slsa"}, key=real.admin)
+    assert reply.status == 200, reply.body
+    name = reply.headers["x-helm-envelope-id"]
+    shown = (await real.ask("GET", f"{ENVELOPES}/{name}")).json()
+    assert (await real.ask("GET", f"{ENVELOPES}/{name}", key=real.rival)).status == 404
+    report = examine(
+        Examination(
+            raw=base64.b64decode(shown["envelope"]),
+            trust=EnvelopeTrust(
+                key=PublicKey.from_hex(house.place.evidence_key().public_key),
+                root=TrustRoot(log_id=house.place.log_id),
+            ),
+            manifest=shown["manifest"],
+            evidence=reply.body,
+        )
+    )
+    assert report.proved is Proved.NATIVE, report.failed
+    assert (await real.ask("POST", f"{ENVELOPES}/{name}/verify", {})).json()["proved"] == "signature"
+    plain = await real.ask("POST", EXPORT, about, key=real.admin)
+    assert plain.body == reply.body and "x-helm-envelope-id" not in plain.headers
+
+
+async def test_a_pack_of_all_tenants_has_an_envelope_that_no_tenant_reads(real: Street) -> None:
+    await receipt_of(real)
+    reply = await real.ask("POST", EXPORT, {"whole": True, "envelope": "jws"}, key=real.admin)
+    name = reply.headers["x-helm-envelope-id"]
+    assert (await real.ask("GET", f"{ENVELOPES}/{name}", key=real.admin)).status == 200
+    for key in (real.agent, real.rival):
+        assert (await real.ask("GET", f"{ENVELOPES}/{name}", key=key)).status == 404
+
+
+async def test_an_export_signs_only_what_an_operator_asks_for_by_name(real: Street) -> None:
+    receipt = await receipt_of(real)
+    about = {"session_id": receipt["session_id"]}
+    assert (await real.ask("POST", EXPORT, about)).status == 200
+    assert (await real.ask("POST", EXPORT, about | {"envelope": "dsse"})).status == 403
+    about |= {"tenant": receipt["tenant"]}
+    experimental = await real.ask("POST", EXPORT, about | {"envelope": "cose"}, key=real.admin)
+    assert experimental.status == 422
+    assert (await real.ask("POST", EXPORT, about | {"envelope": "pgp"}, key=real.admin)).status == 400
+    assert (await real.ask("GET", EXPORT + "?whole=true&envelope=dsse", key=real.admin)).status == 400
+    assert (await real.ask("GET", ENVELOPES, key=real.admin)).json()["envelopes"] == []
