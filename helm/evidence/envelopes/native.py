@@ -49,7 +49,7 @@ class NativeEvidence:
     kind: str
     raw: Raw = attrs.field(repr=False)
     """The bytes that are hashed: the file of a pack, the canonical form of anything else."""
-    hash: str = attrs.field(init=False)
+    evidence_hash: str = attrs.field(init=False)
     root: str
     subject: str
     log_id: str
@@ -58,7 +58,7 @@ class NativeEvidence:
     tenant: str = ""
     session_id: str = ""
 
-    @hash.default
+    @evidence_hash.default
     def _hash(self) -> str:
         hasher = Hasher()
         for start in range(0, len(self.raw), PIECE):
@@ -69,7 +69,7 @@ class NativeEvidence:
         """Return what an envelope says of it when this key signs."""
         return EvidenceStatement(
             authoritative=False,
-            evidence_hash=self.hash,
+            evidence_hash=self.evidence_hash,
             evidence_kind=self.kind,
             evidence_root=self.root,
             key_id=key_id,
