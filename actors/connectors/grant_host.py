@@ -10,10 +10,11 @@ from actors.connectors.compiling import module_file, read_module
 from actors.connectors.guest_grant import RUNTIME_VERSION, check_version, folder_of
 from helm.contracts.form import JSONValue
 from helm.contracts.profile import PROFILES, WASMTIME, Profile
-from helm.contracts.sandbox import SandboxGrant
+from helm.contracts.sandbox import PreopenMode, SandboxGrant, SandboxPreopen
 from helm.guardian.overgrant import Finding
 from helm.runtime.sandbox.guest import check_module
 from helm.runtime.sandbox.port import GuestEnded
+from helm.runtime.sandbox.tree import tree_hash
 
 
 def host_findings(grant: SandboxGrant, modules: Path) -> tuple[Finding, ...]:
@@ -43,9 +44,24 @@ def of_module(grant: SandboxGrant, modules: Path) -> Iterator[Finding]:
 def of_folders(grant: SandboxGrant, data_dir: Path) -> Iterator[Finding]:
     for preopen in grant.filesystem_preopens:
         try:
-            folder_of(preopen, data_dir, shows_times=False).close()
+            folder_of(preopen.but(content_hash=""), data_dir, shows_times=False).close()
         except GuestEnded as ended:
             yield Finding(code="PREOPEN_UNUSABLE", detail=ended.reason)
+            continue
+        try:
+            folder_of(preopen, data_dir, shows_times=False).close()
+        except GuestEnded as ended:
+            yield Finding(code="PREOPEN_CHANGED", detail=ended.reason)
+
+
+def content_hash_of(path: str, data_dir: Path) -> str:
+    """Return the hash of what a folder holds. Raises GuestEnded where no guest could be given it, Denied, TooLarge."""
+    preopen = SandboxPreopen(content_hash="", guest_path="/", mode=PreopenMode.READ, path=path)
+    folder = folder_of(preopen, data_dir, shows_times=False)
+    try:
+        return tree_hash(folder)
+    finally:
+        folder.close()
 
 
 def is_there(profile: Profile) -> bool:

@@ -14,8 +14,9 @@ from actors.connectors.guest_files import HostHandle
 from helm.contracts.reason import ReasonCode
 from helm.contracts.sandbox import ListMode, PreopenMode, SandboxGrant, SandboxPreopen, Source
 from helm.crypto.hashing import sha256
-from helm.runtime.sandbox.port import GuestEnded, Surroundings
+from helm.runtime.sandbox.port import Denied, GuestEnded, Surroundings
 from helm.runtime.sandbox.sources import FixedBytes, FixedClock
+from helm.runtime.sandbox.tree import TooLarge, tree_hash
 from helm.runtime.sandbox.wasi import REALTIME
 
 RUNTIME_VERSION = version("wasmtime")
@@ -70,7 +71,25 @@ def folder_of(preopen: SandboxPreopen, data_dir: Path, *, shows_times: bool) -> 
         folder.close()
         reason = f"the folder {preopen.path} is the machine's own: its files are processes and devices"
         raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, reason)
+    try:
+        check_content(preopen, folder)
+    except GuestEnded:
+        folder.close()
+        raise
     return folder
+
+
+def check_content(preopen: SandboxPreopen, folder: HostHandle) -> None:
+    """Raise GuestEnded for a folder that does not hold what the grant says."""
+    if not preopen.content_hash:
+        return
+    try:
+        found = tree_hash(folder)
+    except (TooLarge, Denied) as problem:
+        reason = f"not all of the folder {preopen.path} can be read: {problem}"
+        raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, reason) from problem
+    if found != preopen.content_hash:
+        raise GuestEnded(ReasonCode.SANDBOX_VIOLATION, f"the folder {preopen.path} holds something else: {found}")
 
 
 def machine_devices() -> frozenset[int]:

@@ -49,6 +49,8 @@ class SandboxLimits(Noun, frozen=True, kw_only=True):
 class SandboxPreopen(Noun, frozen=True, kw_only=True):
     """A folder of the host that a guest finds under another name. Nothing above or beside it is there."""
 
+    content_hash: str
+    """What must lie below it whenever a guest begins, "" for whatever does."""
     guest_path: str
     mode: str
     path: str

@@ -28,6 +28,14 @@ def sha256(data: bytes) -> str:
     return PREFIX + sha2(data).hexdigest()
 
 
+def sha256_of(pieces: Iterable[bytes]) -> str:
+    """Return the written hash of what comes piece by piece."""
+    running = sha2()
+    for piece in pieces:
+        running.update(piece)
+    return PREFIX + running.hexdigest()
+
+
 def hash_in(domain: bytes, data: bytes) -> str:
     """Return the written hash of `data` under its context line: no hash of one kind is one of another."""
     return PREFIX + sha2(domain + data).hexdigest()

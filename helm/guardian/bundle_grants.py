@@ -117,8 +117,20 @@ def read_preopens(table: Table) -> Iterator[SandboxPreopen]:
             raise Invalid("two folders of the same name", below.at("guest_path"), "rename one")
         taken.add(guest_path)
         mode = below.choice("mode", PreopenMode, PreopenMode.READ)
+        content_hash = read_content_hash(below, mode)
         below.finish()
-        yield SandboxPreopen(guest_path=guest_path, mode=mode, path=path)
+        yield SandboxPreopen(content_hash=content_hash, guest_path=guest_path, mode=mode, path=path)
+
+
+def read_content_hash(table: Table, mode: str) -> str:
+    """Return what a folder must hold, "" for anything. Raises Invalid."""
+    content_hash = table.text("content_hash", "")
+    if content_hash and HASH.fullmatch(content_hash) is None:
+        raise Invalid("not a hash", table.at("content_hash"), "write what `helm sandbox grant --hash-preopens` says")
+    if content_hash and mode == PreopenMode.WRITE:
+        what = "what guests write into does not stay what it is"
+        raise Invalid(what, table.at("content_hash"), "leave one of the two out")
+    return content_hash
 
 
 def read_env(table: Table) -> SandboxEnv:

@@ -126,6 +126,9 @@ HOSTILE: Final[Mapping[str, Hostile]] = MappingProxyType(
             'profile = "wasmtime-readonly"\n[connectors.NAME.network]\nmode = "allowlist"\ndestinations = ["a.example"]'
         ),
         "overgrant-native": denied('profile = "firecracker-native"'),
+        "finds-another-folder-than-was-pinned": not_begun(
+            guests.ECHO, granted=FOLDER.replace('"rw"', f'"ro"\ncontent_hash = "{sha256(b"")}"')
+        ),
         "wants-a-folder-that-is-a-link": not_begun(guests.ECHO, granted=FOLDER.replace("/given", "/other")),
     }
 )

@@ -24,6 +24,7 @@ OPTIONS = (
     click.option("--module-hash", help="Its hash, where the module is not here."),
     click.option("--profile", type=click.Choice([*PROFILES]), default=DENY_DEFAULT, show_default=True),
     click.option("--preopen", "preopens", multiple=True, metavar="HOST:GUEST[:ro|rw]", help="A folder."),
+    click.option("--hash-preopens", is_flag=True, help="Pin what the folders hold now; those for reading alone."),
     click.option("--env", "variables", multiple=True, metavar="NAME", help="A variable of this machine."),
     click.option("--redacted", is_flag=True, help="Show that the variables are there, and none of their values."),
     click.option("--destination", "destinations", multiple=True, metavar="HOST[:PORT]", help="Where it may connect."),

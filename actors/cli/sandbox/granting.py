@@ -15,16 +15,19 @@ from actors.cli.sandbox.asking import asked_grant, grant_options, policy_lines
 from actors.cli.server import API, Server, server_option, server_url
 from actors.clock import SystemClock
 from actors.connectors.drafts import MAX_DRAFT_BYTES, Drafts
-from actors.connectors.grant_host import host_findings
+from actors.connectors.grant_host import content_hash_of, host_findings
 from actors.connectors.grant_host import profiles as known_profiles
 from actors.plugging import MODULES
 from actors.policy_file import read_policy
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
+from helm.contracts.sandbox import PreopenMode
 from helm.crypto.canonical import parse
 from helm.guardian.grants import preflight as judged
 from helm.guardian.grants import read_asked, read_view, verified, views_of
 from helm.guardian.policy import Policy
+from helm.runtime.sandbox.port import Denied, GuestEnded
+from helm.runtime.sandbox.tree import TooLarge
 
 SANDBOX: Final = f"{API}/sandbox"
 GRANTS: Final = f"{SANDBOX}/grants"
@@ -142,12 +145,27 @@ def profiles(server: str | None, *, as_json: bool) -> None:
 def grant(data_dir: Path, server: str | None, *, as_json: bool, **options: Any) -> None:
     """Draft a grant for a module. It grants nothing: what is written belongs into the policy, which is signed."""
     asked = asked_grant(**options)
+    if options["hash_preopens"]:
+        pin_folders(asked, data_dir, server)
     draft = source_of(data_dir, server).draft(asked)
     if as_json:
         show.as_object(draft)
     else:
         show.note(f"{draft['grant_id']} {draft['grant_hash']}")
         click.echo(policy_lines(asked))
+
+
+def pin_folders(asked: dict[str, JSONValue], data_dir: Path, server: str | None) -> None:
+    """Add to each folder for reading the hash of what it holds now. Raises Invalid."""
+    if server_url(data_dir, server):
+        hint = "run this at the kernel's machine, without --server"
+        raise Invalid("the folders of another machine are not at hand", "--hash-preopens", hint)
+    for preopen in asked.get("preopens", ()):
+        if preopen["mode"] == PreopenMode.READ:
+            try:
+                preopen["content_hash"] = content_hash_of(preopen["path"], data_dir)
+            except (GuestEnded, Denied, TooLarge) as problem:
+                raise Invalid(f"cannot be pinned: {problem}", preopen["path"]) from problem
 
 
 @click.command("list")

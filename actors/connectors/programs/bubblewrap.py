@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 import attrs
 import trio
 
+from actors.connectors.programs.keeper import NOBODY
 from helm.guardian.connection import ProgramGrant
 
 PLACES: Final = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap")
@@ -67,6 +69,24 @@ def shown(flag: str, paths: Sequence[str]) -> Iterator[str]:
     """Yield the words that show each path where it is."""
     for path in paths:
         yield from (flag, path, path)
+
+
+async def works(tool: Bubblewrap) -> bool:
+    """Tell whether this machine lets the tool make its namespaces: in many containers the kernel lets nobody."""
+    words = [tool.path, "--unshare-user", "--unshare-pid", "--unshare-net", "--disable-userns", "--ro-bind", "/", "/"]
+    user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": ()} if os.getuid() == 0 else {}
+    with trio.move_on_after(PROBE_S), suppress(OSError):
+        done = await trio.run_process(
+            [*words, "--proc", "/proc", "/bin/true"],
+            capture_stdout=True,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            cwd="/",
+            env={},
+            **user,
+        )
+        return done.returncode == 0
+    return False
 
 
 async def find() -> Bubblewrap | None:

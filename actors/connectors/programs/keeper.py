@@ -35,6 +35,9 @@ LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 4
 OLDEST_LANDLOCK = 3
 """The first version that keeps a program from cutting off files which it may not write (Linux 6.2)."""
 
+SCOPING_LANDLOCK = 6
+"""The first version under which a program ends no processes but its own (Linux 6.12)."""
+
 FILE_RIGHTS = sum(1 << bit for bit in (0, 1, 2, 14, 15))
 """Execute, write, read, cut off, control a device: what a rule for a single file may name (linux/landlock.h)."""
 
@@ -277,14 +280,14 @@ def fence(granted: dict[str, Any], program: int) -> dict[str, Any]:
 
     Returns what is enforced. Raises Refused where this kernel cannot, or a path of the grant is not there.
     """
-    abi = system_call(LANDLOCK_CREATE_RULESET, 0, 0, 1)
+    abi = landlock_version()
     if abi < OLDEST_LANDLOCK:
-        raise Refused(f"this kernel's Landlock is version {max(abi, 0)}, and {OLDEST_LANDLOCK} is needed")
+        raise Refused(f"this kernel's Landlock is version {abi}, and {OLDEST_LANDLOCK} is needed")
     files = (1 << {3: 15, 4: 15}.get(abi, 16)) - 1
     network = 0 if granted["network"] or abi < 4 else 3
-    scoped = 3 if abi >= 6 else 0
+    scoped = 3 if abi >= SCOPING_LANDLOCK else 0
     handled = files.to_bytes(8, "little") + network.to_bytes(8, "little") + scoped.to_bytes(8, "little")
-    handled = handled[: 8 if abi < 4 else 16 if abi < 6 else 24]
+    handled = handled[: 8 if abi < 4 else 16 if abi < SCOPING_LANDLOCK else 24]
     held = ctypes.create_string_buffer(handled, len(handled))
     ruleset = system_call(LANDLOCK_CREATE_RULESET, ctypes.addressof(held), len(handled), 0)
     if ruleset < 0:
@@ -304,6 +307,19 @@ def fence(granted: dict[str, Any], program: int) -> dict[str, Any]:
     if scoped:
         enforced["signals"] = "its own processes"
     return enforced
+
+
+def landlock_version() -> int:
+    """Return the version of this kernel's Landlock, 0 where it has none."""
+    return max(0, system_call(LANDLOCK_CREATE_RULESET, 0, 0, 1)) if IS_LINUX else 0
+
+
+def filters() -> bool:
+    """Tell whether this kernel takes filters of system calls."""
+    try:
+        return "errno" in Path("/proc/sys/kernel/seccomp/actions_avail").read_text(encoding="ascii").split()
+    except OSError:
+        return False
 
 
 def allow(ruleset: int, where: str | int, rights: int) -> None:

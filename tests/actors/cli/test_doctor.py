@@ -5,13 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from actors.cli.examine import is_locked
+from actors.connectors.launch import engine
+from actors.connectors.programs import bubblewrap
 from actors.opening import open_kernel
 from actors.stores import lock
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
+from tests.actors.cli.test_launch import tools
+from tests.actors.connectors.launch.engines import bench
+from tests.actors.connectors.programs.kit import CLOSED
+from tests.actors.connectors.programs.kit import bundle as program_bundle
 from tests.actors.doors.issuing import certified
 from tests.actors.stores.tampering import tampered
+from tests.helm.launch.test_substrate import loaded
 
 
 def findings(made: Made, *words: str) -> dict[str, Any]:
@@ -96,3 +105,59 @@ def test_a_door_that_asks_for_certificates_which_nobody_can_have_is_found(made: 
     assert "pins no root" in findings(made)["exposure"]["detail"]
     Path(cert).unlink()
     assert findings(made)["exposure"]["state"] == "fail"
+
+
+def needing(made: Made, text: str) -> None:
+    """Let the policy need something of this machine."""
+    path = made.place().policy_path
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+    assert helm("policy", "sign", str(path), *made.option).code == 0
+
+
+def test_what_contains_untrusted_code_is_tried(made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bubblewrap, "PLACES", (str(tmp_path / "bwrap"),))
+    monkeypatch.setattr(engine, "PLACES", (str(tmp_path),))
+    found = findings(made)
+    assert found["guests"]["state"] == "ok"
+    assert "ran one" in found["guests"]["detail"]
+    assert found["landlock"]["detail"].startswith("version ")
+    for check in ("bubblewrap", "docker", "podman"):
+        assert (found[check]["state"], found[check]["detail"]) == ("note", "is not installed")
+        assert found[check]["hint"]
+
+
+def test_what_the_policy_needs_of_this_machine_and_is_not_there_is_a_failure(
+    made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = program_bundle("echo 1", isolation=CLOSED)
+    needing(made, program[program.index("[connectors.program]") :] + tools())
+    away = tmp_path / "docker"
+    away.write_text("#!/bin/sh\nexit 1\n")
+    away.chmod(0o755)
+    monkeypatch.setattr(bubblewrap, "PLACES", (str(tmp_path / "bwrap"),))
+    monkeypatch.setattr(engine, "PLACES", (str(tmp_path),))
+    assert helm("doctor", *made.option).code == 1
+    found = findings(made)
+    assert found["bubblewrap"]["state"] == "fail"
+    assert (found["docker"]["state"], found["docker"]["detail"]) == (
+        "fail",
+        "its command is there, and no daemon answers it",
+    )
+    assert "agent cannot be launched: ERR_ISOLATION_TIER_UNAVAILABLE" in found["docker"]["hint"]
+
+
+def test_a_tool_that_is_there_and_may_not_work_is_no_isolation(
+    made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    barred = tmp_path / "bwrap"
+    barred.write_text('#!/bin/sh\ntest "$1" = --version && echo bubblewrap 9.9 && exit 0\nexit 1\n')
+    barred.chmod(0o755)
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(bubblewrap, "PLACES", (str(barred),))
+    assert "lets it make no namespace" in findings(made)["bubblewrap"]["detail"]
+
+
+def test_an_engine_tells_its_tiers(made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    bench(tmp_path, loaded())
+    monkeypatch.setattr(engine, "PLACES", (str(tmp_path), "/usr/bin", "/bin"))
+    assert findings(made)["docker"]["detail"] == "27.3.1: docker-default (baseline), gvisor"

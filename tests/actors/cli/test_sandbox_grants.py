@@ -221,3 +221,25 @@ async def test_a_running_kernel_is_asked_alike(tmp_path: Path) -> None:
         assert (await ask("list", key="agent")).code == 1
         run = partial(helm, "sandbox", "profiles", "--server", at.url, "--json", HELM_API_KEY=house.keys["operator"])
         assert len((await trio.to_thread.run_sync(run)).json()["profiles"]) == 7
+
+
+def test_a_grant_pins_what_its_folders_hold_and_a_preflight_finds_a_change(made: Made, module: str) -> None:
+    folder = made.path.parent / "pinned"
+    folder.mkdir()
+    (folder / "plan").write_text("1234")
+    profile = ("--profile", "wasmtime-readonly", "--preopen", f"{folder}:/data")
+    draft = drafted(made, module, *profile, "--hash-preopens").json()
+    assert draft["filesystem_preopens"][0]["content_hash"].startswith("sha256:")
+    lines = helm("sandbox", "grant", "--module", module, *profile, "--hash-preopens", *made.option).out
+    declare(made, lines + f'[p0.sandbox]\nreadable = ["{folder}"]\n')
+    helm("sandbox", "add", module, *made.option)
+    assert findings(made, draft["grant_id"]) == set()
+    (folder / "plan").write_text("12345")
+    assert findings(made, draft["grant_id"]) == {"PREOPEN_CHANGED"}
+
+
+def test_folders_of_another_machine_are_not_pinned_here(made: Made, module: str) -> None:
+    words = ("--module", module, "--preopen", "/srv:/data", "--hash-preopens", "--server", "http://127.0.0.1:1")
+    ended = helm("sandbox", "grant", *words, *made.option)
+    assert ended.code != 0
+    assert "not at hand" in ended.err

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import trio
+
 from actors.connectors.port import Dispatch
-from actors.connectors.programs.bubblewrap import PLACES
+from actors.connectors.programs.bubblewrap import find, works
 from actors.connectors.programs.connector import ProgramConnector
 from actors.connectors.programs.filter import refusing
-from actors.connectors.programs.keeper import LANDLOCK_CREATE_RULESET, NOBODY, OLDEST_LANDLOCK, system_call
+from actors.connectors.programs.keeper import OLDEST_LANDLOCK, landlock_version
 from helm.contracts.form import JSONValue
 from helm.crypto.hashing import sha256
 from helm.guardian.bundle import load_toml
@@ -22,23 +22,14 @@ from helm.guardian.connection import ProgramConnection
 from tests.actors.connectors.orders import order as order_of
 
 
-def confines(path: str) -> bool:
-    """Tell whether bubblewrap is there and works: in many containers the kernel lets nobody make a namespace."""
-    if sys.platform != "linux" or not os.access(path, os.X_OK):
-        return False
-    words = [path, "--unshare-user", "--unshare-pid", "--unshare-net", "--disable-userns", "--ro-bind", "/", "/"]
-    user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": ()} if os.getuid() == 0 else {}
-    done = subprocess.run([*words, "--proc", "/proc", "/bin/true"], capture_output=True, check=False, cwd="/", **user)
-    return bool(done.returncode == 0)
+async def confines() -> bool:
+    """Tell whether bubblewrap is there and works."""
+    tool = await find()
+    return tool is not None and await works(tool)
 
 
-def has_landlock() -> bool:
-    """Tell whether this kernel has a Landlock that is new enough."""
-    return sys.platform == "linux" and system_call(LANDLOCK_CREATE_RULESET, 0, 0, 1) >= OLDEST_LANDLOCK
-
-
-HAS_LANDLOCK = has_landlock() and bool(refusing(network=False))
-HAS_BUBBLEWRAP = any(confines(path) for path in PLACES)
+HAS_LANDLOCK = landlock_version() >= OLDEST_LANDLOCK and bool(refusing(network=False))
+HAS_BUBBLEWRAP = sys.platform == "linux" and trio.run(confines)
 
 SHELL = str(Path("/bin/sh").resolve())
 """A program that everyone has. It is a shell; that HELM starts none is tested by what it does to words."""
