@@ -367,7 +367,6 @@ OBJECTS: Final[Mapping[str, Schema]] = MappingProxyType(
                 )
             }
         ),
-        "McpRefusal": {"anyOf": [ref("Problem"), {"type": "object", "required": ["jsonrpc", "error"]}]},
     }
 )
 """By name, for `components/schemas`."""

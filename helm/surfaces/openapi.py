@@ -116,5 +116,6 @@ def response(one: Answer) -> dict[str, JSONValue]:
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in (*ALWAYS, *one.headers)}
     body: dict[str, JSONValue] = {"description": one.about, "headers": headers}
     if one.schema is not None:
-        body["content"] = {one.media_type: {"schema": dict(one.schema)}}
+        forms = ((one.media_type, one.schema), *one.others)
+        body["content"] = {media_type: {"schema": dict(schema)} for media_type, schema in forms}
     return body

@@ -62,6 +62,8 @@ class Answer:
     about: str
     schema: Document | None = attrs.field(default=None, hash=False)
     media_type: str = JSON
+    others: tuple[tuple[str, Document], ...] = attrs.field(default=(), hash=False)
+    """Other media types in which it may come, each with its schema."""
     headers: tuple[str, ...] = ()
     """Beside those that every answer has."""
 

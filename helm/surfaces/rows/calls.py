@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from helm.surfaces.route import JSON, PROBLEM, Access, Answer, Door, Route
+from helm.surfaces.route import EVENTS, JSON, PROBLEM, Access, Answer, Door, Route
 from helm.surfaces.route import TEXT as PLAIN
 from helm.surfaces.rows.row import get, headers
 from helm.surfaces.words import OBJECT, TEXT, WHOLE, WORDS, closed, listed, one_of, ref, shaped
@@ -95,10 +95,14 @@ CALLS: Final = (
         access=Access.TENANT,
         about="One message of MCP over streamable HTTP.",
         answers={
-            200: Answer(about="The answer, or the events before it and then the answer.", schema=RPC),
+            200: Answer(
+                about="The answer, or the events before it and then the answer.", schema=RPC, others=((EVENTS, TEXT),)
+            ),
             202: Answer(about="A notification was taken."),
             **{
-                status: Answer(about="Refused: a fault of JSON-RPC, or a problem.", schema=ref("McpRefusal"))
+                status: Answer(
+                    about="A fault of JSON-RPC, or a problem.", schema=RPC, others=((PROBLEM, ref("Problem")),)
+                )
                 for status in (400, 401, 403, 404, 406)
             },
         },
