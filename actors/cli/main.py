@@ -32,7 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
         "watch": ("actors.cli.watch", "Watch what is decided, in a terminal."),
         "evidence": ("actors.cli.evidence", "Export evidence packs, and look at them."),
-        "boundary": ("actors.cli.boundary", "Checkpoints, under the boundary's own name for them."),
+        "boundary": ("actors.cli.boundary", "How the boundary stands, and what it has decided."),
         "checkpoint": (
             "actors.cli.checkpoint.group",
             "Signed statements of all that the log holds.",
@@ -41,6 +41,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "pack": ("actors.cli.pack", "Evidence packs, by the name of what they are."),
         "replay": ("actors.cli.replay", "Judge the calls of a pack again, and compare."),
         "authz": ("actors.cli.authz", "Say who stands in which relation to what."),
+        "session": ("actors.cli.session", "Open, close and list sessions."),
+        "connector": ("actors.cli.connector", "List connectors, and let a halted one serve again."),
         "budget": ("actors.cli.budget", "Say what every budget allows, and what is used."),
         "delegation": ("actors.cli.delegation", "Let one principal act for another, for a short time."),
         "approvals": ("actors.cli.approvals.group", "Calls that wait for humans: show, sign, approve, deny."),

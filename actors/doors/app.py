@@ -14,6 +14,7 @@ from actors.doors import desk
 from actors.doors.approvals import ApprovalRoutes
 from actors.doors.asking import AskingRoutes
 from actors.doors.audit import AuditRoutes
+from actors.doors.boundary import BoundaryRoutes
 from actors.doors.budgets import BudgetRoutes
 from actors.doors.checkpoints import CheckpointRoutes
 from actors.doors.console import ConsoleRoutes
@@ -30,6 +31,7 @@ from actors.doors.metrics import MetricsRoutes
 from actors.doors.operators import OperatorRoutes
 from actors.doors.policies import PolicyRoutes
 from actors.doors.problem import Problem, overloaded, stopped
+from actors.doors.proofgraph import ProofGraphRoutes
 from actors.doors.receipts import ReceiptRoutes
 from actors.doors.relations import RelationRoutes
 from actors.doors.sandbox import SandboxRoutes
@@ -107,6 +109,7 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
     authorize = AuthorizeRoutes(kernel, config, at)
     budgets, identity = BudgetRoutes(kernel, at), IdentityRoutes(kernel, at)
     checkpoints, envelopes = CheckpointRoutes(kernel, at), EnvelopeRoutes(kernel, config, at)
+    boundary, graph = BoundaryRoutes(kernel, config, at), ProofGraphRoutes(kernel, at)
     sandbox = SandboxRoutes(kernel, at)
     policies, console = PolicyRoutes(kernel, at), ConsoleRoutes()
     exports = ExportRoutes(kernel, config, at)
@@ -183,6 +186,14 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
         "close_session": sessions.close,
         "get_freeze": operators.stops,
         "freeze": operators.freeze,
+        "boundary_status": boundary.status,
+        "list_capabilities": boundary.capabilities,
+        "list_records": boundary.browse,
+        "verify_record": boundary.verify,
+        "list_sessions": graph.sessions,
+        "list_graph_sessions": graph.sessions,
+        "get_graph_session": graph.session,
+        "repin_connector": operators.repin,
         "list_acts": AuditRoutes(kernel, at).browse,
         "list_trust_events": trust.events,
         "add_trust_event": trust.change,

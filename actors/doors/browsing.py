@@ -68,7 +68,7 @@ class Page:
     last: int
 
 
-async def receipts_after(journal: Journal, wanted: Wanted, after: int, limit: int) -> Page:
+async def receipts_after(journal: Journal, wanted: Picking, after: int, limit: int) -> Page:
     """Return the first `limit` receipts behind entry `after` that are wanted."""
     found: list[tuple[int, Receipt]] = []
     last, end, room = after, min(journal.head, after + MAX_SCAN), MAX_SCAN_BYTES

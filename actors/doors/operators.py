@@ -15,6 +15,7 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.domains import KeyPurpose
 from helm.guardian.freezes import FreezeCommand
+from helm.mcp.registry import pins_of, servers_of
 from helm.wire import structure
 
 MAX_REASON = 500
@@ -73,6 +74,17 @@ class OperatorRoutes:
         except Invalid as problem:
             raise Problem(status=409, detail=problem.what) from problem
         return answer({"halted": "", "name": name})
+
+    async def repin(self, name: str) -> Response:
+        """Answer with what an MCP server's pins are, and what each would have to be: nothing is changed."""
+        check_admin(self.desk.caller())
+        await read_object()
+        memory = self.kernel.memory
+        if name not in self.kernel.executor.connectors and name not in memory.halted:
+            raise Problem(status=404, detail="no such connector")
+        if name not in servers_of(memory.policy):
+            raise Problem(status=409, detail="no MCP server: its schemas stand in the policy itself, sign a new one")
+        return answer(pins_of(name, memory.policy, memory.servers, memory.halted))
 
     def _check_key(self, command: FreezeCommand) -> None:
         registry = self.kernel.parts.state.registry

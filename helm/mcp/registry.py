@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.guardian.connection import McpConnection
@@ -49,6 +51,27 @@ def record(server_id: str, policy: Policy, servers: Servers, now_ms: int) -> dic
         "state": state,
         "tool_names": tools,
         "transport": "" if connection is None else "streamable-http" if connection.url else "stdio",
+    }
+
+
+def pins_of(name: str, policy: Policy, servers: Servers, halted: Mapping[str, str]) -> dict[str, JSONValue]:
+    """Return a server's pins as the policy has them, and as it listed its tools last; "" for one that is gone."""
+    drifted = servers.drifted.get(name, {})
+    rules = {rule.operation or rule.name: rule.pin for rule in policy.tools.values() if rule.connector == name}
+    return {
+        "halted": halted.get(name, ""),
+        "name": name,
+        "pins": [
+            {
+                "drifted": operation in drifted,
+                "listed": drifted.get(operation, pin),
+                "operation": operation,
+                "pinned": pin,
+            }
+            for operation, pin in sorted(rules.items())
+        ],
+        "pins_hash": policy.server_pins.get(name, ""),
+        "policy_epoch": policy.epoch,
     }
 
 

@@ -45,6 +45,7 @@ def published(name: str) -> Schema:
     return {key: value for key, value in body.items() if not key.startswith("$")}
 
 
+MOMENT_TEXT: Final[Schema] = {"type": "string", "format": "date-time"}
 MOMENT: Final = closed({"height": WHOLE, "lamport": WHOLE})
 
 GOVERNED: Final[dict[str, Schema]] = {
@@ -346,6 +347,61 @@ OBJECTS: Final[Mapping[str, Schema]] = MappingProxyType(
                 "log_id": DIGEST,
                 "sequence": WHOLE,
             }
+        ),
+        "ConnectorPins": closed(
+            {
+                "halted": TEXT,
+                "name": TEXT,
+                "pins": listed(closed({"drifted": FLAG, "listed": TEXT, "operation": TEXT, "pinned": TEXT})),
+                "pins_hash": MAYBE_DIGEST,
+                "policy_epoch": WHOLE,
+            }
+        ),
+        "GraphNode": closed({"kind": TEXT, "lamport": WHOLE, "node_hash": DIGEST, "parents": listed(DIGEST)}),
+        "BoundaryStatus": shaped(
+            {
+                **dict.fromkeys(
+                    ("authz", "checkpoint_log", "evidence_verifier", "mcp_firewall", "pdp", "sandbox"), WORDS
+                ),
+                "components": listed(closed({"detail": TEXT, "name": WORDS, "state": WORDS})),
+                "mode": one_of("kernel", "standalone"),
+                "open_approval_count": WHOLE,
+                "quarantined_mcp_count": WHOLE,
+                "receipt_signer": TEXT,
+                "receipt_store": WORDS,
+                "status": one_of("ready", "refusing", "frozen", "at-rest"),
+                "updated_at": MOMENT_TEXT,
+                "version": WORDS,
+            },
+            last_checkpoint_hash=DIGEST,
+        ),
+        "BoundaryCapability": closed(
+            {
+                "authority": WORDS,
+                "capability_id": WORDS,
+                "category": WORDS,
+                "cli_commands": listed(TEXT),
+                "conformance_level": WORDS,
+                "notes": TEXT,
+                "public_routes": listed(TEXT),
+                "receipt_bindings": listed(TEXT),
+                "status": one_of("available"),
+            }
+        ),
+        "RecordVerification": shaped(
+            {
+                "checks": listed(CHECK),
+                "errors": listed(TEXT),
+                "offline": FLAG,
+                "receipt_id": TEXT,
+                "record_hash": TEXT,
+                "record_id": TEXT,
+                "verdict": TEXT,
+                "verified": FLAG,
+                "verified_at": MOMENT_TEXT,
+            },
+            checkpoint_hash=DIGEST,
+            inclusion_proof=ref("Inclusion"),
         ),
         "Connector": closed({"halted": TEXT, "name": TEXT}),
         "Act": closed(

@@ -231,6 +231,15 @@ OF_CONNECTORS: Final = (
         closed({"connectors": listed(ref("Connector"))}),
     ),
     post(
+        "repin_connector",
+        f"{CONNECTORS}/{{name}}/repin",
+        Access.ADMIN,
+        "Draft what an MCP server's pins would have to be: only a signed policy puts them in force.",
+        closed({}),
+        ref("ConnectorPins"),
+        refusals=(409,),
+    ),
+    post(
         "resume_connector",
         f"{CONNECTORS}/{{name}}/resume",
         Access.ADMIN,

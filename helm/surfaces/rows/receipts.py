@@ -8,10 +8,13 @@ from helm.surfaces.objects import CHECK
 from helm.surfaces.route import EVENTS, Access, Answer, Route
 from helm.surfaces.route import TEXT as PLAIN
 from helm.surfaces.rows.row import API, OF_RECEIPTS, SEQ, after, asked, before, get, headers, limit, post
-from helm.surfaces.words import DIGEST, FLAG, TEXT, WHOLE, WORDS, closed, listed, maybe, ref
+from helm.surfaces.words import DIGEST, FLAG, MAYBE_DIGEST, TEXT, VERDICT, WHOLE, WORDS, closed, listed, maybe, ref
 
 RECEIPTS: Final = f"{API}/receipts"
-CHECKPOINTS: Final = f"{API}/boundary/checkpoints"
+BOUNDARY: Final = f"{API}/boundary"
+CHECKPOINTS: Final = f"{BOUNDARY}/checkpoints"
+
+SESSIONS: Final = closed({"next": maybe(WHOLE), "sessions": listed(ref("Session"))})
 
 SEALED: Final = (
     get(
@@ -32,6 +35,72 @@ SEALED: Final = (
         parameters=(*asked(after=after("entry"), **OF_RECEIPTS), *headers(("last-event-id",))),
     ),
     get("get_receipt", f"{RECEIPTS}/{{receipt_id}}", Access.ANY, "One receipt with its story.", ref("Story")),
+    get("boundary_status", f"{BOUNDARY}/status", Access.ANY, "How the boundary stands.", ref("BoundaryStatus")),
+    get(
+        "list_capabilities",
+        f"{BOUNDARY}/capabilities",
+        Access.ANY,
+        "What the boundary does, and where it is asked for.",
+        closed({"capabilities": listed(ref("BoundaryCapability"))}),
+    ),
+    get(
+        "list_records",
+        f"{BOUNDARY}/records",
+        Access.ANY,
+        "A page of boundary records, oldest first.",
+        closed({"after": WHOLE, "before": maybe(WHOLE), "records": listed(ref("BoundaryRecord"))}),
+        parameters=asked(
+            after=after("entry"),
+            before=before("entry"),
+            limit=limit(200),
+            mcp_server_id=(TEXT, "Only those about this MCP server."),
+            policy_epoch=(SEQ, "Only those under this epoch of the policy."),
+            reason_code=(TEXT, "Only those that were refused for this reason."),
+            receipt_id=(TEXT, "Only the one that this receipt seals."),
+            tool_name=(TEXT, "Only those about this tool."),
+            verdict=(VERDICT, "Only those with this verdict."),
+        ),
+    ),
+    post(
+        "verify_record",
+        f"{BOUNDARY}/records/{{record_id}}/verify",
+        Access.ANY,
+        "Check a record against its decision, its receipt, and the checkpoint above it.",
+        closed({}),
+        ref("RecordVerification"),
+    ),
+    get(
+        "list_sessions",
+        f"{API}/sessions",
+        Access.ANY,
+        "The sessions, in the order in which they were opened.",
+        SESSIONS,
+        parameters=asked(after=after("place"), limit=limit(200)),
+    ),
+    get(
+        "list_graph_sessions",
+        f"{API}/proofgraph/sessions",
+        Access.ANY,
+        "The sessions of the ProofGraph: those above.",
+        SESSIONS,
+        parameters=asked(after=after("place"), limit=limit(200)),
+    ),
+    get(
+        "get_graph_session",
+        f"{API}/proofgraph/sessions/{{session_id}}",
+        Access.ANY,
+        "A session, and its receipts in order, each with its node.",
+        closed(
+            {
+                "chain": listed(
+                    closed({"intent_node": MAYBE_DIGEST, "node": ref("GraphNode"), "receipt": ref("Receipt")})
+                ),
+                "next": maybe(WHOLE),
+                "session": ref("Session"),
+            }
+        ),
+        parameters=asked(after=after("tick"), limit=limit(200), tenant=(TEXT, "Whose: for an operator's key.")),
+    ),
     get(
         "get_record",
         f"{API}/boundary/records/{{record_id}}",

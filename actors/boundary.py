@@ -1,0 +1,35 @@
+"""How the boundary stands: read off a running kernel, or off a data directory that is only read."""
+
+from __future__ import annotations
+
+from actors.kernel import Kernel
+from helm.contracts.form import JSONValue
+from helm.surfaces.boundary import CAPABILITIES, Standing, capability_body
+from helm.surfaces.table import TABLE
+
+
+def standing_of(kernel: Kernel, store: str) -> Standing:
+    """Return what a running kernel knows of itself, and of the store that keeps its journal."""
+    parts, latest = kernel.parts, kernel.notary.durable
+    refusing = "the kernel is stopping" if kernel.stopping else ""
+    if parts.journal.low_space:
+        refusing = "the journal's disk is nearly full"
+    return Standing(
+        memory=kernel.memory,
+        policy=kernel.memory.policy,
+        log_id=parts.boot.log_id,
+        mode="kernel",
+        refusing=refusing,
+        signer=parts.pen.key_id,
+        store=store,
+        last_checkpoint_hash=latest.checkpoint_hash if latest is not None else "",
+        now_ms=parts.clock.now_ms(),
+    )
+
+
+def capabilities() -> list[JSONValue]:
+    """Return every capability with the methods and paths of its routes."""
+    return [
+        capability_body(one, tuple(f"{TABLE[name].method} {TABLE[name].path}" for name in one.routes))
+        for one in CAPABILITIES
+    ]
