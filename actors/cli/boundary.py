@@ -59,7 +59,7 @@ def status(data_dir: Path, server: str | None, as_json: bool) -> int:
 @server_option
 @show.json_option
 def capabilities_(data_dir: Path, server: str | None, as_json: bool) -> None:
-    """List what the boundary does, under which authority, and where it is asked for."""
+    """List what the boundary does, and where it is asked for."""
     url = server_url(data_dir, server)
     rows = Server(url).get(f"{BOUNDARY}/capabilities", {})["capabilities"] if url else capabilities()
     if as_json:
@@ -116,8 +116,9 @@ def get(record_id: str, data_dir: Path, server: str | None, as_json: bool) -> in
 @server_option
 @show.json_option
 def verify(record_id: str, data_dir: Path, server: str | None, as_json: bool) -> int:
-    """Check a record against its decision, its receipt, and the checkpoint above it.
+    """Check a record against its decision and receipt.
 
+    The proof under the checkpoint above it is checked too, where one covers it.
     With --server the kernel checks; without, this machine does, and asks nobody. Exit 1 where anything is wrong.
     """
     url = server_url(data_dir, server)
