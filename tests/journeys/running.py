@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -41,7 +41,7 @@ class Running:
 
 @contextmanager
 def running(
-    path: Path, policy_of: Callable[[House], SignedPolicy], connectors: dict[str, Connector], *principals: str
+    path: Path, policy_of: Callable[[House], SignedPolicy], connectors: Mapping[str, Connector], *principals: str
 ) -> Iterator[Running]:
     """Serve a fresh house until the body ends."""
     opened: SimpleQueue[Running | BaseException] = SimpleQueue()
