@@ -44,6 +44,14 @@ bench *args:
 demo *args:
     helm demo {{ args }}
 
+# Whether what the documents name is there: files, sections, tests, commands and their options.
+docs-truth:
+    pytest tests/gates/test_docs_truth.py
+
+# Whether every public surface has a page, and every page its sources and its proofs.
+docs-coverage:
+    pytest tests/gates/test_docs_coverage.py
+
 # Take the pictures of the console in docs/images anew, in a browser.
 pictures:
     python -m tests.journeys.console_pictures docs/images
