@@ -169,4 +169,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    from conformance import documents  # which draws from the program, and the program from these
+
     main()
+    documents.main()

@@ -20,7 +20,7 @@ PROSE: Final = "\n".join((ROOT / path).read_text(encoding="utf-8") for path in s
 
 def test_every_page_is_listed_once_and_every_listed_page_is_there() -> None:
     paths = [page["path"] for page in LISTED]
-    assert sorted(paths) == sorted({*WRITTEN, "README.md"})
+    assert sorted(paths) == sorted({*WRITTEN, "README.md"}), f"list it in {MANIFEST}, with its sources and proofs"
 
 
 @pytest.mark.parametrize("page", LISTED, ids=lambda page: str(page["path"]))
