@@ -15,6 +15,7 @@ from actors.connectors.programs.connector import ProgramConnector
 from actors.connectors.tunnel import TunnelConnector
 from actors.connectors.wasm import WasmConnector
 from actors.identity.pinned import check_identity
+from actors.provenance import check_provenance
 from helm.contracts.errors import Invalid
 from helm.guardian.connection import (
     ClientConnection,
@@ -43,7 +44,8 @@ def plug(policy: Policy | None, given: Mapping[str, Given], base: Path) -> dict[
 
     `base` is what a relative root is relative to. Raises Invalid for a local connector that nobody gave, and for a
     given one that the policy does not declare as local: what is not declared is not plugged in. Keys and roots by which
-    the policy would know callers are tried here as well: they are plugged in too.
+    the policy would know callers are tried here as well: they are plugged in too. Code of which the policy demands
+    provenance is plugged in only with it.
     """
     if policy is None:
         return {}
@@ -52,6 +54,8 @@ def plug(policy: Policy | None, given: Mapping[str, Given], base: Path) -> dict[
     if strangers:
         hint = 'declare it in the policy: [connectors.NAME] kind = "local"'
         raise Invalid("the policy declares no local connector of this name", f"connector {strangers[0]}", hint)
+    for connection in policy.connectors.values():
+        check_provenance(connection, base)
     return {name: connector_of(connection, policy, given, base) for name, connection in policy.connectors.items()}
 
 

@@ -11,6 +11,7 @@ from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bundle_grants import grant_hash, read_grant
 from helm.guardian.bundle_launch import read_launch
 from helm.guardian.bundle_programs import read_program
+from helm.guardian.bundle_provenance import read_provenance
 from helm.guardian.bundle_servers import read_server
 from helm.guardian.bundle_table import Table, check_name
 from helm.guardian.connection import (
@@ -80,7 +81,9 @@ def read_connection(name: str, table: Table) -> Connection:
             connection = read_server(name, table)
         case ConnectorKind.WASM:
             grant = read_grant(table)
-            connection = WasmConnection(name=name, grant=grant, grant_hash=grant_hash(grant))
+            connection = WasmConnection(
+                name=name, grant=grant, grant_hash=grant_hash(grant), provenance=read_provenance(table)
+            )
         case ConnectorKind.SUBPROCESS:
             connection = read_program(name, table)
         case ConnectorKind.LAUNCH:

@@ -10,6 +10,7 @@ from helm.contracts.form import JSONValue
 from helm.crypto import domains
 from helm.crypto.canonical import ordered_bytes
 from helm.crypto.hashing import hash_in
+from helm.guardian.bundle_provenance import read_provenance
 from helm.guardian.bundle_table import Table
 from helm.guardian.connection import (
     Isolation,
@@ -55,7 +56,12 @@ def read_program(name: str, table: Table) -> ProgramConnection:
         writes=read_paths(table, "writes"),
     )
     check_grant(grant, table)
-    return ProgramConnection(name=name, grant=grant, grant_hash=hash_in(domains.GRANT, ordered_bytes(grant)))
+    return ProgramConnection(
+        name=name,
+        grant=grant,
+        grant_hash=hash_in(domains.GRANT, ordered_bytes(grant)),
+        provenance=read_provenance(table),
+    )
 
 
 def check_grant(grant: ProgramGrant, table: Table) -> None:

@@ -92,6 +92,18 @@ class FilesConnection:
 
 
 @attrs.frozen(kw_only=True)
+class ProvenanceDemand:
+    """What must be proved of a pinned program before it is plugged in: two files below the data directory.
+
+    The envelope says who built it, from what; the policy whom to believe, and its hash pins it.
+    """
+
+    envelope: str
+    policy: str
+    policy_hash: str
+
+
+@attrs.frozen(kw_only=True)
 class WasmConnection:
     """A WASI module, pinned by the hash of its bytes, and all that it is granted."""
 
@@ -99,6 +111,12 @@ class WasmConnection:
     name: str
     grant: SandboxGrant
     grant_hash: str
+    provenance: ProvenanceDemand | None = None
+
+    @property
+    def pinned_hash(self) -> str:
+        """The hash of the code that runs."""
+        return self.grant.module_hash
 
     def has(self, operation: str) -> bool:
         """Tell whether the operation is there: a module has one entry, so any name means it."""
@@ -232,6 +250,12 @@ class ProgramConnection:
     name: str
     grant: ProgramGrant
     grant_hash: str
+    provenance: ProvenanceDemand | None = None
+
+    @property
+    def pinned_hash(self) -> str:
+        """The hash of the code that runs."""
+        return self.grant.program_hash
 
     def has(self, operation: str) -> bool:
         """Tell whether the operation is declared."""

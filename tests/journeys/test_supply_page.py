@@ -13,10 +13,13 @@ import pytest
 
 from helm.contracts.errors import Invalid
 from helm.crypto.dsse import written_envelope
+from helm.guardian.bundle import load_toml
+from helm.guardian.connection import WasmConnection
 from helm.supply import rekor, slsa, tuf
 from helm.supply.findings import promise_of
 from helm.supply.provenance_policy import read_policy
 from tests.actors.cli.shell import helm
+from tests.actors.policies import POLICY
 from tests.gates.source import ROOT
 from tests.helm.supply import builds, logs
 from tests.helm.supply.keys import ed25519
@@ -103,8 +106,16 @@ def test_the_page_names_no_other_check() -> None:
     assert len(re.findall(r"^\| \d+ \| `", PAGE, re.MULTILINE)) == len(every)
 
 
+def test_the_demand_of_the_page_is_read() -> None:
+    _, written = TOML.findall(PAGE)
+    policy = load_toml(f"{POLICY}\n{written}".replace("sha256:...", "sha256:" + "0" * 64), "docs/supply-chain.md")
+    connection = policy.connectors["sums"]
+    assert isinstance(connection, WasmConnection)
+    assert connection.provenance is not None
+
+
 def test_the_policy_of_the_page_is_one() -> None:
-    [policy] = TOML.findall(PAGE)
+    policy, _ = TOML.findall(PAGE)
     with pytest.raises(Invalid, match="public key"):  # the key is left for its reader to fill in
         read_policy(policy.encode())
     key = ed25519(1).public.raw.hex()

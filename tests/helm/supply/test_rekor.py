@@ -311,3 +311,189 @@ def test_an_inner_node_is_no_entry(log: Log) -> None:
     [entry] = answer.values()
     entry["verification"]["inclusionProof"] |= {"logIndex": 0, "hashes": _proof(answer)["hashes"][1:]}
     assert _refused_by(_verify({"ab" * 8 + leaf_hash(body).hex(): entry}, log)) == "body"
+
+
+def hashedrekord_2() -> dict[str, Any]:
+    """Return a record of the second version, over the artifact."""
+    verifier = {"keyDetails": "PKIX_ECDSA_P256_SHA_256", "publicKey": {"rawBytes": b64(SIGNER.public.der)}}
+    spec = {
+        "data": {"algorithm": "SHA2_256", "digest": b64(DIGEST)},
+        "signature": {"content": b64(SIGNER.sign(ARTIFACT)), "verifier": verifier},
+    }
+    return {"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": {"hashedRekordV002": spec}}
+
+
+def intoto(signed: Envelope) -> dict[str, Any]:
+    """Return a record of an envelope, its signatures in base64 of base64."""
+    of_payload = {"algorithm": "sha256", "value": sha256(signed.payload).hexdigest()}
+    signatures = [
+        {"publicKey": b64(SIGNER.pem.encode()), "sig": b64(b64(one.raw).encode())} for one in signed.signatures
+    ]
+    content = {
+        "envelope": {"payloadType": signed.payload_type, "signatures": signatures},
+        "hash": of_payload,
+        "payloadHash": of_payload,
+    }
+    return {"apiVersion": "0.0.2", "kind": "intoto", "spec": {"content": content}}
+
+
+def test_the_other_records_are_read(log: Log) -> None:
+    assert _verify(log.answer(hashedrekord_2()), log, signer=SIGNER.public).verified
+    signed = envelope(PAYLOAD)
+    assert _verify(log.answer(intoto(signed)), log, envelope=signed, signer=SIGNER.public).verified
+
+
+def _signature(record: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = record["spec"]["hashedRekordV002"]["signature"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["spec"]["hashedRekordV002"]["data"].update(algorithm="SHA2_512"),
+        lambda record: _signature(record)["verifier"].pop("publicKey"),
+        lambda record: _signature(record)["verifier"].update(x509Certificate={"rawBytes": "QQ=="}),
+        lambda record: _signature(record).pop("verifier"),
+        lambda record: record["spec"].update(more=1),
+    ],
+)
+def test_a_record_of_the_second_version_in_another_shape_is_refused(
+    log: Log, change: Callable[[dict[str, Any]], object]
+) -> None:
+    record = hashedrekord_2()
+    change(record)
+    assert _refused_by(_verify(log.answer(record), log)) == "body"
+
+
+@pytest.mark.parametrize(
+    "sig", [b64(b"\xff\xfe"), b64(b"not base64 at all!"), b64("QQ==\u00e9".encode()), 1, ""], ids=range(5)
+)
+def test_a_signature_that_is_not_base64_of_base64_is_refused(log: Log, sig: Any) -> None:
+    signed = envelope(PAYLOAD)
+    record = intoto(signed)
+    record["spec"]["content"]["envelope"]["signatures"][0]["sig"] = sig
+    assert _refused_by(_verify(log.answer(record), log, envelope=signed)) == "body"
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        b"",
+        b"no PEM",
+        b"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n",
+        b"QQ==\nQQ==\nQQ==\n",
+        b"-----BEGIN PUBLIC KEY-----\n!!\n-----END PUBLIC KEY-----\n",
+        b"-----BEGIN PUBLIC KEY-----\nQQ\n-----END PUBLIC KEY-----\n",
+        SIGNER.pem.encode() * 2,
+    ],
+)
+def test_a_verifier_that_is_not_one_block_of_pem_is_refused(log: Log, pem: bytes) -> None:
+    record = hashedrekord()
+    record["spec"]["signature"]["publicKey"]["content"] = b64(pem)
+    assert _refused_by(_verify(log.answer(record), log)) == "body"
+
+
+@pytest.mark.parametrize("cut", ["", "6\n", f"{NAME} - 42\n", f"{NAME} - 42\n6\n"])
+def test_a_checkpoint_that_was_signed_too_short_is_refused(log: Log, cut: str) -> None:
+    """Even the log's own signature makes no head of a note that says none."""
+    answer = log.answer(hashedrekord())
+    text = cut or "\n"
+    line = b64(log.key.public.fingerprint[:4] + log.key.sign(text.encode()))
+    _proof(answer)["checkpoint"] = f"{text}\n— {NAME} {line}\n"
+    assert _refused_by(_verify(answer, log)) == "checkpoint"
+
+
+def test_a_checkpoint_with_many_lines_is_not_read(log: Log) -> None:
+    longer = attrs.evolve(log, extensions="more\n" * 14)
+    assert _refused_by(_verify(longer.answer(hashedrekord()), longer)) == "checkpoint"
+
+
+def test_two_entries_in_one_answer_are_refused(log: Log) -> None:
+    answer = log.answer(hashedrekord()) | log.answer(hashedrekord(b"another"))
+    assert _refused_by(_verify(answer, log)) == "entry"
+
+
+def test_a_checkpoint_that_says_why_it_is_refused_says_which_of_three(log: Log) -> None:
+    """Another name, another key and a changed text are three mistakes of the caller or attacks, told apart."""
+    answer = log.answer(hashedrekord())
+    told = []
+    for note in (
+        log.checkpoint(name="other.example"),
+        Log(p256(9), tree=log.tree).checkpoint(),
+        log.checkpoint().replace("\n6\n", "\n7\n"),
+    ):
+        _proof(answer)["checkpoint"] = note
+        failed = _verify(answer, log).failed
+        assert failed is not None
+        told.append(failed.detail)
+    assert ["not signed by" in told[0], "another key" in told[1], "does not hold" in told[2]] == [True] * 3
+
+
+def _message_bundle(log: Log) -> dict[str, Any]:
+    """Return a bundle about an artifact that is not in it."""
+    record = hashedrekord()
+    whole = bundle(log.answer(record), envelope(b"{}"))
+    del whole["dsseEnvelope"]
+    whole["messageSignature"] = {
+        "messageDigest": {"algorithm": "SHA2_256", "digest": b64(DIGEST)},
+        "signature": record["spec"]["signature"]["content"],
+    }
+    return whole
+
+
+def test_a_bundle_about_an_artifact_is_believed_with_the_artifact_alone(log: Log) -> None:
+    whole = _message_bundle(log)
+    assert _verify(whole, log).verified
+    assert _refused_by(_verify(whole, log, artifact=bytes(32))) == "subject"
+    assert _refused_by(_verify(whole, log, artifact=None)) == "subject"
+    del whole["messageSignature"]["messageDigest"]
+    assert _verify(whole, log).verified
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.mark.parametrize(
+    ("check", "change"),
+    [
+        ("entry", lambda whole: whole["messageSignature"]["messageDigest"].update(algorithm="SHA2_512")),
+        ("entry", lambda whole: whole["messageSignature"].update(signature=1)),
+        ("entry", lambda whole: whole["messageSignature"].pop("signature")),
+        ("subject", lambda whole: whole["messageSignature"].update(signature="QQ==")),
+        ("entry", lambda whole: whole.pop("messageSignature")),
+        ("entry", lambda whole: whole["verificationMaterial"].pop("publicKey")),
+        ("entry", lambda whole: whole["verificationMaterial"].update(certificate={"rawBytes": "QQ=="})),
+        ("entry", lambda whole: _material(whole, x509CertificateChain={"certificates": []})),
+        ("entry", lambda whole: _material(whole, x509CertificateChain={"certificates": [{"rawBytes": "QQ=="}] * 17})),
+        ("entry", lambda whole: _material(whole, certificate={})),
+        ("subject", lambda whole: _material(whole, certificate={"rawBytes": "QQ=="})),
+        ("entry", lambda whole: _tlog(whole).pop("inclusionProof")),
+        ("entry", lambda whole: _tlog(whole)["inclusionProof"].pop("checkpoint")),
+        ("entry", lambda whole: _tlog(whole).update(canonicalizedBody=1)),
+        ("entry", lambda whole: _tlog(whole).update(logIndex="-1")),
+        ("entry", lambda whole: _tlog(whole).update(logIndex="01")),
+        ("entry", lambda whole: _tlog(whole).update(logIndex=1.5)),
+        ("entry", lambda whole: _tlog(whole)["logId"].update(keyId="QQ==")),
+        ("entry", lambda whole: _tlog(whole)["inclusionPromise"].update(more=1)),
+        ("entry", lambda whole: _tlog(whole).update(more=1)),
+        ("entry", lambda whole: whole["verificationMaterial"]["tlogEntries"].append(_tlog(whole))),
+        ("timestamp", lambda whole: _tlog(whole).pop("integratedTime")),
+    ],
+)
+def test_a_bundle_that_is_not_whole_is_refused(log: Log, check: str, change: Change) -> None:
+    whole = _message_bundle(log)
+    change(whole)
+    assert _refused_by(_verify(whole, log)) == check
+
+
+def _tlog(whole: dict[str, Any]) -> dict[str, Any]:
+    [entry] = whole["verificationMaterial"]["tlogEntries"][:1]
+    assert isinstance(entry, dict)
+    return entry
+
+
+def _material(whole: dict[str, Any], **signer: Any) -> None:
+    material = whole["verificationMaterial"]
+    del material["publicKey"]
+    material.update(signer)
