@@ -64,11 +64,9 @@ def head(major: int, argument: int) -> bytes:
 
 def decode(raw: bytes) -> Any:
     """Return the value of these bytes, which are all of it and in its one form. Raises Invalid."""
-    value, end = item(raw, 0, MAX_DEPTH)
-    if end != len(raw):
-        raise odd(f"{len(raw) - end} bytes behind its end")
-    if encode(value) != raw:
-        raise odd("CBOR that is not in its deterministic form")
+    value, _ = item(raw, 0, MAX_DEPTH)
+    if encode(value) != raw:  # names out of order or doubled, heads that are too long, bytes behind the end
+        raise odd("CBOR that is not in its deterministic form, or goes on behind its end")
     return value
 
 
@@ -136,7 +134,7 @@ def members(raw: bytes, at: int, size: int, depth: int) -> tuple[dict[Any, Any],
     found: dict[Any, Any] = {}
     for _ in range(size):
         name, at = item(raw, at, depth - 1)
-        if type(name) not in (int, str) or name in found:
-            raise odd("a name in a map that stands twice, or is neither number nor text")
+        if type(name) not in (int, str):
+            raise odd("a name in a map that is neither number nor text")
         found[name], at = item(raw, at, depth - 1)
     return found, at
