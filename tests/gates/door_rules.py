@@ -54,7 +54,7 @@ def _loads(source: Source, item: Import, doors: Doors) -> Iterator[Finding]:
 
 def _module_names(source: Source) -> Iterator[tuple[int, str]]:
     """Every text in a module that could be a module's name."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and MODULE.fullmatch(node.value):
             yield node.lineno, node.value
 

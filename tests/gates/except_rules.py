@@ -26,7 +26,7 @@ def broad_handlers(source: Source) -> Iterator[Place]:
 
 def aliases(source: Source) -> Iterator[Finding]:
     """A broad exception under another name would pass by every reader, this gate among them."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value and _is_broad(node.value):
             what = "gives a broad exception another name"
             yield Finding(module=source.name, line=node.lineno, what=what)

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache, cached_property
 from pathlib import Path
 
 import attrs
@@ -21,6 +22,11 @@ class Source:
     def package(self) -> str:
         """The package its relative imports start from."""
         return self.name if self.is_package else self.name.rpartition(".")[0]
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Everything in the tree: a dozen rules walk it."""
+        return list(ast.walk(self.tree))
 
 
 @attrs.frozen(kw_only=True)
@@ -61,6 +67,7 @@ def sources_under(package: str, root: Path = ROOT) -> list[Source]:
     return [_read(path, root) for path in sorted(folder.rglob("*.py"))]
 
 
+@cache
 def _read(path: Path, root: Path) -> Source:
     is_package = path.name == "__init__.py"
     parts = path.relative_to(root).with_suffix("").parts
@@ -70,7 +77,7 @@ def _read(path: Path, root: Path) -> Source:
 
 def imports_of(source: Source) -> Iterator[Import]:
     """Every import, wherever it hides: in a function, under TYPE_CHECKING, relative, in a dead branch."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 bound = alias.asname or alias.name.partition(".")[0]

@@ -101,12 +101,12 @@ def _reached_modules(source: Source, allowance: Allowance) -> Findings:
         if not allowance.permits_module(reached):
             yield item.line, f"reaches {reached} through {item.module}"
         bound[item.bound] = reached if item.name or item.bound != _root(item.module) else item.bound
-    yield from _chains(source.tree, bound, allowance)
+    yield from _chains(source, bound, allowance)
 
 
-def _chains(tree: ast.Module, bound: Mapping[str, str], allowance: Allowance) -> Findings:
-    attributes = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
+def _chains(source: Source, bound: Mapping[str, str], allowance: Allowance) -> Findings:
+    attributes = {id(node.value) for node in source.nodes if isinstance(node, ast.Attribute)}
+    for node in source.nodes:
         if isinstance(node, ast.Name) and node.id in bound and id(node) not in attributes:
             if isinstance(node.ctx, ast.Load):
                 yield node.lineno, f"hands on the module {bound[node.id]} as a value"
@@ -159,7 +159,7 @@ def _root(module: str) -> str:
 
 
 def _waiting(source: Source, _: Allowance) -> Findings:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith | ast.Await):
             yield node.lineno, "waits: helm never awaits"
         elif isinstance(node, ast.comprehension) and node.is_async:
@@ -170,7 +170,7 @@ def _waiting(source: Source, _: Allowance) -> Findings:
 
 
 def _names(source: Source, _: Allowance) -> Findings:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Name) and node.id in NAMES and isinstance(node.ctx, ast.Load):
             yield node.lineno, f"{node.id} {NAMES[node.id]}"
         elif isinstance(node, ast.Attribute) and node.attr in ATTRIBUTES:
@@ -182,8 +182,8 @@ def _names(source: Source, _: Allowance) -> Findings:
 
 def _clock(source: Source, _: Allowance) -> Findings:
     """`world.now` is a field and welcome; `datetime.now`, called or carried off, is the wall clock."""
-    clocks = {alias for node in ast.walk(source.tree) for alias in _datetime_names(node)}
-    for node in ast.walk(source.tree):
+    clocks = {alias for node in source.nodes for alias in _datetime_names(node)}
+    for node in source.nodes:
         if isinstance(node, ast.Attribute) and node.attr == "now":
             if _is_type_call(node.value) or clocks.intersection(_dotted(node.value)[:1]):
                 yield node.lineno, ".now reads the wall clock"
@@ -215,14 +215,14 @@ def _clock_call(node: ast.Call, method: str) -> Findings:
 
 
 def _namespaces(source: Source, _: Allowance) -> Findings:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Name) and node.id in NAMESPACES:
             yield node.lineno, f"{node.id} is reflection"
 
 
 def _computed_names(source: Source, _: Allowance) -> Findings:
-    calls = {id(node.func): node for node in ast.walk(source.tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(source.tree):
+    calls = {id(node.func): node for node in source.nodes if isinstance(node, ast.Call)}
+    for node in source.nodes:
         if isinstance(node, ast.Name) and node.id in BY_NAME:
             call = calls.get(id(node))
             if call is None or not _names_literally(call):
@@ -237,8 +237,8 @@ def _names_literally(call: ast.Call) -> bool:
 
 
 def _dunders(source: Source, _: Allowance) -> Findings:
-    documents = {id(text) for text in _documents(source.tree)}
-    for node in ast.walk(source.tree):
+    documents = {id(text) for text in _documents(source)}
+    for node in source.nodes:
         if isinstance(node, ast.Attribute) and DUNDER.fullmatch(node.attr) and node.attr not in DUNDERS:
             yield node.lineno, f".{node.attr} is reflection"
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
@@ -250,16 +250,16 @@ def _dunders(source: Source, _: Allowance) -> Findings:
             yield node.lineno, f"defines {node.name}: what it answers is computed"
 
 
-def _documents(tree: ast.Module) -> Iterator[ast.expr]:
+def _documents(source: Source) -> Iterator[ast.expr]:
     """Text that stands alone as a statement is written for people; nothing evaluates it."""
-    for node in ast.walk(tree):
+    for node in source.nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield node.value
 
 
 def _computed_shapes(source: Source, _: Allowance) -> Findings:
     """A class made by a call, or a format string nobody wrote, is a lookup by a computed name."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Call):
             continue
         func = node.func
@@ -277,7 +277,7 @@ def _is_text(node: ast.expr) -> bool:
 
 
 def _state(source: Source, _: Allowance) -> Findings:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Global):
             yield node.lineno, f"rebinds module state: {', '.join(node.names)}"
 
