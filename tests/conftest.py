@@ -50,6 +50,26 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(warm.Host.start().end)
 
 
+WALKERS: Final = ("tests/helm/", "tests/actors/test_")
+"""Whose steps through the trusted base are counted: the tests of its rooms, and of the offices that stand on them. A
+journey walks through everything on its way and looks at little of it; counting that says nothing, and takes as much
+time as the journey."""
+
+COUNTING: Final = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Count steps, where they are counted at all, in the tests of the walkers alone."""
+    plugin: Any = item.config.pluginmanager.getplugin("_cov")
+    if plugin is None or plugin.cov_controller is None:
+        return
+    wanted = item.nodeid.startswith(WALKERS)
+    if wanted != item.config.stash.get(COUNTING, True):
+        (plugin.cov_controller.cov.start if wanted else plugin.cov_controller.cov.stop)()
+        item.config.stash[COUNTING] = wanted
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say aloud that programs of other makes were not there to be talked to."""
     if not os.environ.get(programs.NAME):
