@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -67,16 +67,25 @@ Handler = Callable[..., Awaitable[Response]]
 def control_plane(kernel: Kernel, config: Config, who: Credentials, tails: Tails) -> QuartTrio:
     """Return the application. It starts no task of its own: whatever runs longer than a request lives in the kernel."""
     app = QuartTrio("helm", static_folder=None, template_folder=None)
-    app.url_map.merge_slashes = False  # one path, one spelling
+    app.url_map = routed().url_map
     app.config.update(MAX_CONTENT_LENGTH=desk.MAX_BODY_BYTES, BODY_TIMEOUT=desk.BODY_S, PROPAGATE_EXCEPTIONS=False)
     app.after_request(dressed)
     tell_refusals(app)
     at = Desk(who)
     for name, handler in mounted(handlers(kernel, config, at, tails)).items():
-        row = TABLE[name]
-        rule = VARIABLE.sub(r"<\1>", row.path)
-        guarded = admitted(at, name, handler)
-        app.add_url_rule(rule, name, guarded, methods=[row.method], provide_automatic_options=False)
+        app.view_functions[name] = admitted(at, name, handler)
+    return app
+
+
+@cache
+def routed() -> QuartTrio:
+    """Return an application that knows its paths and answers none: that takes longest, and is alike for all of them."""
+    app = QuartTrio("helm", static_folder=None, template_folder=None)
+    app.url_map.merge_slashes = False  # one path, one spelling
+    for name, row in TABLE.items():
+        if row.door is Door.CONTROL:
+            rule = VARIABLE.sub(r"<\1>", row.path)
+            app.add_url_rule(rule, name, methods=[row.method], provide_automatic_options=False)
     return app
 
 

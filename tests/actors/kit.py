@@ -76,6 +76,10 @@ class InlineIndex(IdIndex):
             raise IndexFailed(str(error)) from error
 
 
+SIGNED: dict[tuple[str, str], SignedPolicy] = {}
+"""Policies that a house compiled and signed: most of them need the same one, and it is never changed."""
+
+
 @cache
 def model() -> TemporaryDirectory[str]:
     """Return the installation that the others are copies of; it is removed with the process."""
@@ -117,7 +121,9 @@ class House:
 
     def sign(self, text: str = POLICY) -> SignedPolicy:
         """Compile a policy and sign it with the installation's policy key."""
-        return sign_text(text, "test policy", self.place.policy_key())
+        key = self.place.policy_key()
+        known = SIGNED.get((text, key.key_id))
+        return known or SIGNED.setdefault((text, key.key_id), sign_text(text, "test policy", key))
 
     async def real_ground(self) -> Ground:
         """Open the stores on disk."""

@@ -45,7 +45,10 @@ async def test_a_server_that_greets_people_on_stdout_is_served_all_the_same() ->
         assert await connector.dispatch(order({}, operation="sum")) == {"content": [{"text": "3", "type": "text"}]}
 
 
-async def test_a_line_without_an_end_is_not_kept_and_its_call_is_told_as_unknown() -> None:
+async def test_a_line_without_an_end_is_not_kept_and_its_call_is_told_as_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mcp_stdio, "CLOSE_S", 0.1)  # it goes on writing its line for as long as it lives
     async with attended(raw("endless")) as connector:
         with trio.fail_after(60), pytest.raises(ConnectorUnknown, match="lost before it answered"):
             await connector.dispatch(order({}, operation="sum"))
@@ -63,7 +66,8 @@ async def test_a_line_without_an_end_is_not_kept_and_its_call_is_told_as_unknown
         ("large", "bytes"),
     ],
 )
-async def test_a_server_that_says_too_much_is_not_listed(how: str, says: str) -> None:
+async def test_a_server_that_says_too_much_is_not_listed(how: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_stdio, "CLOSE_S", 0.1)  # some of them go on saying it for as long as they live
     with trio.fail_after(60), pytest.raises(Invalid, match=says):
         await look_at(raw(how))
 

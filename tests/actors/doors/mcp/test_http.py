@@ -41,7 +41,7 @@ async def client_of(at: Gateway, mode: Any) -> AsyncIterator[Client]:
     """Connect the SDK's client, with the agent's key."""
     headers = {"authorization": f"Bearer {at.house.keys['agent']}"}
     async with (
-        httpx2.AsyncClient(headers=headers) as http,
+        httpx2.AsyncClient(headers=headers, verify=False) as http,
         Client(streamable_http_client(f"{at.url}/mcp", http_client=http), mode=mode) as client,
     ):
         yield client
@@ -51,7 +51,7 @@ async def post(at: Gateway, body: Any, **headers: str) -> httpx2.Response:
     """Send one message by hand."""
     given = {"authorization": f"Bearer {at.house.keys['agent']}", "content-type": "application/json"} | headers
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(verify=False) as http:
         return await http.post(f"{at.url}/mcp", content=raw, headers={k.replace("_", "-"): v for k, v in given.items()})
 
 
@@ -206,7 +206,7 @@ async def test_mcp_over_websocket_is_refused_with_a_receipt(tmp_path: Path) -> N
             "sec-websocket-version": "13",
             "sec-websocket-protocol": "mcp",
         }
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(verify=False) as http:
             told = await http.get(f"{at.url}/mcp", headers=headers)
         found = await at.kernel.library.story(told.headers["x-helm-receipt-id"])
     assert told.status_code == 403
@@ -215,7 +215,7 @@ async def test_mcp_over_websocket_is_refused_with_a_receipt(tmp_path: Path) -> N
 
 
 async def test_there_is_no_stream_to_listen_to_and_no_session_to_end(tmp_path: Path) -> None:
-    async with opened(tmp_path) as at, httpx2.AsyncClient() as http:
+    async with opened(tmp_path) as at, httpx2.AsyncClient(verify=False) as http:
         headers = {"authorization": f"Bearer {at.house.keys['agent']}"}
         for method in ("GET", "DELETE"):
             told = await http.request(method, f"{at.url}/mcp", headers=headers)
@@ -223,7 +223,7 @@ async def test_there_is_no_stream_to_listen_to_and_no_session_to_end(tmp_path: P
 
 
 async def test_the_plain_route_is_governed_and_told_apart(tmp_path: Path) -> None:
-    async with opened(tmp_path) as at, httpx2.AsyncClient() as http:
+    async with opened(tmp_path) as at, httpx2.AsyncClient(verify=False) as http:
         headers = {"authorization": f"Bearer {at.house.keys['agent']}"}
         body = {"tool": "strict", "arguments": {"n": 1}}
         told = await http.post(f"{at.url}/mcp/v1/execute", headers=headers, json=body)

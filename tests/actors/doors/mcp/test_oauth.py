@@ -67,7 +67,7 @@ async def opened(tmp_path: Path, text: str = "") -> AsyncIterator[Gateway]:
 
 async def post(at: Gateway, bearer: str, method: str = "tools/call", **params: Any) -> httpx2.Response:
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {"name": "strict", "arguments": {"n": 1}}}
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(verify=False) as http:
         return await http.post(f"{at.url}/mcp", json=body, headers={"authorization": f"Bearer {bearer}"})
 
 
@@ -207,7 +207,7 @@ async def test_another_algorithm_of_the_profile_opens_too(tmp_path: Path) -> Non
 
 
 async def test_the_metadata_say_whose_tokens_are_taken(tmp_path: Path) -> None:
-    async with opened(tmp_path) as at, httpx2.AsyncClient() as http:
+    async with opened(tmp_path) as at, httpx2.AsyncClient(verify=False) as http:
         told = await http.get(f"{at.url}{METADATA}")
         posted = await http.post(f"{at.url}{METADATA}")
         nobody = await http.post(f"{at.url}/mcp")
@@ -223,7 +223,7 @@ async def test_the_metadata_say_whose_tokens_are_taken(tmp_path: Path) -> None:
 
 
 async def test_without_a_profile_no_token_opens_anything(tmp_path: Path) -> None:
-    async with opened(tmp_path, POLICY) as at, httpx2.AsyncClient() as http:
+    async with opened(tmp_path, POLICY) as at, httpx2.AsyncClient(verify=False) as http:
         told = await post(at, token())
         metadata = await http.get(f"{at.url}{METADATA}")
     assert (told.status_code, metadata.status_code) == (401, 404)
