@@ -193,11 +193,11 @@ class Executor:
         return await connector.dispatch(order)
 
     def _accept(self, case: Case, rule: ToolRule, output: JSONValue) -> None:
-        enforced = ""
+        said = ""
         if type(output) is Ran:
-            case.run, enforced, output = output.run, output.enforced, output.answer
+            case.run, said, output = output.run, output.enforced, output.answer
         elif type(output) is Kept:
-            case.is_kept, output = True, output.answer
+            case.is_kept, said, output = True, output.said, output.answer
         try:
             case.output_json, case.output_hash = check_output(output, rule.output_schema)
         except Refused as drift:
@@ -206,7 +206,7 @@ class Executor:
             reason = f"the output could not be checked: {type(failure).__name__}"
             self._end(case, Status.FAILED, ReasonCode.ERR_CONNECTOR_CONTRACT_DRIFT, reason)
         else:
-            self._end(case, Status.SUCCESS, ReasonCode.NONE, enforced and legible(enforced))
+            self._end(case, Status.SUCCESS, ReasonCode.NONE, said and legible(said))
 
     def _end(self, case: Case, status: Status, code: ReasonCode, reason: str) -> None:
         case.end(status, code, reason)

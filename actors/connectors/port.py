@@ -85,6 +85,8 @@ class Kept(Noun, frozen=True):
     """An answer that is evidence: it stays beside its receipt, so that whoever reads the receipt can read it too."""
 
     answer: JSONValue
+    said: str = ""
+    """What of it stands in the record too, in words, and so in every evidence pack."""
 
 
 class ConnectorFailed(Exception):

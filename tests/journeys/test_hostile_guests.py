@@ -112,6 +112,11 @@ HOSTILE: Final[Mapping[str, Hostile]] = MappingProxyType(
         "follows-a-hard-link": answering(opens("linked"), REFUSED_PATH, FOLDER),
         "opens-a-pipe": answering(opens("pipe"), REFUSED_PATH, FOLDER),
         "reads-where-it-may": answering(opens("plan"), 1234, FOLDER),
+        "network-that-was-reviewed": answering(
+            opens("plan"),
+            1234,
+            FOLDER + '[connectors.NAME.network]\nmode = "allowlist"\ndestinations = ["reviewed.example"]\n',
+        ),
         "reads-variables": answering(ASKS_FOR_VARIABLES, 0),
         "reads-the-clock": answering(ASKS_THE_TIME, NOT_CAPABLE),
         "draws-at-random": answering(ASKS_FOR_CHANCE, NOT_CAPABLE),
@@ -136,7 +141,7 @@ HOSTILE: Final[Mapping[str, Hostile]] = MappingProxyType(
 
 def policy_with(place: Path, wanted: Mapping[str, Hostile]) -> str:
     """Return a policy in which each of them is a tool."""
-    text = POLICY + f'\n[p0.sandbox]\nwritable = ["{place}"]\n'
+    text = POLICY + f'\n[p0.sandbox]\nwritable = ["{place}"]\nnetworks = ["reviewed.example"]\n'
     for name, one in wanted.items():
         granted = one.granted.replace("NAME", name).replace("PLACE", str(place))
         text += f"""

@@ -88,7 +88,8 @@ class LaunchConnector:
                 "spec_hash": self._connection.grant_hash,
                 "tier": grant.tier,
                 **started,
-            }
+            },
+            said=f"launched behind {grant.tier}: {found.evidence}; spec {self._connection.grant_hash}",
         )
 
     async def _stop(self, name: str) -> JSONValue:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from actors.connectors.launch import engine as engines
+from helm.evidence.layout import NODES, RECEIPTS
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
 from tests.actors.connectors.launch.engines import bench
+from tests.helm.evidence.forger import unpacked
 from tests.helm.launch.test_substrate import BUNDLE, loaded
 
 AGENT = BUNDLE[BUNDLE.index("[connectors.agent]") :]
@@ -71,9 +74,26 @@ def test_an_agent_is_launched_watched_and_stopped_by_governed_calls(place: Made)
     started = helm("launch", "run", "launch", "a", "--json", *place.option)
     assert started.code == 0, started.out
     assert (started.json()["output"]["tier"], started.json()["output"]["status"]) == ("gvisor", "running")
+    assert "launched behind gvisor: the runtime runsc (/usr/bin/runsc); spec sha256:" in started.json()["reason"]
     assert helm("launch", "status", "status", "a", "--json", *place.option).json()["output"]["status"] == "running"
     assert helm("launch", "stop", "stop", "a", *place.option).code == 0
     assert helm("receipts", "verify", "--json", *place.option).json()["receipts"] == 3
+
+
+@pytest.mark.usefixtures("docker")
+def test_the_tier_stands_in_the_policy_the_record_and_the_receipt_of_an_evidence_pack(
+    place: Made, tmp_path: Path
+) -> None:
+    receipt_id = helm("launch", "run", "launch", "a", "--json", *place.option).json()["receipt_id"]
+    pack = tmp_path / "launch.tar"
+    assert helm("evidence", "export", "-o", str(pack), "--session", "launch", *place.option).code == 0
+    assert helm("verify", str(pack), "--log-id", place.log_id).code == 0
+    members = unpacked(pack.read_bytes())
+    policies = [raw.decode() for path, raw in members.items() if path.startswith("policy/")]
+    assert any('"tier":"gvisor"' in text for text in policies)
+    assert b"launched behind gvisor" in members[NODES]
+    (receipt,) = [json.loads(raw) for path, raw in members.items() if path.startswith(RECEIPTS)]
+    assert (receipt["receipt_id"], receipt["sandbox_grant_hash"]) == (receipt_id, loaded().grant_hash)
 
 
 def test_a_tool_that_does_something_else_is_refused_at_once(place: Made) -> None:
