@@ -1,21 +1,17 @@
-"""The kernel: the supervision tree, and the only wiring of the belt.
+"""The kernel: the one place where the belt is wired.
 
     call -> intake -> guardian -> appender (intent durable) -> executor -> signer -> appender -> answer
                          |                                                  ^
                          +---------------- a refusal -----------------------+
 
-Trio cancels a whole tree at once; the signer and the appender are shielded so that they fall silent last, when every
-case that has an intent has its receipt, or after one bounded grace. After any failure nothing is restarted in here:
-the state is unknown, the kernel ends, and a fresh one reads the journal.
+What runs under what, and ends in which order, is supervision.py's; who holds a place, places.py's and commanding.py's.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import attrs
 import trio
@@ -24,6 +20,7 @@ from trio.lowlevel import enable_ki_protection
 from actors.appender import Appender
 from actors.checkpointer import Checkpointer
 from actors.clock import Clock
+from actors.commanding import CAPACITY, Commanding
 from actors.commands.command import Command, attest
 from actors.commands.policy import ActivatePolicy
 from actors.commands.servers import NoteDrift
@@ -38,13 +35,16 @@ from actors.library import Library
 from actors.line import Line
 from actors.mailbox import Answer, Case, Control, Inbox, KernelStopped, Overloaded, Stage
 from actors.meter import Meter
+from actors.news import News
 from actors.notary import Notary
 from actors.pdp import DecisionPoints
+from actors.places import Places
 from actors.recovery import reopened
 from actors.signed_policy import SignedPolicy
 from actors.signer import Signer
 from actors.stores.index import IdIndex, IndexFailed
 from actors.stores.port import Journal
+from actors.supervision import Supervision
 from actors.timelock import Timelock
 from actors.vouching import vouch
 from helm.contracts.call import ToolCall
@@ -55,23 +55,14 @@ from helm.contracts.verdict import Status, Verdict
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer as Pen
 from helm.evidence.refold import Refold
-from helm.guardian.ceremony import APPROVED, WAITING
+from helm.guardian.ceremony import APPROVED
 from helm.guardian.intake import PLAIN, Caller, Terms, admit
 from helm.guardian.memory import Boot
 from helm.proofgraph.checkpoint import Cause
 from helm.trust.event import TrustEvent
 from helm.trust.registry import fold
 
-CONTROL_PLACES = 32
-"""Commands under way at once; they travel the same channels as cases, so they have places of their own."""
-
 VERDICTS = {verdict.value: verdict for verdict in Verdict}
-
-URGENT_PLACES = 8
-"""More of them, for stops alone: no flood of other commands keeps an operator from freezing the system (T4)."""
-
-OWN_PLACES = 16
-"""For what the kernel itself writes: its start, and the deadlines that pass."""
 
 
 @attrs.frozen(kw_only=True)
@@ -114,27 +105,20 @@ class Kernel:
         self.memory = state.memory
         self.library = Library(parts.journal, parts.index)
         self.meter = Meter()
-        self.cases: set[Case] = set()
-        self.stopping = False
-        """Whether the kernel has been told to end."""
-        self._takes_calls = False
-        """Whether the intake is open: a call looks at this alone."""
-        self.broken: BaseException | None = None
-        self.last_words = trio.CancelScope(shield=True)
+        self.places = Places(limits.places, limits.places_per_principal)
+        self.cases = self.places.cases
+        self.supervision = Supervision(limits.grace_s, self._owes, self._begin_nothing)
         self.nursery: trio.Nursery
         """Where a door is started: it ends with the offices beside it, and they end with it."""
         self.owed = 0
         """Intents that ended without an outcome, once the kernel has ended."""
-        self._opened = trio.Event()
-        self._commands: set[Command] = set()
-        self._news: dict[str, trio.Event] = {}
-        """What waits for the next word about an approval. Each event is set once, when it is taken out."""
-        self._held: Counter[tuple[str, str]] = Counter()
-        capacity = limits.places + 2 * CONTROL_PLACES + URGENT_PLACES + OWN_PLACES  # a command has two events at most
+        self.news = News(self.memory.approvals, self.check_running)
+        capacity = limits.places + CAPACITY
         self._at_guardian = Inbox[Case | Command](capacity)
         self._at_signer = Inbox[Case](capacity)
         self._at_appender = Inbox[Case | Control](capacity)
         self._at_executor = Inbox[Case](capacity)
+        self.commands = Commanding(self._at_guardian.post)
         self.executor = Executor(
             parts.connectors,
             self.memory,
@@ -152,11 +136,10 @@ class Kernel:
             self._at_signer.post,
             self.points.send,
             self.executor.halt,
-            self._tell,
+            self.news.tell,
         )
         pen_blocks = isinstance(parts.pen, TokenKey)
         self.signer = Signer(parts.pen, state.chains, parts.clock, pen_blocks=pen_blocks)
-        grants = self.memory.approvals.nodes
         self.notary = Notary(
             parts.pen,
             parts.boot.log_id,
@@ -167,10 +150,16 @@ class Kernel:
             durable=state.checkpoints.latest,
         )
         self.appender = Appender(
-            state.graph, parts.journal, parts.index, self.finish, self._maybe_fall_silent, grants, self.notary
+            state.graph,
+            parts.journal,
+            parts.index,
+            self.finish,
+            self.supervision.maybe_fall_silent,
+            self.memory.approvals.nodes,
+            self.notary,
         )
-        self.timelock = Timelock(self.memory, parts.clock, self._pass_on)
-        self.checkpointer = Checkpointer(self.notary, parts.clock, limits.checkpoint_interval_s, self._pass_on)
+        self.timelock = Timelock(self.memory, parts.clock, self.commands.pass_on)
+        self.checkpointer = Checkpointer(self.notary, parts.clock, limits.checkpoint_interval_s, self.commands.pass_on)
         self.intake = Intake(self.library, self.submit)
 
     # -- intake ---------------------------------------------------------------------------------------------------
@@ -199,24 +188,10 @@ class Kernel:
         call = admit(caller, tool, arguments, terms)
         answer = await self.govern(call)
         if answer.approval_id and wait_for_approval > 0 and not call.delegation_id:
-            await self._until_answered(answer.approval_id, wait_for_approval)
+            await self.news.until_answered(answer.approval_id, wait_for_approval)
             if self.memory.approvals.find(answer.approval_id).state == APPROVED:
                 return await self.govern(call.but(approval_id=answer.approval_id))
         return answer
-
-    async def _until_answered(self, approval_id: str, seconds: float) -> None:
-        """Wait until no approver is waited for any more, `seconds` at most. Raises KernelStopped at the end."""
-        with trio.move_on_after(seconds):
-            while self.memory.approvals.find(approval_id).state in WAITING:
-                self.check_running()
-                await self._news.setdefault(approval_id, trio.Event()).wait()
-        self.check_running()
-
-    def _tell(self, approval_id: str) -> None:
-        """Have whoever waits for this approval look again."""
-        news = self._news.pop(approval_id, None)
-        if news is not None:
-            news.set()
 
     async def govern(self, call: ToolCall, *, decide_only: bool = False, line: Line | None = None) -> Answer:
         """Have one call judged and, if it is allowed, executed; return its answer, refusals included.
@@ -232,17 +207,13 @@ class Kernel:
 
     def submit(self, case: Case) -> Case:
         """Take an in-flight place for `case` and put it on the belt. No await lies between the two."""
-        if not self._takes_calls:
+        if not self.supervision.takes_calls:
             self.check_running()
             raise KernelStopped("the kernel has not opened its intake yet")
-        holder = (case.call.tenant, case.call.principal)
-        limits = self.parts.limits
-        if len(self.cases) >= limits.places or self._held[holder] >= limits.places_per_principal:
-            raise Overloaded("too many calls in flight: nothing was judged, try again shortly")
+        self.places.check_free(case)
         if self.parts.journal.low_space:
             raise Overloaded("the journal's disk is nearly full: nothing was judged, free some space")
-        self.cases.add(case)
-        self._held[holder] += 1
+        self.places.take(case)
         self.meter.begin(case)
         self._at_guardian.post(case)
         return case
@@ -262,7 +233,7 @@ class Kernel:
         case.stage = Stage.DONE
         decision = judgement.decision.content
         self.meter.end(case, decision.verdict)
-        self._leave(case)
+        self.places.leave(case)
         self.intake.release(case)
         case.slot.resolve(
             Answer(
@@ -280,14 +251,7 @@ class Kernel:
         if decision.approval_id:
             self.timelock.watch(decision.approval_id)
         if self.stopping:
-            self._maybe_fall_silent()
-
-    def _leave(self, case: Case) -> None:
-        self.cases.discard(case)
-        holder = (case.call.tenant, case.call.principal)
-        self._held[holder] -= 1
-        if not self._held[holder]:
-            del self._held[holder]
+            self.supervision.maybe_fall_silent()
 
     async def command(self, command: Command) -> Control | None:
         """Have the guardian obey `command`; return its event once it is durable, None where nothing changed.
@@ -296,15 +260,7 @@ class Kernel:
         command holds its place until it has left the belt, whether or not anyone still waits for it.
         """
         self.check_running()
-        self._commands = {other for other in self._commands if not other.settled}
-        if len(self._commands) >= CONTROL_PLACES + (URGENT_PLACES if command.urgent else 0):
-            raise Overloaded("too many commands under way")
-        return await self._pass_on(command)
-
-    async def _pass_on(self, command: Command) -> Control | None:
-        self._commands.add(command)
-        self._at_guardian.post(command)
-        return await command.done()
+        return await self.commands.command(command)
 
     async def activate(self, signed: SignedPolicy, connectors: Mapping[str, Connector]) -> None:
         """Put a newer policy in force, with its connectors, between two calls; keep the active one where it is refused.
@@ -326,8 +282,8 @@ class Kernel:
                 self.nursery.start_soon(connector.attend, self._note_drift)
 
     async def _note_drift(self, server_id: str, operation: str, listed: str) -> None:
-        await self._opened.wait()  # not before the kernel's own first word
-        await self._pass_on(NoteDrift(server_id, operation, listed))
+        await self.supervision.opened.wait()  # not before the kernel's own first word
+        await self.commands.pass_on(NoteDrift(server_id, operation, listed))
 
     async def write_start(self, genesis: tuple[TrustEvent, ...]) -> None:
         """Write what every start writes: a new log's genesis, then this kernel's epoch, before any call is taken.
@@ -351,46 +307,47 @@ class Kernel:
         self._at_appender.post(control)
         return control
 
-    def open_intake(self) -> None:
-        """Let calls in: everything owed from before is sealed."""
-        self._takes_calls = not self.stopping and self.broken is None
-        self._opened.set()
-
     # -- supervision ----------------------------------------------------------------------------------------------
 
-    def _maybe_fall_silent(self) -> None:
-        """End the last words once nothing is owed: what the guardian never came to was neither judged nor obeyed."""
-        if not self.stopping or any(command.owes for command in self._commands):
-            return
-        if all(case.stage is Stage.JUDGE for case in self.cases):
-            self.last_words.cancel()
+    @property
+    def stopping(self) -> bool:
+        """Whether the kernel has been told to end."""
+        return self.supervision.stopping
 
-    @enable_ki_protection
-    async def _office(self, run: Callable[[], Awaitable[Any]], name: str) -> None:
-        try:
-            await run()
-        except trio.Cancelled:
-            raise
-        except BaseException as failure:
-            self.fail(failure)
-            raise
-        raise Broken(f"the {name} returned")
+    @property
+    def broken(self) -> BaseException | None:
+        """What broke the kernel, None while nothing has."""
+        return self.supervision.broken
+
+    def open_intake(self) -> None:
+        """Let calls in: everything owed from before is sealed."""
+        self.supervision.open()
+
+    def check_running(self) -> None:
+        """Raise KernelStopped unless the kernel is deciding."""
+        self.supervision.check_running()
 
     def fail(self, failure: BaseException) -> None:
         """Note what broke the kernel; whoever broke raises it as well, and everything ends."""
-        self._takes_calls = False
-        self.broken = self.broken or failure
+        self.supervision.fail(failure)
+
+    def _owes(self) -> bool:
+        """Tell whether anything is left to be written: what the guardian has judged or obeyed."""
+        return self.commands.owes or any(case.stage is not Stage.JUDGE for case in self.cases)
+
+    def _begin_nothing(self) -> None:
+        self.executor.stopping = True
 
     @enable_ki_protection
     async def evidence(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run pen, book and dispatcher under the shield; when they are done nobody is answered any more."""
+        offices = {
+            "signer": partial(self.signer.run, self._at_signer, self._at_appender.post),
+            "appender": partial(self.appender.run, self._at_appender, self._at_executor.post),
+            "executor": partial(self.executor.run, self._at_executor),
+        }
         try:
-            with self.last_words:
-                async with trio.open_nursery() as offices:
-                    offices.start_soon(self._office, self._run_signer, "signer")
-                    offices.start_soon(self._office, self._run_appender, "appender")
-                    offices.start_soon(self._office, self._run_executor, "executor")
-                    task_status.started()
+            await self.supervision.last(offices, task_status)
         finally:
             self.abandon()  # now: a door that waits for these answers would keep the kernel from ending
             with trio.move_on_after(self.parts.limits.grace_s, shield=True):
@@ -398,66 +355,22 @@ class Kernel:
                 with suppress(IndexFailed):  # it heals at the next start
                     await self.parts.index.aclose()
 
-    async def _run_signer(self) -> None:
-        await self.signer.run(self._at_signer, self._at_appender.post)
-
-    async def _run_appender(self) -> None:
-        await self.appender.run(self._at_appender, self._at_executor.post)
-
-    async def _run_executor(self) -> None:
-        await self.executor.run(self._at_executor)
-
-    async def _work(self) -> None:
-        await self.executor.work()
-
-    async def _run_guardian(self) -> None:
-        await self.guardian.run(self._at_guardian)
-
-    async def _run_checkpointer(self) -> None:
-        await self._opened.wait()
-        await self.checkpointer.run()
-
     def _start_asking(self, case: Case) -> None:
-        self.nursery.start_soon(self._ask, case)
-
-    @enable_ki_protection
-    async def _ask(self, case: Case) -> None:
-        """Ask a decision point for one case; like an office, it ends the kernel with itself if it breaks."""
-        try:
-            await self.points.ask(case)
-        except trio.Cancelled:
-            raise
-        except BaseException as failure:
-            self.fail(failure)
-            raise
-
-    async def _run_timelock(self) -> None:
-        await self._opened.wait()  # its first word must not come before the kernel's own
-        await self.timelock.run()
-
-    @enable_ki_protection
-    async def _sentinel(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Notice the end of the work, whatever ends it, and start the grace of the last words."""
-        try:
-            task_status.started()
-            await trio.sleep_forever()
-        finally:
-            self._stop()
-            self.last_words.deadline = trio.current_time() + self.parts.limits.grace_s
-            self._maybe_fall_silent()
+        self.nursery.start_soon(self.supervision.errand, partial(self.points.ask, case))
 
     async def work(self, effects: trio.Nursery) -> None:
         """Start what ends first: sentinel, guardian, timelock, and the executor's hands; doors live beside them."""
         self.nursery = effects
         self._attend(self.parts.connectors)
-        await effects.start(self._sentinel)
-        effects.start_soon(self._office, self._run_guardian, "guardian")
-        effects.start_soon(self._office, self._run_timelock, "timelock")
-        effects.start_soon(self._office, self._run_checkpointer, "checkpointer")
+        office, after_opening = self.supervision.office, self.supervision.after_opening
+        await effects.start(self.supervision.sentinel)
+        effects.start_soon(office, partial(self.guardian.run, self._at_guardian), "guardian")
+        effects.start_soon(after_opening, self.timelock.run, "timelock")
+        effects.start_soon(after_opening, self.checkpointer.run, "checkpointer")
         for _ in range(self.parts.limits.places):
-            effects.start_soon(self._office, self._work, "executor")
-        effects.start_soon(self._office, self.executor.hands.watch, "executor's watch")
-        effects.start_soon(self._office, self.parts.index.run, "index")
+            effects.start_soon(office, self.executor.work, "executor")
+        effects.start_soon(office, self.executor.hands.watch, "executor's watch")
+        effects.start_soon(office, self.parts.index.run, "index")
 
     async def recover(self) -> None:
         """Seal every intent that a crash left open, before the intake opens, through the normal pen and book."""
@@ -466,31 +379,19 @@ class Kernel:
             case.end(
                 Status.INDETERMINATE, ReasonCode.ERR_INDETERMINATE, "the kernel ended while the effect was under way"
             )
-            self.cases.add(case)
-            self._held[(case.call.tenant, case.call.principal)] += 1
+            self.places.take(case)
             self.meter.begin(case)
             self._at_signer.post(case)
             await case.slot.wait()
 
     def abandon(self) -> None:
         """Tell every waiting caller that no answer will come, and count the intents that have no outcome."""
-        self._stop()
+        self.supervision.stop()
         self.owed += sum(case.may_have_acted for case in self.cases)
         for case in list(self.cases):
-            self._leave(case)
+            self.places.leave(case)
             self.intake.release(case)
             case.slot.fail(unknown=case.may_have_acted)
         self.intake.abandon()
-        for approval_id in list(self._news):
-            self._tell(approval_id)
-        for command in list(self._commands):
-            command.fail()
-
-    def _stop(self) -> None:
-        self._takes_calls = False
-        self.stopping = self.executor.stopping = True
-
-    def check_running(self) -> None:
-        """Raise KernelStopped unless the kernel is deciding."""
-        if self.stopping or self.broken is not None:
-            raise KernelStopped
+        self.news.tell_all()
+        self.commands.abandon()

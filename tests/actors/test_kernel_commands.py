@@ -10,10 +10,11 @@ import pytest
 import trio
 import trio.testing
 
+from actors.commanding import CONTROL_PLACES, URGENT_PLACES
 from actors.commands.connectors import ResumeConnector
 from actors.commands.freeze import Freeze
 from actors.commands.sessions import CloseSession, OpenSession
-from actors.kernel import CONTROL_PLACES, URGENT_PLACES, Kernel
+from actors.kernel import Kernel
 from actors.mailbox import KernelStopped, Overloaded
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.reason import ReasonCode

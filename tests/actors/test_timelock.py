@@ -6,8 +6,9 @@ import pytest
 import trio
 import trio.testing
 
+from actors.commanding import CONTROL_PLACES
 from actors.commands.sessions import OpenSession
-from actors.kernel import CONTROL_PLACES, Kernel
+from actors.kernel import Kernel
 from actors.mailbox import Overloaded
 from actors.timelock import AT_ONCE
 from helm.contracts.reason import ReasonCode

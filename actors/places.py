@@ -1,0 +1,43 @@
+"""The places in flight: a call holds one from the intake to its answer, and overload is refused here alone (T4)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import attrs
+
+from actors.mailbox import Case, Overloaded
+
+
+@attrs.define(eq=False)
+class Places:
+    """So many for everyone, and so many of them for any one principal."""
+
+    most: int
+    most_of_one: int
+    cases: set[Case] = attrs.field(factory=set, init=False)
+    """Who holds one."""
+    _held: Counter[tuple[str, str]] = attrs.field(factory=Counter, init=False)
+
+    def check_free(self, case: Case) -> None:
+        """Raise Overloaded where no place is free for `case`."""
+        if len(self.cases) >= self.most or self._held[holder_of(case)] >= self.most_of_one:
+            raise Overloaded("too many calls in flight: nothing was judged, try again shortly")
+
+    def take(self, case: Case) -> None:
+        """Give `case` a place."""
+        self.cases.add(case)
+        self._held[holder_of(case)] += 1
+
+    def leave(self, case: Case) -> None:
+        """Take the place of `case` back."""
+        self.cases.discard(case)
+        holder = holder_of(case)
+        self._held[holder] -= 1
+        if not self._held[holder]:
+            del self._held[holder]
+
+
+def holder_of(case: Case) -> tuple[str, str]:
+    """Return whose places a case counts against."""
+    return (case.call.tenant, case.call.principal)
