@@ -179,10 +179,7 @@ class MetadataSet:
 
     def _taken(self, data: bytes, role: str, file: str) -> None:
         """Raise Invalid for what is too long, or not strict JSON."""
-        limit = LIMITS.get(role, MAX_TARGETS_BYTES)
-        if len(data) > limit:
-            raise Invalid(f"{len(data)} bytes, more than the {limit} of a {role}", file, "no honest one is so long")
-        self._tried(lambda: parse(data, max_bytes=limit), file)
+        self._tried(lambda: parse(data, max_bytes=LIMITS.get(role, MAX_TARGETS_BYTES)), file)
 
     def _tried(self, attempt: Callable[[], Any], file: str) -> Any:
         try:

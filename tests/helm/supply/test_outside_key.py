@@ -40,6 +40,8 @@ def test_an_ed25519_key_reads_the_same_as_digits() -> None:
         p256(1).pem.replace("PUBLIC", "PRIVATE"),
         p256(1).pem + "more",
         "x" * 5000,
+        p256(1).pem.replace("BEGIN", "BEGUN"),
+        " " * 2000 + p256(1).pem + " " * 2000 + "x",
         "00" * 32,
     ],
 )
@@ -67,25 +69,54 @@ def test_a_key_is_not_used_for_another_algorithm() -> None:
             key.public.verify(b"said", other.sign(b"said"))
 
 
-def test_a_signature_has_one_form() -> None:
-    key = p256(1)
-    r, s = decode_dss_signature(key.sign(b"said"))
-    raw = encode_dss_signature(r, s)
-    for odd in (
-        raw + b"\x00",
-        raw[:-1],
-        b"",
-        encode_dss_signature(r, s + N),
-        r.to_bytes(32, "big") + s.to_bytes(32, "big"),
-    ):
-        with pytest.raises(SignatureInvalid):
-            key.public.verify(b"said", odd)
+def _der(*numbers: bytes) -> bytes:
+    """Return a sequence of what may be numbers."""
+    body = b"".join(b"\x02" + bytes([len(one)]) + one for one in numbers)
+    return b"\x30" + bytes([len(body)]) + body
 
 
-def test_zero_signs_nothing() -> None:
-    for r, s in ((0, 1), (1, 0), (0, 0), (N, 1), (1, N)):
-        with pytest.raises(SignatureInvalid):
-            p256(1).public.verify(b"said", encode_dss_signature(r, s))
+def _least(number: int) -> bytes:
+    return number.to_bytes(number.bit_length() // 8 + 1, "big")
+
+
+R, S = decode_dss_signature(p256(1).sign(b"said"))
+GOOD = _der(_least(R), _least(S))
+
+
+def test_the_one_form_is_the_one_that_signers_write() -> None:
+    assert encode_dss_signature(R, S) == GOOD
+    p256(1).public.verify(b"said", GOOD)
+    p256(1).public.verify(b"said", _der(_least(R), _least(N - S)))  # logs write either
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        (b"", "one sequence"),
+        (GOOD[:-1], "one sequence"),
+        (GOOD + b"\x00", "one sequence"),
+        (b"\x31" + GOOD[1:], "one sequence"),
+        (b"\x30\x81" + GOOD[1:], "one sequence"),
+        (_der(_least(R), b"\x00" * 30 + _least(S)), "one sequence"),
+        (R.to_bytes(32, "big") + S.to_bytes(32, "big"), "one sequence"),
+        (_der(_least(R), b"\x01", b"\x01"), "goes on"),
+        (_der(_least(R)), "no two numbers"),
+        (_der(b"\x01", b"\x01")[:-1] + b"\x02", "not this key's"),
+        (b"\x30\x06\x02\x01\x01\x02\x02\x01", "no two numbers"),
+        (b"\x30\x06\x03\x01\x01\x02\x01\x01", "no two numbers"),
+        (_der(b"\x00\x01", b"\x01"), "one form"),
+        (_der(b"\xff", b"\x01"), "one form"),
+        (_der(b"", b"\x01\x01\x01"), "one form"),
+        (_der(b"\x00", b"\x01"), "out of range"),
+        (_der(b"\x01", b"\x00"), "out of range"),
+        (_der(_least(N), b"\x01"), "out of range"),
+        (_der(b"\x01", _least(N)), "out of range"),
+        (_der(_least(R), _least(S + N)), "range"),
+    ],
+)
+def test_a_signature_has_one_form(odd: bytes, why: str) -> None:
+    with pytest.raises(SignatureInvalid, match=why):
+        p256(1).public.verify(b"said", odd)
 
 
 def test_the_protocol_s_own_signature_holds() -> None:

@@ -497,3 +497,26 @@ def _material(whole: dict[str, Any], **signer: Any) -> None:
     material = whole["verificationMaterial"]
     del material["publicKey"]
     material.update(signer)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"logID": "zz" * 32},
+        {"logID": "AB" * 32},
+        {"logID": "00"},
+        {"logID": 1},
+        {"logID": "0"},
+        {"integratedTime": -1},
+        {"integratedTime": 2**60},
+        {"integratedTime": None},
+        {"logIndex": True},
+        {"body": ""},
+        {"body": None},
+        {"verification": []},
+        {"more": 1},
+    ],
+)
+def test_an_answer_in_another_form_is_refused(log: Log, change: dict[str, Any]) -> None:
+    [(entry_id, entry)] = log.answer(hashedrekord()).items()
+    assert _refused_by(_verify({entry_id: entry | change}, log)) == "entry"

@@ -103,6 +103,9 @@ def test_a_build_type_without_parameters_takes_no_build_that_has_some() -> None:
         POLICY.replace(f'"{REPOSITORY}"', "1"),
         POLICY.replace("BEGIN PUBLIC", "BEGIN PRIVATE"),
         "[" * 5,
+        POLICY + "#" * 300_000,
+        'version = "helm.provenance-policy/1"\nbuilders = [1]',
+        'version = "helm.provenance-policy/1"\nsources = {}',
         "x" * 300_000,
     ],
 )

@@ -10,7 +10,12 @@ import attrs
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
-from tuf.api.metadata import Metadata, MetaFile  # type: ignore[attr-defined]
+from tuf.api.metadata import (  # type: ignore[attr-defined]
+    Delegations,
+    Metadata,
+    MetaFile,
+    SuccinctRoles,
+)
 
 from helm.contracts.errors import Invalid
 from helm.supply.findings import Findings
@@ -523,6 +528,17 @@ def test_every_role_is_verified_where_no_target_is_asked_for(repository: Reposit
     assert _verify(repository, files={}).about["roles"] == ["targets", "team"]
     del repository.files["1.team.json"]
     assert _refused_by(_verify(repository, files={})) == "delegated"
+
+
+def test_more_bins_than_are_looked_at_are_not_counted_out(repository: Repository) -> None:
+    """A few bytes may delegate to billions of bins: a target's own is looked at, and all of them never."""
+    own = repository.signers["targets"][0]
+    bins = SuccinctRoles([own.public_key.keyid], 1, 32, "bin")
+    repository.targets.delegations = Delegations({own.public_key.keyid: own.public_key}, None, bins)
+    findings = _verify(repository.advance(), files={})
+    assert _refused_by(findings) == "delegated"
+    assert findings.failed is not None
+    assert "4294967296" in findings.failed.detail
 
 
 def test_an_expired_role_is_refused(repository: Repository) -> None:
