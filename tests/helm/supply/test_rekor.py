@@ -215,12 +215,24 @@ def test_an_envelope_is_found_in_the_log(log: Log) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [envelope(b"{}"), envelope(PAYLOAD, p256(3)), attrs.evolve(envelope(PAYLOAD), signatures=())],
-    ids=["another payload", "another signature", "no signature"],
+    [
+        envelope(b"{}"),
+        envelope(PAYLOAD, p256(3)),
+        attrs.evolve(envelope(PAYLOAD), signatures=()),
+        attrs.evolve(envelope(PAYLOAD), payload=b"{}"),
+    ],
+    ids=["another payload", "another signature", "no signature", "another payload under the same signature"],
 )
 def test_an_entry_about_another_envelope_is_refused(log: Log, other: Envelope) -> None:
     answer = log.answer(dsse(envelope(PAYLOAD)))
     assert _refused_by(_verify(answer, log, envelope=other, artifact=None)) == "subject"
+
+
+def test_a_payload_is_not_taken_for_an_artifact(log: Log) -> None:
+    """The record says that an envelope was logged; its bare payload was never what anybody signed."""
+    answer = log.answer(dsse(envelope(PAYLOAD)))
+    findings = _verify(answer, log, artifact=sha256(PAYLOAD).digest())
+    assert _refused_by(findings) == "subject"
 
 
 def test_an_artifact_that_the_statement_does_not_name_is_refused(log: Log) -> None:
