@@ -57,6 +57,11 @@ time as the journey."""
 
 COUNTING: Final = pytest.StashKey[bool]()
 
+BEGAN: Final = pytest.StashKey[float]()
+
+LONG_S: Final = 3.0
+"""Processor time from which on a test is slow: on a shared machine a clock on the wall tells of the others."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> None:
@@ -70,8 +75,36 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
         item.config.stash[COUNTING] = wanted
 
 
+def processor_s() -> float:
+    """Return the processor time of this process, and of those that it started and saw end."""
+    return sum(os.times()[:4])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note when a test began."""
+    item.stash[BEGAN] = processor_s()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Tell what a test took, where that is long and nobody marked it."""
+    took_s = processor_s() - item.stash[BEGAN]
+    if took_s > LONG_S and item.get_closest_marker("slow") is None:
+        item.user_properties.append(("processor_s", took_s))
+
+
+def tell_long(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that keep everybody waiting: marked `slow`, they wait for `just check`."""
+    for outcome in ("passed", "failed", ""):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for took_s in (took_s for name, took_s in report.user_properties if name == "processor_s"):
+                terminalreporter.write_line(f"{report.nodeid}: {took_s:.1f} s, and not marked slow", yellow=True)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say aloud that programs of other makes were not there to be talked to."""
+    """Say aloud what took long, and that programs of other makes were not there to be talked to."""
+    tell_long(terminalreporter)
     if not os.environ.get(programs.NAME):
         terminalreporter.write_line(programs.HOW, yellow=True)
     if softhsm.module() is None:

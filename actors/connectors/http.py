@@ -19,7 +19,7 @@ from typing import Any
 import httpcore2
 import trio
 
-from actors.connectors.once import CLOSE, one_exchange_each
+from actors.connectors.once import CLOSE, one_exchange_each, trusted_over
 from actors.connectors.port import PERMIT_HEADER, ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
 from actors.connectors.request import OutboundRequest, check_operation, make_request
 from actors.connectors.resolver import Resolver, addresses_of, system_resolver
@@ -77,7 +77,7 @@ class HttpConnector:
         self._fixed_headers = _checked_headers(connection.headers) | _checked_headers(secret_headers)
         self._pool = one_exchange_each(
             CheckedNetwork(resolver or system_resolver(), allow_private=connection.allow_private),
-            ssl_context=ssl_context or ssl.create_default_context(),
+            ssl_context=ssl_context or trusted_over(self._origin.scheme if self._origin else ""),
             max_connections=MAX_CONNECTIONS,
         )
 

@@ -20,7 +20,7 @@ import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
 from actors.connectors.http import CheckedNetwork
-from actors.connectors.once import CLOSE, one_exchange_each
+from actors.connectors.once import CLOSE, one_exchange_each, trusted_over
 from actors.connectors.port import ConnectorFailed, ConnectorUnknown, NotDispatched
 from actors.connectors.resolver import Resolver, system_resolver
 from helm.contracts.errors import Invalid
@@ -79,7 +79,7 @@ async def open_address(
     """Connect to a server and yield the SDK's two streams. Raises Invalid for a token that is not set."""
     pool = one_exchange_each(
         CheckedNetwork(resolver or system_resolver(), allow_private=connection.allow_private),
-        ssl_context=ssl_context or ssl.create_default_context(),
+        ssl_context=ssl_context or trusted_over(connection.url.partition(":")[0].lower()),
         max_connections=MAX_CONNECTIONS,
     )
     wire = Wire(pool, token_of(connection, environment), connection.max_response_bytes + ENVELOPE_BYTES)

@@ -28,3 +28,9 @@ def one_exchange_each(
         max_keepalive_connections=0,
         network_backend=network,
     )
+
+
+def trusted_over(scheme: str) -> ssl.SSLContext:
+    """Return what TLS trusts: what this machine does, and nobody where only plain HTTP is spoken, which needs no look
+    at the machine's certificates."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if scheme == "http" else ssl.create_default_context()

@@ -14,7 +14,7 @@ import attrs
 import httpcore2
 
 from actors.connectors.http import CheckedNetwork
-from actors.connectors.once import CLOSE, one_exchange_each
+from actors.connectors.once import CLOSE, one_exchange_each, trusted_over
 from actors.connectors.port import NotDispatched
 from actors.connectors.resolver import Resolver, system_resolver
 from helm.openai.upstream import Place
@@ -71,7 +71,7 @@ class Upstream:
         self.place = place
         self._pool = one_exchange_each(
             CheckedNetwork(resolver or system_resolver(), allow_private=place.allow_private),
-            ssl_context=ssl_context or ssl.create_default_context(),
+            ssl_context=ssl_context or trusted_over(place.scheme),
             max_connections=MAX_CONNECTIONS,
         )
 
