@@ -12,10 +12,11 @@ import trio
 
 from actors.checkpointing import Checkpointing
 from actors.envelopes import Envelopes, Kept
+from actors.hsm import TokenLost
 from actors.installation import Installation
 from actors.kernel import Kernel
 from helm.config import Config
-from helm.contracts.errors import Broken
+from helm.contracts.errors import Broken, Invalid
 from helm.crypto.canonical import canonical
 from helm.evidence.checkpoint_document import signed_document
 from helm.evidence.envelopes.examine import EnvelopeReport, EnvelopeTrust, Examination, examine
@@ -80,10 +81,14 @@ class Wrapping:
         return await trio.to_thread.run_sync(examine, examination)
 
     def _create(self, kind: EnvelopeKind, evidence: bytes, *, experimental: bool) -> Kept:
-        native, registry, pen = read_native(evidence), self._registry, self._place.evidence_key()
-        check_counts(registry, pen)
+        native, registry = read_native(evidence), self._registry
         check_native(native, root_of(native, registry))
-        envelope = wrap(native, kind, pen, experimental=experimental)
+        try:
+            pen = self._place.evidence_key()
+            check_counts(registry, pen)
+            envelope = wrap(native, kind, pen, experimental=experimental)
+        except TokenLost as problem:
+            raise Invalid(str(problem), "evidence key", "look at the token, then ask again") from problem
         return self._store.keep(envelope, self.kernel.parts.clock.now_ms())
 
     def _page(self, after: str, limit: int, tenant: str | None) -> Page:

@@ -27,11 +27,14 @@ from actors.mailbox import KernelStopped
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
 from actors.vouching import vouch
+from actors.wrapping import Wrapping
 from helm.contracts.effect import Permit
 from helm.contracts.errors import Invalid
 from helm.crypto import domains
 from helm.crypto.domains import KeyPurpose, PurposeMismatch
 from helm.crypto.ed25519 import PublicKey
+from helm.evidence.envelopes.examine import Proved
+from helm.evidence.envelopes.kinds import EnvelopeKind
 from helm.guardian.intake import Terms
 from helm.wire import structure
 from tests.actors.cli.shell import Ended, helm
@@ -332,3 +335,21 @@ async def test_a_token_signs_permits_beside_the_loop_and_a_lost_one_lets_nothing
     lose(token, tokens)
     with pytest.raises(NotDispatched):
         await vouch(permit, "read", log_id="log", pen=pen)
+
+
+# -- envelopes --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_token_signs_envelopes_and_a_lost_one_is_said(path: Path, token: TokenPlace, tokens: Path) -> None:
+    place = opened(path)
+    async with open_kernel(place, policy=read_signed(place.policy_path)) as kernel:
+        answer = await kernel.call("files.read", {"path": "public/readme.txt"}, tenant="default", session="s")
+        wrapping = Wrapping(kernel, place.config)
+        evidence = await wrapping.evidence("receipt", answer.receipt.receipt_id)
+        assert evidence is not None
+        for kind in EnvelopeKind:
+            kept = await wrapping.create(kind, evidence, experimental=True)
+            assert (await wrapping.verify(kept)).proved is Proved.NATIVE
+        lose(token, tokens)
+        with pytest.raises(Invalid, match="token"):
+            await wrapping.create(EnvelopeKind.DSSE, evidence, experimental=False)
