@@ -32,8 +32,8 @@ NOBODY: Final = b"-"
 
 PROGRAM: Final = "import sys; sys.path[:] = {path!r}; from actors.crew import serve; serve()"
 
-Batch = Sequence[tuple[str, bytes]]
-"""Receipts by their paths."""
+Batch = Sequence[str]
+"""The paths of receipts."""
 
 
 @attrs.define
@@ -50,23 +50,23 @@ class Crew:
         """Hand the receipts out, the last ones first; where they are too few, prove nothing."""
         if len(receipts) < self.worth_it:
             return nothing
-        lines = [(path, raw) for path, raw in receipts.items() if raw and b"\n" not in raw]
-        self._batches = [lines[begin : begin + BATCH] for begin in range(0, len(lines), BATCH)]
+        paths = [*receipts]
+        self._batches = [paths[begin : begin + BATCH] for begin in range(0, len(paths), BATCH)]
         said = record_bytes(dict(keys))
         for _ in range(self.count):
             with suppress(OSError):  # also where whoever started this process forbids it to start others
-                self._take_on(said)
+                self._take_on(said, receipts)
         return lambda path: self._proven.get(path, "")
 
-    def _take_on(self, keys: bytes) -> None:
+    def _take_on(self, keys: bytes, receipts: Mapping[str, bytes]) -> None:
         line = [sys.executable, "-c", PROGRAM.format(path=sys.path)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         process = subprocess.Popen(line, **pipes)  # type: ignore[call-overload]  # noqa: S603 - this very module
-        thread = Thread(target=self._feed, args=(process, keys), daemon=True)
+        thread = Thread(target=self._feed, args=(process, keys, receipts), daemon=True)
         thread.start()
         self._hands.append((process, thread))
 
-    def _feed(self, process: subprocess.Popen[bytes], keys: bytes) -> None:
+    def _feed(self, process: subprocess.Popen[bytes], keys: bytes, receipts: Mapping[str, bytes]) -> None:
         """Give one process errand after errand, until there is none, or it fails."""
         asked, answers = process.stdin, process.stdout
         if asked is None or answers is None:
@@ -74,7 +74,8 @@ class Crew:
         with suppress(OSError, ValueError, IndexError):  # it was sent home; nothing is left
             asked.write(keys + b"\n")
             while True:
-                batch = self._batches.pop()
+                batch = [(path, receipts[path]) for path in self._batches.pop()]
+                batch = [(path, raw) for path, raw in batch if raw and b"\n" not in raw]
                 asked.write(b"\n".join([*(raw for _, raw in batch), b"", b""]))
                 asked.flush()
                 found = answers.readline().split()

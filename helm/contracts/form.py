@@ -85,7 +85,8 @@ class Sealed(Noun, Generic[T], frozen=True):
     """A record together with the names that its content earned it.
 
     An id names a content and is therefore not part of it: it is derived when the record is sealed and derived again
-    by everyone who verifies. `json` is the canonical object: the fields, the id and the seal.
+    by everyone who verifies. `json` is the canonical object: the fields, the id and the seal; b"" in a pack under
+    verification, which has its bytes elsewhere.
     """
 
     content: T

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -120,6 +120,10 @@ class Files(Mapping[str, bytes]):
     def __getitem__(self, path: str) -> bytes:
         start, size = divmod(self._places[path], PLACES)
         return self._raw[start : start + size]
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """Return a content, or `default` where there is no such file."""
+        return self[path] if path in self._places else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

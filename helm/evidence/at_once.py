@@ -40,7 +40,10 @@ BEHIND_SIGNATURE: Final = b',"status":'
 
 
 class Call(Noun, frozen=True):
-    """The payload of a call's node, everything in it hashing to its name. `effect` is None for a refusal."""
+    """The payload of a call's node, everything in it hashing to its name. `effect` is None for a refusal.
+
+    What was sealed is without its bytes: they stand in the pack, and a pack may hold very many.
+    """
 
     decision: Sealed[Decision]
     record: Sealed[BoundaryRecord]
@@ -141,7 +144,7 @@ def read_decision(raw: bytes) -> Sealed[Decision] | None:
         return None
     full_hash = hash_in(domains.DECISION, said)
     decision_id = decision_name(full_hash)
-    return Sealed(decision, decision_id, full_hash, raw, said) if name == decision_id.encode() else None
+    return Sealed(decision, decision_id, full_hash, b"") if name == decision_id.encode() else None
 
 
 def read_record(raw: bytes) -> Sealed[BoundaryRecord] | None:
@@ -156,7 +159,7 @@ def read_record(raw: bytes) -> Sealed[BoundaryRecord] | None:
         return None
     said = b'%b,"record_id":"%b"%b' % (head, name, tail)
     record_hash = hash_in(domains.RECORD, said)
-    return Sealed(record, name.decode(), record_hash, raw, said) if named == record_hash.encode() else None
+    return Sealed(record, name.decode(), record_hash, b"") if named == record_hash.encode() else None
 
 
 def read_receipt(raw: bytes) -> SealedReceipt | None:

@@ -30,7 +30,7 @@ def check_versions(reading: Reading) -> None:
     version = reading.manifest.cover.version
     if version != VERSION:
         raise Invalid(f"the pack is of version {version!r}, not {VERSION}", MANIFEST, NEWER)
-    found = {path: raw for path, raw in reading.members.items() if path.startswith(SCHEMAS)}
+    found = {path: reading.members[path] for path in reading.members if path.startswith(SCHEMAS)}
     known = {schema_path(name): raw for name, raw in PUBLISHED.items()}
     for path in sorted(found.keys() | known.keys()):
         if found.get(path) != known.get(path):

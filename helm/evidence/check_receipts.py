@@ -13,15 +13,16 @@ from helm.evidence.reading import CHANGED, Reading
 from helm.evidence.signed import check_signed
 from helm.evidence.unseal import unseal_receipt
 from helm.proofgraph.node import NodeKind
-from helm.receipts.chain import SessionChains
+from helm.receipts.chain import SealedReceipt, SessionChains
 
 
 def check_receipts(reading: Reading) -> None:
     """Every receipt earns its id, is bound by one node, and signed by a key that counted at that node."""
     reading.lamports = bound_receipts(reading)
-    for path, raw in reading.members.items():
+    for path in reading.members:
         if not path.startswith(RECEIPTS):
             continue
+        raw = reading.members[path]
         sealed = read_receipt(raw) or unseal_receipt(read_json(raw, path), path)
         if path != receipt_path(sealed.content.lamport_clock, sealed.receipt_id):
             raise Invalid("does not stand where a receipt of its name and clock stands", path, CHANGED)
@@ -30,9 +31,14 @@ def check_receipts(reading: Reading) -> None:
         if sealed.receipt_hash not in reading.lamports:
             raise Invalid("is bound by no node: it is not of this log", path, CHANGED)
         check_signed(sealed, reading.registry, reading.lamports[sealed.receipt_hash], path, reading.proven(path))
-        reading.receipts[sealed.receipt_hash] = sealed
+        reading.receipts[sealed.receipt_hash] = without_bytes(sealed)
     read_condensed(reading)
     check_pinned_key(reading)
+
+
+def without_bytes(sealed: SealedReceipt) -> SealedReceipt:
+    """Return a receipt that was checked, and its names: its bytes stand in the pack, which may hold very many."""
+    return SealedReceipt(sealed.content, sealed.receipt_id, sealed.signature, sealed.receipt_hash, b"")
 
 
 def bound_receipts(reading: Reading) -> dict[str, int]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from helm.contracts.errors import Invalid
+from helm.contracts.form import Noun, Sealed
 from helm.crypto import domains
 from helm.crypto.hashing import hash_in
 from helm.evidence import payloads
@@ -15,6 +17,8 @@ from helm.evidence.payloads import check_payload
 from helm.evidence.reading import CHANGED, Reading, Told
 from helm.evidence.unseal import unseal_decision, unseal_effect, unseal_record
 from helm.proofgraph.node import NodeKind
+
+T = TypeVar("T", bound=Noun)
 
 
 def check_seals(reading: Reading) -> None:
@@ -49,7 +53,12 @@ def unseal_call(node: PartNode, kernel_epoch: int, members: Mapping[str, bytes])
 def call_in(node: PartNode) -> Call:
     """Return the call of a payload, read member by member. Raises Invalid."""
     payload, where = node.payload, record_path(node.lamport)
-    decision = unseal_decision(payload["decision"], where)
-    record = unseal_record(payload["record"], where)
+    decision = without_bytes(unseal_decision(payload["decision"], where))
+    record = without_bytes(unseal_record(payload["record"], where))
     effect = unseal_effect(payload["effect"], decision.content, where) if node.kind == NodeKind.INTENT else None
     return Call(decision, record, effect, payload.get("receipt_hash", ""))
+
+
+def without_bytes(sealed: Sealed[T]) -> Sealed[T]:
+    """Return what was sealed, and its names: its bytes stand in the pack."""
+    return Sealed(sealed.content, sealed.id, sealed.hash, b"")

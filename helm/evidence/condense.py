@@ -96,6 +96,8 @@ def rehydrate(reading: Reading, cold: bytes) -> bytes:
         raise Invalid("is not the file that this pack was condensed into", "cold file", "look for the right one")
     members = {path: raw for path, raw in reading.members.items() if path not in OF_CONDENSED}
     members |= archive.read(cold)
+    if read_json(members[MANIFEST], MANIFEST).get("manifest_hash") != said["manifest_hash"]:
+        raise Invalid("holds the manifest of another pack", "cold file", "look for the right one")
     leaves = []
     for receipt_hash, _ in links_of(reading):
         sealed = reading.receipts.get(receipt_hash)

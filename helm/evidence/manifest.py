@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
@@ -116,8 +116,15 @@ def check_signature(manifest: Manifest, registry: Registry) -> None:
 
 def listed_in(members: Mapping[str, bytes]) -> bytes:
     """Return what a manifest of these members lists: every one but itself. Raises Invalid."""
-    others = (path for path in sorted(members) if path != MANIFEST)
-    return written_entries((path, sha256(members[path]), len(members[path])) for path in others)
+    return written_entries(hashed(members))
+
+
+def hashed(members: Mapping[str, bytes]) -> Iterator[tuple[str, str, int]]:
+    """Yield path, hash and size of every member but the manifest, sorted."""
+    for path in sorted(members):
+        if path != MANIFEST:
+            content = members[path]
+            yield path, sha256(content), len(content)
 
 
 def written_entries(files: Iterable[tuple[str, str, int]]) -> bytes:

@@ -6,7 +6,7 @@ that must have signed; where they differ, or nothing comes back, it checks the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from helm.contracts.errors import Invalid
@@ -52,6 +52,23 @@ def signed_by(raw: bytes, keys: Keys, checked: dict[str, PublicKey]) -> str:
     return hex_key
 
 
+class Below(Mapping[str, bytes]):
+    """The files of one folder, which stay where they are."""
+
+    def __init__(self, members: Mapping[str, bytes], folder: str) -> None:
+        self._members = members
+        self._paths = [path for path in members if path.startswith(folder)]
+
+    def __getitem__(self, path: str) -> bytes:
+        return self._members[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
 def nothing(path: str) -> str:
     """Prove nothing: the verifier checks every signature itself."""
     return ""
@@ -62,7 +79,7 @@ def start(helpers: Helpers | None, members: Mapping[str, bytes]) -> Proven:
     keys = keys_named_in(members.get(SNAPSHOT, b""))
     if helpers is None or not keys:
         return nothing
-    return helpers.start({path: raw for path, raw in members.items() if path.startswith(RECEIPTS)}, keys)
+    return helpers.start(Below(members, RECEIPTS), keys)
 
 
 def keys_named_in(snapshot: bytes) -> Keys:

@@ -10,30 +10,103 @@ import attrs
 import orjson
 
 from helm.crypto.canonical import canonical, reread
-from helm.evidence.layout import FRONTIER, MANIFEST, NODES, SNAPSHOT
-from tests.helm.evidence.forger import Members, a_pack, packed, resealed, unpacked
+from helm.crypto.domains import KeyPurpose
+from helm.evidence.condense import Condensed, condense
+from helm.evidence.condensed import COLD
+from helm.evidence.layout import FRONTIER, MANIFEST, NODES, SCRIPT, SNAPSHOT
+from helm.evidence.scope import RANGE, WHOLE
+from helm.evidence.trust_root import TrustRoot
+from helm.evidence.verify import check_pack
+from tests.helm.evidence.forger import (
+    Members,
+    a_log,
+    a_pack,
+    pack_of,
+    pack_of_scope,
+    packed,
+    refusing_check,
+    refusing_check_of_script,
+    resealed,
+    root_of,
+    unpacked,
+)
 from tests.helm.evidence.hosts import a_watched_pack
-
-MEMBERS: Final = unpacked(a_watched_pack(a_pack()))
-OTHERS: Final = unpacked(a_pack("s2"))
-PATHS: Final = sorted(MEMBERS)
+from tests.helm.evidence.material import Log
+from tests.helm.evidence.risky import covered_log, run
 
 REFUSED_BY: Final = {
-    "checkpoints": "checkpoints",
-    "facts": "seals",
-    "host_evidence": "host",
-    "inclusion": "inclusion",
-    "manifest.json": "manifest",
-    "policy": "policies",
-    "receipts": "receipts",
-    "records": "nodes",
-    "schemas": "versions",
-    "trust": "nodes",
-    FRONTIER: "nodes",
-    NODES: "nodes",
-    SNAPSHOT: "trust",
+    "checkpoints": ("checkpoints",),
+    "condensed/cold.json": ("condensed",),
+    "condensed/leaves.jsonl": ("receipts", "chain", "complete", "inclusion", "checkpoints", "condensed"),
+    "facts": ("seals",),
+    "host_evidence": ("host",),
+    "inclusion": ("inclusion",),
+    "manifest.json": ("manifest",),
+    "policy": ("policies",),
+    "receipts": ("receipts",),
+    "records": ("nodes",),
+    "schemas": ("versions",),
+    "trust": ("nodes",),
+    FRONTIER: ("nodes",),
+    NODES: ("nodes",),
+    SNAPSHOT: ("trust",),
 }
-"""The check that must refuse a changed field, by file or folder."""
+"""The check that must refuse a changed field, by file or folder: for a leaf it is another one for each member."""
+
+
+@attrs.frozen(eq=False)
+class Target:
+    """A pack that is tampered with, and another one like it to take things from."""
+
+    members: Members = attrs.field(repr=False)
+    others: Members = attrs.field(repr=False)
+    root: TrustRoot
+
+    @property
+    def files(self) -> list[str]:
+        """Return every file but the script: that is a program, of which any other bytes are another one."""
+        return [path for path in sorted(self.members) if path != SCRIPT]
+
+
+def target_of(log: Log, pack: bytes, other: bytes) -> Target:
+    """Return a pack of a log as a target."""
+    return Target(unpacked(pack), unpacked(other), root_of(log))
+
+
+@cache
+def covered() -> Log:
+    """Return the log of the condensed pack. Nobody changes it."""
+    return covered_log()
+
+
+def condensed_of(log: Log) -> Condensed:
+    """Return the condensed pack of a log's first session, and its cold file."""
+    return condense(check_pack(pack_of(log), root_of(log)), log.key(KeyPurpose.EVIDENCE))
+
+
+@cache
+def target(kind: str) -> Target:
+    """Return the pack of a kind."""
+    log = a_log()
+    match kind:
+        case "session":
+            return target_of(log, a_watched_pack(a_pack()), a_pack("s2"))
+        case "redacted":
+            return target_of(log, pack_of(log, redact_facts=True), pack_of(log, "s2", redact_facts=True))
+        case "range":
+            return target_of(log, pack_of_scope(log, RANGE, 1, log.now_ms), a_pack("s2"))
+        case "whole":
+            return target_of(log, pack_of_scope(log, WHOLE), a_pack("s2"))
+        case "condensed":
+            longer = covered_log()
+            run(longer, "T0")
+            longer.checkpoint()
+            return target_of(covered(), condensed_of(covered()).pack, condensed_of(longer).pack)
+        case _:
+            raise AssertionError(kind)
+
+
+KINDS: Final = ("condensed", "range", "redacted", "session", "whole")
 
 Place = tuple[str | int, ...]
 """Where in a file a field stands: names and numbers, from the outside in."""
@@ -43,6 +116,7 @@ Place = tuple[str | int, ...]
 class Case:
     """One thing done to one field of one file."""
 
+    target: Target = attrs.field(repr=False)
     path: str
     what: str
     place: Place
@@ -50,48 +124,58 @@ class Case:
 
     def pack(self) -> bytes:
         """Return the pack with the changed file: under a true manifest, where that is not the file itself."""
-        members: Members = MEMBERS | {self.path: self.content}
+        members: Members = self.target.members | {self.path: self.content}
         return packed(members) if self.path == MANIFEST else resealed(members)
 
-    def check(self) -> str:
-        """Return the name of the check that must refuse it."""
-        if self.path == MANIFEST and self.place == ("signature",) and self.what == "changed":
-            return "signature"
+    def checks(self) -> tuple[str, ...]:
+        """Return the names of the checks of which one must refuse it."""
+        if self.path == MANIFEST and self.place == ("signature",) and self.what in ("changed", "of another session"):
+            return ("signature",)
         if self.path == NODES and self.what == "dropped" and self.is_last_outcome():
-            return "receipts"  # no node stands on it: what misses it is its receipt
+            return ("receipts", "nodes")  # no node stands on it: what misses it is its receipt, or the whole log
         return REFUSED_BY.get(self.path) or REFUSED_BY[self.path.partition("/")[0]]
 
+    def is_condensers_word(self) -> bool:
+        """Tell whether it is another hash of the cold file, or of what is in it: only who has that file can tell."""
+        is_hash = self.place in (("cold_hash",), ("manifest_hash",))
+        return self.path == COLD and is_hash and self.what in ("changed", "of another session")
+
     def is_last_outcome(self) -> bool:
-        """Tell whether the place is the line of the session's last node."""
-        nodes = [reread(line) for line in MEMBERS[NODES].splitlines()]
-        last = max(number for number, node in enumerate(nodes) if node["session_id"])
-        return self.place == (last,)
+        """Tell whether the place is the line of a session's last node."""
+        last: dict[str, int] = {}
+        for number, line in enumerate(self.target.members[NODES].splitlines()):
+            last[reread(line)["session_id"]] = number
+        return self.place in {(number,) for session, number in last.items() if session}
+
+    def refused(self) -> tuple[str, str]:
+        """Return the checks of both verifiers that refuse it, "" where one does not."""
+        pack, root = self.pack(), self.target.root
+        return refusing_check(pack, root), refusing_check_of_script(pack, root)
 
 
-def cases(path: str) -> Iterator[Case]:
+def cases(of: Target, path: str) -> Iterator[Case]:
     """Yield every case of one file."""
-    raw = MEMBERS[path]
+    raw = of.members[path]
     if path.endswith(".jsonl"):
         value, write = [reread(line) for line in raw.splitlines()], lines
     else:
         value, write = reread(raw), document
-    theirs = counterpart(path)
+    theirs = counterpart(of, path)
     for place in places(value):
         for what, changed in changes(value, place, theirs):
             content = write(changed)
             if content != raw:
-                yield Case(path, what, place, content)
+                yield Case(of, path, what, place, content)
 
 
-@cache
-def counterpart(path: str) -> Any:
-    """Return the value of the other session's file that stands where this one does, None where it has none."""
+def counterpart(of: Target, path: str) -> Any:
+    """Return the value of the other pack's file that stands where this one does, None where it has none."""
     folder = path.rpartition("/")[0]
-    mine, theirs = [[one for one in files if one.startswith(folder)] for files in (PATHS, sorted(OTHERS))]
+    mine, theirs = [[one for one in sorted(files) if one.startswith(folder)] for files in (of.members, of.others)]
     number = mine.index(path)
-    if number >= len(theirs) or path.endswith(".jsonl"):
+    if number >= len(theirs) or path.endswith(".jsonl") or theirs[number].endswith(".jsonl"):
         return None
-    return reread(OTHERS[theirs[number]])
+    return reread(of.others[theirs[number]])
 
 
 def places(value: Any, here: Place = ()) -> Iterator[Place]:

@@ -14,6 +14,7 @@ from helm.contracts.form import Noun
 from helm.crypto.canonical import ordered_bytes, reader_of, record_bytes, reread
 from helm.evidence.at_once import Call, read_call, read_line, read_receipt
 from helm.evidence.check_graph import payload_of
+from helm.evidence.check_seals import without_bytes
 from helm.evidence.layout import NODES, RECEIPTS, RECORDS, REFUSAL
 from helm.evidence.lines import read_json
 from helm.evidence.part import read_node
@@ -36,8 +37,8 @@ def call_by_member(raw: bytes) -> Call:
     else:
         check_payload(payload, "INTENT", INTENT, "here")
     effect = None
-    decision = unseal_decision(payload["decision"], "here")
-    record = unseal_record(payload["record"], "here")
+    decision = without_bytes(unseal_decision(payload["decision"], "here"))
+    record = without_bytes(unseal_record(payload["record"], "here"))
     if "effect" in payload:
         effect = unseal_effect(payload["effect"], decision.content, "here")
     return Call(decision, record, effect, payload.get("receipt_hash", ""))

@@ -1,0 +1,51 @@
+"""An export holds a few words of each receipt, however long the log is (T4)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.actors.kit import House
+
+FEW, MANY = 200, 2_200
+MOST_KIB = 34.0
+"""Of resident memory for each receipt: 10 of it are the pack, which is mapped from its file."""
+
+
+async def call_often(house: House, count: int) -> None:
+    """Write a log of so many calls to the disk."""
+    ground = await house.real_ground()
+    async with house.kernel(ground=ground) as kernel, trio.open_nursery() as nursery:
+        for worker in range(10):
+            nursery.start_soon(calls, kernel, f"s{worker}", count // 10)
+
+
+async def calls(kernel: object, session: str, count: int) -> None:
+    for number in range(count):
+        await kernel.call("read", {"n": number}, session=session)  # type: ignore[attr-defined]
+
+
+def peak_kib(place: Path, pack: Path) -> int:
+    """Return the most memory that an export of the whole log held."""
+    line = [sys.executable, "-m", "actors.cli.main", "evidence", "export", "--whole", "-o", str(pack)]
+    process = subprocess.Popen([*line, "--data-dir", str(place)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return used.ru_maxrss
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_export_holds_a_few_words_of_each_receipt(tmp_path: Path) -> None:
+    peaks = []
+    for count in (FEW, MANY):
+        house = House.build(tmp_path / str(count))
+        trio.run(call_often, house, count)
+        peaks.append(peak_kib(house.path, tmp_path / f"{count}.tar"))
+    assert (peaks[1] - peaks[0]) / (MANY - FEW) < MOST_KIB, peaks
