@@ -16,6 +16,7 @@ from actors import durable, hsm, keyfile, policy_file
 from actors.bearer import BearerKeys, KeyClass
 from actors.clock import Clock
 from actors.hsm import TokenPlace
+from actors.registry_file import RegistryFile
 from actors.stores import which
 from actors.trust_file import TrustFile, read_trust_file
 from helm.config import NOTHING, Config, read_config
@@ -48,6 +49,7 @@ CONFIG_FILE: Final = "helm.toml"
 RESTORED_FILE: Final = "restored.json"
 """Beside a genesis that came out of a backup, until an operator has accepted what was lost with it."""
 
+SURFACES_FILE: Final = "boundary/surfaces.json"
 BEARER_FILE: Final = "bearer.json"
 POLICY_FILE: Final = "policy.toml"
 
@@ -180,6 +182,15 @@ class Installation:
             what = "it was restored from a backup: what came after that is not known here"
             hint = f"see that no other kernel of this log runs, then: helm restore --accept --data-dir {self.path}"
             raise Invalid(what, str(self.path / RESTORED_FILE), hint)
+
+    @property
+    def surfaces_file(self) -> RegistryFile | None:
+        """The file that snapshots of the surfaces are kept in, None where a table of the database has them alone."""
+        config = self.config
+        named = config.boundary_registry_path
+        if not named and (config.database is not None or config.journal == "sqlite"):
+            return None
+        return RegistryFile(path=self.path / (named or SURFACES_FILE), log_id=self.log_id)
 
     @property
     def index_path(self) -> Path:

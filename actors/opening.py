@@ -21,6 +21,7 @@ from actors.kernel import Kernel, Limits, Parts
 from actors.mailbox import KernelStopped
 from actors.plugging import Given, plug
 from actors.recovery import Progress, refold
+from actors.registry_file import RegistryFile
 from actors.signed_policy import SignedPolicy
 from actors.stores.index import IdIndex
 from actors.stores.journal import StoredJournal
@@ -29,7 +30,7 @@ from actors.stores.postgres.glance import has_journal
 from actors.stores.postgres.journal import open_postgres
 from actors.stores.segments.journal import open_segments
 from actors.stores.sqlite import open_sqlite
-from actors.surfaces import keep
+from actors.surfaces import keep, watch_of
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer as Pen
@@ -50,6 +51,8 @@ class Ground:
     log_id: str
     genesis: tuple[TrustEvent, ...]
     sensor: Sensor
+    registry: RegistryFile | None = None
+    """The file that snapshots of the surfaces are kept in."""
 
 
 async def break_ground(place: Installation) -> Ground:
@@ -70,6 +73,7 @@ async def break_ground(place: Installation) -> Ground:
         log_id=place.log_id,
         genesis=place.genesis,
         sensor=Sensor(place.path, place.config_hash),
+        registry=place.surfaces_file,
     )
 
 
@@ -159,8 +163,9 @@ async def run_kernel(
 async def _parts(
     ground: Ground, connectors: Mapping[str, Connector], limits: Limits, clock: Clock, progress: Progress | None
 ) -> Parts:
-    state = await refold(ground.journal, ground.index, ground.log_id, progress)
-    await keep(ground.journal, state)
+    watch = await watch_of(ground.journal, ground.registry)
+    state = await refold(ground.journal, ground.index, ground.log_id, progress, watch)
+    await keep(ground.journal, state, ground.registry)
     boot = Boot(
         fingerprint=ground.sensor.fingerprint(clock.now_ms()),
         kernel_epoch=state.kernel_epoch + 1,

@@ -12,7 +12,7 @@ from actors.library import PAGE
 from actors.mailbox import Case, Stage
 from actors.stores.index import IdIndex
 from actors.stores.port import Journal
-from actors.surfaces import watch_of
+from actors.surfaces import Watch
 from helm.contracts.call import Source, ToolCall
 from helm.contracts.errors import Invalid, Malformed
 from helm.crypto.canonical import canonical, parse
@@ -55,9 +55,14 @@ class IndexNotes:
             self.index.note(name, seq)
 
 
-async def refold(journal: Journal, index: IdIndex, log_id: str, progress: Progress | None = None) -> Refold:
-    """Return the verified state of the whole journal; raise Invalid naming the first entry that does not follow."""
-    state, notes, watch = Refold(log_id), IndexNotes(index), await watch_of(journal)
+async def refold(
+    journal: Journal, index: IdIndex, log_id: str, progress: Progress | None = None, watch: Watch | None = None
+) -> Refold:
+    """Return the verified state of the whole journal; raise Invalid naming the first entry that does not follow.
+
+    `watch` is told of every entry, and what it was told of before must be what the entries come to.
+    """
+    state, notes, watch = Refold(log_id), IndexNotes(index), watch or Watch()
     done = 0
     while done < journal.head:
         for seq, body in await journal.read(done + 1, PAGE):

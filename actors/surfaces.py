@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import attrs
 
+from actors.registry_file import RegistryFile
 from actors.stores.journal import StoredJournal
 from actors.stores.port import Journal
 from actors.stores.snapshot import Snapshot
@@ -27,6 +29,15 @@ class Watch:
 
     kept: dict[int, list[Snapshot]] = attrs.field(factory=dict)
 
+    @classmethod
+    def of(cls, kept: Iterable[Snapshot]) -> Watch:
+        """Return what watches for these; those of another format say nothing to this HELM."""
+        due: dict[int, list[Snapshot]] = {}
+        for one in kept:
+            if one.format == FORMAT:
+                due.setdefault(one.upto_seq, []).append(one)
+        return cls(due)
+
     def look(self, state: Refold, seq: int) -> None:
         """Compare, where anything was kept at this row. Raises Invalid."""
         due = self.kept.pop(seq, None)
@@ -40,14 +51,12 @@ class Watch:
             raise Invalid(what, WHERE, HINT)
 
 
-async def watch_of(journal: Journal) -> Watch:
-    """Return what watches a fold of this journal. Raises JournalFailed."""
-    kept: dict[int, list[Snapshot]] = {}
+async def watch_of(journal: Journal, registry: RegistryFile | None) -> Watch:
+    """Return what watches a fold of this journal. Raises Invalid, JournalFailed."""
+    kept = [] if registry is None else registry.snapshots()
     if isinstance(journal, StoredJournal):
-        for one in await journal.snapshots():
-            if one.format == FORMAT:
-                kept.setdefault(one.upto_seq, []).append(one)
-    return Watch(kept)
+        kept += await journal.snapshots()
+    return Watch.of(kept)
 
 
 def check(kept: list[Snapshot], state: Refold) -> None:
@@ -60,10 +69,15 @@ def check(kept: list[Snapshot], state: Refold) -> None:
             raise Invalid(what, WHERE, HINT)
 
 
-async def keep(journal: Journal, state: Refold) -> None:
-    """Keep what a fold of all rows of a journal came to, where its store has room for that. Raises JournalFailed."""
-    if isinstance(journal, StoredJournal) and journal.head:
-        await journal.keep(snapshots_of(state, journal.head))
+async def keep(journal: Journal, state: Refold, registry: RegistryFile | None) -> None:
+    """Keep what a fold of all rows came to, where there is a place for it. Raises Invalid, JournalFailed."""
+    if not journal.head:
+        return
+    made = snapshots_of(state, journal.head)
+    if registry is not None:
+        registry.keep(made)
+    if isinstance(journal, StoredJournal):
+        await journal.keep(made)
 
 
 def snapshots_of(state: Refold, upto_seq: int) -> list[Snapshot]:

@@ -1,6 +1,7 @@
 """What the stores cost by themselves: the journal's appends and reads, the index's notes, flushes and look-ups.
 
 `python -m bench.stores [directory]` measures on the disk of that directory and prints one JSON object, in microseconds.
+Where DATABASE_URL names an empty PostgreSQL database, that is measured too, and keeps the rows.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import trio
 from actors.stores.book import CHECKPOINT_PAGES, TUNING
 from actors.stores.index import IdIndex
 from actors.stores.journal import StoredJournal
+from actors.stores.postgres.journal import open_postgres
 from actors.stores.segments.journal import open_segments
 from actors.stores.sqlite import open_sqlite
+from helm.database import Database
 
 ROUNDS = 300
 ROWS_PER_BATCH = (1, 16, 64, 128)
@@ -113,6 +116,9 @@ async def main(parent: str | None) -> None:
             "segments": await journal_us(await open_segments(directory / "journal", free_space_reserve=0)),
             "index": await index_us(directory),
         }
+        if url := os.environ.get("DATABASE_URL", ""):
+            server = await open_postgres(Database(url), beside=directory, free_space_reserve=0)
+            figures["postgresql"] = await journal_us(server)
     print(json.dumps(figures, indent=2))
 
 

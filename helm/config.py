@@ -121,6 +121,8 @@ class Config:
     """The store that keeps the journal where no database is named; it stays the one that the journal was begun in."""
     database_url: str = attrs.field(default="", repr=False)
     """The PostgreSQL database that keeps the journal; "" for files in the data directory."""
+    boundary_registry_path: str = ""
+    """The file for snapshots of the surfaces, relative to the data directory; "" for the store's own place."""
     island_mode: bool = False
     """Hard ceilings on all that passes the proxy, and no host outside but its upstream."""
     proxy_upstream: str = ""

@@ -11,6 +11,7 @@ from actors.boundary import capabilities
 from actors.cli import show
 from actors.cli.audit import read_acts
 from actors.cli.boundary_here import record_here, records_here, standing_here, verified_here
+from actors.cli.boundary_surfaces import surfaces
 from actors.cli.checkpoint.source import CHECKPOINTS, find, on_directory, on_server
 from actors.cli.checkpoint.taking import row, take, tell
 from actors.cli.failure import Failed
@@ -196,3 +197,6 @@ def record_row(record: dict[str, Any]) -> tuple[str, ...]:
     """Return a record as a line of the table."""
     said = (show.plain(record[name]) or "-" for name in ("tenant", "principal", "tool_name"))
     return (record["record_id"], *said, show.verdict(record["verdict"]), record["reason_code"] or "-")
+
+
+boundary.add_command(surfaces)
