@@ -25,7 +25,7 @@ from helm.surfaces.records import WantedRecords
 
 def standing_here(place: Installation) -> Standing:
     """Return what a data directory says of itself: its whole log is read, and every link of it verified."""
-    state = state_of_journal(place.journal_path, place.log_id)
+    state = state_of_journal(place.journal_at, place.log_id)
     latest = state.checkpoints.latest
     return Standing(
         memory=state.memory,
@@ -51,7 +51,7 @@ def policy_of(place: Installation) -> Policy:
 def records_here(place: Installation, wanted: WantedRecords, limit: int) -> list[dict[str, Any]]:
     """Return the last records of a journal that are wanted, oldest first. Raises Invalid."""
     found: list[dict[str, Any]] = []
-    with glance(place.journal_path) as journal:
+    with glance(place.journal_at) as journal:
         for _, body in backwards(journal):
             record = wanted.pick(body)
             if record is not None:
@@ -74,7 +74,7 @@ def held_here(place: Installation, record_id: str) -> Held | None:
     decision: dict[str, Any] | None = None
     receipt: dict[str, Any] | None = None
     lamport = 0
-    with glance(place.journal_path) as journal:
+    with glance(place.journal_at) as journal:
         for _, entry in holding(journal, decision_id):
             payload, sealed = entry["node"]["payload"], entry["beside"].get("receipt")
             if sealed is not None and sealed["decision_id"] == decision_id:

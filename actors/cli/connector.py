@@ -90,7 +90,7 @@ def resume(name: str, reason: str, data_dir: Path, server: str | None, *, as_jso
 
 def connectors_here(place: Installation) -> list[dict[str, Any]]:
     """Return the connectors of the policy's file, and why the log says that one is halted. Raises Invalid."""
-    halted = state_of_journal(place.journal_path, place.log_id).memory.halted
+    halted = state_of_journal(place.journal_at, place.log_id).memory.halted
     names = sorted({*policy_of(place).connectors, *halted})
     return [{"halted": halted.get(name, ""), "name": name} for name in names]
 
@@ -100,7 +100,7 @@ def pins_here(place: Installation, name: str) -> dict[str, Any]:
     policy = policy_of(place)
     if name not in servers_of(policy):
         raise Failed(f"no MCP server {name} is in the policy", "`helm connector list` shows them", "NOT_FOUND")
-    memory = state_of_journal(place.journal_path, place.log_id).memory
+    memory = state_of_journal(place.journal_at, place.log_id).memory
     return pins_of(name, policy, memory.servers, memory.halted)
 
 

@@ -122,7 +122,7 @@ def told_sessions(server: Server) -> list[dict[str, Any]]:
 
 def sessions_here(place: Installation) -> list[dict[str, Any]]:
     """Return the sessions of a journal, which is verified on the way. Raises Invalid."""
-    state, now_ms = state_of_journal(place.journal_path, place.log_id), SystemClock().now_ms()
+    state, now_ms = state_of_journal(place.journal_at, place.log_id), SystemClock().now_ms()
     return [
         {
             "closed": binding.closed_at(now_ms),

@@ -1,5 +1,6 @@
 """A journal stays in the store that it was begun in, and a data directory has one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from actors.stores.which import NAMES, journal_path
 from helm.contracts.errors import Invalid
 from tests.actors.kit import House
 from tests.counterparts import postgres
+from tests.gates.source import ROOT
 
 
 @pytest.mark.parametrize("store", NAMES)
@@ -76,3 +78,10 @@ async def test_a_journal_is_not_begun_again_in_another_database(house: House, tm
     with pytest.raises(Invalid, match="holds no journal, and this installation's was begun"):
         await house.real_ground()
     assert not has_journal(other)
+
+
+def test_whoever_looks_at_a_journal_asks_where_it_is_in_any_store() -> None:
+    """`journal_path` is the name that it has in the data directory; in a database, only a note lies there."""
+    looked = re.compile(r"(?:glance|[a-z_]*_journal)\([^)\n]*\bjournal_path\b")
+    sources = (ROOT / "actors").rglob("*.py")
+    assert [str(path) for path in sources if looked.search(path.read_text(encoding="utf-8"))] == []
