@@ -19,7 +19,8 @@ from actors.cli.place import data_dir_option, open_place
 def surfaces(name: str, data_dir: Path, as_json: bool) -> None:
     """Say what each surface comes to.
 
-    Every row of the journal is verified, and no kernel is asked. Exit 1 where a row does not follow, or where boundary_surface_snapshots or the registry file say something else.
+    Every row of the journal is verified, and no kernel is asked. Exit 1 where a row does not follow, or where
+    boundary_surface_snapshots or the registry file say something else.
     """
     told = read_surfaces(data_dir)
     if name:
