@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests import browser
-from tests.counterparts import opa, podman, postgres, programs, softhsm
+from tests.counterparts import opa, podman, postgres, programs, pythons, softhsm
 from tests.warm import python as warm
 
 # A shared machine is slow at odd moments, and a test that failed once must fail again.
@@ -115,5 +115,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(opa.HOW, yellow=True)
     if not postgres.is_here():
         terminalreporter.write_line(postgres.HOW, yellow=True)
+    if not pythons.is_there_another():
+        terminalreporter.write_line(pythons.HOW, yellow=True)
     if not podman.is_there():
         terminalreporter.write_line(podman.HOW, yellow=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from helm.evidence.layout import FRONTIER, HEAD, MANIFEST, NODES, PROOFS, SCRIPT
 from helm.evidence.pack import PackMaterial, build
 from helm.evidence.selection import Selection
 from helm.evidence.verify import verify_pack
+from tests.counterparts import pythons
 from tests.helm.evidence import forger
 from tests.helm.evidence.forger import a_log, a_pack, lines_of, pack_of, refusing_check, root_of, unpacked
 from tests.helm.evidence.material import TENANT, Log, policy_of
@@ -83,19 +83,12 @@ def test_another_process_elsewhere_makes_the_same_bytes(surroundings: dict[str, 
     assert told.stdout.strip() == sha256(a_pack()).hexdigest()
 
 
-def has_libraries(python: str) -> bool:
-    """Tell whether a Python can run HELM at all."""
-    code = "import helm.evidence.pack"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run([python, "-c", code], capture_output=True, env=environment, check=False).returncode == 0
-
-
-@pytest.mark.parametrize("name", ["python3.11", "python3.12", "python3.13", "python3.14"])
+@pytest.mark.parametrize("name", pythons.NAMES)
 def test_another_python_makes_the_same_bytes(name: str, tmp_path: Path) -> None:
-    python = shutil.which(name)
-    if python is None or not has_libraries(python):
+    python = pythons.program(name)
+    if python is None:
         pytest.skip(f"there is no {name} with HELM's libraries")
-    environment = {**os.environ, "UMASK": "18", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = pythons.environment() | {"UMASK": "18"}
     told = subprocess.run(
         [python, "-c", PRINT_DIGEST], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
