@@ -83,6 +83,18 @@ async def test_under_landlock_a_path_of_the_grant_that_is_not_there_starts_nothi
         await ran("echo 1", isolation=FENCED, limits='reads = ["/nowhere/at/all"]')
 
 
+@needs_landlock
+async def test_under_landlock_a_script_is_read_by_its_interpreter_and_begins_where_it_may_write(shared: Path) -> None:
+    script = shared / "script"
+    script.write_text("#!/bin/sh\ntouch own && echo 1\n")
+    script.chmod(0o755)
+    more: dict[str, Any] = {"program": str(script), "program_hash": hash_of(str(script))}
+    assert (await ran("x", isolation=FENCED, **more)).answer == 1
+    named = f'directory = "{shared}"\nwrites = ["{shared}"]'
+    assert (await ran("x", isolation=FENCED, limits=named, **more)).answer == 1
+    assert (shared / "own").exists()
+
+
 SOCKETS = """
 my @found = map { socket(my $one, $_, 1, 0) ? 0 : $! + 0 } (2, 10, 1, 16);
 socketpair(my $a, my $b, 1, 1, 0) or die;
