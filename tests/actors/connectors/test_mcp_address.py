@@ -12,6 +12,7 @@ import pytest
 import trio
 from mcp_types import CallToolRequestParams, CallToolResult
 
+from actors.connectors import mcp
 from actors.connectors.mcp import McpConnector, look_at
 from actors.connectors.mcp_http import CONNECT_S
 from actors.connectors.port import ConnectorFailed, ConnectorUnknown, NotDispatched
@@ -160,7 +161,8 @@ async def test_whatever_an_address_answers_is_told_as_what_is_known(wrong: Any, 
         assert await connector.dispatch(order(SUM, operation="sum")) == THREE
 
 
-async def test_a_server_that_is_gone_got_nothing() -> None:
+async def test_a_server_that_is_gone_got_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp, "READY_S", 1.0)
     async with at_address(small(), json_response=True) as (url, front):
         listing = await look_at(at(url))
     connector = McpConnector(at(url), {name: tool.pin for name, tool in listing.items()})
