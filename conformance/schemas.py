@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, get_origin
 
-from conformance import surface_files
+from conformance import client_files, surface_files
 from helm.contracts.approval import Assertion, Challenge, OverrideReason
 from helm.contracts.decision import Decision
 from helm.contracts.effect import Effect
@@ -154,6 +154,7 @@ def written() -> Iterable[tuple[Path, str]]:
     yield SCRIPT, newest
     yield KNOWN, known(newest)
     yield from surface_files.written().items()
+    yield from client_files.files().items()
 
 
 def main() -> None:

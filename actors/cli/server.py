@@ -7,15 +7,17 @@ import os
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 import attrs
 import click
 
 from actors.cli.failure import Failed
+
+if TYPE_CHECKING:
+    from actors.client.blocking import HelmClient
 
 KEY_VARIABLE = "HELM_API_KEY"
 """Where the bearer key comes from: everyone on a machine can read a command line."""
@@ -23,10 +25,6 @@ KEY_VARIABLE = "HELM_API_KEY"
 CERTIFICATE_VARIABLE = "HELM_CLIENT_CERT"
 CERTIFICATE_KEY_VARIABLE = "HELM_CLIENT_KEY"
 """Files of the certificate to show to a kernel that asks for one, and of its key."""
-
-TIMEOUT_S = 30.0
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""The most that is read of one answer (T4)."""
 
 API = "/api/v1"
 
@@ -67,22 +65,46 @@ class Reply:
         if self.status < 400:
             return
         problem = self.json()
-        hint = f"set {KEY_VARIABLE} to a key that opens this route" if self.status in (401, 403) else ""
-        code = problem.get("reason_code") or f"HTTP_{self.status}"
-        raise Failed(str(problem.get("detail") or problem.get("title") or f"HTTP {self.status}"), hint, code)
+        raise refused(self.status, problem if type(problem) is dict else {})
+
+
+def refused(status: int, problem: Mapping[str, Any]) -> Failed:
+    """Return a refusal in the words of the command line."""
+    hint = f"set {KEY_VARIABLE} to a key that opens this route" if status in (401, 403) else ""
+    code = problem.get("reason_code") or f"HTTP_{status}"
+    return Failed(str(problem.get("detail") or problem.get("title") or f"HTTP {status}"), hint, code)
 
 
 @attrs.frozen
 class Server:
-    """One kernel's HTTP door."""
+    """One kernel's HTTP door, asked by the client that every other program may use."""
 
     url: str
     key: str = attrs.field(factory=lambda: os.environ.get(KEY_VARIABLE, ""), repr=False)
 
+    @contextmanager
+    def client(self) -> Iterator[HelmClient]:
+        """Yield a client. Raises Failed for a URL that is none, and where no answer comes, or a refusal."""
+        from actors.client.blocking import HelmClient
+        from actors.client.exchange import NoAnswer, Problem
+
+        try:
+            made = HelmClient(self.url, self.key, tls=tls_context() if self.url.startswith("https:") else None)
+        except ValueError as problem:
+            raise Failed(str(problem), "write http://127.0.0.1:8420", "USAGE") from problem
+        try:
+            with made:
+                yield made
+        except NoAnswer as problem:
+            raise Failed(str(problem), "is `helm serve` running there?", "NO_ANSWER") from problem
+        except Problem as problem:
+            raise refused(problem.status, problem.members) from problem
+
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
         """Send one request and return the answer, whatever its status. Raises Failed where none comes."""
-        with self.exchange(method, path, body, headers) as response:
-            return read(response)
+        with self.client() as client:
+            told = client.send(method, path, content=body, headers=headers)
+        return Reply(status=told.status, headers=told.headers, body=told.body)
 
     def get(self, path: str, query: Mapping[str, str | int]) -> Any:
         """Return the JSON value at `path`, None for 404. Raises Failed for any other refusal."""
@@ -95,36 +117,9 @@ class Server:
 
     def post(self, path: str, body: Any) -> Any:
         """Send a JSON value and return the answer's. Raises Failed for a refusal."""
-        reply = self.ask("POST", path, json.dumps(body).encode(), **{"content-type": "application/json"})
+        reply = self.ask("POST", path, json.dumps(body).encode())
         reply.check()
         return reply.json()
-
-    @contextmanager
-    def exchange(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> Iterator[HTTPResponse]:
-        """Send one request and yield the answer, of which nothing is read yet. Raises Failed."""
-        connection = self.connect()
-        given = {"authorization": f"Bearer {self.key}"} if self.key else {}
-        try:
-            connection.request(method, path, body=body, headers={**given, **headers})
-            with connection.getresponse() as response:
-                yield response
-        except (OSError, HTTPException) as problem:
-            why = str(problem) or type(problem).__name__
-            hint = "is `helm serve` running there?"
-            raise Failed(f"no answer from {self.url}: {why}", hint, "NO_ANSWER") from problem
-        finally:
-            connection.close()
-
-    def connect(self) -> HTTPConnection:
-        """Return a connection that is not open yet. Raises Failed for a URL that is none."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
-            raise Failed(f"{self.url!r} is not the URL of a kernel", "write http://127.0.0.1:8420", "USAGE")
-        if parts.scheme == "http":
-            return HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_S)
-        return HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT_S, context=tls_context())
 
 
 def tls_context() -> ssl.SSLContext:
@@ -141,9 +136,3 @@ def tls_context() -> ssl.SSLContext:
             hint = f"{CERTIFICATE_KEY_VARIABLE} names its key"
             raise Failed(f"{CERTIFICATE_VARIABLE} cannot be used: {problem}", hint, "USAGE") from problem
     return context
-
-
-def read(response: HTTPResponse) -> Reply:
-    """Read an answer to its end."""
-    headers = {name.lower(): value for name, value in response.getheaders()}
-    return Reply(status=response.status, headers=headers, body=response.read(MAX_ANSWER_BYTES))

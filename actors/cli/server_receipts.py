@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import attrs
 
 from actors.cli.receipt_source import LONGEST, RECEIPT_ID, Object, Wanted, digits_of
-from actors.cli.server import API, Server, read
+from actors.cli.server import API, Server
 
 PAGE = 200
 """The most that a kernel puts into one answer."""
@@ -58,30 +56,9 @@ class ServerReceipts:
 
     def follow_events(self, given: Mapping[str, str], tell: Callable[[Object], None]) -> None:
         """Tell of receipts as server-sent events; a response that ends is taken up again. Raises Failed."""
-        last_seen = ""
-        while True:
-            headers = {"Last-Event-ID": last_seen} if last_seen else {}
-            with self.server.exchange("GET", f"{RECEIPTS}/tail?{urlencode(given)}", None, headers) as response:
-                if response.status != 200:
-                    read(response).check()
-                for event_id, data in events(response):
-                    last_seen = event_id
-                    if data:
-                        tell(json.loads(data))
-
-
-def events(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
-    """Yield (id, data) of each server-sent event, as far as HELM sends them: one line of data, or none."""
-    last_id = data = ""
-    for raw in lines:
-        name, _, value = raw.decode().rstrip("\r\n").partition(": ")
-        if name == "id":
-            last_id = value
-        elif name == "data":
-            data = value
-        elif not name and last_id:
-            yield last_id, data
-            data = ""
+        with self.server.client() as client:
+            for event in client.tail(**given):
+                tell(dict(event.receipt))
 
 
 def query_of(wanted: Wanted) -> dict[str, str]:

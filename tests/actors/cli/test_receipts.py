@@ -12,7 +12,7 @@ import trio
 
 from actors.cli.receipt_source import JournalReceipts, Object, Wanted
 from actors.cli.server import Server
-from actors.cli.server_receipts import ServerReceipts, events
+from actors.cli.server_receipts import ServerReceipts
 from actors.installation import Installation
 from actors.policy_file import read_signed
 from tests.actors.cli.conftest import Made
@@ -239,8 +239,3 @@ async def test_a_running_kernel_streams_what_it_seals(made: Made, way: str) -> N
         door.close()
         await door.ended.wait()
     assert found == ["shell.run", "shell.run"]
-
-
-def test_events_are_read_line_by_line() -> None:
-    lines = [b": hello\n", b"\n", b"id: 7\n", b"event: receipt\n", b'data: {"a": "b: c"}\n', b"\n", b"id: 9\n", b"\n"]
-    assert list(events(lines)) == [("7", '{"a": "b: c"}'), ("9", "")]

@@ -50,7 +50,7 @@ async def test_a_gateway_without_a_stream_is_followed_as_before() -> None:
         with pytest.raises(Enough):
             await following(f"http://127.0.0.1:{port}", "helm_x")()
         nursery.cancel_scope.cancel()
-    assert asked == [b"GET /v1/stream HTTP/1.1", b"GET /api/v1/receipts/tail? HTTP/1.1"]
+    assert asked == [b"GET /v1/stream HTTP/1.1", b"GET /api/v1/receipts/tail HTTP/1.1"]
 
 
 async def test_where_nobody_listens_that_is_said() -> None:

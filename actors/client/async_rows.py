@@ -1,0 +1,1335 @@
+"""Every row of the HTTP surface as a method, awaited. Drawn from the table of routes by `python -m conformance.schemas`; not to be edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from actors.client import answers
+from actors.client.exchange import Query, part
+
+
+class AsyncRows:
+    """The rows; whoever sends the requests stands below."""
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Any = None,
+        headers: Mapping[str, str | None] | None = None,
+    ) -> Any:
+        raise NotImplementedError
+
+    async def healthz(self) -> answers.HealthzAnswer:
+        """Whether the process lives."""
+        told = await self._ask(
+            "GET",
+            "/healthz",
+        )
+        return cast(answers.HealthzAnswer, told)
+
+    async def readyz(self) -> answers.ReadyzAnswer:
+        """Whether calls are judged."""
+        told = await self._ask(
+            "GET",
+            "/readyz",
+        )
+        return cast(answers.ReadyzAnswer, told)
+
+    async def version(self) -> answers.VersionAnswer:
+        """Which HELM this is."""
+        told = await self._ask(
+            "GET",
+            "/version",
+        )
+        return cast(answers.VersionAnswer, told)
+
+    async def openapi(self) -> dict[str, Any]:
+        """This document."""
+        told = await self._ask(
+            "GET",
+            "/openapi.json",
+        )
+        return cast(dict[str, Any], told)
+
+    async def metrics(self) -> str:
+        """Counts and times for Prometheus."""
+        told = await self._ask(
+            "GET",
+            "/metrics",
+        )
+        return cast(str, told)
+
+    async def execute_tool(
+        self,
+        body: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        x_helm_tool: str | None = None,
+    ) -> answers.Governed:
+        """Call a tool."""
+        headers: dict[str, str | None] = {
+            "idempotency-key": idempotency_key,
+            "x-helm-tool": x_helm_tool,
+        }
+        told = await self._ask(
+            "POST",
+            "/v1/tools/execute",
+            headers=headers,
+            body=body,
+        )
+        return cast(answers.Governed, told)
+
+    async def evaluate(
+        self,
+        body: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        x_helm_tool: str | None = None,
+    ) -> answers.Governed:
+        """Judge a call, and dispatch nothing."""
+        headers: dict[str, str | None] = {
+            "idempotency-key": idempotency_key,
+            "x-helm-tool": x_helm_tool,
+        }
+        told = await self._ask(
+            "POST",
+            "/api/v1/evaluate",
+            headers=headers,
+            body=body,
+        )
+        return cast(answers.Governed, told)
+
+    async def mcp_execute(
+        self,
+        body: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        x_helm_tool: str | None = None,
+    ) -> answers.Governed:
+        """Call a tool, as one that came through MCP."""
+        headers: dict[str, str | None] = {
+            "idempotency-key": idempotency_key,
+            "x-helm-tool": x_helm_tool,
+        }
+        told = await self._ask(
+            "POST",
+            "/mcp/v1/execute",
+            headers=headers,
+            body=body,
+        )
+        return cast(answers.Governed, told)
+
+    async def mcp_message(
+        self,
+        body: Mapping[str, Any],
+        *,
+        mcp_protocol_version: str | None = None,
+        mcp_method: str | None = None,
+        mcp_name: str | None = None,
+    ) -> dict[str, Any] | str:
+        """One message of MCP over streamable HTTP."""
+        headers: dict[str, str | None] = {
+            "mcp-protocol-version": mcp_protocol_version,
+            "mcp-method": mcp_method,
+            "mcp-name": mcp_name,
+        }
+        told = await self._ask(
+            "POST",
+            "/mcp",
+            headers=headers,
+            body=body,
+        )
+        return cast(dict[str, Any] | str, told)
+
+    async def mcp_capabilities(self) -> answers.McpCapabilitiesAnswer:
+        """What the MCP door speaks, and which tools a caller may call."""
+        told = await self._ask(
+            "GET",
+            "/mcp/v1/capabilities",
+        )
+        return cast(answers.McpCapabilitiesAnswer, told)
+
+    async def mcp_resource_metadata(self) -> answers.McpResourceMetadataAnswer:
+        """Whose access tokens open the MCP door (RFC 9728)."""
+        told = await self._ask(
+            "GET",
+            "/.well-known/oauth-protected-resource/mcp",
+        )
+        return cast(answers.McpResourceMetadataAnswer, told)
+
+    async def chat_completions(
+        self,
+        body: Mapping[str, Any],
+        *,
+        x_helm_session: str | None = None,
+        x_helm_approval: str | None = None,
+        x_upstream_key: str | None = None,
+    ) -> dict[str, Any]:
+        """One exchange with the upstream's model (`helm proxy`)."""
+        headers: dict[str, str | None] = {
+            "x-helm-session": x_helm_session,
+            "x-helm-approval": x_helm_approval,
+            "x-upstream-key": x_upstream_key,
+        }
+        told = await self._ask(
+            "POST",
+            "/v1/chat/completions",
+            headers=headers,
+            body=body,
+        )
+        return cast(dict[str, Any], told)
+
+    async def responses(
+        self,
+        body: Mapping[str, Any],
+        *,
+        x_helm_session: str | None = None,
+        x_helm_approval: str | None = None,
+        x_upstream_key: str | None = None,
+    ) -> dict[str, Any]:
+        """The same, in the form of the newer interface (`helm proxy`)."""
+        headers: dict[str, str | None] = {
+            "x-helm-session": x_helm_session,
+            "x-helm-approval": x_helm_approval,
+            "x-upstream-key": x_upstream_key,
+        }
+        told = await self._ask(
+            "POST",
+            "/v1/responses",
+            headers=headers,
+            body=body,
+        )
+        return cast(dict[str, Any], told)
+
+    async def list_models(self) -> dict[str, Any]:
+        """The upstream's models (`helm proxy`)."""
+        told = await self._ask(
+            "GET",
+            "/v1/models",
+        )
+        return cast(dict[str, Any], told)
+
+    async def list_receipts(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reason_code: str | None = None,
+        session_id: str | None = None,
+        tenant: str | None = None,
+        tool: str | None = None,
+        verdict: str | None = None,
+    ) -> answers.ListReceiptsAnswer:
+        """A page of receipts, oldest first."""
+        query: Query = {
+            "after": after,
+            "before": before,
+            "limit": limit,
+            "reason_code": reason_code,
+            "session_id": session_id,
+            "tenant": tenant,
+            "tool": tool,
+            "verdict": verdict,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/receipts",
+            query=query,
+        )
+        return cast(answers.ListReceiptsAnswer, told)
+
+    async def get_receipt(
+        self,
+        receipt_id: str,
+    ) -> answers.Story:
+        """One receipt with its story."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/receipts/{part(receipt_id)}",
+        )
+        return cast(answers.Story, told)
+
+    async def boundary_status(self) -> answers.BoundaryStatus:
+        """How the boundary stands."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/boundary/status",
+        )
+        return cast(answers.BoundaryStatus, told)
+
+    async def list_capabilities(self) -> answers.ListCapabilitiesAnswer:
+        """What the boundary does, and where it is asked for."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/boundary/capabilities",
+        )
+        return cast(answers.ListCapabilitiesAnswer, told)
+
+    async def list_records(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        mcp_server_id: str | None = None,
+        policy_epoch: int | None = None,
+        reason_code: str | None = None,
+        receipt_id: str | None = None,
+        tool_name: str | None = None,
+        verdict: str | None = None,
+    ) -> answers.ListRecordsAnswer:
+        """A page of boundary records, oldest first."""
+        query: Query = {
+            "after": after,
+            "before": before,
+            "limit": limit,
+            "mcp_server_id": mcp_server_id,
+            "policy_epoch": policy_epoch,
+            "reason_code": reason_code,
+            "receipt_id": receipt_id,
+            "tool_name": tool_name,
+            "verdict": verdict,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/boundary/records",
+            query=query,
+        )
+        return cast(answers.ListRecordsAnswer, told)
+
+    async def verify_record(
+        self,
+        record_id: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> answers.RecordVerification:
+        """Check a record against its decision, its receipt, and the checkpoint above it."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/boundary/records/{part(record_id)}/verify",
+            body=body or {},
+        )
+        return cast(answers.RecordVerification, told)
+
+    async def list_sessions(
+        self,
+        *,
+        after: int | None = None,
+        limit: int | None = None,
+    ) -> answers.ListSessionsAnswer:
+        """The sessions, in the order in which they were opened."""
+        query: Query = {
+            "after": after,
+            "limit": limit,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/sessions",
+            query=query,
+        )
+        return cast(answers.ListSessionsAnswer, told)
+
+    async def list_graph_sessions(
+        self,
+        *,
+        after: int | None = None,
+        limit: int | None = None,
+    ) -> answers.ListGraphSessionsAnswer:
+        """The sessions of the ProofGraph: those above."""
+        query: Query = {
+            "after": after,
+            "limit": limit,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/proofgraph/sessions",
+            query=query,
+        )
+        return cast(answers.ListGraphSessionsAnswer, told)
+
+    async def get_graph_session(
+        self,
+        session_id: str,
+        *,
+        after: int | None = None,
+        limit: int | None = None,
+        tenant: str | None = None,
+    ) -> answers.GetGraphSessionAnswer:
+        """A session, and its receipts in order, each with its node."""
+        query: Query = {
+            "after": after,
+            "limit": limit,
+            "tenant": tenant,
+        }
+        told = await self._ask(
+            "GET",
+            f"/api/v1/proofgraph/sessions/{part(session_id)}",
+            query=query,
+        )
+        return cast(answers.GetGraphSessionAnswer, told)
+
+    async def get_record(
+        self,
+        record_id: str,
+    ) -> answers.BoundaryRecord:
+        """One boundary record."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/boundary/records/{part(record_id)}",
+        )
+        return cast(answers.BoundaryRecord, told)
+
+    async def prove_inclusion(
+        self,
+        wanted: str,
+    ) -> answers.Inclusion:
+        """A receipt or boundary record, by id, with the proof that it lies under a checkpoint."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/boundary/proofs/{part(wanted)}",
+        )
+        return cast(answers.Inclusion, told)
+
+    async def list_checkpoints(
+        self,
+        *,
+        after: int | None = None,
+        limit: int | None = None,
+    ) -> answers.ListCheckpointsAnswer:
+        """The checkpoints, oldest first."""
+        query: Query = {
+            "after": after,
+            "limit": limit,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/boundary/checkpoints",
+            query=query,
+        )
+        return cast(answers.ListCheckpointsAnswer, told)
+
+    async def take_checkpoint(
+        self,
+        body: Mapping[str, Any] | None = None,
+    ) -> answers.CheckpointShown:
+        """Take a checkpoint of everything so far."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/boundary/checkpoints",
+            body=body or {},
+        )
+        return cast(answers.CheckpointShown, told)
+
+    async def get_checkpoint(
+        self,
+        name: str,
+    ) -> answers.CheckpointShown:
+        """One checkpoint."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/boundary/checkpoints/{part(name)}",
+        )
+        return cast(answers.CheckpointShown, told)
+
+    async def get_checkpoint_note(
+        self,
+        name: str,
+    ) -> str:
+        """A checkpoint's signed note (c2sp.org/tlog-checkpoint)."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/boundary/checkpoints/{part(name)}/note",
+        )
+        return cast(str, told)
+
+    async def prove_consistency(
+        self,
+        name: str,
+        *,
+        since: int | None = None,
+    ) -> answers.ProveConsistencyAnswer:
+        """The proof that a checkpoint's trees begin with those of an earlier one."""
+        query: Query = {
+            "since": since,
+        }
+        told = await self._ask(
+            "GET",
+            f"/api/v1/boundary/checkpoints/{part(name)}/consistency",
+            query=query,
+        )
+        return cast(answers.ProveConsistencyAnswer, told)
+
+    async def verify_checkpoint(
+        self,
+        name: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> answers.VerifyCheckpointAnswer:
+        """Check a checkpoint against the one before it, and the rows between."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/boundary/checkpoints/{part(name)}/verify",
+            body=body or {},
+        )
+        return cast(answers.VerifyCheckpointAnswer, told)
+
+    async def cosign_checkpoint(
+        self,
+        name: str,
+        body: Mapping[str, Any],
+    ) -> answers.CheckpointShown:
+        """Take the cosignatures of known witnesses."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/boundary/checkpoints/{part(name)}/cosignatures",
+            body=body,
+        )
+        return cast(answers.CheckpointShown, told)
+
+    async def verify_pack(
+        self,
+        body: Mapping[str, Any],
+        *,
+        log_id: str | None = None,
+        genesis_key: str | None = None,
+        execution_key: str | None = None,
+        checkpoint: str | None = None,
+    ) -> answers.VerifyPackAnswer:
+        """Verify an evidence pack."""
+        query: Query = {
+            "log_id": log_id,
+            "genesis_key": genesis_key,
+            "execution_key": execution_key,
+            "checkpoint": checkpoint,
+        }
+        told = await self._ask(
+            "POST",
+            "/api/v1/evidence/verify",
+            query=query,
+            body=body,
+        )
+        return cast(answers.VerifyPackAnswer, told)
+
+    async def replay_pack(
+        self,
+        body: Mapping[str, Any],
+        *,
+        log_id: str | None = None,
+        genesis_key: str | None = None,
+        execution_key: str | None = None,
+        checkpoint: str | None = None,
+    ) -> answers.ReplayPackAnswer:
+        """Verify an evidence pack, and judge its calls again."""
+        query: Query = {
+            "log_id": log_id,
+            "genesis_key": genesis_key,
+            "execution_key": execution_key,
+            "checkpoint": checkpoint,
+        }
+        told = await self._ask(
+            "POST",
+            "/api/v1/replay/verify",
+            query=query,
+            body=body,
+        )
+        return cast(answers.ReplayPackAnswer, told)
+
+    async def export_pack(
+        self,
+        *,
+        session_id: str | None = None,
+        tenant: str | None = None,
+        from_ms: int | None = None,
+        until_ms: int | None = None,
+        whole: str | None = None,
+        through: int | None = None,
+        redact_facts: str | None = None,
+    ) -> str:
+        """Make an evidence pack."""
+        query: Query = {
+            "session_id": session_id,
+            "tenant": tenant,
+            "from_ms": from_ms,
+            "until_ms": until_ms,
+            "whole": whole,
+            "through": through,
+            "redact_facts": redact_facts,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/evidence/export",
+            query=query,
+        )
+        return cast(str, told)
+
+    async def make_pack(
+        self,
+        body: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Make an evidence pack, likewise, and have an envelope signed around it."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/evidence/export",
+            body=body or {},
+        )
+        return cast(str, told)
+
+    async def list_envelopes(
+        self,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> answers.ListEnvelopesAnswer:
+        """The manifests of the envelopes that the caller may read."""
+        query: Query = {
+            "after": after,
+            "limit": limit,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/evidence/envelopes",
+            query=query,
+        )
+        return cast(answers.ListEnvelopesAnswer, told)
+
+    async def create_envelope(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.CreateEnvelopeAnswer:
+        """Sign an envelope around a receipt or checkpoint of this log, and keep it."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/evidence/envelopes",
+            body=body,
+        )
+        return cast(answers.CreateEnvelopeAnswer, told)
+
+    async def get_envelope(
+        self,
+        envelope_id: str,
+    ) -> answers.GetEnvelopeAnswer:
+        """One envelope, in base64, and its manifest."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/evidence/envelopes/{part(envelope_id)}",
+        )
+        return cast(answers.GetEnvelopeAnswer, told)
+
+    async def get_envelope_payload(
+        self,
+        envelope_id: str,
+    ) -> dict[str, Any]:
+        """What an envelope carries, byte for byte as it was signed."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/evidence/envelopes/{part(envelope_id)}/payload",
+        )
+        return cast(dict[str, Any], told)
+
+    async def verify_envelope(
+        self,
+        envelope_id: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> answers.VerifyEnvelopeAnswer:
+        """Verify an envelope by this log's keys, against the receipt or checkpoint of this log that it names."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/evidence/envelopes/{part(envelope_id)}/verify",
+            body=body or {},
+        )
+        return cast(answers.VerifyEnvelopeAnswer, told)
+
+    async def list_approvals(
+        self,
+        *,
+        state: str | None = None,
+    ) -> answers.ListApprovalsAnswer:
+        """Which calls wait for a human, and which waited."""
+        query: Query = {
+            "state": state,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/approvals",
+            query=query,
+        )
+        return cast(answers.ListApprovalsAnswer, told)
+
+    async def create_approval(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.ApprovalShown | answers.Governed:
+        """Ask in advance that a call be approved: it is judged, and never executed."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/approvals",
+            body=body,
+        )
+        return cast(answers.ApprovalShown | answers.Governed, told)
+
+    async def get_approval(
+        self,
+        approval_id: str,
+    ) -> answers.ApprovalShown:
+        """One approval."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/approvals/{part(approval_id)}",
+        )
+        return cast(answers.ApprovalShown, told)
+
+    async def challenge_approval(
+        self,
+        approval_id: str,
+        body: Mapping[str, Any],
+    ) -> answers.ChallengeApprovalAnswer:
+        """Put a challenge to an approver's key."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/approvals/{part(approval_id)}/challenge",
+            body=body,
+        )
+        return cast(answers.ChallengeApprovalAnswer, told)
+
+    async def approve_approval(
+        self,
+        approval_id: str,
+        body: Mapping[str, Any],
+    ) -> answers.ApprovalCeremony:
+        """Take an approver's yes."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/approvals/{part(approval_id)}/approve",
+            body=body,
+        )
+        return cast(answers.ApprovalCeremony, told)
+
+    async def deny_approval(
+        self,
+        approval_id: str,
+        body: Mapping[str, Any],
+    ) -> answers.ApprovalCeremony:
+        """Take an approver's no."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/approvals/{part(approval_id)}/deny",
+            body=body,
+        )
+        return cast(answers.ApprovalCeremony, told)
+
+    async def revoke_approval(
+        self,
+        approval_id: str,
+        body: Mapping[str, Any],
+    ) -> answers.ApprovalCeremony:
+        """Take back what was not used yet."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/approvals/{part(approval_id)}/revoke",
+            body=body,
+        )
+        return cast(answers.ApprovalCeremony, told)
+
+    async def dispute_approval(
+        self,
+        approval_id: str,
+        body: Mapping[str, Any],
+    ) -> answers.ApprovalCeremony:
+        """Hold it back until its approvers have agreed anew."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/approvals/{part(approval_id)}/dispute",
+            body=body,
+        )
+        return cast(answers.ApprovalCeremony, told)
+
+    async def override_approval(
+        self,
+        approval_id: str,
+        body: Mapping[str, Any],
+    ) -> answers.ApprovalCeremony:
+        """Take an emergency key's yes; it owes a review."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/approvals/{part(approval_id)}/override",
+            body=body,
+        )
+        return cast(answers.ApprovalCeremony, told)
+
+    async def review_approval(
+        self,
+        approval_id: str,
+        body: Mapping[str, Any],
+    ) -> answers.ApprovalCeremony:
+        """Take an approver's review of an override."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/approvals/{part(approval_id)}/review",
+            body=body,
+        )
+        return cast(answers.ApprovalCeremony, told)
+
+    async def list_delegations(self) -> answers.ListDelegationsAnswer:
+        """The delegations, and the log that a new one must name."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/delegations",
+        )
+        return cast(answers.ListDelegationsAnswer, told)
+
+    async def create_delegation(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.Delegation:
+        """Bind a delegation that its delegator has signed."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/delegations",
+            body=body,
+        )
+        return cast(answers.Delegation, told)
+
+    async def get_delegation(
+        self,
+        name: str,
+    ) -> answers.Delegation:
+        """One delegation."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/delegations/{part(name)}",
+        )
+        return cast(answers.Delegation, told)
+
+    async def revoke_delegation(
+        self,
+        name: str,
+        body: Mapping[str, Any],
+    ) -> answers.Delegation:
+        """End a delegation, as its delegator or the emergency key signed."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/delegations/{part(name)}/revoke",
+            body=body,
+        )
+        return cast(answers.Delegation, told)
+
+    async def list_budgets(self) -> answers.ListBudgetsAnswer:
+        """What every budget allows, and what is used of it."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/budgets",
+        )
+        return cast(answers.ListBudgetsAnswer, told)
+
+    async def set_budget(
+        self,
+        name: str,
+        body: Mapping[str, Any],
+    ) -> answers.BudgetCeiling:
+        """Lower or add one budget by a signed overlay."""
+        told = await self._ask(
+            "PUT",
+            f"/api/v1/budgets/{part(name)}",
+            body=body,
+        )
+        return cast(answers.BudgetCeiling, told)
+
+    async def get_policy(self) -> answers.PolicyLayers:
+        """The ceilings in force, a raise that waits, and every overlay."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/policy",
+        )
+        return cast(answers.PolicyLayers, told)
+
+    async def add_overlay(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.PolicyLayers:
+        """Put a signed overlay in force."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/policy/overlays",
+            body=body,
+        )
+        return cast(answers.PolicyLayers, told)
+
+    async def remove_overlay(
+        self,
+        name: str,
+        body: Mapping[str, Any],
+    ) -> answers.PolicyLayers:
+        """Take an overlay out of force."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/policy/overlays/{part(name)}/remove",
+            body=body,
+        )
+        return cast(answers.PolicyLayers, told)
+
+    async def cancel_raise(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.PolicyLayers:
+        """Give up the raise of ceilings that waits."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/policy/p0/cancel",
+            body=body,
+        )
+        return cast(answers.PolicyLayers, told)
+
+    async def authz_health(self) -> answers.AuthzHealth:
+        """How the relationships stand."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/authz/health",
+        )
+        return cast(answers.AuthzHealth, told)
+
+    async def authz_check(
+        self,
+        *,
+        tuple_: str | None = None,
+    ) -> answers.AuthzAnswer:
+        """What the relationships say of one."""
+        query: Query = {
+            "tuple": tuple_,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/authz/check",
+            query=query,
+        )
+        return cast(answers.AuthzAnswer, told)
+
+    async def list_authz_snapshots(
+        self,
+        *,
+        before: int | None = None,
+        limit: int | None = None,
+        object_: str | None = None,
+        subject: str | None = None,
+    ) -> answers.ListAuthzSnapshotsAnswer:
+        """What they said when calls were decided, the latest page."""
+        query: Query = {
+            "before": before,
+            "limit": limit,
+            "object": object_,
+            "subject": subject,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/authz/snapshots",
+            query=query,
+        )
+        return cast(answers.ListAuthzSnapshotsAnswer, told)
+
+    async def get_authz_snapshot(
+        self,
+        name: str,
+    ) -> answers.AuthzSnapshot:
+        """One, by its id or its hash."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/authz/snapshots/{part(name)}",
+        )
+        return cast(answers.AuthzSnapshot, told)
+
+    async def write_authz_tuples(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.AuthzHealth:
+        """Obey a signed change of relationships."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/authz/tuples",
+            body=body,
+        )
+        return cast(answers.AuthzHealth, told)
+
+    async def list_trust_events(
+        self,
+        *,
+        after: int | None = None,
+        at_lamport: int | None = None,
+        limit: int | None = None,
+    ) -> answers.ListTrustEventsAnswer:
+        """The signed events that say which keys count."""
+        query: Query = {
+            "after": after,
+            "at_lamport": at_lamport,
+            "limit": limit,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/trust/events",
+            query=query,
+        )
+        return cast(answers.ListTrustEventsAnswer, told)
+
+    async def add_trust_event(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.AddTrustEventAnswer:
+        """Take an event that a trust-admin key signed."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/trust/events",
+            body=body,
+        )
+        return cast(answers.AddTrustEventAnswer, told)
+
+    async def list_trust_keys(
+        self,
+        *,
+        at_lamport: int | None = None,
+    ) -> answers.ListTrustKeysAnswer:
+        """Every key ever known, and what became of it."""
+        query: Query = {
+            "at_lamport": at_lamport,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/trust/keys",
+            query=query,
+        )
+        return cast(answers.ListTrustKeysAnswer, told)
+
+    async def get_trust_snapshot(
+        self,
+        *,
+        at_lamport: int | None = None,
+    ) -> answers.TrustSnapshot:
+        """The registry as the fold of its events."""
+        query: Query = {
+            "at_lamport": at_lamport,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/trust/snapshot",
+            query=query,
+        )
+        return cast(answers.TrustSnapshot, told)
+
+    async def get_freeze(self) -> answers.Stops:
+        """The stops in force, and the sequence that the next command follows."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/freeze",
+        )
+        return cast(answers.Stops, told)
+
+    async def freeze(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.Stops:
+        """Obey a command that the emergency key signed."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/freeze",
+            body=body,
+        )
+        return cast(answers.Stops, told)
+
+    async def open_session(
+        self,
+        body: Mapping[str, Any] | None = None,
+    ) -> answers.Session:
+        """Open a session."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/sessions",
+            body=body or {},
+        )
+        return cast(answers.Session, told)
+
+    async def get_session(
+        self,
+        session_id: str,
+        *,
+        tenant: str | None = None,
+    ) -> answers.Session:
+        """Whose it is, since when, and its clock."""
+        query: Query = {
+            "tenant": tenant,
+        }
+        told = await self._ask(
+            "GET",
+            f"/api/v1/sessions/{part(session_id)}",
+            query=query,
+        )
+        return cast(answers.Session, told)
+
+    async def close_session(
+        self,
+        session_id: str,
+    ) -> answers.Session:
+        """Close a session for ever."""
+        told = await self._ask(
+            "DELETE",
+            f"/api/v1/sessions/{part(session_id)}",
+        )
+        return cast(answers.Session, told)
+
+    async def list_agents(
+        self,
+        *,
+        principal: str | None = None,
+        source: str | None = None,
+        tenant: str | None = None,
+    ) -> answers.ListAgentsAnswer:
+        """Who is known, and whose word counts."""
+        query: Query = {
+            "principal": principal,
+            "source": source,
+            "tenant": tenant,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/identity/agents",
+            query=query,
+        )
+        return cast(answers.ListAgentsAnswer, told)
+
+    async def get_agent(
+        self,
+        agent_id: str,
+    ) -> answers.Agent:
+        """One identity and its latest sessions."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/identity/agents/{part(agent_id)}",
+        )
+        return cast(answers.Agent, told)
+
+    async def list_sandbox_profiles(self) -> answers.ListSandboxProfilesAnswer:
+        """The profiles, and what stands behind each."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/sandbox/profiles",
+        )
+        return cast(answers.ListSandboxProfilesAnswer, told)
+
+    async def list_sandbox_grants(self) -> answers.ListSandboxGrantsAnswer:
+        """What the policy grants to guests, and the drafts."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/sandbox/grants",
+        )
+        return cast(answers.ListSandboxGrantsAnswer, told)
+
+    async def draft_sandbox_grant(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.SandboxGrant:
+        """Keep a draft of a grant: it grants nothing."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/sandbox/grants",
+            body=body,
+        )
+        return cast(answers.SandboxGrant, told)
+
+    async def get_sandbox_grant(
+        self,
+        grant_id: str,
+    ) -> answers.SandboxGrant:
+        """One grant."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/sandbox/grants/{part(grant_id)}",
+        )
+        return cast(answers.SandboxGrant, told)
+
+    async def verify_sandbox_grant(
+        self,
+        grant_id: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> answers.VerifySandboxGrantAnswer:
+        """Whether it is what its hash says, and whether the policy has it."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/sandbox/grants/{part(grant_id)}/verify",
+            body=body or {},
+        )
+        return cast(answers.VerifySandboxGrantAnswer, told)
+
+    async def inspect_sandbox_grant(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.SandboxPreflight:
+        """What stands against a dispatch under a grant."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/sandbox/grants/inspect",
+            body=body,
+        )
+        return cast(answers.SandboxPreflight, told)
+
+    async def preflight_sandbox(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.SandboxPreflight:
+        """The same of a grant that is kept."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/sandbox/preflight",
+            body=body,
+        )
+        return cast(answers.SandboxPreflight, told)
+
+    async def list_mcp_servers(self) -> answers.ListMcpServersAnswer:
+        """The MCP servers, and the next command's sequence."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/mcp/registry",
+        )
+        return cast(answers.ListMcpServersAnswer, told)
+
+    async def command_mcp_server(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.McpServer:
+        """Obey a signed command about whichever server it names."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/mcp/registry",
+            body=body,
+        )
+        return cast(answers.McpServer, told)
+
+    async def get_mcp_server(
+        self,
+        server_id: str,
+    ) -> answers.McpServer:
+        """One server."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/mcp/registry/{part(server_id)}",
+        )
+        return cast(answers.McpServer, told)
+
+    async def approve_mcp_server(
+        self,
+        server_id: str,
+        body: Mapping[str, Any],
+    ) -> answers.McpServer:
+        """Obey a signed approval."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/mcp/registry/{part(server_id)}/approve",
+            body=body,
+        )
+        return cast(answers.McpServer, told)
+
+    async def revoke_mcp_server(
+        self,
+        server_id: str,
+        body: Mapping[str, Any],
+    ) -> answers.McpServer:
+        """Obey a signed revocation."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/mcp/registry/{part(server_id)}/revoke",
+            body=body,
+        )
+        return cast(answers.McpServer, told)
+
+    async def scan_mcp_listing(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.ScanMcpListingAnswer:
+        """Look through a listing: nothing is started, and nothing is remembered."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/mcp/scan",
+            body=body,
+        )
+        return cast(answers.ScanMcpListingAnswer, told)
+
+    async def authorize_mcp_call(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.AuthorizeMcpCallAnswer:
+        """Whether a call would be allowed, with its receipt; nothing is dispatched."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/mcp/authorize-call",
+            body=body,
+        )
+        return cast(answers.AuthorizeMcpCallAnswer, told)
+
+    async def list_auth_profiles(self) -> answers.ListAuthProfilesAnswer:
+        """Whose access tokens open the MCP door."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/mcp/auth-profiles",
+        )
+        return cast(answers.ListAuthProfilesAnswer, told)
+
+    async def get_auth_profile(
+        self,
+        profile_id: str,
+    ) -> answers.AuthProfile:
+        """One profile."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/mcp/auth-profiles/{part(profile_id)}",
+        )
+        return cast(answers.AuthProfile, told)
+
+    async def list_connectors(self) -> answers.ListConnectorsAnswer:
+        """The connectors, and why one is halted."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/connectors",
+        )
+        return cast(answers.ListConnectorsAnswer, told)
+
+    async def repin_connector(
+        self,
+        name: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> answers.ConnectorPins:
+        """Draft what an MCP server's pins would have to be: only a signed policy puts them in force."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/connectors/{part(name)}/repin",
+            body=body or {},
+        )
+        return cast(answers.ConnectorPins, told)
+
+    async def resume_connector(
+        self,
+        name: str,
+        body: Mapping[str, Any],
+    ) -> answers.Connector:
+        """Let a halted connector serve again."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/connectors/{part(name)}/resume",
+            body=body,
+        )
+        return cast(answers.Connector, told)
+
+    async def list_acts(
+        self,
+        *,
+        after: int | None = None,
+        limit: int | None = None,
+    ) -> answers.ListActsAnswer:
+        """Who did what: every act of administration, in order."""
+        query: Query = {
+            "after": after,
+            "limit": limit,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/audit",
+            query=query,
+        )
+        return cast(answers.ListActsAnswer, told)
