@@ -24,6 +24,7 @@ from actors.client.exchange import (
     cursor_of,
     given,
     heading,
+    trusted,
     written,
 )
 from actors.client.rows import Rows
@@ -49,7 +50,7 @@ class HelmClient(Rows):
         self.url = check_url(url)
         self._key = key
         self._max = max_answer_bytes
-        verify: ssl.SSLContext | bool = True if tls is None else tls
+        verify = trusted(self.url, tls)
         self._client = httpx2.Client(base_url=self.url, timeout=timeout_s, verify=verify, trust_env=False)
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -89,6 +90,13 @@ def check_url(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
         raise ValueError(f"{url!r} is not the URL of a kernel")
     return url.rstrip("/")
+
+
+def trusted(url: str, tls: ssl.SSLContext | None) -> ssl.SSLContext:
+    """Return our side of TLS. The machine's certificates are read only where they are needed: it takes a while."""
+    if tls is not None:
+        return tls
+    return ssl.create_default_context() if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def part(name: str) -> str:

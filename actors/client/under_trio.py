@@ -25,6 +25,7 @@ from actors.client.exchange import (
     cursor_of,
     given,
     heading,
+    trusted,
     written,
 )
 from actors.client.wire import Wire
@@ -50,7 +51,7 @@ class AsyncHelmClient(AsyncRows):
         self.url = check_url(url)
         self._key = key
         self._max = max_answer_bytes
-        wire = Wire(ssl.create_default_context() if tls is None else tls)
+        wire = Wire(trusted(self.url, tls))
         self._client = httpx2.AsyncClient(base_url=self.url, timeout=timeout_s, transport=wire, trust_env=False)
 
     async def __aenter__(self) -> Self:

@@ -20,7 +20,7 @@ EXAMPLE: Final = re.findall(
 
 
 def test_the_example_reads_is_refused_and_lists_what_became_of_both(tmp_path: Path) -> None:
-    puppet = Puppet(deed=lambda order: "hello")
+    puppet = Puppet(deed=lambda order: {"bytes": 2, "path": "public/readme.txt", "sha256": "", "text": "hi"})
     with running(
         tmp_path / "house", lambda house: read_signed(house.place.policy_path), {"files": puppet, "web": puppet}
     ) as there:
