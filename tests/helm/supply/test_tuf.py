@@ -9,7 +9,8 @@ from typing import Any, Final
 import attrs
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
-from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 from tuf.api.metadata import (  # type: ignore[attr-defined]
     Delegations,
     Metadata,
@@ -156,6 +157,18 @@ def test_a_kind_that_the_specification_does_not_name_counts_for_nothing() -> Non
     assert _refused_by(findings) == "timestamp"
 
 
+@pytest.mark.parametrize(("scheme", "counted"), [("rsassa-pss-sha256", True), ("rsa-pkcs1v15-sha256", False)])
+def test_rsa_counts_in_one_scheme(scheme: str, counted: bool) -> None:
+    private = generate_rsa(public_exponent=65537, key_size=2048)
+    repository = Repository()
+    public = SSlibKey.from_crypto(private.public_key(), scheme=scheme)
+    repository.give("timestamp", CryptoSigner(private, public))
+    repository.publish_root()
+    failed = _verify(repository.publish()).failed
+    assert (failed is None) is counted
+    assert failed is None or failed.name == "timestamp"
+
+
 def test_a_signature_of_low_order_counts_for_nothing() -> None:
     """A key of low order verifies anything in a library that does not look."""
     repository = Repository()
@@ -201,6 +214,20 @@ def test_a_root_whose_successor_one_key_signed_under_two_names_is_forged() -> No
     repository.publish_root()
     twins = [signer(ed25519(9), "a" * 64), signer(ed25519(9), "b" * 64)]
     repository.rotate(lambda one: one.give("root", *twins, threshold=2))
+    assert _refused_by(_verify(repository.publish())) == "chain"
+
+
+def test_a_root_that_one_key_of_the_one_before_signed_under_two_names_is_forged() -> None:
+    """The keys of the root before are enough by their names, and not by what they are."""
+    repository = Repository()
+    twins = [signer(ed25519(9), "a" * 64), signer(ed25519(9), "b" * 64)]
+    repository.give("root", *twins, signer(ed25519(1)), threshold=2)
+    repository.publish_root()
+    assert _verify(repository.publish()).verified
+    new = signer(ed25519(2))
+    repository.give("root", new)
+    repository.root.version += 1
+    repository.publish_root([*twins, new])
     assert _refused_by(_verify(repository.publish())) == "chain"
 
 
@@ -350,7 +377,10 @@ def test_an_older_root_is_refused(repository: Repository) -> None:
     old = dict(repository.files)
     repository.rotate(lambda one: None)
     memory = _memory(repository.publish())
-    assert _refused_by(_verify(repository, metadata=old, memory=memory)) == "memory"
+    findings = _verify(repository, metadata=old, memory=memory)
+    assert _refused_by(findings) == "memory"
+    assert findings.failed is not None
+    assert "root: version 1" in findings.failed.detail
 
 
 def test_an_older_snapshot_under_a_newer_timestamp_is_refused(repository: Repository) -> None:
@@ -477,6 +507,15 @@ def test_a_terminating_delegation_ends_the_search(repository: Repository) -> Non
     del repository.targets.targets[NAME]
     repository.delegate("first", ["team/*"], terminating=True)
     repository.delegate("second", ["team/*"])
+    repository.name(NAME, CONTENT, "second")
+    assert _refused_by(_verify(repository.advance())) == "delegated"
+
+
+def test_a_terminating_delegation_further_down_ends_the_search_too(repository: Repository) -> None:
+    del repository.targets.targets[NAME]
+    repository.delegate("first", ["team/*"])
+    repository.delegate("inner", ["team/*"], by="first", key=151, terminating=True)
+    repository.delegate("second", ["team/*"], key=152)
     repository.name(NAME, CONTENT, "second")
     assert _refused_by(_verify(repository.advance())) == "delegated"
 
