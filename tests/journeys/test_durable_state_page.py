@@ -59,6 +59,7 @@ def test_every_command_of_the_page_runs_in_its_order(
     assert helm("receipts", "verify", "--data-dir", "restored").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not postgres.is_here(), reason=postgres.HOW)
 def test_the_page_holds_on_a_database_too(made: Made, tmp_path: Path) -> None:
     url = database_of(tmp_path).url

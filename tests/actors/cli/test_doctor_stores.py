@@ -96,6 +96,7 @@ def forgetful() -> Iterator[postgres.Server]:
 
 
 @needs_server
+@pytest.mark.slow
 def test_a_server_that_does_not_sync_is_refused_by_doctor_and_kernel(made: Made, forgetful: postgres.Server) -> None:
     with (made.path / "helm.toml").open("a") as settings:
         settings.write(f'\ndatabase_url = "{forgetful.url()}"\n')
