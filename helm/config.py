@@ -57,6 +57,9 @@ MAX_GRACE_S: Final = 300.0
 MAX_EXCHANGE_S: Final = 3_600.0
 """Longest wait for a model: an exchange holds one of the proxy's places for as long (T4)."""
 
+MAX_ANCHOR_S: Final = 300.0
+"""Longest wait for one place to take an anchor: the next one is tried then."""
+
 MAX_SESSION_S: Final = 30 * 86_400
 
 
@@ -117,6 +120,12 @@ class Config:
     """Receipts between two checkpoints; 0 for none by count."""
     checkpoint_interval_s: float = attrs.field(default=3_600.0, validator=between(0.0, MAX_SESSION_S))
     """The longest that something new waits for a checkpoint; 0 for none by time."""
+    anchor_targets: str = ""
+    """Where checkpoints are anchored, in the order in which they are tried: file:PATH and https://HOST/PATH."""
+    anchor_timeout_s: float = attrs.field(default=10.0, validator=between(0.1, MAX_ANCHOR_S))
+    """For one target to take an anchor."""
+    anchor_allow_private: bool = False
+    """Let such a log stand in the own network, and speak plain HTTP there."""
     journal: str = attrs.field(default="segments", validator=attrs.validators.in_(("segments", "sqlite")))
     """The store that keeps the journal where no database is named; it stays the one that the journal was begun in."""
     database_url: str = attrs.field(default="", repr=False)

@@ -11,6 +11,7 @@ import attrs
 import click
 
 from actors.cli import show
+from actors.cli.anchoring import anchor
 from actors.cli.bar import bar
 from actors.cli.condensing import condense, rehydrate
 from actors.cli.envelope.group import envelope
@@ -65,6 +66,7 @@ evidence.add_command(condense)
 evidence.add_command(rehydrate)
 evidence.add_command(attach_host_chain)
 evidence.add_command(correlate_host)
+evidence.add_command(anchor)
 
 
 @evidence.command(short_help="Write the pack of a session, a time, or the log.")

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 import helm
+from actors.cli.examine_anchors import examine_anchors
 from actors.cli.examine_points import examine_points
 from actors.cli.examine_store import examine_store
 from actors.cli.finding import Finding
@@ -83,6 +84,7 @@ def examine_place(path: Path, opened: Callable[[], Installation], *, deep: bool)
         ("exposure", exposure),
         ("policy", policy),
         ("layers", layers),
+        ("anchors", examine_anchors),
         *(() if place.config.database else (("lock", lock),)),
     ):
         yield guarded(check, look, place)

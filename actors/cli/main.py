@@ -170,6 +170,8 @@ CHECKPOINT_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "verify": ("actors.cli.checkpoint.checking", "Check a checkpoint, a note or a proof."),
         "compare": ("actors.cli.checkpoint.checking", "Tell whether two of one log contradict each other."),
         "cosign": ("actors.cli.checkpoint.taking", "Hand in what witnesses signed."),
+        "anchor": ("actors.cli.checkpoint.anchoring", "Put one where nobody of ours can rewrite it."),
+        "anchors": ("actors.cli.checkpoint.anchoring", "List every try to do so."),
     }
 )
 """The commands of `helm checkpoint`, likewise."""

@@ -39,8 +39,28 @@ def for_host_evidence(folder: Path) -> None:
     (folder / "recorder.hex").write_text(recorder.public_key + "\n")
 
 
-PAGES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType({"host-evidence.md": for_host_evidence})
+def for_anchors(_: Path) -> None:
+    """Leave nothing: the page makes what it needs."""
+
+
+PAGES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
+    {"anchors.md": for_anchors, "host-evidence.md": for_host_evidence}
+)
 """Each page, and what it takes to be there."""
+
+
+def told_of(used: Made) -> dict[str, str]:
+    """Return what a reader of a page knows of a log, by the names that pages have for it."""
+    receipts = helm("receipts", "list", "--json", *used.option).json()
+    acts = helm("audit", "list", "--json", *used.option).json()["acts"]
+    checkpoints = helm("checkpoint", "list", "--json", *used.option).json()["checkpoints"]
+    return {
+        "$ACT": acts[0]["node_hash"],
+        "$CHECKPOINT": checkpoints[-1]["checkpoint_hash"] if checkpoints else "",
+        "$EXECUTION_KEY": used.place().execution_key().public_key,
+        "$LOG_ID": used.log_id,
+        "$RECEIPT": receipts[0]["receipt_id"],
+    }
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -51,7 +71,8 @@ def test_every_command_of_a_page_ends_as_the_page_says(
     PAGES[page](tmp_path)
     assert len(commands(page)) > 2
     for line, code in commands(page):
-        words = shlex.split(line.partition(" > ")[0].replace("$LOG_ID", used.log_id))
+        known = told_of(used)
+        words = [known.get(word, word) for word in shlex.split(line.partition(" > ")[0])]
         assert words[0] == "helm"
-        ended = helm(*words[1:], HELM_DATA_DIR=str(used.path))
+        ended = helm(*words[1:], HELM_DATA_DIR=str(used.path), HELM_ANCHOR_TARGETS="file:kept.jsonl")
         assert ended.code == code, (line, ended.out, ended.err)
