@@ -17,6 +17,14 @@ from actors.connectors.resolver import Resolver, system_resolver
 from helm.evidence.anchor_port import MAX_ANSWER_BYTES, LogTarget
 from helm.guardian.destination import DEFAULT_PORTS
 
+TRANSPORT_ERRORS = (
+    httpcore2.NetworkError,
+    httpcore2.TimeoutException,
+    httpcore2.ProtocolError,
+    httpcore2.UnsupportedProtocol,
+    OSError,
+)
+
 
 class AnchorFailed(Exception):
     """A target did not take the anchor, or nobody knows. The words are ours: they repeat nothing that a server said."""
@@ -47,9 +55,7 @@ class AnchorLog:
                 return await answer_of(response)
         except NotDispatched as refusal:
             raise AnchorFailed(refusal.reason) from refusal
-        except AnchorFailed:
-            raise
-        except Exception as failure:  # whatever a server makes the transport raise, the next target is tried
+        except TRANSPORT_ERRORS as failure:
             raise AnchorFailed(f"no answer: {type(failure).__name__}") from failure
 
     async def aclose(self) -> None:

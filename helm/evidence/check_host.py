@@ -6,6 +6,8 @@ files that it lists. Native evidence stays what it was; nothing of a host change
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import attrs
 
 from helm.contracts.errors import Invalid
@@ -16,6 +18,24 @@ from helm.evidence.host_key import HostKey
 from helm.evidence.layout import CHAINS, HOST, HOST_DRIFT, MANIFEST, NATIVE, SOURCES, chain_path, is_source
 from helm.evidence.manifest import check_signature, read_manifest
 from helm.evidence.reading import CHANGED, Reading
+
+
+class Native(Mapping[str, bytes]):
+    """The pack as it was exported, seen in the one in which something of a host stands beside it."""
+
+    def __init__(self, members: Mapping[str, bytes]) -> None:
+        self._members = members
+
+    def __getitem__(self, path: str) -> bytes:
+        if path.startswith(HOST):
+            raise KeyError(path)
+        return self._members[NATIVE if path == MANIFEST else path]
+
+    def __iter__(self) -> Iterator[str]:
+        return (path for path in self._members if not path.startswith(HOST))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def check_host(reading: Reading) -> None:
@@ -29,10 +49,8 @@ def check_host(reading: Reading) -> None:
 
 def check_native(reading: Reading) -> None:
     """Raise Invalid unless the rest of the pack is, byte for byte, one that was exported and signed by itself."""
-    native = {path: raw for path, raw in reading.members.items() if not path.startswith(HOST)}
-    native[MANIFEST] = reading.members.get(NATIVE, b"")
     try:
-        found = read_manifest(native)
+        found = read_manifest(Native(reading.members))
         check_signature(found, reading.registry)
     except Invalid as problem:
         raise Invalid(f"the pack as it was exported: {problem.what}", NATIVE, CHANGED) from problem
@@ -45,7 +63,8 @@ def check_chains(reading: Reading) -> None:
     """Raise Invalid unless every chain is whole, in its one form, and the one that the list of sources describes."""
     paths = sorted(path for path in reading.members if path.startswith(CHAINS))
     reading.chains = {path.removeprefix(CHAINS).removesuffix(".jsonl"): chain_in(reading, path) for path in paths}
-    if not reading.chains or not all(map(is_source, reading.chains)):
+    odd = [chain_path(source) for source in reading.chains] != paths or not all(map(is_source, reading.chains))
+    if not paths or odd:
         raise Invalid("there is no chain, or one under an odd name", CHAINS, CHANGED)
     if reading.members.get(SOURCES) != described(reading.chains):
         raise Invalid("does not describe the chains that are there", SOURCES, CHANGED)

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from helm.crypto.ed25519 import SignatureInvalid, from_lower_hex
 
 POINT_BYTES: Final = 65
-"""0x04 and both coordinates (SEC 1 section 2.3.3): a compressed point would be a second way to write a key."""
+"""0x04 and both coordinates (SEC 1 section 2.3.3): a compressed point would be a second way to write a key, and
+is shorter. The library takes no other form of this length."""
 
 NUMBER_BYTES: Final = 32
 
@@ -36,8 +37,6 @@ class Es256Key:
         """Return the key of 130 lower-case hex digits. Raises SignatureInvalid."""
         raw = from_lower_hex(public_key, POINT_BYTES, "public key")
         try:
-            if raw[0] != 4:
-                raise ValueError("not an uncompressed point")
             return cls(EllipticCurvePublicKey.from_encoded_point(SECP256R1(), raw))
         except ValueError as problem:
             raise SignatureInvalid("the public key is not an uncompressed point of P-256") from problem
@@ -46,8 +45,6 @@ class Es256Key:
         """Check r and s, 64 lower-case hex digits each (RFC 7518 section 3.4). Raises SignatureInvalid."""
         raw = from_lower_hex(signature, 2 * NUMBER_BYTES, "signature")
         r, s = int.from_bytes(raw[:NUMBER_BYTES], "big"), int.from_bytes(raw[NUMBER_BYTES:], "big")
-        if not (0 < r < N and 0 < s < N):  # FIPS 186-5 section 6.4.2, step 1
-            raise SignatureInvalid("the signature's r or s is out of range")
         if s > N // 2:
             raise SignatureInvalid("the signature's s is the higher one of two: write n - s, which is the one form")
         try:

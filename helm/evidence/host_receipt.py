@@ -20,7 +20,7 @@ from helm.crypto.canonical import canonical, ordered_bytes, reread
 from helm.crypto.hashing import sha256
 from helm.evidence.trust_root import is_hash
 from helm.guardian.address import IPAddress, reached_address
-from helm.guardian.destination import split_url
+from helm.guardian.destination import normalise
 
 VERSION: Final = "external_host_receipt.v1"
 
@@ -245,11 +245,9 @@ def host_of(event: dict[str, JSONValue], where: str) -> str:
     if not text:
         return ""
     try:
-        said, rest = split_url(f"[{text}]" if ":" in text else text)
+        said = normalise(f"[{text}]" if ":" in text else text)  # so that a scheme or a port is refused there
     except Refused as problem:
         raise Invalid(problem.reason, f"{where} event", UNREADABLE) from problem
-    if said.scheme or said.port or rest:
-        raise Invalid(f"{text[:80]!r} is more than a host", f"{where} event", UNREADABLE)
     if not said.is_ip:
         return said.host
     if address_of(said.host, where) != address_of(event["destination_ip"], where):

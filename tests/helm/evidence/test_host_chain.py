@@ -206,7 +206,9 @@ def test_numbers_that_no_signer_makes_are_refused(r: int, s: int) -> None:
         Es256Key.from_hex(recorder(ES256).public_key).verify(b"any", f"{r:064x}{s:064x}")
 
 
-@pytest.mark.parametrize("digits", ["", "00", "0" * 64, "04" + "00" * 64, "02" + "11" * 64, "g" * 64, "AB" * 32])
+@pytest.mark.parametrize(
+    "digits", ["", "00", "0" * 64, "04" + "00" * 64, "02" + "11" * 64, "06" + "11" * 64, "g" * 64, "AB" * 32]
+)
 def test_what_is_no_key_is_refused(digits: str) -> None:
     with pytest.raises(Invalid):
         HostKey.read(digits, "key")
@@ -292,10 +294,12 @@ def test_what_is_too_large_is_refused_before_it_is_read(monkeypatch: pytest.Monk
     big.saw(hardware_root={"type": "t"} | {f"m{number}": "x" * 30_000 for number in range(3)})
     assert len(jsonl(big.bodies)) > MAX_RECEIPT_BYTES
     assert refusing(json.dumps(big.bodies).encode(), key_of(big)) == "structure"
-    monkeypatch.setattr(host_chain, "MAX_RECEIPTS", 2)
-    assert refusing(jsonl(one.bodies), key_of(one)) == "file"
+    with monkeypatch.context() as few:
+        few.setattr(host_chain, "MAX_RECEIPTS", 2)
+        assert refusing(jsonl(one.bodies), key_of(one)) == "file"
     monkeypatch.setattr(host_chain, "MAX_FILE_BYTES", 100)
-    assert refusing(jsonl(one.bodies), key_of(one)) == "file"
+    for raw in (jsonl(one.bodies), of_chain(one.bodies)):
+        assert refusing(raw, key_of(one)) == "file"
 
 
 @pytest.mark.parametrize(

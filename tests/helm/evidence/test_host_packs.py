@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import attrs
 import pytest
 
 from helm.contracts.errors import Invalid
@@ -12,11 +13,13 @@ from helm.crypto.canonical import record_bytes, reread
 from helm.crypto.domains import KeyPurpose, PurposeMismatch
 from helm.evidence import archive
 from helm.evidence.attach import MAX_SOURCES, attach, note_drift
+from helm.evidence.check_host import described
 from helm.evidence.condense import condense
 from helm.evidence.correlate import correlate
 from helm.evidence.drift import read, sign
 from helm.evidence.host_chain import read_chain
 from helm.evidence.layout import CHAINS, HOST, HOST_DRIFT, MANIFEST, NATIVE, SOURCES, chain_path
+from helm.evidence.manifest import write_manifest
 from helm.evidence.reading import Reading
 from helm.evidence.verify import check_pack, verify_pack
 from tests.helm.evidence.forger import (
@@ -125,6 +128,16 @@ def moved(old: str, new: str) -> Forgery:
     return lambda members: members.update({new: members.pop(old)})
 
 
+def relisted(members: Members, chains: Members) -> None:
+    """Put other chains into a pack, and a list of sources that describes them; no drift is noted any more."""
+    for path in [path for path in members if path.startswith(CHAINS)]:
+        del members[path]
+    members.pop(HOST_DRIFT)
+    named = {path.removeprefix(CHAINS).removesuffix(".jsonl"): read_chain(raw) for path, raw in chains.items()}
+    members |= chains
+    members[SOURCES] = described(named)
+
+
 CHAIN: Final = chain_path("host-1")
 FORGERIES: Final[dict[str, tuple[str, Forgery]]] = {
     "no native manifest": ("host", dropped(NATIVE)),
@@ -134,6 +147,9 @@ FORGERIES: Final[dict[str, tuple[str, Forgery]]] = {
     "a chain under another name": ("host", moved(CHAIN, chain_path("host-3"))),
     "a chain in a folder": ("host", moved(CHAIN, chain_path("host/1"))),
     "a chain that is no chain": ("host", moved(CHAIN, CHAINS + "host-1.json")),
+    "no chain at all, and so it says": ("host", lambda m: relisted(m, {})),
+    "a chain in a folder, and so it says": ("host", lambda m: relisted(m, {chain_path("a/b"): m[CHAIN]})),
+    "a chain that is no chain, and so it says": ("host", lambda m: relisted(m, {CHAINS + "a.json": m[CHAIN]})),
     "a spare file": ("complete", lambda m: m.update({HOST + "note.json": b"{}"})),
     "the first receipt was left out": ("host", line_dropped(CHAIN, 0)),
     "the last receipt was left out": ("host", line_dropped(CHAIN, 2)),
@@ -168,6 +184,21 @@ def test_a_native_file_that_was_changed_is_refused_though_the_outer_manifest_lis
     native = reread(members[NATIVE])
     native["entries"] = native["entries"][:-1]
     members[NATIVE] = record_bytes(native)
+    check_refused(resealed(members), "host")
+
+
+def test_a_native_manifest_that_no_evidence_key_signed_is_refused() -> None:
+    members = watched()
+    body = reread(members[NATIVE])
+    members[NATIVE] = record_bytes(body | {"signature": "0" * 128})
+    check_refused(resealed(members), "host")
+
+
+def test_a_native_manifest_about_something_else_is_refused_though_it_lists_these_files_and_is_signed() -> None:
+    members = watched()
+    native = {path: raw for path, raw in members.items() if not path.startswith(HOST) and path != MANIFEST}
+    cover = reading_of(a_pack()).manifest.cover
+    members[NATIVE] = write_manifest(attrs.evolve(cover, lamport=cover.lamport + 1), native, KEY)
     check_refused(resealed(members), "host")
 
 
