@@ -24,7 +24,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def anchor() -> None:
-    """Proofs of single calls: stoppable, owned, replayable, escalatable."""
+    """Proofs of single calls, each with four answers."""
 
 
 @anchor.command(short_help="Make the anchor of a call in a pack.")

@@ -195,7 +195,7 @@ def test_a_native_manifest_that_no_evidence_key_signed_is_refused() -> None:
 
 
 def test_a_native_manifest_about_something_else_is_refused_though_it_lists_these_files_and_is_signed() -> None:
-    members = watched()
+    members = unpacked(attached(recorder()))
     native = {path: raw for path, raw in members.items() if not path.startswith(HOST) and path != MANIFEST}
     cover = reading_of(a_pack()).manifest.cover
     members[NATIVE] = write_manifest(attrs.evolve(cover, lamport=cover.lamport + 1), native, KEY)
