@@ -35,7 +35,7 @@ from helm.crypto import domains
 from helm.crypto.canonical import canonical, reread
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
 from helm.crypto.hashing import hash_in
-from helm.evidence.layout import NODES, REFUSAL, facts_path, record_path, trust_path
+from helm.evidence.layout import NODES, REFUSAL, facts_path, receipt_path, record_path, trust_path
 from helm.evidence.lines import split_lines
 from helm.evidence.part import WHOLE
 from helm.evidence.payloads import INTENT, OUTCOME, Shape
@@ -244,7 +244,7 @@ def anchor_of(reading: Reading, receipt_id: str) -> Object:
     body: Object = {
         "effect": whole(reading, nodes[call.outcome.node_hash]) if call.intent_node else {},
         "facts": reread(raw_facts),
-        "receipt": reread(call.receipt.json),
+        "receipt": reread(reading.members[receipt_path(call.receipt.content.lamport_clock, call.receipt.receipt_id)]),
         "stood_on": [whole(reading, nodes[parent]) for parent in own["parents"]],
         "version": VERSION,
         name: own,
