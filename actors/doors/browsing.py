@@ -103,4 +103,4 @@ async def receipts_before(journal: Journal, wanted: Picking, before: int, limit:
                 found.append((seq, receipt))
                 if len(found) == limit:
                     break
-    return Page(receipts=found[::-1], first=first, last=before - 1)
+    return Page(receipts=found[::-1], first=first, last=max(0, before - 1))
