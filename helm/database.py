@@ -15,6 +15,9 @@ SECRET: Final = frozenset({"password", "passfile", "sslpassword"})
 """Parameters of a URL that are, or lead to, a secret."""
 
 PLAIN: Final = re.compile(r"[ -~]*")
+HOSTS: Final = re.compile(r"(?:(?:\[[^\]@]*\]|[^:@\[\]]*)(?::[0-9]*)?(?:,|$))*")
+"""Hosts, each perhaps with a port."""
+
 HINT: Final = "postgresql://USER@HOST/DATABASE, its password in PGPASSFILE or, in the environment alone, in the URL"
 
 
@@ -35,6 +38,9 @@ class Database:
             raise Invalid(f"{parts.scheme or 'no'} scheme: only PostgreSQL keeps a journal", "DATABASE_URL", HINT)
         if not parts.path.strip("/"):
             raise Invalid("no database is named", "DATABASE_URL", HINT)
+        if "@" in parts.path or HOSTS.fullmatch(parts.netloc.rpartition("@")[2]) is None:
+            hint = "a /, ?, # or @ in a password is written %2F, %3F, %23 or %40"  # else it would be shown as a host
+            raise Invalid("no host and port stand where they should", "DATABASE_URL", hint)
 
     @property
     def has_password(self) -> bool:

@@ -19,8 +19,12 @@ from helm.database import Database
 INSERT: Final = """
     WITH fence AS (SELECT FROM helm_store WHERE writer_token = %s FOR SHARE)
     INSERT INTO journal(seq, body)
-    SELECT %s::bigint + place, body FROM fence, unnest(%b::bytea[]) WITH ORDINALITY AS rows(body, place)"""
-"""One statement, one round trip, one transaction for a whole batch. Where the token is another's, it writes nothing."""
+    SELECT %s::bigint + place, body FROM fence, pg_catalog.unnest(%b::bytea[]) WITH ORDINALITY AS rows(body, place)"""
+"""One statement, one round trip, one transaction for a whole batch. Where the token is another's, it writes nothing.
+
+`unnest` is named in full: it takes any array, and a function of that name for bytea[] in a schema where others may make
+functions would be the better match.
+"""
 
 AT_ONCE_BYTES: Final = 64 * 1024 * 1024
 """What one statement carries: the protocol ends at a gigabyte. More rows go in several, of one transaction."""

@@ -26,7 +26,7 @@ HOLDER: Final = """
     SELECT l.pid, coalesce(a.application_name, '') FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND l.classid = 1212501069 AND l.objid = current_schema()::regnamespace::oid"""
+      AND l.classid = 1212501069::oid AND l.objid = current_schema()::regnamespace::oid"""
 
 NAMED: Final = re.compile(r"helm kernel (?P<pid>\d+) on (?P<host>.*)")
 

@@ -281,3 +281,34 @@ class TestTheUrl:
         with pytest.raises(Invalid) as refused:
             connect(place.database, "kernel")
         assert "helm-kernel[postgres]" in str(refused.value.hint)
+
+
+def test_a_function_of_somebody_else_does_not_write_the_journal(place: Place) -> None:
+    """CVE-2018-1058: what may be made in the schema is the better match for a name that is not given in full."""
+    write(place, b"a")
+    ask(
+        place.database,
+        "CREATE FUNCTION unnest(rows bytea[]) RETURNS SETOF bytea LANGUAGE sql AS $$ SELECT 'forged'::bytea $$",
+    )
+    write(place, b"b")
+    assert ask(place.database, "SELECT body FROM journal ORDER BY seq") == [(b"a",), (b"b",)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://helm:hu/sh@db/helm",
+        "postgresql://helm:hush/helm",
+        "postgresql://helm:h@db/hu@sh",
+        "postgresql://db:54,helm:hush/d",
+    ],
+)
+def test_a_password_that_is_not_escaped_is_not_shown_as_a_host(url: str) -> None:
+    with pytest.raises(Invalid, match="no host and port") as refused:
+        Database(url)
+    assert not any(word in str(refused.value) for word in ("hu/", "hush", "sh@", "hu@"))
+
+
+@pytest.mark.parametrize("hosts", ["", "db", "db:5432", "one:1,two:2", "one,two:2", "[::1]:5432", "%2Frun%2Fpg", "db:"])
+def test_hosts_as_libpq_takes_them_are_named(hosts: str) -> None:
+    assert Database(f"postgresql://helm:s%40t@{hosts}/helm").has_password
