@@ -20,7 +20,7 @@ from actors.recovery import read_entry
 from actors.stores.glance import Glance, glance
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
-from helm.evidence.backup import DATA, MANIFEST, ROWS, BackedFile, Backup, told_of, write_manifest
+from helm.evidence.backup import DATA, MANIFEST, PATH, ROWS, BackedFile, Backup, told_of, write_manifest
 from helm.evidence.refold import Refold
 from helm.proofgraph.checkpoint import SealedCheckpoint
 
@@ -128,6 +128,8 @@ def copy_files(place: Installation, draft: Path, *, with_keys: bool) -> Iterator
     """Copy what the journal is opened and governed with; yield each file."""
     for path in sorted(wanted(place, with_keys=with_keys)):
         name = DATA + path.relative_to(place.path).as_posix()
+        if PATH.fullmatch(name) is None:
+            raise Invalid("no backup holds a file of such a name", str(path), "rename it, or take it away")
         digest, size = copy_file(path, draft, name)
         yield BackedFile(hash=digest, path=name, size=size)
 
@@ -141,8 +143,13 @@ def wanted(place: Installation, *, with_keys: bool) -> Iterator[Path]:
     folders = [place.overlays_path, place.path / MODULES, *([place.path / "keys"] if with_keys else [])]
     inside = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
     for path in (*single, *inside):
-        if path.is_file() and not path.is_symlink() and path.is_relative_to(place.path) and not is_hidden(path):
+        if path.is_file() and not path.is_symlink() and is_inside(path, place.path) and not is_hidden(path):
             yield path
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Tell whether a path leads into a folder and not out again: a setting may name a file beside it (T8)."""
+    return path.is_relative_to(folder) and ".." not in path.relative_to(folder).parts
 
 
 def is_hidden(path: Path) -> bool:

@@ -137,6 +137,28 @@ def test_private_keys_are_not_in_a_backup_that_nobody_asked_for_them(used: Made,
     ).read_bytes()
 
 
+def test_a_setting_that_leads_out_of_the_data_directory_writes_nothing_beside_the_backup(
+    used: Made, tmp_path: Path
+) -> None:
+    config, target = used.path / "helm.toml", tmp_path / "deep" / "backup"
+    outside = used.path.parent.parent / "elsewhere.toml"
+    outside.write_text("# prices")
+    target.parent.mkdir()
+    config.write_text('proxy_prices = "../../elsewhere.toml"\n' + config.read_text())
+    taken(used, target)
+    assert {path.name for path in target.parent.iterdir()} == {"backup"}
+    assert not list(target.rglob("elsewhere.toml"))
+
+
+def test_a_file_that_no_backup_can_hold_is_named_and_nothing_is_left(used: Made, tmp_path: Path) -> None:
+    (used.path / "overlays").mkdir(exist_ok=True)
+    (used.path / "overlays" / "our own.toml").write_text("")
+    ended = helm("backup", str(tmp_path / "backup"), *used.option)
+    assert ended.code == 1
+    assert "our own.toml" in ended.err
+    assert not (tmp_path / "backup").exists()
+
+
 def test_no_backup_is_written_over(used: Made, backup: Path) -> None:
     before = (backup / "manifest.json").read_bytes()
     assert helm("backup", str(backup), *used.option).code == 1
