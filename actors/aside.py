@@ -1,7 +1,8 @@
 """An errand in a process of its own: work on a file that would hold up the loop, and may run away (T4).
 
 The file is the process's standard input, and it has no other way in: what comes back is one JSON object. A process that
-takes too long is killed, whoever asked; one that takes too much memory ends itself.
+takes too long is killed, whoever asked; one that takes too much memory ends itself, and so does one whose kernel was
+killed before it could.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from math import ceil
 from typing import IO, Final
 
 import attrs
@@ -41,7 +43,7 @@ async def run(module: str, asked: Mapping[str, JSONValue], file: IO[bytes], boun
     """
     file.flush()
     file.seek(0)
-    said = record_bytes({"asked": dict(asked), "memory_mib": bound.memory_mib}).decode()
+    said = record_bytes({"asked": dict(asked), "cpu_s": ceil(bound.wall_s), "memory_mib": bound.memory_mib}).decode()
     line = [sys.executable, "-c", PROGRAM.format(path=sys.path, module=module), said]
     with trio.move_on_after(bound.wall_s) as scope:
         done = await trio.run_process(

@@ -96,6 +96,7 @@ def serve() -> None:
     os.nice(POLITENESS)
     most = said["memory_mib"] * MIB
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    resource.setrlimit(resource.RLIMIT_CPU, (said["cpu_s"], said["cpu_s"]))  # who would kill it may be dead itself
     asked = said["asked"]
     try:
         answer: Answer = {"done": ERRANDS[asked.pop("errand")](**asked)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -160,6 +162,15 @@ async def test_a_verification_that_takes_too_long_or_too_much_memory_is_ended(tm
     for bound in (Bound(wall_s=0.001, memory_mib=2048), Bound(wall_s=60, memory_mib=4)):
         with pack.open("rb") as file, pytest.raises(Unfinished):
             await aside.run(ERRANDS, asked, file, bound)
+
+
+async def test_an_errand_whose_kernel_was_killed_ends_by_itself(tmp_path: Path) -> None:
+    """A pack that keeps its reader busy for ever must not outlive whoever would have ended it (T4)."""
+    spinning = "import actors.evidence_errands as e; e.ERRANDS = {'spin': lambda: exec('while True: pass')}; e.serve()"
+    line = [sys.executable, "-c", spinning, '{"asked":{"errand":"spin"},"cpu_s":1,"memory_mib":2048}']
+    with trio.fail_after(SOON_S):
+        ended = await trio.run_process(line, check=False)
+    assert ended.returncode == -signal.SIGKILL
 
 
 @pytest.fixture
