@@ -89,7 +89,7 @@ async function answering(told, actions, matches, again) {
     try {
       const mine = keys.find((each) => each.keyId === key.value);
       const signed = mine ? await answer(told, mine, action.value, reason.value.trim(), typed.value) : JSON.parse(pasted.value);
-      const after = await post(`/api/v1/approvals/${told.approval_id}/${signed.assertion.action}`, { ceremony_hash: signed.ceremony_hash ?? told.ceremony_hash, ...signed });
+      const after = await post(`/api/v1/approvals/${told.approval_id}/${encodeURIComponent(signed.assertion.action)}`, { ceremony_hash: signed.ceremony_hash ?? told.ceremony_hash, ...signed });
       say(after.state === "APPROVED" ? "Approved. The caller makes its call again, and it is judged once more." : `It is ${after.state} now.`);
       again();
     } catch (problem) {
@@ -121,7 +121,7 @@ async function answer(told, key, action, reason, typed) {
 /** Throw unless the challenge is about the very thing that was shown on this page. */
 async function check(told, approval, challenge, signature, key, action) {
   const same = SHOWN.every((name) => approval[name] === told[name]) && approval.policy_hash === told.policy_hash;
-  const bound = challenge.approval_id === told.approval_id && challenge.intent_hash === told.intent_hash && challenge.args_hash === told.args_hash && challenge.policy_bundle_hash === told.policy_hash && challenge.key_id === key.keyId && challenge.action === action;
+  const bound = challenge.approval_id === told.approval_id && challenge.intent_hash === told.intent_hash && challenge.args_hash === told.args_hash && challenge.policy_bundle_hash === told.policy_hash && challenge.p0_ceiling_hash === approval.p0_ceiling_hash && challenge.log_id === approval.log_id && challenge.key_id === key.keyId && challenge.action === action;
   const meant = (await sha256(canonical(approval.arguments))) === told.args_hash;
   if (!same || !bound || !meant) throw new Error("the challenge is about something else than this page showed: look again before you sign");
   const trusted = pinned();

@@ -1,5 +1,14 @@
 // Elements, from data that is never read as markup: what an agent wrote stays text.
 
+const UNSEEN = /(?![ \n])[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/gu;
+
+/** Return a text with whatever shows nothing, or turns what stands around it, written out: what is read is what is there. */
+export function visible(text) {
+  return text.replace(UNSEEN, (one) => `\\u{${one.codePointAt(0).toString(16)}}`);
+}
+
+const fit = (children) => children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false).map((one) => (typeof one === "string" ? visible(one) : one));
+
 /** Return an element. Attributes that begin with "on" are listeners; null and false ones are left out. */
 export function el(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
@@ -12,7 +21,7 @@ export function svg(tag, attributes = {}, ...children) {
 
 /** Put these children, and no others, into a place; lists are taken apart, and nothing stays nothing. */
 export function show(place, ...children) {
-  place.replaceChildren(...children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false));
+  place.replaceChildren(...fit(children));
 }
 
 function fill(node, attributes, children) {
@@ -21,7 +30,7 @@ function fill(node, attributes, children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? "" : String(value));
   }
-  node.append(...children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false));
+  node.append(...fit(children));
   return node;
 }
 
@@ -77,10 +86,13 @@ export function facts(rows) {
   return el("dl", {}, rows.filter(Boolean).map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 }
 
-/** Return arguments laid out by their names, not as JSON. */
+/** Return arguments laid out by their names, not as JSON. What is no text stands as code: "5" and 5 are two things. */
 export function laidOut(value) {
-  if (value === null || typeof value !== "object") return typeof value === "string" ? value : JSON.stringify(value);
-  const rows = Array.isArray(value) ? value.map((one, index) => [String(index + 1), laidOut(one)]) : Object.entries(value).map(([name, one]) => [name, laidOut(one)]);
+  if (value === "") return el("span", { class: "soft" }, "empty text");
+  if (typeof value === "string") return el("span", { class: "given" }, value);
+  if (value === null || typeof value !== "object") return el("code", {}, JSON.stringify(value));
+  const named = (name) => el("span", { class: "given" }, name.replaceAll("\n", "\\n"));
+  const rows = Array.isArray(value) ? value.map((one, index) => [String(index + 1), laidOut(one)]) : Object.entries(value).map(([name, one]) => [named(name), laidOut(one)]);
   return rows.length ? facts(rows) : el("span", { class: "soft" }, "empty");
 }
 
@@ -92,7 +104,7 @@ let silence = 0;
 /** Say something for a few seconds, also to a screen reader. */
 export function say(text) {
   const place = document.getElementById("said");
-  place.textContent = text;
+  place.textContent = visible(text);
   place.hidden = false;
   clearTimeout(silence);
   silence = setTimeout(() => { place.hidden = true; }, 6000);

@@ -13,6 +13,8 @@ import attrs
 import pytest
 import trio
 
+from helm.crypto.domains import RECEIPT
+from helm.crypto.ed25519 import SignatureInvalid, verify
 from tests.actors.cli.shell import helm
 from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
@@ -26,6 +28,16 @@ NAME: Final = "<img/src=x/onerror=window.broken=1>"
 """As far as a tool's or a session's name may go."""
 MARKUP: Final = "<img src=x onerror='window.broken=1'><script>window.broken=1</script>"
 RULE: Final = "approval = { required = true, quorum = 2, timelock_s = 60, expires_s = 3600 }"
+HONEST: Final = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8"
+BY_HONEST: Final = (
+    "0a4fc8f128399558aa92deef99014b45d384d4b7e9dcb9f3b11358b1fed69466"
+    "1737edf62db19a71f6cd6d1789d06a38d9c4ad9bcc20804597f3dea7e1dda209"
+)
+MIXED: Final = "b502ff3d92e31d8190b4aa4ea0414005167fad089c4de9dac8a2fc850fed4f58"
+BY_MIXED: Final = (
+    "f1797bed4f44b2e7080dc20812d29fdfcd93208acf33ca6d89b977c8931b4ee0"
+    "2e79897685230893b8bc89a3fc20c1c1cd5897aefed1276093aff605137d1509"
+)
 AXE: Final = "axe-core/axe.min.js"
 
 
@@ -114,6 +126,54 @@ async def test_a_receipt_that_was_edited_does_not_verify_in_the_browser(tmp_path
             "if (holds) bad.push(name); } return bad; })"
         )
         assert await here.page.look(check) == []
+
+
+async def test_a_story_without_its_decision_does_not_verify_in_the_browser(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        receipt = (await here.at.call("read")).json()["receipt"]
+        check = (
+            "Promise.all([import('/console/proof.js'), import('/console/api.js')]).then(async ([proof, api]) => {"
+            f"const story = await api.get('/api/v1/receipts/{receipt['receipt_id']}');"
+            "const keys = new Map((await api.get('/api/v1/trust/keys')).keys.map((one) => "
+            "[one.key_id, {publicKey: one.public_key}]));"
+            "const told = []; for (const name of ['', 'decision', 'record']) {"
+            "let holds = true; const cut = {...story, [name]: null};"
+            "for await (const one of proof.checksOf(cut, keys, null)) holds &&= one.ok;"
+            "told.push(holds); } return told; })"
+        )
+        assert await here.page.look(check) == [True, False, False]
+
+
+async def test_the_browser_refuses_a_key_that_helm_refuses(tmp_path: Path) -> None:
+    """An honest key, moved by the point of order 8, with a signature that most libraries take for it."""
+    with pytest.raises(SignatureInvalid, match="prime-order"):
+        verify(MIXED, RECEIPT, b'{"a":1}', BY_MIXED)
+    async with scene(tmp_path) as here:
+        check = (
+            "import('/console/proof.js').then((proof) => Promise.all("
+            f"{json.dumps([[HONEST, BY_HONEST], [MIXED, BY_MIXED], [HONEST, BY_MIXED]])}"
+            ".map(([key, signature]) => proof.verify(key, 'Receipt', {a: 1}, signature))))"
+        )
+        assert await here.page.look(check) == [True, False, False]
+
+
+async def test_an_approver_sees_every_character_of_an_argument(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        given = {"to": "ACME\u200b\u3164\u00a0", "a\nb": "one\n\n   two", "none": "", "n": 5, "text": "5"}
+        approval_id = (await here.at.call("asking", given)).json()["approval_id"]
+        page = here.page
+        await page.room(f"approvals/{approval_id}")
+        await page.reads("They are what the intent names")
+        shown = await page.text(".story")
+        assert "ACME\\u{200b}\\u{3164}\\u{a0}" in shown
+        assert "a\\nb" in shown
+        assert "one\n\n   two" in shown
+        assert "empty text" in shown
+        assert await page.look("[...document.querySelectorAll('.story dd > code')].map((one) => one.innerText)") == [
+            "5"
+        ]
+        turned = await page.look("import('/console/dom.js').then((dom) => dom.visible('pay \u202eECNI'))")
+        assert turned == "pay \\u{202e}ECNI"
 
 
 async def test_two_approvers_sign_with_keys_that_stay_in_the_browser(tmp_path: Path) -> None:
