@@ -42,6 +42,19 @@ def test_the_lock_is_exact() -> None:
     assert _loose(line for line in LOCK if line and not line.startswith("#")) == []
 
 
+def _doubled(lines: Iterable[str]) -> list[str]:
+    names = [canonicalize_name(line.split("==")[0]) for line in lines if line.strip() and not line.startswith("#")]
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def test_nothing_stands_in_the_lock_twice() -> None:
+    assert _doubled(LOCK) == []
+
+
+def test_a_doubled_line_is_seen() -> None:
+    assert _doubled(["# note", "urllib3==2.7.0", "trio==0.35.0", "URLLib3==2.8.0"]) == ["urllib3"]
+
+
 def test_the_lock_agrees_with_the_project() -> None:
     pins, direct = _pins(LOCK), _pins(DIRECT)
     assert {name: pins.get(name) for name in direct} == direct
