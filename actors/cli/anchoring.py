@@ -64,7 +64,7 @@ def verify(file: Path, execution_key: str, as_json: bool) -> int:
     answers = found.body["answers"]
     if as_json:
         about = {"decision_id": found.decision.id, "receipt_id": found.receipt.receipt_id}
-        show.as_object({"answers": answers, "verified": True, **about})
+        show.as_object({"answers": answers, "unsigned": list(found.unsigned), "verified": True, **about})
         return 0
     click.echo(f"{show.state('ok')}  {found.receipt.receipt_id} of {show.plain(found.decision.content.tool)}")
     rows = [
@@ -72,6 +72,7 @@ def verify(file: Path, execution_key: str, as_json: bool) -> int:
         for name, one in answers.items()
     ]
     show.table(("it was", "", "because of", "which says"), rows)
+    show.note(f"only the log proves: {', '.join(found.unsigned)}")
     return 0
 
 

@@ -3,7 +3,8 @@
 It links the INTENT node of a call, every node that it stood on (the log's and the session's last, the approval: the
 ATTESTATIONs are among them), and the EFFECT node that ended it; a refusal is an ATTESTATION itself and has neither of
 the others. The signed receipt binds the decision, the record and the intent; each node binds the rest by its hash.
-Whoever has the log's execution key checks all of it without the log.
+Whoever has the log's execution key checks all of that without the log. What no signature of the receipt reaches is told
+by name (`UNSIGNED`): where an effect or a refusal stands in the log, and the words beside an effect.
 
 1. shape     it has the members of an anchor, and no other
 2. receipt   the receipt earns its id, and the execution key signed it
@@ -22,7 +23,8 @@ Whoever has the log's execution key checks all of it without the log.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -57,6 +59,14 @@ MAX_BYTES: Final = 16 * 1024**2
 
 EDITED: Final = "it was edited, or made of two calls"
 
+UNSIGNED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "attestation": ("/attestation/lamport", "/attestation/parents", "/attestation/shard", "/stood_on"),
+        "intent": ("/effect/lamport", "/effect/parents", "/effect/payload/reason"),
+    }
+)
+"""By what the call came to: what whoever made the anchor could have written, and only the log can prove (T5)."""
+
 OF_ANCHOR: Final = Shape(
     {
         "answers": dict,
@@ -84,6 +94,11 @@ class Anchoring:
     decision: Sealed[Decision] = attrs.field(init=False, repr=False)
     place: str = attrs.field(default="", init=False)
     """Where the decision stands in the anchor, as a JSON pointer."""
+
+    @property
+    def unsigned(self) -> tuple[str, ...]:
+        """What the execution key says nothing of, as JSON pointers into the anchor."""
+        return UNSIGNED["intent" if self.receipt.content.intent_node else "attestation"]
 
 
 def check_anchor(body: Object, key: PublicKey, where: str) -> Anchoring:
@@ -151,12 +166,22 @@ def check_links(found: Anchoring) -> None:
     stood_on = [node["node_hash"] for node in body["stood_on"]]
     if stood_on != call["parents"] or not all(node["lamport"] < call["lamport"] for node in body["stood_on"]):
         raise Invalid("what it stood on is not what its node says", found.where, EDITED)
+    for place, node in (("effect", body["effect"]), (name, call)):
+        check_whose(found, node, f"{found.where} {place}")
     payload = in_order(call["payload"], found.where)
     found.decision = unseal_decision(payload["decision"], f"{found.where} decision")
     record = unseal_record(payload["record"], f"{found.where} record")
     said = (found.decision.hash, found.decision.id, record.hash)
     if said != (receipt.decision_hash, receipt.decision_id, receipt.record_hash):
         raise Invalid("decision and record are not those of the receipt", found.where, EDITED)
+
+
+def check_whose(found: Anchoring, node: Object, where: str) -> None:
+    """Raise Invalid unless a node is of whom the receipt is."""
+    receipt = found.receipt.content
+    whose = (receipt.tenant, receipt.session_id, receipt.principal)
+    if node and (node["tenant"], node["session_id"], node["principal"]) != whose:
+        raise Invalid("is of another tenant, session or principal than the receipt", where, EDITED)
 
 
 def check_executed(found: Anchoring) -> None:
@@ -173,6 +198,8 @@ def check_executed(found: Anchoring) -> None:
         raise Invalid("its effect is not the end of its intent", found.where, EDITED)
     if intent["node_hash"] not in effect["parents"] or not intent["lamport"] < effect["lamport"]:
         raise Invalid("its effect does not stand on its intent", found.where, EDITED)
+    if effect["shard"] != intent["shard"]:
+        raise Invalid("its effect is of another shard than its intent", found.where, EDITED)
 
 
 def check_refused(found: Anchoring) -> None:

@@ -23,7 +23,8 @@ from helm.contracts.errors import Invalid, Malformed
 from helm.crypto.canonical import canonical, parse
 from helm.crypto.ed25519 import SignatureInvalid
 from helm.crypto.hashing import sha256
-from helm.supply.outside_key import read_key
+from helm.crypto.radix64 import from_base64
+from helm.supply.outside_key import BEGIN, END, read_key
 
 ROOT: Final = "root"
 TIMESTAMP: Final = "timestamp"
@@ -45,6 +46,10 @@ KINDS: Final = frozenset(
     }
 )
 """The kinds of keys that count, by type and scheme: those of the specification (section 4.2), and no others."""
+
+RSA_HEAD: Final = bytes.fromhex("3082")
+RSA: Final = bytes.fromhex("300d06092a864886f70d0101010500")
+"""How an RSA key of 2048 bits or more begins, and what stands behind its length (RFC 3279 section 2.3.1)."""
 
 FAULTS: Final = (RepositoryError, Malformed, ValueError, TypeError, KeyError, AttributeError)
 """What reading and verifying metadata may raise for what is in it."""
@@ -209,10 +214,11 @@ def counts(key: Key, signature: Signature, signed: bytes) -> bool:
     """Tell whether a signature that python-tuf verified is one that any reader would."""
     if (key.keytype, key.scheme) not in KINDS:
         return False
-    if key.keytype == "rsa":
-        return True
     try:
-        read_key(key.keyval["public"]).verify(signed, bytes.fromhex(signature.signature))
+        if key.keytype == "rsa":
+            rsa_der(str(key.keyval["public"]))  # the signature was verified by the library; the key may have twins
+        else:
+            read_key(key.keyval["public"]).verify(signed, bytes.fromhex(signature.signature))
     except (Invalid, SignatureInvalid, ValueError):
         return False
     return True
@@ -220,10 +226,25 @@ def counts(key: Key, signature: Signature, signed: bytes) -> bool:
 
 def identity_of(key: Key) -> str:
     """Return one name per key, whatever it is called: the hash of its own bytes."""
-    written = "".join(str(key.keyval["public"]).split())
-    if key.keytype == "rsa":
-        return sha256(written.encode())
+    public = str(key.keyval["public"])
     try:
-        return sha256(read_key(str(key.keyval["public"])).der)
+        return sha256(rsa_der(public) if key.keytype == "rsa" else read_key(public).der)
     except Invalid:
-        return sha256(written.encode())
+        return sha256("".join(public.split()).encode())
+
+
+def rsa_der(text: str) -> bytes:
+    """Return the SubjectPublicKeyInfo of an RSA key in PEM. Raises Invalid for any other form.
+
+    The library takes PKCS#1 as well, parameters left out, and words before the key: one key would then count twice.
+    """
+    text = text.strip()
+    if not (text.startswith(BEGIN) and text.endswith(END)):
+        raise Invalid("not one PEM block of a SubjectPublicKeyInfo", "public key", MEND)
+    try:
+        der = from_base64("".join(text[len(BEGIN) : -len(END)].split()))
+    except ValueError as problem:
+        raise Invalid(f"its text is {problem}", "public key", MEND) from None
+    if der[:2] != RSA_HEAD or not der[4:].startswith(RSA):
+        raise Invalid("no RSA key of 2048 bits or more in its one form", "public key", MEND)
+    return der

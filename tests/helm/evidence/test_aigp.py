@@ -135,6 +135,54 @@ def test_a_node_that_is_hashed_anew_is_not_the_one_that_was_signed() -> None:
         check_anchor(body, key(), "anchor")
 
 
+def _hashed_anew(node: Anchor) -> None:
+    rest = {name: value for name, value in node.items() if name != "node_hash"}
+    node["node_hash"] = hash_in(domains.NODE, canonical(rest))
+
+
+def _places_of(node: Anchor, name: str) -> dict[str, Any]:
+    """Return another value for each member of a node that no other check holds, by its place in the anchor."""
+    plain = {"lamport": node["lamport"] + 7, "parents": sorted([*node["parents"], "sha256:" + "0" * 64]), "shard": "7"}
+    plain |= {"principal": "another", "session_id": "another", "tenant": "another"}
+    return {f"/{name}/{member}": value for member, value in plain.items()}
+
+
+@pytest.mark.parametrize("status", KINDS)
+def test_what_the_key_says_nothing_of_is_told_by_name(status: str) -> None:
+    """Nodes that are hashed anew pass nowhere but where the reader is told that only the log proves them."""
+    name = "effect" if status == "SUCCESS" else "attestation"
+    told = check_anchor(anchors()[status], key(), "anchor").unsigned
+    for place, value in _places_of(anchors()[status][name], name).items():
+        body: Anchor = reread(canonical(anchors()[status], max_bytes=2**24))
+        body[name][place.rpartition("/")[2]] = value
+        if place == "/attestation/parents":
+            body[name]["parents"], body["stood_on"] = [], []
+        _hashed_anew(body[name])
+        try:
+            check_anchor(body, key(), "anchor")
+        except Invalid:
+            continue
+        assert place in told
+
+
+def test_the_words_beside_an_effect_are_told_as_unsigned() -> None:
+    body: Anchor = reread(canonical(anchors()["SUCCESS"], max_bytes=2**24))
+    body["effect"]["payload"]["reason"] = "it paid a million"
+    _hashed_anew(body["effect"])
+    assert "/effect/payload/reason" in check_anchor(body, key(), "anchor").unsigned
+
+
+@pytest.mark.parametrize("member", ["principal", "session_id", "tenant"])
+@pytest.mark.parametrize("status", KINDS)
+def test_a_node_of_somebody_else_does_not_end_a_call(status: str, member: str) -> None:
+    name = "effect" if status == "SUCCESS" else "attestation"
+    body: Anchor = reread(canonical(anchors()[status], max_bytes=2**24))
+    body[name][member] = "another"
+    _hashed_anew(body[name])
+    with pytest.raises(Invalid, match="another tenant, session or principal"):
+        check_anchor(body, key(), "anchor")
+
+
 def test_a_call_under_way_and_one_that_nobody_knows_have_no_anchor() -> None:
     reading = check_pack(a_pack(), root_of(a_log()))
     open_call = next(call for call in reading.calls if call.outcome is None)

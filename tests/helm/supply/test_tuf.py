@@ -10,6 +10,7 @@ import attrs
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 from tuf.api.metadata import (  # type: ignore[attr-defined]
     Delegations,
@@ -167,6 +168,32 @@ def test_rsa_counts_in_one_scheme(scheme: str, counted: bool) -> None:
     failed = _verify(repository.publish()).failed
     assert (failed is None) is counted
     assert failed is None or failed.name == "timestamp"
+
+
+def _pkcs1(public: Any) -> str:
+    return str(public.public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode())
+
+
+def _after_a_word(public: Any) -> str:
+    return "a word before it\n" + _as_it_should_be(public)
+
+
+def _as_it_should_be(public: Any) -> str:
+    return str(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
+
+@pytest.mark.parametrize("twin", [_pkcs1, _after_a_word, _as_it_should_be])
+def test_one_rsa_key_written_in_two_forms_counts_once(twin: Callable[[Any], str]) -> None:
+    private = generate_rsa(public_exponent=65537, key_size=2048)
+    texts = {"a" * 64: _as_it_should_be(private.public_key()), "b" * 64: twin(private.public_key())}
+    keys = [SSlibKey(name, "rsa", "rsassa-pss-sha256", {"public": text}) for name, text in texts.items()]
+    repository = Repository()
+    repository.give("timestamp", *(CryptoSigner(private, key) for key in keys), threshold=2)
+    repository.publish_root()
+    findings = _verify(repository.publish())
+    assert _refused_by(findings) == "timestamp"
+    assert findings.failed is not None
+    assert "1 distinct keys" in findings.failed.detail
 
 
 def test_a_signature_of_low_order_counts_for_nothing() -> None:
