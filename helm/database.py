@@ -15,7 +15,7 @@ SECRET: Final = frozenset({"password", "passfile", "sslpassword"})
 """Parameters of a URL that are, or lead to, a secret."""
 
 PLAIN: Final = re.compile(r"[ -~]*")
-HOSTS: Final = re.compile(r"(?:(?:\[[^\]@]*\]|[^:@\[\]]*)(?::[0-9]*)?(?:,|$))*")
+HOSTS: Final = re.compile(r"(?:(?:\[[^\]@]*\]|[^,:@\[\]]*)(?::[0-9]*)?(?:,|$))*")
 """Hosts, each perhaps with a port."""
 
 HINT: Final = "postgresql://USER@HOST/DATABASE, its password in PGPASSFILE or, in the environment alone, in the URL"

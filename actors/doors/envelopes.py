@@ -53,7 +53,8 @@ class EnvelopeRoutes:
         try:
             kept = await self.wrapping.create(kind, evidence, experimental=experimental)
         except Invalid as problem:
-            raise Problem(status=422, detail=str(problem), place="/") from problem
+            detail = f"{problem.what} ({problem.hint})" if problem.hint else problem.what
+            raise Problem(status=422, detail=detail, place="/") from problem
         return answer(kept.manifest, 201, {"location": f"{ENVELOPES}/{kept.name}"})
 
     async def show(self, envelope_id: str) -> Response:

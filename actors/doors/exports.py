@@ -30,6 +30,9 @@ WORDS: Final = frozenset({"redact_facts", "whole"})
 EXPORTS: Final = 2
 """Packs that are made or sent at once: each takes a file as long as itself, and reads the log (T4)."""
 
+EXPORTS_OF_TENANTS: Final = EXPORTS - 1
+"""Of these, for tenants: whoever reads its own slowly does not keep an operator from the evidence (T4)."""
+
 PATIENCE: Final = Bound(wall_s=300.0, memory_mib=4096)
 """What making one pack may take (T4). A longer one is made by `helm evidence export`, beside the running kernel."""
 
@@ -79,17 +82,18 @@ class ExportRoutes:
         self.desk = desk
         self.for_tenants = config.tenant_exports
         self.busy = 0
+        self.busy_tenants = 0
 
     async def fetch(self) -> Response:
         """Answer with the pack that the query asks for."""
         key = self._caller()
-        return await self._pack(wanted(key, told_by_query(query())))
+        return await self._pack(wanted(key, told_by_query(query())), of_tenant=tenant_of(key) is not None)
 
     async def make(self) -> Response:
         """Answer with the pack that the body asks for."""
         key = self._caller()
         query()
-        return await self._pack(wanted(key, await read_object()))
+        return await self._pack(wanted(key, await read_object()), of_tenant=tenant_of(key) is not None)
 
     def _caller(self) -> BearerKey:
         key = self.desk.caller()
@@ -98,11 +102,11 @@ class ExportRoutes:
             raise Problem(status=403, detail=detail, place="authorization")
         return key
 
-    async def _pack(self, asked: Wanted) -> Response:
+    async def _pack(self, asked: Wanted, *, of_tenant: bool) -> Response:
         self.kernel.check_running()
-        if self.busy >= EXPORTS:
+        if self.busy >= EXPORTS or (of_tenant and self.busy_tenants >= EXPORTS_OF_TENANTS):
             raise overloaded("too many packs are being made already")
-        sending = Sending(self)
+        sending = Sending(self, of_tenant=of_tenant)
         try:
             made = await self._make(asked, sending.file)
         except BaseException:
@@ -136,11 +140,18 @@ class ExportRoutes:
 class Sending:
     """A pack in a file without a name, on its way; it has one of the places until it is closed."""
 
-    def __init__(self, routes: ExportRoutes) -> None:
+    _open = False
+
+    def __init__(self, routes: ExportRoutes, *, of_tenant: bool) -> None:
         self._routes = routes
-        self._open = True
+        self._of_tenant = of_tenant
         self.file: IO[bytes] = TemporaryFile(buffering=0)  # noqa: SIM115 - whoever sends it closes it
-        routes.busy += 1
+        self._open = True
+        self._count(1)
+
+    def _count(self, one: int) -> None:
+        self._routes.busy += one
+        self._routes.busy_tenants += one * self._of_tenant
 
     def __aiter__(self) -> Sending:
         return self
@@ -159,7 +170,7 @@ class Sending:
         """Let go of the file and the place."""
         if self._open:
             self._open = False
-            self._routes.busy -= 1
+            self._count(-1)
             self.file.close()
 
     def __del__(self) -> None:

@@ -166,6 +166,16 @@ async def test_a_revoked_key_signs_nothing_more_and_what_it_signed_is_refused(st
     assert (refused.status, "no evidence key" in refused.json()["detail"]) == (422, True)
 
 
+async def test_a_key_that_cannot_be_read_is_refused_and_nobody_is_told_where_it_lies(
+    street: Street, house: House
+) -> None:
+    receipt_id = (await receipt_of(street))["receipt_id"]
+    (house.path / "keys" / "evidence.pem").unlink()
+    reply = await make(street, {"envelope": "dsse", "receipt_id": receipt_id})
+    assert reply.status == 422
+    assert str(house.path) not in reply.body.decode()
+
+
 async def test_a_file_that_was_edited_is_refused_and_says_nothing_of_the_disk(street: Street, house: House) -> None:
     receipt_id = (await receipt_of(street))["receipt_id"]
     name = (await made(street, envelope="dsse", receipt_id=receipt_id))["manifest_id"]

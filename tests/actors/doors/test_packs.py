@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, MutableMapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -15,11 +17,17 @@ import trio
 
 from actors import aside
 from actors.aside import Bound, Unfinished
+from actors.bearer import BearerKeys
+from actors.clock import SystemClock
 from actors.doors.bounds import Bounds
+from actors.doors.desk import Desk
+from actors.doors.exports import ExportRoutes, Sending
 from actors.doors.packs import ERRANDS, MAX_PACK_BYTES, REPLAY, UPLOADS, VERIFY, PacksDoor
+from actors.identity.credentials import Credentials
 from helm.config import Config
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import CHECKS, verify_pack
+from helm.guardian.policy import NO_POLICY
 from tests.actors.doors.street import SOON_S, Reply, Street, open_street
 from tests.actors.kit import House
 from tests.helm.evidence.forger import a_log, a_pack, flipped, pack_of
@@ -245,3 +253,26 @@ async def test_a_reader_who_leaves_gives_its_place_back(real: Street) -> None:
     with trio.fail_after(30):
         while (await real.ask("GET", EXPORT + "?whole=true", key=real.admin)).status != 200:
             await trio.lowlevel.checkpoint()
+
+
+async def test_tenants_that_export_leave_a_place_for_an_operator(real: Street) -> None:
+    wanted = ((real.agent, "session_id=ours"), (real.rival, "session_id=theirs"), (real.admin, "whole=true"))
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(real.connected()) for _ in wanted]
+        for client, (key, query) in zip(clients, wanted, strict=True):
+            head = {"host": "helm", "authorization": f"Bearer {key}", "content-length": "0"}
+            await client.send("GET", f"{EXPORT}?{query}", b"", head)
+        ours, theirs, whole = [(await client.reply()).status for client in clients]
+    assert (sorted([ours, theirs]), whole) == ([200, 503], 200)
+    assert (await real.ask("GET", EXPORT + "?session_id=theirs", key=real.rival)).status == 200
+
+
+async def test_a_place_that_was_never_taken_is_not_given_back(real: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk without room for a pack must not make more places than there are."""
+    keys = BearerKeys(Path("none.json"), ())
+    routes = ExportRoutes(real.kernel, Config(), Desk(Credentials(keys, lambda: NO_POLICY, SystemClock())))
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    with pytest.raises(OSError, match="nowhere"):
+        Sending(routes, of_tenant=True)
+    gc.collect()
+    assert (routes.busy, routes.busy_tenants) == (0, 0)
