@@ -21,11 +21,15 @@ FORMAT: Final = 1
 """Another one is of another HELM, and says nothing to this one."""
 
 MAX_SURFACE_BYTES: Final = 64 * 1024 * 1024
+"""A longer surface is not told. Whoever makes calls decides how many approvals there are, and none is forgotten: what
+is only compared with the rows must not keep a kernel from starting (T4)."""
+
+ANY_LENGTH: Final = 2**40
 MAX_DEPTH: Final = 96
 
 
 def surfaces_of(state: Refold) -> dict[str, bytes]:
-    """Return each surface's state in canonical bytes."""
+    """Return each surface's state in canonical bytes, but for those that are longer than any may be."""
     memory, latest = state.memory, state.checkpoints.latest
     told: dict[str, object] = {
         "approvals": memory.approvals.ceremonies,
@@ -43,9 +47,10 @@ def surfaces_of(state: Refold) -> dict[str, bytes]:
         "keys": keys_in(state.registry),
         "policy": memory.active,
     }
-    return {
-        name: canonical(plain(value), max_bytes=MAX_SURFACE_BYTES, max_depth=MAX_DEPTH) for name, value in told.items()
+    written = {
+        name: canonical(plain(value), max_bytes=ANY_LENGTH, max_depth=MAX_DEPTH) for name, value in told.items()
     }
+    return {name: content for name, content in written.items() if len(content) <= MAX_SURFACE_BYTES}
 
 
 def keys_in(registry: Registry | None) -> dict[str, dict[str, str]]:

@@ -97,6 +97,19 @@ async def test_a_snapshot_that_is_not_the_fold_starts_no_kernel_until_it_is_dele
     assert kept(sql)
 
 
+async def test_more_approvals_than_a_snapshot_holds_keep_no_kernel_from_starting(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that asks in a loop must not end the house with its next start (T4)."""
+    await start(home, calls=2)
+    state, _ = await home.read_real()
+    monkeypatch.setattr("helm.evidence.surfaces.MAX_SURFACE_BYTES", len(surfaces_of(state)["approvals"]) - 1)
+    await start(home, calls=1)
+    await start(home)
+    assert "approvals" not in kept(sql_of(home))
+    assert {"boundary", "freezes"} <= kept(sql_of(home)).keys()
+
+
 async def test_a_journal_that_lost_its_end_is_told_by_its_snapshots_too(home: House) -> None:
     await start(home, calls=2)
     await start(home)
