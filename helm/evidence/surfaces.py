@@ -47,9 +47,7 @@ def surfaces_of(state: Refold) -> dict[str, bytes]:
         "keys": keys_in(state.registry),
         "policy": memory.active,
     }
-    written = {
-        name: canonical(plain(value), max_bytes=ANY_LENGTH, max_depth=MAX_DEPTH) for name, value in told.items()
-    }
+    written = {name: canonical(plain(value), max_bytes=ANY_LENGTH, max_depth=MAX_DEPTH) for name, value in told.items()}
     return {name: content for name, content in written.items() if len(content) <= MAX_SURFACE_BYTES}
 
 
