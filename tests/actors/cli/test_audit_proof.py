@@ -56,7 +56,11 @@ def forged(document: Document) -> dict[str, Document]:
     payload = act["payload"] | {"type": "NOTHING"}
     said = {name: value for name, value in act.items() if name != "node_hash"} | {"payload": payload}
     rehashed = said | {"node_hash": hash_in(NODE, canonical(said))}
+    kinds = [node["kind"] for node in document["behind"]]
+    checkpoint = kinds.index("CHECKPOINT")
+    no_act = {"act": document["behind"][checkpoint], "behind": document["behind"][checkpoint + 1 :]}
     return {
+        "a true node that is no act": document | no_act,
         "another payload": document | {"act": act | {"payload": payload}},
         "another payload under a true name": document | {"act": rehashed},
         "an act left out": document | {"behind": document["behind"][1:]},

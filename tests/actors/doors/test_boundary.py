@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from helm.evidence.record_check import Held, verify_record
+from helm.receipts.chain import name
 from helm.surfaces.boundary import CAPABILITIES
 from helm.surfaces.table import TABLE
 from tests.actors.doors.street import Street
@@ -67,11 +69,36 @@ async def test_a_receipt_of_another_call_is_none_of_this_record(street: Street) 
     assert {check["name"] for check in told["checks"] if not check["ok"]} == {"decision", "receipt"}
 
 
+async def test_a_receipt_that_says_another_thing_of_the_call_is_found(street: Street) -> None:
+    """It names this record and earns its id anew; what it says of the call is another thing than the record does."""
+    found = await held(street)
+    fields = {
+        member: said for member, said in (found.receipt or {}).items() if member not in ("receipt_id", "signature")
+    }
+    fields["principal"] = "somebody else"
+    receipt = dict(sorted((fields | {"receipt_id": name(fields), "signature": "0" * 128}).items()))
+    told = verify_record(attrs.evolve(found, receipt=receipt), street.kernel.parts.state.registry)
+    assert "receipt: says another principal" in told["errors"]
+
+
+async def test_the_proof_of_another_record_proves_nothing_of_this_one(street: Street) -> None:
+    one, other = await held(street), await held(street)
+    assert (await street.ask("POST", "/api/v1/boundary/checkpoints", {}, key=street.admin)).status == 201
+    proofs = []
+    for found in (one, other):
+        told = (await street.ask("POST", f"{RECORDS}/{found.record['record_id']}/verify", {})).json()
+        proofs.append(told["inclusion_proof"])
+    registry = street.kernel.parts.state.registry
+    assert verify_record(attrs.evolve(one, inclusion=proofs[0]), registry)["verified"]
+    swapped = verify_record(attrs.evolve(one, inclusion=proofs[1]), registry)
+    assert [check["name"] for check in swapped["checks"] if not check["ok"]] == ["checkpoint"]
+
+
 async def test_nobody_sees_or_verifies_anothers_records(street: Street) -> None:
     found = await held(street)
-    name = found.record["record_id"]
+    record_id = found.record["record_id"]
     assert (await street.ask("GET", RECORDS, key=street.rival)).json()["records"] == []
-    assert (await street.ask("POST", f"{RECORDS}/{name}/verify", {}, key=street.rival)).status == 404
+    assert (await street.ask("POST", f"{RECORDS}/{record_id}/verify", {}, key=street.rival)).status == 404
     sealed = (found.receipt or {})["receipt_id"]
     listed = await street.ask("GET", f"{RECORDS}?receipt_id={sealed}", key=street.rival)
     assert (listed.status, listed.json()["records"]) == (200, [])

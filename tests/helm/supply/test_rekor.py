@@ -442,6 +442,15 @@ def test_a_checkpoint_that_says_why_it_is_refused_says_which_of_three(log: Log) 
     assert ["not signed by" in told[0], "another key" in told[1], "does not hold" in told[2]] == [True] * 3
 
 
+def test_a_known_signer_does_not_vouch_for_whoever_signed_beside_it(log: Log) -> None:
+    one, other = envelope(PAYLOAD), envelope(PAYLOAD, p256(78))
+    both = attrs.evolve(one, signatures=one.signatures + other.signatures)
+    record = dsse(both)
+    assert _verify(log.answer(record), log, envelope=both, signer=SIGNER.public).verified
+    record["spec"]["signatures"][1]["verifier"] = b64(p256(78).pem.encode())
+    assert _refused_by(_verify(log.answer(record), log, envelope=both, signer=SIGNER.public)) == "subject"
+
+
 def _message_bundle(log: Log) -> dict[str, Any]:
     """Return a bundle about an artifact that is not in it."""
     record = hashedrekord()
@@ -473,6 +482,7 @@ Change = Callable[[dict[str, Any]], object]
         ("entry", lambda whole: whole["messageSignature"].update(signature=1)),
         ("entry", lambda whole: whole["messageSignature"].pop("signature")),
         ("subject", lambda whole: whole["messageSignature"].update(signature="QQ==")),
+        ("subject", lambda whole: whole["messageSignature"]["messageDigest"].update(digest=b64(bytes(32)))),
         ("entry", lambda whole: whole.pop("messageSignature")),
         ("entry", lambda whole: whole["verificationMaterial"].pop("publicKey")),
         ("entry", lambda whole: whole["verificationMaterial"].update(certificate={"rawBytes": "QQ=="})),
