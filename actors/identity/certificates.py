@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from itertools import pairwise
+from typing import Final
 
 import attrs
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -12,16 +13,21 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import (
     BasicConstraints,
     Certificate,
+    DuplicateExtension,
     ExtensionNotFound,
     KeyUsage,
     SubjectAlternativeName,
     UniformResourceIdentifier,
+    UnsupportedGeneralNameType,
     load_der_x509_certificate,
     load_pem_x509_certificates,
 )
 
 from actors.identity.holder import Holder, Unbelieved, check_workload
 from helm.contracts.errors import Invalid
+
+UNREADABLE: Final = (ValueError, UnsupportedAlgorithm, DuplicateExtension, UnsupportedGeneralNameType)
+"""What the library says of a certificate that it cannot read; the last two are no ValueError."""
 
 
 @attrs.frozen(kw_only=True)
@@ -58,7 +64,7 @@ def read_workload(presented: Presented) -> Workload:
         path = [load_der_x509_certificate(one) for one in presented.path]
         leaf = path[0]
         names, usage, is_authority = names_of(leaf), usage_of(leaf), is_authority_in(leaf)
-    except (ValueError, UnsupportedAlgorithm) as problem:
+    except UNREADABLE as problem:
         raise Unbelieved("the client certificate cannot be read") from problem
     # X509-SVID section 5.2, in its order: 1. it is a leaf, and no authority
     if is_authority or usage is None or usage.key_cert_sign or usage.crl_sign:
@@ -92,7 +98,7 @@ def proved(pem: bytes, roots: list[bytes]) -> Presented:
             raise StopIteration
     except StopIteration as problem:
         raise Unbelieved("no root that the policy pins vouches for the client certificate") from problem
-    except (ValueError, UnsupportedAlgorithm) as problem:
+    except UNREADABLE as problem:
         raise Unbelieved("the client certificate cannot be read") from problem
     return Presented(tuple(one.public_bytes(Encoding.DER) for one in path))
 
@@ -110,7 +116,7 @@ def check_root(der: bytes, where: str) -> None:
     try:
         root = load_der_x509_certificate(der)
         usage, is_authority = usage_of(root), is_authority_in(root)
-    except (ValueError, UnsupportedAlgorithm) as problem:
+    except UNREADABLE as problem:
         raise Invalid(f"not a certificate: {problem}", where, "DER, in base64") from problem
     if not is_authority or (usage is not None and not usage.key_cert_sign):
         hint = "pin the authorities of the trust domain, not its workloads"

@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
@@ -129,8 +129,9 @@ def certified(
     purposes: tuple[x509.ObjectIdentifier, ...] = (),
     says_usage: bool = True,
     path_length: int | None = None,
+    odd_name: bytes = b"",
 ) -> Pair:
-    """Return a certificate with these URIs, signed by another or by itself."""
+    """Return a certificate with these URIs, signed by another or by itself; `odd_name` is one more name, in DER."""
     own = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     certifies = authority if may_certify is None else may_certify
@@ -162,7 +163,13 @@ def certified(
     alternatives: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in names]
     if not authority:
         alternatives.append(x509.IPAddress(ip_address("127.0.0.1")))
-    if alternatives:
+    if odd_name:
+        raw = x509.SubjectAlternativeName(alternatives).public_bytes()
+        named = raw[:1] + bytes([raw[1] + len(odd_name)]) + raw[2:] + odd_name
+        builder = builder.add_extension(
+            x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, named), critical=False
+        )
+    elif alternatives:
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     return Pair(builder.sign(own if by is None else by.key, hashes.SHA256()), own)
 

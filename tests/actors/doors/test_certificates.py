@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import pytest
@@ -186,6 +186,10 @@ async def test_an_authorization_header_is_the_credential_where_there_is_one(hous
 # -- who does not -----------------------------------------------------------------------------------------------------
 
 
+EDI_PARTY: Final = b"\xa5\x06\xa1\x04\x0c\x02hi"
+"""An ediPartyName (RFC 5280 section 4.2.1.6): OpenSSL takes it, and the library that we read names with does not."""
+
+
 def below_too_many() -> list[Pair]:
     """Return a path in which one authority may certify workloads only, and certifies another authority."""
     narrow = certified(f"spiffe://{DOMAIN}", by=authority(), authority=True, path_length=0, common_name="narrow")
@@ -225,6 +229,7 @@ NOBODYS: dict[str, Callable[[], list[Pair]]] = {
     "not yet valid": lambda: [certified(WORKLOAD, by=authority(), start=datetime(2090, 1, 1, tzinfo=UTC))],
     "below more authorities than the one above allows": below_too_many,
     "expired": lambda: [certified(WORKLOAD, by=authority(), days=365)],
+    "a name of a kind that nobody reads": lambda: [certified(WORKLOAD, by=authority(), odd_name=EDI_PARTY)],
 }
 
 
@@ -240,6 +245,18 @@ async def test_a_certificate_that_no_svid_rule_admits_is_nobodys(house: House, t
         async with connected(street, tmp_path, workload()) as client:
             assert (await ask(client)).status == 200
     assert status == 401
+
+
+async def test_a_certificate_that_cannot_be_read_ends_no_kernel_by_way_of_a_stream(
+    house: House, tmp_path: Path
+) -> None:
+    async with opened(house, tmp_path) as street:
+        async with connected(street, tmp_path, certified(WORKLOAD, by=authority(), odd_name=EDI_PARTY)) as client:
+            asked = {"upgrade": "websocket", "connection": "upgrade", "sec-websocket-version": "13"}
+            reply = await client.ask("GET", "/v1/stream", b"", asked | {"sec-websocket-key": "x" * 22 + "=="})
+        assert reply.status == 401
+        async with connected(street, tmp_path, workload()) as client:
+            assert (await ask(client)).status == 200
 
 
 async def test_who_asks_for_an_old_tls_shows_no_certificate(house: House, tmp_path: Path) -> None:
