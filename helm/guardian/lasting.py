@@ -16,7 +16,7 @@ from helm.guardian.address import check_address
 from helm.guardian.chain import Chain
 from helm.guardian.connection import TunnelConnection
 from helm.guardian.destination import Destination, Pattern
-from helm.guardian.gates import delegation, egress, freeze, identity, threat
+from helm.guardian.gates import context, delegation, egress, freeze, identity, threat
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.offices import authz, compliance, effect, pdp, pep, prg
 from helm.guardian.policy import Policy
@@ -25,6 +25,7 @@ from helm.guardian.world import World
 LASTING: Final = Chain(
     (
         freeze.GATE,
+        context.GATE,
         identity.GATE,
         egress.GATE,
         threat.GATE,
