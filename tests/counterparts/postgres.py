@@ -61,7 +61,7 @@ class Server:
         """Make a cluster, and start it."""
         directory = Path(tempfile.mkdtemp(prefix="helm-pg-"))
         who = nobody(directory) if os.geteuid() == 0 else {}
-        server = cls(directory, programs(directory, who), who)
+        server = cls(directory, programs(who), who)
         line: list[str | Path] = [
             server.programs / "initdb",
             "--auth=trust",
@@ -115,7 +115,7 @@ def nobody(directory: Path) -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def programs(directory: Path, who: dict[str, Any]) -> Path:
+def programs(who: dict[str, Any]) -> Path:
     """Return where the server's programs are: a copy, where whoever runs them cannot reach the ones installed."""
     spec = find_spec(PACKAGE)
     assert spec is not None and spec.origin is not None
@@ -123,9 +123,22 @@ def programs(directory: Path, who: dict[str, Any]) -> Path:
     try:
         subprocess.run([installed / "bin" / "postgres", "--version"], check=True, capture_output=True, cwd="/", **who)
     except (PermissionError, subprocess.CalledProcessError):
-        shutil.copytree(installed, directory / "programs", symlinks=True)
-        return directory / "programs" / "bin"
+        return copied(installed) / "bin"
     return installed / "bin"
+
+
+@cache
+def copied(installed: Path) -> Path:
+    """Return a copy that everyone can read, and that goes with this process."""
+    place, site = Path(tempfile.mkdtemp(prefix="helm-pg-programs-")), installed.parent.parent
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    place.chmod(0o755)
+    # Side by side as they were installed: the programs find their libraries from where they stand.
+    for part in (installed, site / f"{PACKAGE}.libs"):
+        if part.exists():
+            unused = shutil.ignore_patterns("include")
+            shutil.copytree(part, place / part.relative_to(site), symlinks=True, ignore=unused)
+    return place / installed.relative_to(site)
 
 
 @cache
