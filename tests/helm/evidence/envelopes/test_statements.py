@@ -107,3 +107,11 @@ def test_the_hash_is_that_of_the_bytes_whatever_their_number() -> None:
 def test_what_is_not_spoken_is_not_written(value: Any) -> None:
     with pytest.raises(TypeError):
         encode(value)
+
+
+@pytest.mark.parametrize("of", ["receipt", "checkpoint"])
+def test_evidence_under_the_right_key_is_not_that_of_the_log_that_is_pinned(of: str) -> None:
+    key = key_of(KeyPurpose.EXECUTION).public_key
+    check_native(native(of), TrustRoot(log_id=a_log().log_id, execution_key=key))
+    with pytest.raises(Invalid, match="another log"):
+        check_native(native(of), TrustRoot(log_id="sha256:" + "0" * 64, execution_key=key))
