@@ -217,7 +217,7 @@ def read_destination(text: str) -> Destination | None:
 
 
 def in_windows(calls: Iterable[Call]) -> dict[int, list[Call]]:
-    """Return the calls near each window of time."""
+    """Return the calls near each window of time, in the order of the log."""
     windows: dict[int, list[Call]] = {}
     for call in calls:
         first, last = (call.begins_ms - WINDOW_MS) // WINDOW_MS, (call.ends_ms + WINDOW_MS) // WINDOW_MS
@@ -240,14 +240,13 @@ def best(source: str, receipt: HostReceipt, near: Iterable[Call]) -> Match:
 
 
 def rank(won: Score, call: Call, receipt: HostReceipt) -> tuple[int, ...]:
-    """Return how a candidate stands among others; no two calls of a log stand alike."""
+    """Return how a candidate stands among others. Of those that stand alike the earlier in the log is first."""
     return (
         won,
         is_same_place(call, receipt),
         call.begins_ms <= receipt.at_ms + SKEW_MS,
         -call.distance_ms(receipt.at_ms),
         not call.let_go,
-        -call.told.node.lamport,
     )
 
 

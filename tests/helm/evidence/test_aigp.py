@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -13,8 +14,11 @@ from helm.crypto.canonical import canonical, reread
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import PublicKey
 from helm.crypto.hashing import hash_in
+from helm.crypto.seals import seal_decision
 from helm.evidence.aigp import anchor_of, check_anchor
+from helm.evidence.unseal import unseal_decision, unseal_receipt
 from helm.evidence.verify import check_pack
+from helm.receipts.chain import seal
 from tests.helm.evidence.forger import a_log, a_pack, pack_of, root_of
 from tests.helm.evidence.material import key_of
 from tests.tamper.matrix import changes, places
@@ -197,3 +201,130 @@ def test_what_is_no_anchor_is_refused() -> None:
     for body in bodies:
         with pytest.raises(Invalid):
             check_anchor(body, key(), "anchor")
+
+
+def untouched(_: Anchor) -> None:
+    """Change nothing."""
+
+
+def remade(
+    status: str,
+    *,
+    call: Callable[[Anchor], object] = untouched,
+    receipt: dict[str, Any] | None = None,
+    effect: Callable[[Anchor], object] = untouched,
+) -> Anchor:
+    """Return an anchor in which all follows what was changed, signed anew: what an insider with the pen can do.
+
+    `call` changes the node of the call, `effect` the one that ended it, `receipt` what is signed of it.
+    """
+    body: Anchor = reread(canonical(anchors()[status], max_bytes=2**24))
+    said = unseal_receipt(body["receipt"], "anchor").content
+    intent, old = body["intent"], said.intent_node
+    if intent:
+        call(intent)
+        _hashed_anew(intent)
+        said = said.but(intent_node=intent["node_hash"])
+    sealed = seal(said.but(**(receipt or {})), key_of(KeyPurpose.EXECUTION))
+    body["receipt"] = reread(sealed.json)
+    if not intent:
+        body["attestation"]["payload"]["receipt_hash"] = sealed.receipt_hash
+        call(body["attestation"])
+        _hashed_anew(body["attestation"])
+        return body
+    ended = body["effect"]
+    ended["payload"] |= {"intent_node": intent["node_hash"], "receipt_hash": sealed.receipt_hash}
+    ended["parents"] = sorted(intent["node_hash"] if one == old else one for one in ended["parents"])
+    effect(ended)
+    _hashed_anew(ended)
+    return body
+
+
+def another_decision(node: Anchor) -> None:
+    """Say that the call was judged for another reason: no answer and no fact tells."""
+    told = unseal_decision(node["payload"]["decision"], "anchor").content
+    node["payload"]["decision"] = reread(seal_decision(told.but(reason="another")).json)
+
+
+def another_record(node: Anchor) -> None:
+    """Put the record of another call beside the decision."""
+    other = next(one for status, one in anchors().items() if one["receipt"]["record_hash"] not in str(node))
+    node["payload"]["record"] = (other["intent"] or other["attestation"])["payload"]["record"]
+
+
+def another_effect(node: Anchor) -> None:
+    """Say of an intent that it wanted something else."""
+    if "effect" in node["payload"]:
+        node["payload"]["effect"] = {"connector": "another"}
+
+
+def says(**change: Any) -> Callable[[Anchor], object]:
+    """Return a change of what a node says."""
+    return lambda node: node["payload"].update(change)
+
+
+def stands(**change: Any) -> Callable[[Anchor], object]:
+    """Return a change of the node around what it says."""
+    return lambda node: node.update(change)
+
+
+def test_what_is_made_to_fit_holds_where_only_the_signer_answers_for_it() -> None:
+    """So each forgery below is refused for the one thing that does not fit."""
+    for status in KINDS:
+        made = remade(status, call=another_effect, receipt={"fuel_used": 7})
+        assert made != anchors()[status]
+        check_anchor(made, key(), "anchor")
+
+
+NOBODY: Final = "sha256:" + "0" * 64
+
+FORGERIES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
+    "another decision": ("SUCCESS", "not those of the receipt", {"call": another_decision}),
+    "another decision of a refusal": ("DENIED", "not those of the receipt", {"call": another_decision}),
+    "another record": ("SUCCESS", "not those of the receipt", {"call": another_record}),
+    "another record of a refusal": ("DENIED", "not those of the receipt", {"call": another_record}),
+    "another name of the decision": (
+        "SUCCESS",
+        "not those of the receipt",
+        {"receipt": {"decision_id": "dec_" + "0" * 32}},
+    ),
+    "a receipt of another intent": ("SUCCESS", "intent is not the receipt's", {"receipt": {"intent_node": NOBODY}}),
+    "an intent that is none": ("SUCCESS", "not the end of its intent", {"call": stands(kind="ATTESTATION")}),
+    "an effect that is none": ("SUCCESS", "not the end of its intent", {"effect": stands(kind="ATTESTATION")}),
+    "the end of another intent": ("SUCCESS", "not the end of its intent", {"effect": says(intent_node=NOBODY)}),
+    "an end with another receipt": ("SUCCESS", "not the end of its intent", {"effect": says(receipt_hash=NOBODY)}),
+    "an effect that stands on nothing": ("SUCCESS", "does not stand on its intent", {"effect": stands(parents=[])}),
+    "an effect before its intent": ("SUCCESS", "does not stand on its intent", {"effect": stands(lamport=1)}),
+    "an effect of another shard": ("SUCCESS", "another shard", {"effect": stands(shard="7")}),
+    "an intent of somebody else": ("SUCCESS", "another tenant, session", {"call": stands(principal="another")}),
+    "an intent that stands on less": ("SUCCESS", "not what its node says", {"call": stands(parents=[])}),
+    "an intent before what it stands on": ("SUCCESS", "not what its node says", {"call": stands(lamport=1)}),
+    "a refusal that is none by its kind": ("DENIED", "not the refusal", {"call": stands(kind="EFFECT")}),
+    "a refusal that is none by its type": ("DENIED", "not the refusal", {"call": says(type="FREEZE")}),
+    "an intent that says more": ("SUCCESS", "other members", {"call": says(note="x")}),
+    "an effect that says more": ("SUCCESS", "other members", {"effect": says(note="x")}),
+    "a refusal that says more": ("DENIED", "other members", {"call": says(note="x")}),
+    "the refusal of another receipt": ("DENIED", "not the refusal", {"call": says(receipt_hash=NOBODY)}),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_an_anchor_that_an_insider_made_of_what_does_not_fit_is_refused_though_it_is_signed(name: str) -> None:
+    status, what, changes_made = FORGERIES[name]
+    with pytest.raises(Invalid, match=what):
+        check_anchor(remade(status, **changes_made), key(), "anchor")
+
+
+@pytest.mark.parametrize("status", KINDS)
+def test_a_call_is_not_both_refused_and_executed(status: str) -> None:
+    """What is beside an anchor's own nodes hashes to its name, and nothing links it to the call."""
+    names, other = (("attestation",), "DENIED") if status == "SUCCESS" else (("intent", "effect"), "SUCCESS")
+    for name in names:
+        with pytest.raises(Invalid, match=r"has no effect|nothing else"):
+            check_anchor(anchors()[status] | {name: anchors()[other][name]}, key(), "anchor")
+
+
+@pytest.mark.parametrize(("status", "name"), [("SUCCESS", "intent"), ("SUCCESS", "effect"), ("DENIED", "attestation")])
+def test_a_call_without_its_own_node_is_refused(status: str, name: str) -> None:
+    with pytest.raises(Invalid, match=r"has no effect|nothing else"):
+        check_anchor(anchors()[status] | {name: {}}, key(), "anchor")

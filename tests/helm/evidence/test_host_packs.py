@@ -194,11 +194,27 @@ def test_a_native_manifest_that_no_evidence_key_signed_is_refused() -> None:
     check_refused(resealed(members), "host")
 
 
-def test_a_native_manifest_about_something_else_is_refused_though_it_lists_these_files_and_is_signed() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lamport": a_log().graph.lamport + 1},
+        {"log_id": "sha256:" + "0" * 64},
+        {"open_intents": ()},
+        {"redacted": ("facts/1.json",)},
+        {"shard": "1"},
+        {"version": "helm.evidence-pack/0"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_native_manifest_about_something_else_is_refused_though_it_lists_these_files_and_is_signed(
+    change: dict[str, Any],
+) -> None:
     members = unpacked(attached(recorder()))
     native = {path: raw for path, raw in members.items() if not path.startswith(HOST) and path != MANIFEST}
     cover = reading_of(a_pack()).manifest.cover
-    members[NATIVE] = write_manifest(attrs.evolve(cover, lamport=cover.lamport + 1), native, KEY)
+    forged = attrs.evolve(cover, **change)
+    assert forged != cover
+    members[NATIVE] = write_manifest(forged, native, KEY)
     check_refused(resealed(members), "host")
 
 
