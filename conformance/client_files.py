@@ -40,9 +40,9 @@ def answers(rows: list[Route]) -> Iterator[str]:
         if schema.get("type") == "object" and schema.get("properties"):
             yield from typed(name, schema)
     for row in rows:
-        schema = answer_of(row).schema
-        if schema is not None and "$ref" not in schema and schema.get("properties"):
-            yield from typed(camel(row.name), schema)
+        answered = answer_of(row).schema
+        if answered is not None and "$ref" not in answered and answered.get("properties"):
+            yield from typed(camel(row.name), answered)
 
 
 def typed(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
