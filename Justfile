@@ -29,7 +29,7 @@ layers:
 
 # Every test, the slow ones too, and how far they walk through the trusted base.
 full:
-    pytest {{ if covered == "" { '-m "slow or not slow"' } else { "-m slow --cov-append" } }} --cov --cov-report=json:.coverage.json
+    pytest {{ if covered == "" { '-m "not long"' } else { '-m "slow and not long" --cov-append' } }} --cov --cov-report=json:.coverage.json
     python -m tests.gates.coverage_gate .coverage.json
 
 # The tests that a change should wait for.
@@ -43,6 +43,10 @@ bench *args:
 # One governed call of every kind, then the pack verified by a second process.
 demo *args:
     helm demo {{ args }}
+
+# Every way of tampering with a pack of every kind: some fifty thousand, half an hour.
+tamper:
+    pytest -m long --timeout 3600 tests/tamper
 
 # Whether what the documents name is there: files, sections, tests, commands and their options.
 docs-truth:
