@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from actors.losses import Losses
 from actors.mailbox import Case
 
 BOUNDS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -27,6 +28,8 @@ class Meter:
     """Answers by how long they took: one for each of BOUNDS_S, and one for all that took longer."""
     total_s: float = 0.0
     """How long all of them took together."""
+    losses: Losses = attrs.field(factory=Losses, repr=False)
+    """What observers of this process were not told."""
 
     def begin(self, case: Case) -> None:
         """Note that a case was put on the belt."""

@@ -1,0 +1,119 @@
+"""The figures of a kernel: one table, from which Prometheus and OpenTelemetry are told. Nothing is decided by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from actors.kernel import Kernel
+from actors.meter import Meter
+from helm import __version__
+from helm.guardian.ceremony import WAITING
+from helm.mcp.registry import registry
+
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Kind(StrEnum):
+    """How a figure moves: a count only grows for as long as its kernel lives, a level goes up and down."""
+
+    COUNT = "count"
+    LEVEL = "level"
+    SPANS = "spans"
+    """Spans of time, sorted by how long they were."""
+
+
+@attrs.frozen(kw_only=True)
+class Point:
+    """One value of a figure, under the labels that tell it from the others."""
+
+    value: float
+    labels: Mapping[str, str] = NOTHING
+
+
+@attrs.frozen(kw_only=True)
+class Figure:
+    """One figure: its name in OpenTelemetry's spelling, what it says, and what it stands at."""
+
+    name: str
+    about: str
+    kind: Kind
+    points: tuple[Point, ...] = ()
+    meter: Meter | None = None
+    """Where the spans of time are sorted, for a figure of that kind."""
+
+    @property
+    def prometheus(self) -> str:
+        """Its name in Prometheus, where every count ends in _total."""
+        return self.name.replace(".", "_")
+
+
+def figures(kernel: Kernel) -> Iterator[Figure]:
+    """Yield every figure as it stands now. It costs nothing between two readings."""
+    meter = kernel.meter
+    yield level("helm.build.info", "Which HELM this is.", 1, {"version": __version__})
+    yield decisions(meter)
+    yield Figure(name="helm.call.seconds", about="From intake to receipt.", kind=Kind.SPANS, meter=meter)
+    yield count(
+        "helm.receipts.total", "Receipts in the log, of this kernel and those before it.", kernel.notary.entered
+    )
+    yield from lost(meter)
+    for name, about, value in levels(kernel):
+        yield level(f"helm.{name}", about, value)
+
+
+def decisions(meter: Meter) -> Figure:
+    """Return how many calls came to which end; a dashboard's sums over it are those of the receipts."""
+    labels = ("verdict", "reason_code", "status")
+    points = tuple(
+        Point(value=times, labels=dict(zip(labels, end, strict=True))) for end, times in sorted(meter.ends.items())
+    )
+    about = "Calls that were answered with a receipt."
+    return Figure(name="helm.decisions.total", about=about, kind=Kind.COUNT, points=points)
+
+
+def lost(meter: Meter) -> Iterator[Figure]:
+    """Yield what observers were not told."""
+    losses = meter.losses
+    yield count("helm.telemetry.lost_spans.total", "Spans that no collector got.", losses.spans)
+    yield count(
+        "helm.telemetry.lost_figures.total", "Sets of figures that no collector got.", losses.figures_undelivered
+    )
+    yield count("helm.log.lost_lines.total", "Lines that did not get into the log.", losses.lines)
+
+
+def levels(kernel: Kernel) -> Iterator[tuple[str, str, float]]:
+    """Yield what stands at some level now: name, meaning, value."""
+    memory, latest, limits = kernel.memory, kernel.notary.durable, kernel.parts.limits
+    yield "calls.in_flight", "Calls on the belt.", len(kernel.cases)
+    yield "calls.in_flight_limit", "Calls that may be on the belt.", limits.places
+    yield "ready", "1 while calls are judged.", float(not (kernel.stopping or kernel.parts.journal.low_space))
+    yield "journal.entries", "Entries in the journal, all of them durable.", kernel.parts.journal.head
+    yield "checkpoint.sequence", "Number of the latest durable checkpoint.", latest.content.sequence if latest else 0
+    yield "policy.epoch", "Epoch of the policy in force, 0 without one.", memory.policy.epoch
+    yield "stops.in_force", "Freezes in force.", len(memory.freezes.in_force)
+    yield "connectors.halted", "Connectors that wait for an operator.", len(memory.halted)
+    waiting = sum(one.state in WAITING for one in memory.approvals.running())
+    yield "approvals.waiting", "Approvals that wait for approvers.", waiting
+    yield "mcp.servers_quarantined", "MCP servers that nobody approved.", quarantined(kernel)
+
+
+def quarantined(kernel: Kernel) -> int:
+    """Return how many MCP servers wait for their approval."""
+    memory, parts = kernel.memory, kernel.parts
+    known = registry(memory.policy, memory.servers, parts.boot.log_id, parts.clock.now_ms())
+    return sum(row["state"] == "quarantined" for row in known["servers"])
+
+
+def count(name: str, about: str, value: float) -> Figure:
+    """Return a figure that only grows."""
+    return Figure(name=name, about=about, kind=Kind.COUNT, points=(Point(value=value),))
+
+
+def level(name: str, about: str, value: float, labels: Mapping[str, str] = NOTHING) -> Figure:
+    """Return a figure that goes up and down."""
+    return Figure(name=name, about=about, kind=Kind.LEVEL, points=(Point(value=value, labels=labels),))
