@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "proxy": ("actors.cli.proxy", "Serve OpenAI clients: every tool call of the model is judged."),
         "launch": ("actors.cli.launch.group", "Agents that run within bounds: isolation, egress."),
         "mcp": ("actors.cli.mcp.group", "Agents and tools that speak the Model Context Protocol."),
+        "integrate": ("actors.cli.integrate.group", "Put HELM between an agent's framework and its tools."),
         "policy": ("actors.cli.policy", "Check, explain and sign policy bundles."),
         "receipts": ("actors.cli.receipts", "List, show, follow and verify receipts."),
         "watch": ("actors.cli.watch", "Watch what is decided, in a terminal."),
@@ -131,6 +132,12 @@ SANDBOX_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """The commands of `helm sandbox`, likewise."""
+
+
+INTEGRATE_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"scaffold": ("actors.cli.integrate.scaffold", "Write a folder for one framework, with a program to try it.")}
+)
+"""The commands of `helm integrate`, likewise."""
 
 
 SUPPLY_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
