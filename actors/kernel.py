@@ -21,6 +21,7 @@ from actors.appender import Appender
 from actors.checkpointer import Checkpointer
 from actors.clock import Clock
 from actors.commanding import CAPACITY, Commanding
+from actors.commands.checkpoints import TakeCheckpoint
 from actors.commands.command import Command, attest
 from actors.commands.policy import ActivatePolicy
 from actors.commands.servers import NoteDrift
@@ -311,8 +312,8 @@ class Kernel:
 
     @property
     def stopping(self) -> bool:
-        """Whether the kernel has been told to end."""
-        return self.supervision.stopping
+        """Whether the kernel has been told to end, or to take nothing more before that."""
+        return self.supervision.ending
 
     @property
     def broken(self) -> BaseException | None:
@@ -326,6 +327,20 @@ class Kernel:
     def check_running(self) -> None:
         """Raise KernelStopped unless the kernel is deciding."""
         self.supervision.check_running()
+
+    def drain(self) -> None:
+        """Take no more calls: whoever asks is told that nobody decides, what is in flight goes on."""
+        self.supervision.drain()
+        self.news.tell_all()
+
+    async def wait_drained(self) -> None:
+        """Return once nothing is in flight, also of callers that left. Whoever waits owns the deadline."""
+        await self.places.wait_empty()
+
+    async def take_last_checkpoint(self) -> None:
+        """Have all that was entered covered by a checkpoint, unless the settings want none. Raises KernelStopped."""
+        if self.parts.limits.checkpoint_every or self.parts.limits.checkpoint_interval_s:
+            await self.commands.pass_on(TakeCheckpoint(Cause.DEMAND))
 
     def fail(self, failure: BaseException) -> None:
         """Note what broke the kernel; whoever broke raises it as well, and everything ends."""

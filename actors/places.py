@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import attrs
+import trio
 
 from actors.mailbox import Case, Overloaded
 
@@ -18,6 +19,8 @@ class Places:
     cases: set[Case] = attrs.field(factory=set, init=False)
     """Who holds one."""
     _held: Counter[tuple[str, str]] = attrs.field(factory=Counter, init=False)
+    _emptied: trio.Event | None = attrs.field(default=None, init=False)
+    """There while somebody waits for the last one to leave."""
 
     def check_free(self, case: Case) -> None:
         """Raise Overloaded where no place is free for `case`."""
@@ -36,6 +39,15 @@ class Places:
         self._held[holder] -= 1
         if not self._held[holder]:
             del self._held[holder]
+        if self._emptied is not None and not self.cases:
+            self._emptied.set()
+
+    async def wait_empty(self) -> None:
+        """Return once nobody holds a place; whoever takes one meanwhile is waited for too."""
+        while self.cases:
+            self._emptied = self._emptied or trio.Event()
+            await self._emptied.wait()
+            self._emptied = None
 
 
 def holder_of(case: Case) -> tuple[str, str]:

@@ -31,6 +31,8 @@ class Supervision:
     stopped: Callable[[], None]
     """Told that the kernel is to end: nothing is begun from then on."""
     takes_calls: bool = attrs.field(default=False, init=False)
+    draining: bool = attrs.field(default=False, init=False)
+    """Whether no more calls are taken, while those in flight go on as ever."""
     stopping: bool = attrs.field(default=False, init=False)
     """Whether the kernel has been told to end."""
     broken: BaseException | None = attrs.field(default=None, init=False)
@@ -45,12 +47,22 @@ class Supervision:
 
     def open(self) -> None:
         """Let calls in: everything owed from before is sealed."""
-        self.takes_calls = not self.stopping and self.broken is None
+        self.takes_calls = not self.ending and self.broken is None
         self.opened.set()
+
+    @property
+    def ending(self) -> bool:
+        """Whether whoever comes now comes too late."""
+        return self.draining or self.stopping
+
+    def drain(self) -> None:
+        """Take no more calls; what is in flight is neither hurried nor ended."""
+        self.takes_calls = False
+        self.draining = True
 
     def check_running(self) -> None:
         """Raise KernelStopped unless the kernel is deciding."""
-        if self.stopping or self.broken is not None:
+        if self.ending or self.broken is not None:
             raise KernelStopped
 
     def fail(self, failure: BaseException) -> None:

@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "init": ("actors.cli.init", "Make a data directory: keys, genesis, settings, a starter policy."),
         "demo": ("actors.cli.demo.command", "Run a real gateway, attack it, verify what it proves."),
         "serve": ("actors.cli.serve", "Serve governed tool calls over HTTP."),
+        "reload": ("actors.cli.reload", "Have a running gateway read policy and certificate again."),
+        "ready": ("actors.cli.ready", "Ask whether a gateway judges calls."),
         "proxy": ("actors.cli.proxy", "Serve OpenAI clients: every tool call of the model is judged."),
         "launch": ("actors.cli.launch.group", "Agents that run within bounds: isolation, egress."),
         "mcp": ("actors.cli.mcp.group", "Agents and tools that speak the Model Context Protocol."),

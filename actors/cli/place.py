@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from actors.environs import environs
 from actors.installation import Installation
 
 data_dir_option = click.option(
@@ -21,6 +22,6 @@ data_dir_option = click.option(
 
 
 def open_place(data_dir: Path, **flags: Any) -> Installation:
-    """Return the installation, settings read from helm.toml, environment and given flags. Raises Invalid."""
+    """Return the installation, settings of helm.toml, environment, credentials and given flags. Raises Invalid."""
     given = {name: value for name, value in flags.items() if value is not None}
-    return Installation.open(data_dir, environment=os.environ, flags=given)
+    return Installation.open(data_dir, environment=environs(os.environ), flags=given)

@@ -11,6 +11,7 @@ import click
 from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.place import data_dir_option, open_place
+from actors.environs import environs
 
 if TYPE_CHECKING:
     from actors.backup_proof import Proved
@@ -75,7 +76,7 @@ def put_back(proved: Proved, data_dir: Path, keys: Path | None) -> None:
     from actors.restoring import restore as make
 
     with bar("verifying what was written") as shown:
-        make(proved, data_dir, clock=SystemClock(), keys=keys, environment=os.environ, seen=shown.move)
+        make(proved, data_dir, clock=SystemClock(), keys=keys, environment=environs(os.environ), seen=shown.move)
     if keys is None and not proved.backup.holds_keys:
         show.note(f"the backup holds no keys: copy yours to {data_dir / 'keys'}, mode 0600, before a start")
 

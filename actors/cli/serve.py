@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import click
@@ -15,16 +16,21 @@ import trio
 from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.place import data_dir_option, open_place
+from actors.doors.hatch import attend
 from actors.doors.openai.proxy import proxy_of
-from actors.doors.supervise import Supervisor, serve_until_signalled
-from actors.installation import Installation
+from actors.doors.supervise import NOBODY, Supervisor, serve_until_signalled
+from actors.environs import environs
+from actors.installation import CONFIG_FILE, Installation, read_text
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped, Overloaded
 from actors.opening import open_kernel
 from actors.plugging import plug
 from actors.policy_file import read_signed
+from actors.service_manager import ServiceManager
 from actors.signed_policy import SignedPolicy
+from helm.config import KINDS, from_environment, from_file
 from helm.contracts.errors import Invalid, Refused
+from helm.contracts.form import JSONValue
 from helm.openai.policy import check_island
 from helm.openai.upstream import read_place
 
@@ -41,8 +47,8 @@ def serve(
 ) -> None:
     """Serve governed tool calls over HTTP until SIGTERM or Ctrl-C; requests under way are answered first.
 
-    SIGHUP reads the policy again; one that is refused changes nothing. With --json, what happens is told on stdout,
-    one object per line.
+    SIGHUP, or `helm reload`, reads policy, overlays and certificate again; what is refused changes nothing. A second
+    SIGTERM waits for nobody. With --json, what happens is told on stdout, one object per line.
     """
     chosen = None if policy is None else str(policy.resolve())
     place = open_place(data_dir, policy=chosen, bind=bind, port=port, insecure_bind=insecure_bind)
@@ -64,6 +70,15 @@ class Gateway:
     signed: SignedPolicy
     tell: Callable[[str], None]
     kernel: Kernel | None = None
+    supervisor: Supervisor | None = None
+    manager: ServiceManager = NOBODY
+    _reading: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _written: Mapping[str, Any] = attrs.field(init=False, repr=False)
+    """What stood in helm.toml and the environment at the start."""
+
+    @_written.default
+    def _read_first(self) -> Mapping[str, Any]:
+        return written(self.place)
 
     @asynccontextmanager
     async def open_one(self) -> AsyncIterator[Kernel]:
@@ -73,6 +88,7 @@ class Gateway:
             async with open_kernel(self.place, policy=self.signed, progress=shown.move) as kernel:
                 shown.clear()
                 self.kernel = kernel
+                await kernel.nursery.start(attend, self.place.path, self.reload)
                 try:
                     yield kernel
                 finally:
@@ -84,14 +100,34 @@ class Gateway:
         if config.island_mode:
             check_island(signed.policy, read_place(config.proxy_upstream, allow_private=True).origin)
 
-    async def reload(self) -> None:
-        """Put the policy file in force as it is now; keep the active policy where that is refused."""
-        try:
-            await self._activate(read_signed(self.place.policy_path, self.place.overlays_path))
-        except (Invalid, Refused, Overloaded, KernelStopped) as problem:
-            self.tell(f"the policy stays as it is, epoch {self.signed.policy.epoch}: {problem}")
-        else:
-            self.tell(f"policy epoch {self.signed.policy.epoch} is in force{self.waits()}")
+    async def reload(self) -> dict[str, JSONValue]:
+        """Put policy, overlays and certificate in force as they are now, or nothing where one of them is refused.
+
+        Return what came of it, for whoever asked; it is told to the terminal, and to the service manager, as well.
+        """
+        async with self._reading:
+            self.manager.reloading()
+            refused, told = False, ""
+            try:
+                changed = await self._read_again()
+            except (Invalid, Refused, Overloaded, KernelStopped) as problem:
+                refused, told = True, f"the policy stays as it is, epoch {self.signed.policy.epoch}: {problem}"
+            else:
+                told = f"policy epoch {self.signed.policy.epoch} is in force{self.waits()}{unread(changed)}"
+            self.tell(told)
+            self.manager.ready(told)
+            return {"epoch": self.signed.policy.epoch, "refused": refused, "said": told}
+
+    async def _read_again(self) -> list[str]:
+        """Read everything, and only then change anything; return the settings that wait for a restart."""
+        now = written(self.place)
+        signed = read_signed(self.place.policy_path, self.place.overlays_path)
+        if self.supervisor is not None:
+            self.supervisor.check_renewal()
+        await self._activate(signed)
+        if self.supervisor is not None:
+            self.supervisor.renew()
+        return sorted(name for name in KINDS if self._written.get(name) != now.get(name))
 
     def waits(self) -> str:
         """Say that a raise of P0 ceilings waits, "" where none does."""
@@ -99,29 +135,45 @@ class Gateway:
         return ", a raise of its P0 ceilings waits: helm policy show" if waits else ""
 
     async def _activate(self, signed: SignedPolicy) -> None:
-        if self.kernel is None:
+        if self.kernel is None or self.kernel.stopping:
             raise KernelStopped("no kernel is running now")
         self.check(signed)
         await self.kernel.activate(signed, plug(signed.policy, {}, self.place.path))
         self.signed = signed
 
 
+def written(place: Installation) -> dict[str, Any]:
+    """Return the settings of an installation as they stand in file and environment. Raises Invalid."""
+    toml_path = place.path / CONFIG_FILE
+    in_file = from_file(read_text(toml_path), str(toml_path))
+    return {**dict(in_file), **dict(from_environment(environs(os.environ)))}
+
+
+def unread(changed: list[str]) -> str:
+    """Say which settings a restart would change, "" where none would be; no value is told: some are secret."""
+    return f"; changed since the start, and waiting for a restart: {', '.join(changed)}" if changed else ""
+
+
 async def run(gateway: Gateway) -> None:
     """Serve, and listen to the signals that are meant for the gateway."""
     config, keys = gateway.place.config, gateway.place.bearer_keys()
-    proxy = proxy_of(config, gateway.place.path, os.environ)
-    supervisor = Supervisor(open_one=gateway.open_one, config=config, keys=keys, proxy=proxy, tell=gateway.tell)
+    proxy = proxy_of(config, gateway.place.path, environs(os.environ))
+    gateway.manager = manager = ServiceManager.of(os.environ, os.getpid())
+    supervisor = gateway.supervisor = Supervisor(
+        open_one=gateway.open_one, config=config, keys=keys, proxy=proxy, tell=gateway.tell, manager=manager
+    )
     if proxy is not None:
         gateway.tell(f"OpenAI clients find {proxy.place.origin} below /v1 of this address")
     gateway.tell(f"process {os.getpid()}, log {gateway.place.log_id}, policy epoch {gateway.signed.policy.epoch}")
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(manager.beat)
         await nursery.start(listen, gateway)
         await serve_until_signalled(supervisor)
         nursery.cancel_scope.cancel()
 
 
 async def listen(gateway: Gateway, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """Read the policy again at every SIGHUP."""
+    """Read everything again at every SIGHUP."""
     with trio.open_signal_receiver(signal.SIGHUP) as signals:
         task_status.started()
         async for _ in signals:

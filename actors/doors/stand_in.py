@@ -1,15 +1,17 @@
-"""Who answers while there is no kernel: every request gets a 503, and nothing is judged."""
+"""Who answers while there is no kernel: the process lives, every other request gets a 503, and nothing is judged."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 
 import attrs
 import trio
 
 from actors.doors.heading import SECURITY
-from actors.doors.problem import PROBLEM_JSON, stopped
+from actors.doors.problem import PROBLEM_JSON, Header, stopped
 from actors.doors.sockets import Bound, Gate
+from helm.crypto.canonical import record_bytes
 
 HEADING_END = b"\r\n\r\n"
 MAX_HEADING_BYTES = 16 * 1024
@@ -20,19 +22,29 @@ MAX_CLIENTS = 64
 """Clients that are told at once; the others wait, maybe until there is a kernel again (T4)."""
 
 
-def answer() -> bytes:
-    """Return the whole answer: nothing was dispatched, try again."""
+ALIVE = b"GET /healthz "
+"""How a request begins that asks for the process alone: it may read a long journal, and must not be killed for it."""
+
+
+def answer(asked: bytes) -> bytes:
+    """Return the whole answer to a heading: that the process lives, or that nothing was dispatched, try again."""
+    if asked.startswith(ALIVE):
+        return whole(b"200 OK", b"application/json", record_bytes({"status": "alive"}))
     problem = stopped(unknown=False)
-    body = problem.body()
+    return whole(b"503 Service Unavailable", PROBLEM_JSON.encode(), problem.body(), problem.headers)
+
+
+def whole(status: bytes, media_type: bytes, body: bytes, more: Sequence[Header] = ()) -> bytes:
+    """Return an answer behind which the connection ends."""
     headers = [
-        (b"content-type", PROBLEM_JSON.encode()),
+        (b"content-type", media_type),
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
         *SECURITY,
-        *((name.encode(), value.encode()) for name, value in problem.headers),
+        *((name.encode(), value.encode()) for name, value in more),
     ]
     lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-    return b"HTTP/1.1 503 Service Unavailable\r\n" + lines + b"\r\n" + body
+    return b"HTTP/1.1 %b\r\n%b\r\n%b" % (status, lines, body)
 
 
 @attrs.define(eq=False)
@@ -88,7 +100,7 @@ class StandIn:
             if not piece:
                 return
             asked += piece
-        await stream.send_all(answer())
+        await stream.send_all(answer(asked))
         await transport.send_eof()
         while await transport.receive_some(4096):
             pass

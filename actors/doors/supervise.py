@@ -20,9 +20,10 @@ from actors.doors.openai.proxy import Proxy
 from actors.doors.serve import Door, serve
 from actors.doors.sockets import Address, Bound, bind
 from actors.doors.stand_in import StandIn
-from actors.doors.tls import tls_of
+from actors.doors.tls import Tls, tls_of
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped
+from actors.service_manager import ServiceManager
 from helm.config import Config
 from helm.contracts.errors import Invalid
 
@@ -32,6 +33,10 @@ LONGEST_PAUSE_S = 30.0
 
 STEADY_S = 60.0
 """A kernel that ran so long did not break of what broke the one before it."""
+
+
+NOBODY = ServiceManager()
+"""No manager started us."""
 
 
 def silent(_: str) -> None:
@@ -48,10 +53,15 @@ class Supervisor:
     proxy: Proxy | None = None
     tell: Callable[[str], None] = silent
     """Told, in a sentence, of whatever a person at the terminal would want to know."""
+    manager: ServiceManager = NOBODY
+    """Who started us, and is told when we decide and when we end."""
     tunnels: Bound | None = attrs.field(default=None, init=False)
     """Where CONNECT is asked for, None where nowhere."""
     _stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
     _is_open: bool = attrs.field(default=False, init=False)
+    _stand_in: StandIn | None = attrs.field(default=None, init=False)
+    _sides: tuple[Tls, ...] = attrs.field(default=(), init=False)
+    """How the open doors speak TLS."""
     _all: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _waiting: trio.TaskStatus[Address] | None = attrs.field(default=None, init=False)
 
@@ -60,6 +70,18 @@ class Supervisor:
         if self._stopping.is_set() or not self._is_open:
             self._all.cancel()
         self._stopping.set()
+
+    def check_renewal(self) -> None:
+        """Raise Invalid where the certificate that the settings name, as it is now, cannot be used."""
+        tls_of(self.config)
+
+    def renew(self) -> None:
+        """Show every connection from now on the certificate as it is now. Raises Invalid; then nothing is changed."""
+        tls = tls_of(self.config)
+        for side in self._sides:
+            side.renew()
+        if self._stand_in is not None:
+            self._stand_in.tls = tls
 
     async def run(self, *, task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until told to stop; report the address once the first kernel decides. Raises Invalid."""
@@ -77,7 +99,8 @@ class Supervisor:
                 try:
                     with self._all:
                         others = () if self.tunnels is None else (self.tunnels,)
-                        await self._lives(StandIn(bound, tls, others), nursery)
+                        self._stand_in = StandIn(bound, tls, others)
+                        await self._lives(self._stand_in, nursery)
                 except Invalid as problem:
                     refusal = problem
                 nursery.cancel_scope.cancel()
@@ -115,17 +138,32 @@ class Supervisor:
                 partial(serve, kernel, self.config, self.keys, bound=stand_in.bound, proxy=self.proxy)
             )
             tunnels = await self._open_tunnels(kernel)
+            self._sides = (door.service.tls,) if tunnels is None else (door.service.tls, tunnels.tls)
             self._announce(door)
             try:
                 await self._stopping.wait()
             finally:
                 self._is_open = False
+            self.manager.stopping()
             self.tell("answering the requests under way, then stopping")
-            door.close()
-            if tunnels is not None:
-                tunnels.close()
-            await nursery.start(stand_in.run)
-            await door.ended.wait()
+            kernel.drain()
+            with trio.CancelScope(deadline=trio.current_time() + self.config.grace_s) as patience:
+                door.close()
+                if tunnels is not None:
+                    tunnels.close()
+                await nursery.start(stand_in.run)
+                await door.ended.wait()
+                await kernel.wait_drained()
+            await self._last_word(kernel, in_time=not patience.cancelled_caught)
+
+    async def _last_word(self, kernel: Kernel, *, in_time: bool) -> None:
+        """Have the end of the log covered by a checkpoint, and say how it ends."""
+        with trio.move_on_after(self.config.grace_s):
+            await kernel.take_last_checkpoint()
+        left = len(kernel.cases)
+        self.tell(
+            "nothing is in flight any more" if in_time else f"out of time: {left} calls end as what is known of them"
+        )
 
     async def _open_tunnels(self, kernel: Kernel) -> ConnectDoor | None:
         if self.tunnels is None:
@@ -138,6 +176,7 @@ class Supervisor:
     def _announce(self, door: Door) -> None:
         self._is_open = True
         self.tell(f"deciding at {door.address.url}")
+        self.manager.ready(f"deciding at {door.address.url}")
         if self._waiting is not None:
             self._waiting.started(door.address)
             self._waiting = None

@@ -82,6 +82,11 @@ class Tls:
             self._renew(self.policy())
         return self._context
 
+    def renew(self) -> None:
+        """Show the certificate as its file has it now, to whoever comes from now on. Raises Invalid."""
+        policy = self.policy()
+        self._context, self._made_for = asking(self.config, policy), policy
+
     def _renew(self, policy: Policy) -> None:
         """Ask for certificates of another policy's domains; roots that went count for nothing, renewed or not."""
         try:

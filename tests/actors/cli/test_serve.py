@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from actors.cli.server import Reply, Server
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
+from tests.actors.manager import listening, told
 from tests.warm.python import python
 
 
@@ -44,10 +46,10 @@ class Served:
 
 
 @contextmanager
-def served(made: Made, *words: str) -> Iterator[Served]:
+def served(made: Made, *words: str, **environment: str) -> Iterator[Served]:
     """Serve a data directory on a free port while the body runs."""
     line = [*python(), "-m", "actors.cli.main", "serve", "--port", "0", "--json", *words, *made.option]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}) as process:
         try:
             assert process.stdout is not None
             gateway = Served(process, process.stdout)
@@ -83,6 +85,46 @@ def test_a_new_policy_comes_with_a_hangup_and_a_refused_one_changes_nothing(made
         gateway.process.send_signal(signal.SIGHUP)
         assert gateway.wait_for("epoch") == "policy epoch 2 is in force"
         assert gateway.call(made, "files.read", "private/salaries.txt").status == 200
+
+
+def test_whoever_asks_for_a_reload_learns_what_came_of_it(made: Made) -> None:
+    path = made.place().policy_path
+    with served(made) as gateway:
+        edit(path, "epoch = 1", "epoch = 2")
+        refused = helm("reload", "--json", *made.option)
+        assert (refused.code, refused.json()["refused"], refused.json()["epoch"]) == (1, True, 1)
+        assert helm("policy", "sign", str(path), *made.option).code == 0
+        edit(made.path / "helm.toml", "#grace_s = 5.0", "grace_s = 6.0")
+        taken = helm("reload", "--json", *made.option)
+        assert (taken.code, taken.json()["epoch"]) == (0, 2)
+        assert taken.json()["said"] == (
+            "policy epoch 2 is in force; changed since the start, and waiting for a restart: grace_s"
+        )
+        assert helm("ready", "--server", gateway.url).code == 0
+    absent = helm("reload", *made.option)
+    assert (absent.code, "is `helm serve` running" in absent.err) == (1, True)
+    assert helm("ready", "--server", gateway.url).code == 1
+
+
+def test_a_service_manager_hears_of_everything(made: Made) -> None:
+    with listening() as (line, address):
+        with served(made, NOTIFY_SOCKET=address, WATCHDOG_USEC="600000000") as gateway:
+            assert helm("reload", *made.option).code == 0
+            gateway.process.send_signal(signal.SIGTERM)
+            gateway.wait_for("then stopping")
+            assert gateway.process.wait(timeout=20) == 0
+        words = [said.partition("\n")[0] for said in told(line)]
+    assert words == ["WATCHDOG=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+
+
+def test_an_admin_key_comes_as_a_credential_of_the_service(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "HELM_ADMIN_API_KEY").write_text(f"{ADMIN_KEY}\n")
+    with served(made, CREDENTIALS_DIRECTORY=str(tmp_path)) as gateway:
+        assert Server(gateway.url, ADMIN_KEY).ask("GET", "/metrics").status == 200
+        assert Server(gateway.url, ADMIN_KEY[1:]).ask("GET", "/metrics").status == 401
+
+
+ADMIN_KEY = "an-admin-key-that-nobody-guesses-0123456789"
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -19,10 +19,12 @@ from actors.doors.calls import EXECUTE
 from actors.doors.sockets import Address
 from actors.doors.supervise import Supervisor, serve_until_signalled
 from actors.kernel import Kernel
+from actors.mailbox import KernelStopped
 from helm.config import Config
 from helm.contracts.errors import Invalid
 from tests.actors.doors.street import JSON, SOON_S, Client, Reply, issue_keys
 from tests.actors.kit import House
+from tests.actors.manager import manager_at
 from tests.actors.puppet import Hold, Puppet
 
 READ = json.dumps({"tool": "read", "arguments": {"path": "a"}, "session_id": "s"}).encode()
@@ -135,7 +137,8 @@ async def test_whoever_asks_before_the_first_kernel_decides_is_answered(site: Si
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)
         await trio.testing.wait_all_tasks_blocked()
-        assert (await site.ask(address, "GET", "/healthz")).status == 503
+        assert (await site.ask(address, "GET", "/readyz")).status == 503
+        assert (await site.ask(address, "GET", "/healthz")).json() == {"status": "alive"}
         site.gate.set()
         await site.until_ready(address)
         supervisor.stop()
@@ -159,6 +162,71 @@ async def test_told_to_stop_it_answers_what_is_under_way(site: Site) -> None:
     assert [reply.status for reply in replies] == [200]
     assert (late.status, late.json()["reason_code"]) == (503, "KERNEL_STOPPED")
     assert len(site.puppet.orders) == 1
+
+
+async def test_a_call_whose_client_left_is_waited_for_too(site: Site) -> None:
+    hold = Hold()
+    site.puppet.deed = hold
+    supervisor = site.supervisor()
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(supervisor.run)
+        client = Client(await trio.open_tcp_stream(address.host, address.port))
+        fields = {"host": "helm", "content-length": str(len(READ)), **JSON, "authorization": f"Bearer {site.key}"}
+        await client.send("POST", EXECUTE, READ, fields)
+        await site.puppet.began.wait()
+        await trio.aclose_forcefully(client.stream)
+        supervisor.stop()
+        await until_not_ready(site, address)
+        hold.let_go()
+    (kernel,) = site.kernels
+    assert (kernel.owed, site.told[-1]) == (0, "nothing is in flight any more")
+    assert kernel.notary.durable is not None
+    assert kernel.notary.durable.content.receipts_size == 1
+
+
+async def until_not_ready(site: Site, address: Address) -> None:
+    """Ask until nobody judges calls any more; the process lives all the while."""
+    with trio.fail_after(SOON_S):
+        while (await site.ask(address, "GET", "/readyz")).status != 503:
+            pass
+    assert (await site.ask(address, "GET", "/healthz")).status == 200
+
+
+async def test_draining_takes_no_call_not_even_on_a_connection_that_stands(site: Site) -> None:
+    async with site.house.kernel(site.puppet) as kernel:
+        kernel.drain()
+        with pytest.raises(KernelStopped):
+            kernel.check_running()
+        with pytest.raises(KernelStopped):
+            await kernel.call("read", {"path": "a"})
+        await kernel.wait_drained()
+    assert site.puppet.orders == []
+
+
+async def test_the_last_thing_that_is_written_is_a_checkpoint_of_everything(site: Site) -> None:
+    supervisor = site.supervisor()
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(supervisor.run)
+        await site.ask(address, "POST", EXECUTE, READ)
+        supervisor.stop()
+    (kernel,) = site.kernels
+    assert kernel.notary.durable is not None
+    assert kernel.notary.durable.content.receipts_size == 1
+    assert kernel.notary.covers(kernel.appender.graph)
+
+
+async def test_a_manager_is_told_of_the_beginning_and_of_the_end(site: Site) -> None:
+    with manager_at() as (manager, heard):
+        supervisor = site.supervisor()
+        supervisor.manager = manager
+        async with trio.open_nursery() as nursery:
+            address = await nursery.start(supervisor.run)
+            begun = heard()
+            await site.ask(address, "POST", EXECUTE, READ)
+            supervisor.stop()
+        ended = heard()
+    assert begun == [f"READY=1\nSTATUS=deciding at {address.url}"]
+    assert ended == ["STOPPING=1"]
 
 
 async def test_told_twice_it_waits_for_nobody_and_seals_what_was_under_way(site: Site) -> None:
