@@ -9,11 +9,14 @@ from typing import Any, Final
 
 from helm.surfaces.objects import OBJECTS
 from helm.surfaces.route import EVENTS, JSON, VARIABLE, Answer, Door, Route
+from helm.surfaces.rows.documents import DOCUMENTS
 from helm.surfaces.table import TABLE
 
 CLIENT: Final = Path(__file__).resolve().parent.parent / "actors" / "client"
 
-LEFT_OUT: Final = frozenset({"console", "console_file", "mcp_socket", "open_stream", "tail_receipts"})
+LEFT_OUT: Final = frozenset(
+    {"console", "console_file", "mcp_socket", "open_stream", "tail_receipts", *(row.name for row in DOCUMENTS)}
+)
 """Rows that are no question and answer: pages for browsers, streams that have a method written by hand, refusals."""
 
 HEAD: Final = "Drawn from the table of routes by `python -m conformance.schemas`; not to be edited."

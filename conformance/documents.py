@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from actors.cli.main import program
+from actors.documents.export import Entry, listed
 from helm.surfaces.table import TABLE
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -132,20 +133,8 @@ def inventory(pages: list[dict[str, Any]]) -> str:
 
 
 def index(pages: list[dict[str, Any]]) -> str:
-    """Return the list of pages for readers that are programs (llmstxt.org)."""
-    lines = [
-        "# HELM",
-        "",
-        "> An execution firewall for AI agents: every tool call is judged, bounded, and leaves a signed receipt.",
-        "",
-    ]
-    for section in dict.fromkeys(page["section"] for page in pages):
-        lines += [f"## {section}", ""]
-        lines += [
-            f"- [{page['title']}]({page['path']}): {page['about']}" for page in pages if page["section"] == section
-        ]
-        lines.append("")
-    return "\n".join(lines)
+    """Return the list of pages for readers of the repository that are programs; the served one links to routes."""
+    return listed(Entry(page["title"], page["path"], page["section"], page["about"]) for page in pages)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "supply": ("actors.cli.supply.group", "Verify offline where software comes from."),
         "backup": ("actors.cli.backup", "Copy everything but the keys, also while a kernel runs."),
         "restore": ("actors.cli.restore", "Make a new data directory of a backup, and verify it."),
+        "docs": ("actors.cli.documents", "Search and read these documents."),
         "doctor": ("actors.cli.doctor", "Examine this machine and a data directory."),
         "bench": ("actors.cli.bench", "Measure this machine against bare baselines."),
         "completion": ("actors.cli.completion", "Write the completion script of a shell."),

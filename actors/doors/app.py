@@ -20,6 +20,7 @@ from actors.doors.checkpoints import CheckpointRoutes
 from actors.doors.console import ConsoleRoutes
 from actors.doors.delegations import DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer, row_of
+from actors.doors.documents.routes import DocumentRoutes
 from actors.doors.envelopes import EnvelopeRoutes
 from actors.doors.exports import ExportRoutes
 from actors.doors.heading import SECURITY, heading_of
@@ -121,10 +122,20 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
     boundary, graph = BoundaryRoutes(kernel, config, at), ProofGraphRoutes(kernel, at)
     sandbox = SandboxRoutes(kernel, at)
     policies, console = PolicyRoutes(kernel, at), ConsoleRoutes()
-    exports = ExportRoutes(kernel, config, at)
+    exports, documents = ExportRoutes(kernel, config, at), DocumentRoutes()
     return {
         "console": console.index,
         "console_file": console.show,
+        "documents": documents.browse,
+        "document": documents.document,
+        "document_file": documents.file,
+        "trust_page": documents.trust,
+        "trust_markdown": documents.trust_markdown,
+        "security_map": documents.security_map,
+        "security_markdown": documents.security_markdown,
+        "security_page": documents.security,
+        "llms": documents.llms,
+        "llms_full": documents.llms_full,
         "healthz": state.alive,
         "readyz": state.ready,
         "version": state.version,

@@ -23,6 +23,7 @@ HEADERS: Final[Mapping[str, tuple[Schema, str]]] = {
     "x-helm-lamport-clock": (whole(2**53 - 1, 1), "The receipt's tick in its session."),
     "x-helm-output-hash": (TEXT, "The SHA-256 of the output's canonical bytes."),
     "x-helm-envelope-id": (TEXT, "The envelope that was signed around it, where one was asked for."),
+    "etag": (TEXT, "What names this very text: sent back as `if-none-match`, it spares the answer."),
     "location": (TEXT, "What was made, or what the call waits for."),
     "retry-after": (whole(2**31), "Seconds until the same may be asked again."),
 }

@@ -13,6 +13,7 @@ from typing import Final
 from helm.surfaces.route import Route
 from helm.surfaces.rows.authority import ASKING, DELEGATING, KEYS, LAYERS, RELATIONS, STOPPING
 from helm.surfaces.rows.calls import CALLS, STATE
+from helm.surfaces.rows.documents import DOCUMENTS
 from helm.surfaces.rows.envelopes import WRAPPED
 from helm.surfaces.rows.operating import OF_AUDIT, OF_CONNECTORS, OF_IDENTITY, OF_MCP, OF_SANDBOX, OF_SESSIONS
 from helm.surfaces.rows.packs import PACKS
@@ -45,4 +46,5 @@ TABLE: Final = table(
     OF_MCP,
     OF_CONNECTORS,
     OF_AUDIT,
+    DOCUMENTS,
 )

@@ -25,13 +25,33 @@ def test_every_page_is_listed_once_and_every_listed_page_is_there() -> None:
 
 @pytest.mark.parametrize("page", LISTED, ids=lambda page: str(page["path"]))
 def test_a_page_says_what_it_stands_on(page: dict[str, Any]) -> None:
-    assert set(page) - {"route"} == {"about", "path", "proofs", "section", "sources", "title"}
+    assert set(page) == {"about", "path", "proofs", "route", "section", "sources", "title"}, "give it each of these"
     assert page["sources"], "name the code that the page tells of"
     assert page["proofs"], "name what fails where it is not true any more"
     missing = [one for one in (*page["sources"], *page["proofs"]) if not (ROOT / one.partition("::")[0]).exists()]
     assert missing == []
     title = (ROOT / page["path"]).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
     assert page["title"] == title
+
+
+ROUTE: Final = re.compile(r"/trust|/security(/[a-z-]+)?|/docs/[a-z0-9-]+")
+"""Where the server looks for pages: helm/surfaces/rows/documents.py."""
+
+OF_SEEDS: Final = {
+    "/security": "docs/public/security-and-trust/index.md",
+    "/trust": "docs/public/security-and-trust/security-model.md",
+    **{
+        f"/security/{name}": f"docs/public/security-and-trust/{name}.md"
+        for name in ("key-management", "tcb-policy", "threat-model", "verifier-trust-model")
+    },
+}
+
+
+def test_every_page_has_a_route_of_its_own() -> None:
+    routes = [page["route"] for page in LISTED]
+    assert [route for route in routes if not ROUTE.fullmatch(route)] == [], "a route such as /docs/name"
+    assert sorted(set(routes)) == sorted(routes)
+    assert {page["route"]: page["path"] for page in LISTED}.items() >= OF_SEEDS.items()
 
 
 def test_what_is_drawn_from_the_program_is_as_it_would_be_drawn_now() -> None:
