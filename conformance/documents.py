@@ -93,7 +93,7 @@ def paragraphs(text: str) -> str:
 def option(one: click.Option) -> str:
     """Return one option as a row."""
     value = "" if one.is_flag else f" {one.metavar or one.type.name.upper()}"
-    return f"| `{', '.join(one.opts)}{cell(value)}` | {cell(one.help or '')} |"
+    return f"| `{cell(', '.join(one.opts) + value)}` | {cell(one.help or '')} |"
 
 
 def route_page() -> str:

@@ -22,7 +22,10 @@ def docs() -> None:
 @click.argument("words", nargs=-1, required=True)
 @show.json_option
 def search_(words: tuple[str, ...], as_json: bool) -> int:
-    """Write the sections that hold these words, the best first. Exit 1 where there are none."""
+    """Find the sections that hold these words.
+
+    The best first; exit 1 where there are none.
+    """
     hits = search(library(), " ".join(words))
     if as_json:
         show.as_object({"found": [told(hit) for hit in hits]})
@@ -60,7 +63,10 @@ def told(hit: Hit) -> dict[str, str]:
 @click.argument("name", metavar="[PAGE]", default="")
 @show.json_option
 def show_(name: str, as_json: bool) -> None:
-    """Write a page as Markdown: by its route, its file, or its name; without one, the list of all pages."""
+    """Write a page as Markdown, or the list of all pages.
+
+    PAGE is its route, its file, or its name: threat-model.
+    """
     shelf = library()
     page = shelf.named(name) if name else None
     if name and page is None:

@@ -29,7 +29,8 @@ AROUND: Final = 90
 """Characters of a snippet before and behind the word."""
 
 WORD: Final = re.compile(r"[\w][\w./-]*")
-MARKS: Final = re.compile(r"^[#>|\s-]+|[`*|]|\]\([^)]*\)|\[", re.MULTILINE)
+LINK: Final = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+MARKS: Final = re.compile(r"^[#>|\s-]+|[`*|]", re.MULTILINE)
 BLANK: Final = re.compile(r"\s+")
 HEADED: Final = re.compile(r"#{1,6} (.*)")
 
@@ -138,6 +139,6 @@ def parts_of(page: Page) -> Iterator[Part]:
 
 def part_of(page: Page, heading: str, lines: list[str]) -> Part:
     """Return one section, without its Markdown."""
-    text = BLANK.sub(" ", MARKS.sub("", "\n".join(lines))).strip()
+    text = BLANK.sub(" ", MARKS.sub("", LINK.sub(r"\1", "\n".join(lines)))).strip()
     anchor = slug(heading)
     return Part(page, heading, anchor, text, text.lower(), page.title.lower(), heading.lower())
