@@ -10,9 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from tests.counterparts.programs import NAME as COUNTERPARTS
+
 HOW: Final = (
-    "evidence packs: other Pythons were NOT RUN. Put one on the PATH that has HELM's libraries, such as python3.12"
+    "evidence packs: other Pythons were NOT RUN. Put one on the PATH that has HELM's libraries, such as python3.12, "
+    "or run `tests/counterparts/install DIR` on a machine that has one, and set HELM_COUNTERPARTS=DIR"
 )
+
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 NAMES: Final = ("python3.11", "python3.12", "python3.13", "python3.14")
@@ -26,12 +30,18 @@ def environment() -> dict[str, str]:
 @cache
 def program(name: str) -> str | None:
     """Return where a Python is that can run HELM, None where there is none of this name."""
-    python = shutil.which(name)
-    if python is None:
-        return None
-    code = "import helm.evidence.pack"
-    ended = subprocess.run([python, "-c", code], capture_output=True, env=environment(), check=False)
-    return python if ended.returncode == 0 else None
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if place := os.environ.get(COUNTERPARTS):
+        folders.append(f"{place}/pythons/{name}/bin")
+    found = dict.fromkeys(filter(None, (shutil.which(name, path=folder) for folder in folders)))
+    return next((python for python in found if runs_helm(python, name)), None)
+
+
+def runs_helm(python: str, name: str) -> bool:
+    """Tell whether this Python is what its name says, and has HELM's libraries."""
+    code = "import sys, helm.evidence.pack; print('python{}.{}'.format(*sys.version_info), end='')"
+    ended = subprocess.run([python, "-c", code], capture_output=True, text=True, env=environment(), check=False)
+    return ended.returncode == 0 and ended.stdout == name
 
 
 def is_there_another() -> bool:
