@@ -20,12 +20,14 @@ from actors.cli.examine_points import examine_points
 from actors.cli.examine_store import examine_store
 from actors.cli.finding import Finding
 from actors.cli.receipts import verify_journal
+from actors.clock import SystemClock
 from actors.installation import KEYS, Installation
 from actors.policy_file import read_signed
 from actors.stores.glance import glance, sqlite_version
 from actors.trust_log import registry_of
 from helm.contracts.errors import Invalid, Refused
 from helm.crypto.domains import KeyPurpose
+from helm.guardian.bearers import Bearers
 from helm.guardian.bundle_signature import check_signature
 
 DISTRIBUTION = "helm-kernel"
@@ -139,9 +141,13 @@ def key_files(place: Installation) -> Finding:
 
 def bearer_keys(place: Installation) -> Finding:
     """Read the hashes of the bearer keys."""
-    keys = place.bearer_keys()
-    admin = "an admin key among them" if keys.has_admin else "no admin key"
-    return Finding("bearer keys", "ok" if keys.has_admin else "warn", f"{len(keys.issued)} issued, {admin}")
+    keys, now_ms = place.bearer_keys(), SystemClock().now_ms()
+    ended = sum(not key.counts_at(now_ms) for key in keys.everyone)
+    has_admin = bool(keys.admins(Bearers(), now_ms))
+    told = f"{len(keys.issued)} issued, {'an admin key among them' if has_admin else 'no admin key that counts'}"
+    told += f"; {ended} expired" if ended else ""
+    hint = "" if has_admin else "helm key issue --class admin --principal NAME"
+    return Finding("bearer keys", "ok" if has_admin else "warn", told, hint)
 
 
 def exposure(place: Installation) -> Finding:

@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "freeze": ("actors.cli.freeze", "Stop everything, a tenant or an agent, by a signed command."),
         "unfreeze": ("actors.cli.freeze", "Lift a freeze by a signed command."),
         "identity": ("actors.cli.identity", "Who is known here, and whom a credential makes of its holder."),
+        "key": ("actors.cli.bearer", "Bearer keys of agents and operators: issue, list, revoke."),
         "trust": ("actors.cli.trust.group", "The keys that count: list, add, rotate, revoke them."),
         "audit": ("actors.cli.audit", "Every act of administration, and whether one was removed."),
         "sandbox": ("actors.cli.sandbox.group", "Run guests, and see what they are granted."),

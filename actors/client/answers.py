@@ -632,6 +632,25 @@ class Connector(TypedDict):
     name: str
 
 
+BearerKey = TypedDict(
+    "BearerKey",
+    {
+        "class": str,
+        "created_at_ms": int | None,
+        "expires_at_ms": int | None,
+        "key_id": str,
+        "label": str,
+        "principal": str,
+        "reason": str,
+        "revoked_at_ms": int | None,
+        "scope": str,
+        "source": str,
+        "state": str,
+        "tenant": str,
+    },
+)
+
+
 class Act(TypedDict):
     """See Act in schemas/openapi/helm.openapi.yaml."""
 
@@ -971,3 +990,17 @@ class ListActsAnswer(TypedDict):
     acts: list[Act]
     log_id: str
     next: int | None
+
+
+class ListKeysAnswer(TypedDict):
+    """See ListKeysAnswer in schemas/openapi/helm.openapi.yaml."""
+
+    is_complete: bool
+    keys: list[BearerKey]
+
+
+class IssueKeyAnswer(TypedDict):
+    """See IssueKeyAnswer in schemas/openapi/helm.openapi.yaml."""
+
+    bearer_key: BearerKey
+    key: str

@@ -1333,3 +1333,59 @@ class AsyncRows:
             query=query,
         )
         return cast(answers.ListActsAnswer, told)
+
+    async def list_keys(
+        self,
+        *,
+        principal: str | None = None,
+        state: str | None = None,
+        tenant: str | None = None,
+    ) -> answers.ListKeysAnswer:
+        """The bearer keys, without a hash of any."""
+        query: Query = {
+            "principal": principal,
+            "state": state,
+            "tenant": tenant,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/keys",
+            query=query,
+        )
+        return cast(answers.ListKeysAnswer, told)
+
+    async def issue_key(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.IssueKeyAnswer:
+        """Issue a bearer key: it is told here, and never again."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/keys",
+            body=body,
+        )
+        return cast(answers.IssueKeyAnswer, told)
+
+    async def get_key(
+        self,
+        key_id: str,
+    ) -> answers.BearerKey:
+        """One bearer key."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/keys/{part(key_id)}",
+        )
+        return cast(answers.BearerKey, told)
+
+    async def revoke_key(
+        self,
+        key_id: str,
+        body: Mapping[str, Any],
+    ) -> answers.BearerKey:
+        """Take a bearer key back for ever, and end what it opened."""
+        told = await self._ask(
+            "POST",
+            f"/api/v1/keys/{part(key_id)}/revoke",
+            body=body,
+        )
+        return cast(answers.BearerKey, told)

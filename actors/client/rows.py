@@ -1333,3 +1333,59 @@ class Rows:
             query=query,
         )
         return cast(answers.ListActsAnswer, told)
+
+    def list_keys(
+        self,
+        *,
+        principal: str | None = None,
+        state: str | None = None,
+        tenant: str | None = None,
+    ) -> answers.ListKeysAnswer:
+        """The bearer keys, without a hash of any."""
+        query: Query = {
+            "principal": principal,
+            "state": state,
+            "tenant": tenant,
+        }
+        told = self._ask(
+            "GET",
+            "/api/v1/keys",
+            query=query,
+        )
+        return cast(answers.ListKeysAnswer, told)
+
+    def issue_key(
+        self,
+        body: Mapping[str, Any],
+    ) -> answers.IssueKeyAnswer:
+        """Issue a bearer key: it is told here, and never again."""
+        told = self._ask(
+            "POST",
+            "/api/v1/keys",
+            body=body,
+        )
+        return cast(answers.IssueKeyAnswer, told)
+
+    def get_key(
+        self,
+        key_id: str,
+    ) -> answers.BearerKey:
+        """One bearer key."""
+        told = self._ask(
+            "GET",
+            f"/api/v1/keys/{part(key_id)}",
+        )
+        return cast(answers.BearerKey, told)
+
+    def revoke_key(
+        self,
+        key_id: str,
+        body: Mapping[str, Any],
+    ) -> answers.BearerKey:
+        """Take a bearer key back for ever, and end what it opened."""
+        told = self._ask(
+            "POST",
+            f"/api/v1/keys/{part(key_id)}/revoke",
+            body=body,
+        )
+        return cast(answers.BearerKey, told)

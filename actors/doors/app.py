@@ -25,6 +25,7 @@ from actors.doors.envelopes import EnvelopeRoutes
 from actors.doors.exports import ExportRoutes
 from actors.doors.heading import SECURITY, heading_of
 from actors.doors.identity import IdentityRoutes
+from actors.doors.keys import KeyRoutes
 from actors.doors.mcp.authorize import AuthorizeRoutes
 from actors.doors.mcp.profiles import ProfileRoutes
 from actors.doors.mcp.registry import RegistryRoutes
@@ -123,6 +124,7 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
     sandbox = SandboxRoutes(kernel, at)
     policies, console = PolicyRoutes(kernel, at), ConsoleRoutes()
     exports, documents = ExportRoutes(kernel, config, at), DocumentRoutes()
+    keys = KeyRoutes(kernel, at)
     return {
         "console": console.index,
         "console_file": console.show,
@@ -214,6 +216,10 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
         "list_graph_sessions": graph.sessions,
         "get_graph_session": graph.session,
         "repin_connector": operators.repin,
+        "list_keys": keys.browse,
+        "issue_key": keys.issue,
+        "get_key": keys.show,
+        "revoke_key": keys.revoke,
         "list_acts": AuditRoutes(kernel, at).browse,
         "list_trust_events": trust.events,
         "add_trust_event": trust.change,

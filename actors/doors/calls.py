@@ -14,7 +14,7 @@ import trio
 
 from actors.bearer import BearerKey
 from actors.doors.bounds import BOUNDS, Bounds
-from actors.doors.credentials import authenticate, check_tenant, presented_in
+from actors.doors.credentials import BESIDE, authenticate, check_open, check_still, presented_in
 from actors.doors.entry import UNANSWERED, Entry, untold
 from actors.doors.envelope import read_envelope
 from actors.doors.heading import Heading, heading_of
@@ -79,23 +79,24 @@ class CallsDoor:
     async def _answer(self, scope: Scope, heading: Heading, receive: Receive) -> Told:
         if scope["method"] != "POST":
             raise Problem(status=405, detail="a tool is called with POST", headers=(("allow", "POST"),))
-        key = self._caller(heading, presented_in(scope))
+        key = self._caller(heading, scope["path"], presented_in(scope))
         raw = await read_body(receive, self.config.max_body_bytes, self.bounds.body_s)
+        check_still(self.who, key)
         return await self._judge(key, heading, raw, decide_only=scope["path"] == EVALUATE)
 
     async def execute(self, headers: Headers, raw: bytes, presented: Presented | None = None) -> Told:
         """Return the answer to a POST for execution whose body is there already."""
         heading = heading_of(headers)
         try:
-            return await self._judge(self._caller(heading, presented), heading, raw, decide_only=False)
+            return await self._judge(self._caller(heading, EXECUTE, presented), heading, raw, decide_only=False)
         except Problem as problem:
             return tell_problem(problem, heading)
 
-    def _caller(self, heading: Heading, presented: Presented | None) -> BearerKey:
+    def _caller(self, heading: Heading, path: str, presented: Presented | None) -> BearerKey:
         """Return whose request this is. Raises Problem for one whose body is not read."""
         heading.check()
         key = authenticate(self.who, heading.text(b"authorization"), presented)
-        check_tenant(key)
+        check_open(BESIDE["POST", path], key)
         check_framing(heading, self.config.max_body_bytes)
         return key
 

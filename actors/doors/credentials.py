@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from actors.bearer import BearerKey, KeyClass
+from actors.bearer import BearerKey, KeyClass, KeyScope
 from actors.doors.problem import Problem
 from actors.identity.certificates import Presented
 from actors.identity.credentials import Credentials
 from actors.identity.holder import Unbelieved
+from helm.surfaces.route import Access, Door, Route
+from helm.surfaces.table import TABLE
 
 KEPT = "auto-"
 """How the sessions begin that callers get who name none."""
 
 CHALLENGE = (("www-authenticate", 'Bearer realm="helm"'),)
 
+
+BESIDE: Final = {(row.method, row.path): row for row in TABLE.values() if row.door is not Door.CONTROL}
+"""The rows of the doors beside the control plane, whose requests are no framework's."""
 
 PRESENTED = "helm.presented"
 """Where a connection says, in the state of a scope, with which certificates its client opened it."""
@@ -25,11 +30,9 @@ def authenticate(
     who: Credentials, authorization: str, presented: Presented | None = None, *, at_mcp: bool = False
 ) -> BearerKey:
     """Return who is calling. Raises Problem 401, also where no key was ever issued and no issuer is known."""
-    key = who.keys.find(authorization or None)
-    if key is not None:
-        return key
     try:
-        return who.holder(authorization, presented, at_mcp=at_mcp)
+        key = who.own(authorization or None)
+        return key if key is not None else who.holder(authorization, presented, at_mcp=at_mcp)
     except Unbelieved as problem:
         raise Problem(status=401, detail=str(problem), place="authorization", headers=CHALLENGE) from problem
 
@@ -38,6 +41,27 @@ def presented_in(scope: Mapping[str, Any]) -> Presented | None:
     """Return the certificates of a request's connection, None for a client that brought none."""
     found: Presented | None = scope.get("state", {}).get(PRESENTED)
     return found
+
+
+def check_open(route: Route, key: BearerKey) -> None:
+    """Raise Problem unless the row of a route opens it to this key. Nothing else says who may ask."""
+    match route.access:
+        case Access.TENANT:
+            check_tenant(key)
+        case Access.ADMIN:
+            check_admin(key)
+        case Access.ANY | Access.APPROVER | Access.PUBLIC:
+            pass
+    if key.scope == KeyScope.READ and route.method != "GET":
+        raise Problem(status=403, detail="this key only reads", place="authorization")
+
+
+def check_still(who: Credentials, key: BearerKey) -> None:
+    """Raise Problem 401 where a key that opened a request counts no more: its body may have taken a while."""
+    try:
+        who.check_still(key)
+    except Unbelieved as problem:
+        raise Problem(status=401, detail=str(problem), place="authorization", headers=CHALLENGE) from problem
 
 
 def check_tenant(key: BearerKey) -> None:
@@ -50,6 +74,13 @@ def check_admin(key: BearerKey) -> None:
     """Raise Problem unless the key is an operator's."""
     if key.key_class != KeyClass.ADMIN:
         raise Problem(status=403, detail="only an admin key opens this route", place="authorization")
+
+
+def check_calls(key: BearerKey) -> None:
+    """Raise Problem unless the key may make calls, also where no row of the table says so: in a stream, at CONNECT."""
+    check_tenant(key)
+    if key.scope == KeyScope.READ:
+        raise Problem(status=403, detail="this key only reads", place="authorization")
 
 
 def tenant_of(key: BearerKey) -> str | None:

@@ -9,7 +9,7 @@ import attrs
 from quart import Response, g, request
 
 from actors.bearer import BearerKey
-from actors.doors.credentials import authenticate, check_admin, check_tenant, presented_in
+from actors.doors.credentials import authenticate, check_open, check_still, presented_in
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem
 from actors.identity.credentials import Credentials
@@ -45,16 +45,11 @@ class Desk:
 
     def admit(self, row: Asking) -> None:
         """Note which row a request is for. Raises Problem for a caller to whom it is not open."""
-        g.asking = row
-        match row.route.access:
-            case Access.PUBLIC:
-                heading()
-            case Access.ANY | Access.APPROVER:
-                self.caller()
-            case Access.TENANT:
-                check_tenant(self.caller())
-            case Access.ADMIN:
-                check_admin(self.caller())
+        g.asking, g.who = row, self.who
+        if row.route.access is Access.PUBLIC:
+            heading()
+        else:
+            check_open(row.route, self.caller())
 
 
 def heading() -> Heading:
@@ -85,6 +80,8 @@ async def read_object() -> dict[str, JSONValue]:
     Raises Problem at the place of whatever is not so.
     """
     raw = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+    if "caller" in g:
+        check_still(g.who, g.caller)
     if raw and request.mimetype != "application/json":
         raise Problem(status=415, detail="the body must be application/json", place="content-type")
     try:

@@ -32,7 +32,7 @@ class IdentityRoutes:
 
     @property
     def _keys(self) -> tuple[BearerKey, ...]:
-        return self.desk.who.keys.everyone
+        return self.desk.who.standing()
 
     async def browse(self) -> Response:
         """Answer with the identities, and with the issuers and trust domains of the policy in force."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from functools import partial
 
 from quart import Response, request
 
@@ -12,9 +11,7 @@ from actors.doors.browsing import Wanted, receipts_after, receipts_before
 from actors.doors.credentials import tenant_of
 from actors.doors.desk import Desk, answer, heading, query, whole_number
 from actors.doors.problem import Problem
-from actors.doors.tail import Seen, Tails, server_sent
-from actors.identity.credentials import Credentials
-from actors.identity.holder import Holder, Unbelieved
+from actors.doors.tail import Reader, Tails, server_sent
 from actors.kernel import Kernel
 from helm.contracts.form import JSONValue
 
@@ -78,7 +75,8 @@ class ReceiptRoutes:
         if last_seen is not None:
             given = {"after": last_seen}
         after = whole_number(given, "after", self.kernel.parts.journal.head)
-        seen = while_it_counts(self.tails.watch(wanted, after, key.tenant), self.desk.who, key)
+        reader = Reader(key.tenant, partial(self.desk.who.counts, key))
+        seen = self.tails.watch(wanted, after, reader)
         response = Response(server_sent(seen), content_type="text/event-stream")
         response.timeout = None  # the stream bounds itself
         return response
@@ -94,20 +92,6 @@ class ReceiptRoutes:
             raise Problem(status=403, detail="a tenant's key reads its own tenant", place="?tenant")
         names = {name: given[name] for name in FILTERS if name in given and name != "tenant"}
         return Wanted(tenant=tenant or asked, **names), given
-
-
-async def while_it_counts(
-    seen: AsyncGenerator[Seen, None], who: Credentials, key: BearerKey
-) -> AsyncGenerator[Seen, None]:
-    """Yield what is seen for as long as the reader's credential counts."""
-    async with aclosing(seen):
-        async for one in seen:
-            if isinstance(key, Holder):
-                try:
-                    who.check_still(key)
-                except Unbelieved:
-                    return
-            yield one
 
 
 def may_read(key: BearerKey, tenant: str) -> bool:

@@ -156,7 +156,7 @@ async def serve(  # noqa: PLR0913 - one more than there may be, and that one is 
     Raises Invalid for an address, a certificate or an exposure that must not be used.
     """
     tails = Tails(kernel)
-    who = Credentials(keys, lambda: kernel.memory.policy, kernel.parts.clock)
+    who = Credentials(keys, lambda: kernel.memory.policy, kernel.parts.clock, kernel.memory.bearers)
     lane = Lane(entry=Entry(kernel, config, STREAMED), tails=tails)
     openai = None if proxy is None else OpenAiDoor(kernel, who, proxy, proxy.upstream(), bounds)
     paths = data_plane(kernel, config, who, bounds)

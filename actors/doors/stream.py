@@ -15,15 +15,15 @@ import attrs
 import trio
 
 from actors.bearer import BearerKey
-from actors.doors.credentials import check_tenant, tenant_of
+from actors.doors.credentials import check_calls, tenant_of
 from actors.doors.entry import UNANSWERED, Entry, untold
 from actors.doors.frames import FORBIDDEN, NORMAL, RESTART, Ended, Frames, text_frame
 from actors.doors.message import Follow, Message, call_in, check_unfollow, follow_in, open_message
 from actors.doors.problem import RETRY_AFTER_S, Problem
-from actors.doors.tail import Seen, Tails
+from actors.doors.tail import POLL_S, Reader, Seen, Tails
 from actors.doors.told import RETRIED, members_of
 from actors.identity.credentials import Credentials
-from actors.identity.holder import Holder, Unbelieved
+from actors.identity.holder import Unbelieved
 from actors.mailbox import Answer, Case, Delivery, KernelStopped
 from helm.contracts.call import ToolCall
 from helm.contracts.form import JSONValue
@@ -76,8 +76,6 @@ class Stream:
     frames: Frames
     line: Line
     who: Credentials
-    _lent: Holder | None = attrs.field(init=False)
-    """Whose credential ends, None for a key of HELM's own."""
     _places: int = attrs.field(init=False)
     _in_flight: int = attrs.field(default=0, init=False)
     _bad: int = attrs.field(default=0, init=False)
@@ -88,6 +86,9 @@ class Stream:
     _reading: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _follows: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _end: Ended = attrs.field(default=LOST, init=False)
+    _barred: Ended | None = attrs.field(default=None, init=False)
+    """Why the client is known no more, None while it is."""
+    _watching: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _is_over: bool = attrs.field(default=False, init=False)
     """Whether only what is untold, and the last word, is left to be written."""
     _beside: trio.Nursery = attrs.field(init=False)
@@ -96,7 +97,6 @@ class Stream:
     """Calls that wait for an earlier one of their key. They outlive the connection: nothing undoes them."""
 
     def __attrs_post_init__(self) -> None:
-        self._lent = self.key if isinstance(self.key, Holder) else None
         limits = self.lane.entry.kernel.parts.limits
         self._places = min(self.frames.bounds.calls_on_stream, limits.places_per_principal, limits.places)
 
@@ -108,9 +108,11 @@ class Stream:
         """Serve until either side ends it. `first` is what came together with the upgrade."""
         async with trio.open_nursery() as self._calls, trio.open_nursery() as self._beside:
             self._beside.start_soon(self._write)
+            self._beside.start_soon(self._watch)
             self._end = await self._read(first)
             if self._end is RETIRED or self._end is HALF_CLOSED:
                 await self._until_told()
+            self._watching.cancel()
             for scope in self._follows.values():
                 scope.cancel()
             self._is_over = True
@@ -120,6 +122,17 @@ class Stream:
         """Wait until everything in flight is answered, and every answer written."""
         while (self._in_flight or self._untold) and not self.line.is_lost:
             await self._room.wait()
+
+    async def _watch(self) -> None:
+        """End the stream as soon as what the client came with counts no more, also while it says nothing."""
+        with self._watching:
+            while self._barred is None:  # a clock and a log ring no bell
+                await trio.sleep(POLL_S)
+                try:
+                    self._check_still()
+                except Ended as end:
+                    self._barred = end
+            self._reading.cancel()
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -140,7 +153,7 @@ class Stream:
             except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
                 return LOST
             return HALF_CLOSED
-        return LOST if self.line.is_lost else RETIRED
+        return LOST if self.line.is_lost else self._barred or RETIRED
 
     @property
     def _is_full(self) -> bool:
@@ -167,8 +180,7 @@ class Stream:
 
     def _take(self, raw: bytes) -> None:
         """Act on one message. Raises Ended where the client sends nothing but what cannot be acted on."""
-        if self._lent is not None:
-            self._check_lent(self._lent)
+        self._check_still()
         message = open_message(raw, self.frames.max_bytes)
         try:
             if "follow" in message.body:
@@ -176,7 +188,7 @@ class Stream:
             elif "unfollow" in message.body:
                 self._unfollow(message)
             else:
-                check_tenant(self.key)
+                check_calls(self.key)
                 self._submit(message, self.lane.entry.admit(self.key, call_in(message), raw))
         except Problem as problem:
             self._bad += 1
@@ -185,10 +197,10 @@ class Stream:
                 raise Ended(FORBIDDEN, reason) from problem
             self._say(partial(answer_frame, message.request_id, problem))
 
-    def _check_lent(self, holder: Holder) -> None:
+    def _check_still(self) -> None:
         """Raise Ended where what the client came with counts no more."""
         try:
-            self.who.check_still(holder)
+            self.who.check_still(self.key)
         except Unbelieved as problem:
             raise Ended(FORBIDDEN, str(problem)) from problem
 
@@ -243,16 +255,16 @@ class Stream:
         """Tell of receipts until the client has enough, or the time of a subscription is over."""
         head = self.lane.entry.kernel.parts.journal.head
         seq = head if asked.after is None else asked.after
+        reader = Reader(self.key.tenant, partial(self.who.counts, self.key))
         try:
             with self._follows[request_id]:
-                async with aclosing(self.lane.tails.watch(asked.wanted, seq, self.key.tenant)) as seen:
+                async with aclosing(self.lane.tails.watch(asked.wanted, seq, reader)) as seen:
                     async for one in seen:
                         seq = one.seq
-                        if self._lent is not None:
-                            self._check_lent(self._lent)
                         while len(self._untold) >= UNTOLD:
                             await self._room.wait()
                         self._say(partial(seen_frame, request_id, one))
+            self._check_still()
             last: dict[str, JSONValue] = {"event": "ended", "seq": seq}
         except Problem as problem:
             last = {"event": "refused", **problem.members()}

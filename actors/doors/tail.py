@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import attrs
@@ -40,6 +40,14 @@ class Seen:
     receipt: Receipt | None = None
 
 
+@attrs.frozen
+class Reader:
+    """Who follows receipts: of which tenant, "" for an operator, and whether what they came with counts still."""
+
+    tenant: str
+    counts: Callable[[], bool]
+
+
 @attrs.define(eq=False)
 class Tails:
     """The open streams."""
@@ -48,40 +56,45 @@ class Tails:
     open: Counter[str] = attrs.field(factory=Counter)
     """By tenant, "" for operators."""
 
-    def watch(self, wanted: Wanted, after: int, reader: str) -> AsyncGenerator[Seen, None]:
-        """Return what becomes durable behind entry `after`, for a `reader` of this tenant. Raises Problem for no place.
+    def watch(self, wanted: Wanted, after: int, reader: Reader) -> AsyncGenerator[Seen, None]:
+        """Return what becomes durable behind entry `after`, while its reader counts. Raises Problem for no place.
 
         The first one, and any quiet one, is a number.
         """
-        if not self._has_room(reader):
+        if not self._has_room(reader.tenant):
             raise overloaded("too many streams are open already")
         return self._seen(wanted, after, reader)
 
-    def _has_room(self, reader: str) -> bool:
-        return self.open.total() < MAX_TAILS and self.open[reader] < MAX_OF_TENANT
+    def _has_room(self, tenant: str) -> bool:
+        return self.open.total() < MAX_TAILS and self.open[tenant] < MAX_OF_TENANT
 
-    async def _seen(self, wanted: Wanted, after: int, reader: str) -> AsyncGenerator[Seen, None]:
-        if not self._has_room(reader):  # many asked at once, and each was told that there is room
+    async def _seen(self, wanted: Wanted, after: int, reader: Reader) -> AsyncGenerator[Seen, None]:
+        if not self._has_room(reader.tenant):  # many asked at once, and each was told that there is room
             return
-        self.open[reader] += 1
+        self.open[reader.tenant] += 1
         try:
             ends_at = trio.current_time() + LONGEST_S
             yield Seen(after)
-            while trio.current_time() < ends_at and not self.kernel.stopping:
+            while trio.current_time() < ends_at and not self._is_over(reader):
                 page = await receipts_after(self.kernel.parts.journal, wanted, after, PAGE)
                 after = page.last
                 for seq, receipt in page.receipts:
+                    if self._is_over(reader):
+                        return
                     yield Seen(seq, receipt)
-                if not page.receipts and not await self._news(after):
+                if not page.receipts and not await self._news(after, reader):
                     yield Seen(after)
         finally:
-            self.open[reader] -= 1
+            self.open[reader.tenant] -= 1
             self.open += Counter()  # forgets whoever has none
 
-    async def _news(self, after: int) -> bool:
+    def _is_over(self, reader: Reader) -> bool:
+        return self.kernel.stopping or not reader.counts()
+
+    async def _news(self, after: int, reader: Reader) -> bool:
         """Wait until something is written behind entry `after`, or for as long as a stream may be quiet."""
         with trio.move_on_after(QUIET_S):
-            while self.kernel.parts.journal.head <= after and not self.kernel.stopping:  # noqa: ASYNC110 - rings no bell
+            while self.kernel.parts.journal.head <= after and not self._is_over(reader):  # noqa: ASYNC110 - rings no bell
                 await trio.sleep(POLL_S)
             return True
         return False

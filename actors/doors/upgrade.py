@@ -15,7 +15,7 @@ from wsproto.utilities import RemoteProtocolError
 
 from actors.bearer import BearerKey
 from actors.doors.bounds import Bounds
-from actors.doors.credentials import authenticate
+from actors.doors.credentials import BESIDE, authenticate, check_open
 from actors.doors.entry import UNANSWERED, untold
 from actors.doors.frames import Frames
 from actors.doors.heading import Heading, heading_of
@@ -67,6 +67,7 @@ class Streams:
         heading = heading_of(request.headers)
         heading.check()
         key = authenticate(self.who, heading.text(b"authorization"), presented)
+        check_open(BESIDE["GET", STREAM.decode()], key)
         check_no_body(heading, request)
         try:
             self.lane.entry.kernel.check_running()

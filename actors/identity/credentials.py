@@ -9,13 +9,14 @@ from typing import Final
 
 import attrs
 
-from actors.bearer import BearerKeys
+from actors.bearer import BearerKey, BearerKeys
 from actors.clock import Clock
 from actors.identity.certificates import Presented
 from actors.identity.holder import Holder, Unbelieved
 from actors.identity.tokens import token_of
 from actors.identity.trust import Trust, check_bound
 from helm.contracts.errors import Invalid
+from helm.guardian.bearers import Bearers
 from helm.guardian.policy import Policy
 
 MAX_REMEMBERED: Final = 4096
@@ -29,6 +30,8 @@ class Credentials:
     keys: BearerKeys
     policy: Callable[[], Policy]
     clock: Clock
+    bearers: Bearers
+    """What the log says of keys: it outweighs their file."""
     _trust: Trust | None = attrs.field(default=None, init=False, repr=False)
     _remembered: OrderedDict[tuple[bool, bytes], Holder] = attrs.field(factory=OrderedDict, init=False, repr=False)
 
@@ -53,12 +56,44 @@ class Credentials:
             raise Unbelieved(f"the token does not count: {problem}") from problem
         return holder
 
-    def check_still(self, holder: Holder) -> None:
-        """Raise Unbelieved where what somebody came with counts no more: it has ended, or the policy has changed."""
-        if self.clock.now_ms() >= holder.until_ms:
+    def own(self, authorization: str | None) -> BearerKey | None:
+        """Return whose key of HELM's own that is, None for no such key. Raises Unbelieved where it counts no more."""
+        key = self.keys.find(authorization)
+        if key is not None:
+            self._check_own(key)
+        return key
+
+    def standing(self) -> tuple[BearerKey, ...]:
+        """Return everyone whose key counts now."""
+        now_ms, revoked = self.clock.now_ms(), self.bearers.revoked
+        return tuple(key for key in self.keys.everyone if key.name not in revoked and key.counts_at(now_ms))
+
+    def check_still(self, key: BearerKey) -> None:
+        """Raise Unbelieved where what somebody came with counts no more.
+
+        It was taken back or has ended; and one that the policy vouched for ends with that policy.
+        """
+        if not isinstance(key, Holder):
+            self._check_own(key)
+            return
+        if self.clock.now_ms() >= key.until_ms:
             raise Unbelieved("the credential has ended")
-        if self.policy().policy_hash != holder.policy_hash:
+        if self.policy().policy_hash != key.policy_hash:
             raise Unbelieved("the policy has changed: come again with the credential")
+
+    def counts(self, key: BearerKey) -> bool:
+        """Tell whether what somebody came with counts still."""
+        try:
+            self.check_still(key)
+        except Unbelieved:
+            return False
+        return True
+
+    def _check_own(self, key: BearerKey) -> None:
+        if key.name in self.bearers.revoked:
+            raise Unbelieved("the bearer key was revoked")
+        if key.expires_at_ms and self.clock.now_ms() >= key.expires_at_ms:
+            raise Unbelieved("the bearer key has expired")
 
     def _certificate_holder(self, trust: Trust, presented: Presented, now_ms: int) -> Holder:
         holder = presented.holder

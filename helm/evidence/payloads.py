@@ -53,6 +53,27 @@ EVENTS_OF_LOG: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
     {
         "APPROVALS_EXPIRED": {"approval_ids": list, "expired_at_ms": int, "type": str},
         "APPROVALS_UNLOCKED": {"approval_ids": list, "type": str, "unlocked_at_ms": int},
+        "BEARER_KEY_ISSUED": {
+            "bearer_key": str,
+            "expires_at_ms": int,
+            "issued_at_ms": int,
+            "key_class": str,
+            "label": str,
+            "principal": str,
+            "scope": str,
+            "tenant": str,
+            "type": str,
+        },
+        "BEARER_KEY_REVOKED": {
+            "bearer_key": str,
+            "key_class": str,
+            "label": str,
+            "principal": str,
+            "reason": str,
+            "revoked_at_ms": int,
+            "tenant": str,
+            "type": str,
+        },
         "CHECKPOINT_COSIGNED": {
             "checkpoint_hash": str,
             "cosigned_at_s": int,

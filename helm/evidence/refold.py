@@ -27,6 +27,7 @@ from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
 from helm.crypto.canonical import ordered_bytes
 from helm.crypto.domains import KeyPurpose
+from helm.evidence.bearers import take_bearer
 from helm.evidence.beside import check_facts, check_names, check_output
 from helm.evidence.checkpoints import Checkpoints, check_covers, cosigned_in, peaks_of
 from helm.evidence.control import (
@@ -239,12 +240,14 @@ class Refold:
         return sealed
 
     def _take_notice(self, payload: dict[str, Any], node: Placed, where: str) -> None:
-        """Take what was seen of a server, said of a connector, or signed by a witness."""
+        """Take what was seen of a server, said of a connector or a bearer key, or signed by a witness."""
         match payload["type"]:
             case "MCP_DRIFT":
                 self.memory.servers.note_drift(payload["server_id"], payload["operation"], payload["listed"])
             case "CONNECTOR_RESUMED":
                 self.memory.resume(payload["connector"], payload["lifted"])
+            case "BEARER_KEY_ISSUED" | "BEARER_KEY_REVOKED":
+                take_bearer(self.memory.bearers, payload, where)
             case "CHECKPOINT_COSIGNED":
                 self.checkpoints.cosign(cosigned_in(payload, where), self.registry, node.lamport, where)
             case kind:

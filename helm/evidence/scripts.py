@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:75872327aff3ce24dceeaa77cd5745746dc8877bc2b02bdb5f0998e09ca09832"
+NEWEST: Final = "sha256:d145614c4f382e49ff8e68e84a3fdb7471f1a86bdb595e8bb7304633ccb8a517"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

@@ -14,6 +14,7 @@ from helm.contracts.reason import ReasonCode
 from helm.contracts.receipt import Receipt
 from helm.contracts.verdict import Status
 from helm.guardian.approvals import Approvals
+from helm.guardian.bearers import Bearers
 from helm.guardian.delegation import Standing
 from helm.guardian.delegations import Delegations
 from helm.guardian.exchanges import Exchanges
@@ -81,6 +82,8 @@ class Memory:
     servers: Servers = attrs.field(factory=Servers)
     delegations: Delegations = attrs.field(factory=Delegations)
     relations: Relations = attrs.field(factory=Relations)
+    bearers: Bearers = attrs.field(factory=Bearers)
+    """No gate looks at them: a door knows nobody by a key that was taken back."""
     halted: dict[str, str] = attrs.field(factory=dict)
     """Connectors that drifted, and why; halted until an operator resumes them (T3)."""
 

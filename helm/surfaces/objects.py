@@ -10,6 +10,7 @@ from helm.contracts.verdict import Status
 from helm.crypto.canonical import reread
 from helm.crypto.domains import KeyPurpose
 from helm.evidence.schemas import PUBLISHED
+from helm.guardian.bearers import KeyClass, KeyScope, KeyState
 from helm.guardian.freezes import SCOPES
 from helm.surfaces.words import (
     ANYTHING,
@@ -404,6 +405,22 @@ OBJECTS: Final[Mapping[str, Schema]] = MappingProxyType(
             inclusion_proof=ref("Inclusion"),
         ),
         "Connector": closed({"halted": TEXT, "name": TEXT}),
+        "BearerKey": closed(
+            {
+                "class": one_of(*KeyClass),
+                "created_at_ms": maybe(WHOLE),
+                "expires_at_ms": maybe(WHOLE),
+                "key_id": pattern("^bk_[0-9a-f]{32}$"),
+                "label": TEXT,
+                "principal": TEXT,
+                "reason": TEXT,
+                "revoked_at_ms": maybe(WHOLE),
+                "scope": one_of(*KeyScope),
+                "source": one_of("file", "environment"),
+                "state": one_of(*KeyState),
+                "tenant": TEXT,
+            }
+        ),
         "Act": closed(
             {
                 "at_ms": WHOLE,

@@ -12,6 +12,7 @@ from typing import Final
 
 from helm.surfaces.route import Route
 from helm.surfaces.rows.authority import ASKING, DELEGATING, KEYS, LAYERS, RELATIONS, STOPPING
+from helm.surfaces.rows.bearers import BEARERS
 from helm.surfaces.rows.calls import CALLS, STATE
 from helm.surfaces.rows.documents import DOCUMENTS
 from helm.surfaces.rows.envelopes import WRAPPED
@@ -47,4 +48,5 @@ TABLE: Final = table(
     OF_CONNECTORS,
     OF_AUDIT,
     DOCUMENTS,
+    BEARERS,
 )

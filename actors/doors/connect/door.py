@@ -250,7 +250,7 @@ async def serve_tunnels(
     door = ConnectDoor(
         kernel=kernel,
         config=config,
-        who=Credentials(keys, lambda: kernel.memory.policy, kernel.parts.clock),
+        who=Credentials(keys, lambda: kernel.memory.policy, kernel.parts.clock, kernel.memory.bearers),
         tls=Tls(config, lambda: kernel.memory.policy),
         address=place.address,
         bounds=bounds,

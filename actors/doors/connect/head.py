@@ -10,7 +10,7 @@ import h11
 import trio
 
 from actors.bearer import BearerKey
-from actors.doors.credentials import authenticate, check_tenant
+from actors.doors.credentials import authenticate, check_calls
 from actors.doors.envelope import plain_name
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem
@@ -104,7 +104,7 @@ def who_asks(who: Credentials, heading: Heading, presented: Presented | None) ->
         key = authenticate(who, given, presented)
     except Problem as problem:
         raise Problem(status=407, detail=problem.detail, place=PLACE, headers=CHALLENGE) from problem
-    check_tenant(key)
+    check_calls(key)
     if session:
         plain_name(session, "x-helm-session")
     return key, session

@@ -16,7 +16,7 @@ import attrs
 from actors.bearer import BearerKey
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, check_framing, read_body
-from actors.doors.credentials import authenticate, check_tenant, presented_in
+from actors.doors.credentials import BESIDE, authenticate, check_open, check_still, presented_in
 from actors.doors.entry import UNANSWERED, Entry, untold
 from actors.doors.envelope import Asked
 from actors.doors.heading import SECURITY, Heading, heading_of
@@ -92,7 +92,7 @@ class McpDoor:
         if scope["path"] == METADATA:
             return self._metadata(scope, heading)
         key = self._caller(heading.text(b"authorization"), presented_in(scope))
-        check_tenant(key)
+        check_open(BESIDE.get((scope["method"], scope["path"]), BESIDE["POST", MCP]), key)
         if heading.get(b"sec-websocket-key"):
             return await self._refuse_socket(key, heading)
         if scope["path"] == CAPABILITIES:
@@ -103,6 +103,7 @@ class McpDoor:
         check_accept(heading)
         check_framing(heading, self.config.max_body_bytes)
         raw = await read_body(receive, self.config.max_body_bytes, self.bounds.body_s)
+        check_still(self.who, key)
         return await self._exchange(key, raw, heading, events)
 
     def _caller(self, authorization: str, presented: Presented | None) -> BearerKey:

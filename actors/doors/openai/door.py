@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import attrs
 
@@ -15,7 +16,7 @@ from actors.bearer import BearerKey
 from actors.connectors.upstream import Upstream
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, check_framing, read_body, say
-from actors.doors.credentials import authenticate, check_tenant, presented_in
+from actors.doors.credentials import BESIDE, authenticate, check_open, check_still, presented_in
 from actors.doors.entry import Entry
 from actors.doors.envelope import plain_name
 from actors.doors.heading import Heading, heading_of
@@ -91,13 +92,14 @@ class OpenAiDoor:
             raise Problem(status=405, detail=f"ask with {method}", headers=(("allow", method),))
         heading.check()
         key = authenticate(self.who, heading.text(b"authorization"), presented_in(scope))
-        check_tenant(key)
+        check_open(BESIDE[method, scope["path"]], key)
         async with self._place(key):
             exchange = self._exchange(key, heading, send)
             if path == MODELS:
                 await exchange.models()
             else:
                 raw, asked = await self._read(exchange.caller, heading, receive, path)
+                check_still(self.who, key)
                 await self._check_results(key, heading, exchange.caller, asked)
                 await exchange.run(path, raw, asked)
 
@@ -122,7 +124,7 @@ class OpenAiDoor:
         if session:
             plain_name(session, "x-helm-session")
         caller = self.entry.caller(key, session, context)
-        return Exchange(self.court, self.proxy, self.upstream, caller, heading, send)
+        return Exchange(self.court, self.proxy, self.upstream, caller, heading, send, partial(self.who.counts, key))
 
     async def _read(self, caller: Caller, heading: Heading, receive: Receive, path: str) -> tuple[bytes, Asked]:
         """Return the body and what it asks for. Raises Failed, with a receipt, where it is no request."""

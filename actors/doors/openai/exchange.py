@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -18,6 +18,7 @@ from actors.doors.openai.court import Court, Ruled
 from actors.doors.openai.proxy import Proxy
 from actors.doors.openai.said import STREAM, Failed, say_json, say_stream
 from actors.doors.problem import Problem
+from helm.contracts.call import CallContext
 from helm.contracts.errors import Malformed, Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
@@ -52,6 +53,8 @@ class Exchange:
     caller: Caller
     heading: Heading
     send: Send
+    still: Callable[[], bool]
+    """Tells whether what the client came with counts still: a model takes its time."""
     _seen: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
     """What came of the answer, so that a refusal can be about its very bytes."""
     _asked: Asked | None = attrs.field(default=None, init=False)
@@ -219,7 +222,9 @@ class Exchange:
         return ruled
 
     async def _rule(self, asks: Sequence[Ask]) -> list[Ruled]:
-        return await self.court.rule_all(self.caller, asks) if asks else []
+        if not asks:
+            return []
+        return await self.court.rule_all(self.caller if self.still() else unknown(self.caller), asks)
 
     async def _collect(self, incoming: Incoming) -> bytes:
         async with aclosing(self._pieces(incoming)) as pieces:
@@ -281,3 +286,13 @@ def check_kind(incoming: Incoming, wanted: str) -> None:
     kind = incoming.header(b"content-type").partition(";")[0].strip()
     if kind != wanted:
         raise not_an_answer(f"the answer is not {wanted}")
+
+
+def unknown(caller: Caller) -> Caller:
+    """Return a caller whose credential counts no more: what is asked in its name now is judged, and refused."""
+    context = CallContext(
+        credential_hash=caller.context.credential_hash,
+        fault=ReasonCode.IDENTITY_ISOLATION_VIOLATION.value,
+        fault_reason="its credential counts no more",
+    )
+    return caller.but(context=context)

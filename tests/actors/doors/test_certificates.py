@@ -27,6 +27,7 @@ from actors.identity.credentials import Credentials
 from actors.stream_client import StreamEnded, open_stream
 from helm.config import Config, read_config
 from helm.contracts.errors import Invalid
+from helm.guardian.bearers import Bearers
 from helm.guardian.bundle import load_toml
 from helm.guardian.identity import Identity, TrustDomain
 from helm.guardian.policy import NO_POLICY
@@ -368,7 +369,7 @@ def test_certificates_are_asked_for_over_tls_alone(asked: str) -> None:
 @pytest.mark.parametrize("words", [b"Basic !!!", b"Basic aGVsbQ==", b"Bearer", b"Digest x"])
 def test_a_tunnel_is_nobodys_whose_header_does_not_count(tmp_path: Path, words: bytes) -> None:
     known = load_toml(policy(), "test policy")
-    who = Credentials(BearerKeys(tmp_path / "keys.json", ()), lambda: known, HouseClock())
+    who = Credentials(BearerKeys(tmp_path / "keys.json", ()), lambda: known, HouseClock(), Bearers())
     presented = Presented((workload().der, authority().der))
     assert who_asks(who, heading_of([]), presented)[0].principal == WORKLOAD
     with pytest.raises(Problem) as refused:

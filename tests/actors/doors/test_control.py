@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.doors.browsing import MAX_SCAN, Wanted, receipts_after, receipts_before
-from actors.doors.tail import MAX_OF_TENANT, MAX_TAILS, Tails
+from actors.doors.tail import MAX_OF_TENANT, MAX_TAILS, Reader, Tails
 from actors.library import Library
 from helm import __version__
 from helm.crypto.canonical import record_bytes
@@ -285,7 +285,7 @@ async def test_more_tails_than_may_be_open_are_refused_and_closed_ones_make_room
 
 async def test_many_who_ask_for_a_tail_in_the_same_breath_get_no_more_than_there_are(street: Street) -> None:
     tails = Tails(street.kernel)
-    asked = [tails.watch(Wanted(tenant="acme"), 0, "acme") for _ in range(5 * MAX_TAILS)]
+    asked = [tails.watch(Wanted(tenant="acme"), 0, Reader("acme", lambda: True)) for _ in range(5 * MAX_TAILS)]
     begun = [await anext(tail, None) for tail in asked]
     assert sum(seen is not None for seen in begun) == tails.open.total() == MAX_OF_TENANT
     for tail in asked:

@@ -22,6 +22,7 @@ from actors.doors.upgrade import STREAM
 from actors.identity.credentials import Credentials
 from helm.config import Config
 from helm.crypto.canonical import canonical, reread
+from helm.guardian.bearers import Bearers
 from helm.guardian.policy import NO_POLICY
 from helm.surfaces.openapi import document
 from helm.surfaces.route import VARIABLE, Access, Door
@@ -53,7 +54,7 @@ def test_a_row_without_a_handler_and_a_handler_without_a_row_are_no_door() -> No
 
 
 async def test_every_path_past_the_control_plane_is_a_row_and_every_such_row_is_served(street: Street) -> None:
-    credentials = Credentials(BearerKeys(Path("keys.json"), ()), lambda: NO_POLICY, SystemClock())
+    credentials = Credentials(BearerKeys(Path("keys.json"), ()), lambda: NO_POLICY, SystemClock(), Bearers())
     served = {*data_plane(street.kernel, Config(), credentials, BOUNDS), *PATHS, STREAM.decode()}
     assert {row.path for row in TABLE.values() if row.door is not Door.CONTROL} == served
 

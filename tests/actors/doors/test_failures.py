@@ -25,6 +25,7 @@ from actors.mailbox import KernelStopped
 from actors.stores.index import IndexFailed
 from actors.stores.port import JournalFailed
 from helm.config import Config
+from helm.guardian.bearers import Bearers
 from helm.guardian.policy import NO_POLICY
 from tests.actors.doors.street import open_street
 from tests.actors.kit import House
@@ -47,7 +48,7 @@ async def said(tmp_path: Path, failure: Exception, messages: list[dict[str, Any]
     keys = BearerKeys(tmp_path / "keys.json", ())
     bearer = keys.issue(KeyClass.TENANT, "acme", "agent", at_ms=0).encode()
     door = CallsDoor(
-        cast(Kernel, FailingKernel(failure)), Config(), Credentials(keys, lambda: NO_POLICY, SystemClock())
+        cast(Kernel, FailingKernel(failure)), Config(), Credentials(keys, lambda: NO_POLICY, SystemClock(), Bearers())
     )
     headers = [(b"authorization", b"Bearer " + bearer), (b"content-type", b"application/json")]
     sent: list[MutableMapping[str, Any]] = []

@@ -27,6 +27,7 @@ from actors.identity.credentials import Credentials
 from helm.config import Config
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import CHECKS, verify_pack
+from helm.guardian.bearers import Bearers
 from helm.guardian.policy import NO_POLICY
 from tests.actors.doors.street import SOON_S, Reply, Street, open_street
 from tests.actors.kit import House
@@ -270,7 +271,7 @@ async def test_tenants_that_export_leave_a_place_for_an_operator(real: Street) -
 async def test_a_place_that_was_never_taken_is_not_given_back(real: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk without room for a pack must not make more places than there are."""
     keys = BearerKeys(Path("none.json"), ())
-    routes = ExportRoutes(real.kernel, Config(), Desk(Credentials(keys, lambda: NO_POLICY, SystemClock())))
+    routes = ExportRoutes(real.kernel, Config(), Desk(Credentials(keys, lambda: NO_POLICY, SystemClock(), Bearers())))
     monkeypatch.setattr("tempfile.tempdir", "/nowhere")
     with pytest.raises(OSError, match="nowhere"):
         Sending(routes, of_tenant=True)

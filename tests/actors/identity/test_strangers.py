@@ -17,6 +17,7 @@ from actors.identity.tokens import import_keys, token_of
 from actors.identity.trust import Trust
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import canonical
+from helm.guardian.bearers import Bearers
 from helm.guardian.bundle import load_toml
 from tests.actors.doors.issuing import GOOD, NOON, SVID, curve, key, part, policy, public, signed, token, written
 from tests.actors.kit import NOON_MS, HouseClock
@@ -126,7 +127,7 @@ def test_a_key_that_says_its_algorithm_signs_with_no_other() -> None:
 def test_a_policy_that_was_not_tried_lets_nobody_in_by_broken_keys(tmp_path: Any) -> None:
     broken = policy().replace(public(key())[0]["x"], "AAAA")
     loaded = load_toml(broken, "test policy")
-    who = Credentials(BearerKeys(tmp_path / "keys.json", ()), lambda: loaded, HouseClock())
+    who = Credentials(BearerKeys(tmp_path / "keys.json", ()), lambda: loaded, HouseClock(), Bearers())
     for _ in range(2):
         with pytest.raises(Unbelieved, match="keys cannot be used"):
             who.holder(f"Bearer {token({'exp': NOON + 60})}", None)

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from actors.cli.freeze import Stop, sign
+from actors.commands.bearers import RevokeBearerKey
 from actors.commands.freeze import Freeze
 from actors.commands.sessions import CloseSession, OpenSession
 from helm.guardian.intake import Caller
@@ -144,6 +145,23 @@ async def test_a_token_whose_key_the_policy_takes_away_takes_its_tunnels_with_it
         receipt = await cut(lane, stream)
     assert (receipt["principal"], receipt["reason_code"]) == ("oidc:corp:alice", "IDENTITY_ISOLATION_VIOLATION")
     assert last_reason(house).endswith("; its credential counts no more")
+
+
+async def test_a_key_that_is_taken_back_takes_its_tunnels_with_it_and_no_others(house: House) -> None:
+    async with (
+        carrying(house) as (lane, stream),
+        place(echo) as port,
+        lane.tunnel(f"127.0.0.1:{port}", key=lane.rival) as other,
+    ):
+        keys = lane.door.who.keys
+        (key,) = [one for one in keys.everyone if one.tenant == "acme"]
+        await lane.kernel.command(RevokeBearerKey(key.name, key, "it leaked", "operator", keys))
+        await broken(stream)
+        await say(other)
+        await other.send_eof()
+        receipt, kept = await lane.receipts(2)
+    assert (receipt["tenant"], receipt["reason_code"]) == ("acme", "IDENTITY_ISOLATION_VIOLATION")
+    assert (kept["tenant"], kept["status"]) == ("globex", "SUCCESS")
 
 
 async def test_a_command_that_concerns_nobody_leaves_a_tunnel_alone(house: House) -> None:
