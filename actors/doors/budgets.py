@@ -8,7 +8,6 @@ import attrs
 from quart import Response
 
 from actors.commands.policy import ChangeOverlays
-from actors.doors.credentials import check_admin
 from actors.doors.desk import Desk, answer, query, read_object
 from actors.doors.policies import overlay_in
 from actors.doors.problem import Problem
@@ -38,13 +37,11 @@ class BudgetRoutes:
 
     async def browse(self) -> Response:
         """Answer with every budget in force, and its accounts in their present windows."""
-        check_admin(self.desk.caller())
         query()
         return answer({"budgets": self._told()})
 
     async def set(self, name: str) -> Response:
         """Lower or add one budget: the overlay that says so says nothing else."""
-        check_admin(self.desk.caller())
         signed = overlay_in(await read_object())
         memory, known = self.kernel.memory, self.kernel.memory.precedence.overlays.epochs
         if signed.command.epoch <= known.get(signed.command.overlay_id, 0):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from quart import Response
 
 from actors.commands.relations import ChangeRelations
-from actors.doors.credentials import check_admin
 from actors.doors.desk import Desk, answer, query, read_object
 from actors.doors.problem import Problem
 from actors.kernel import Kernel
@@ -36,13 +35,11 @@ class RelationRoutes:
 
     async def health(self) -> Response:
         """Answer with how many tuples there are, for which model, and whether they still count."""
-        check_admin(self.desk.caller())
         query()
         return answer(self._health())
 
     async def check(self) -> Response:
         """Answer what the tuples say of one: whether its subject stands in its relation to its object."""
-        check_admin(self.desk.caller())
         asked = query().get("tuple", "")
         memory, now_ms = self.kernel.memory, self.kernel.parts.clock.now_ms()
         try:
@@ -52,7 +49,6 @@ class RelationRoutes:
 
     async def write(self) -> Response:
         """Obey a signed change of relationships."""
-        check_admin(self.desk.caller())
         body = await read_object()
         try:
             command = structure(body["command"], RelationsCommand, "/command")
