@@ -40,7 +40,7 @@ def key() -> None:
 @server_option
 @show.json_option
 def list_(principal: str, tenant: str, state: str | None, data_dir: Path, server: str | None, *, as_json: bool) -> None:
-    """List the keys: those that count first, then those that were taken back."""
+    """List the keys, those that were taken back last."""
     wanted = {"principal": principal, "tenant": tenant, "state": state or ""}
     url = server_url(data_dir, server)
     told = Server(url).get(KEYS, wanted) if url else keys_here(open_place(data_dir), wanted)
