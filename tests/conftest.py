@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests import browser
-from tests.counterparts import opa, podman, postgres, programs, pythons, softhsm
+from tests.counterparts import opa, podman, postgres, programs, pythons, softhsm, systemd
 from tests.warm import python as warm
 
 # A shared machine is slow at odd moments, and a test that failed once must fail again.
@@ -119,3 +119,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(pythons.HOW, yellow=True)
     if not podman.is_there():
         terminalreporter.write_line(podman.HOW, yellow=True)
+    if systemd.ANALYZE is None:
+        terminalreporter.write_line(systemd.HOW_TO_ANALYZE, yellow=True)
+    if not systemd.is_there():
+        terminalreporter.write_line(systemd.HOW, yellow=True)
