@@ -26,6 +26,7 @@ BACKUP = b"HELM/Backup/v1\n"
 FREEZE = b"HELM/Freeze/v1\n"
 PERMIT = b"HELM/Permit/v1\n"
 DRIFT = b"HELM/Drift/v1\n"
+CONFORMANCE_REPORT = b"HELM/ConformanceReport/v1\n"
 MCP_SERVER = b"HELM/McpServer/v1\n"
 RELATIONS = b"HELM/Relations/v1\n"
 OVERLAY = b"HELM/Overlay/v1\n"
@@ -86,6 +87,7 @@ OAUTH_KEYS = b"HELM/OauthKeys/v1\n"
 OAUTH_SCOPES = b"HELM/OauthScopes/v1\n"
 OAUTH_PROFILE = b"HELM/OauthProfile/v1\n"
 ENVELOPE_MANIFEST = b"HELM/EnvelopeManifest/v1\n"
+CONFORMANCE_VECTORS = b"HELM/ConformanceVectors/v1\n"
 
 
 class KeyPurpose(StrEnum):
@@ -117,7 +119,7 @@ SIGNS: Mapping[KeyPurpose, frozenset[bytes]] = MappingProxyType(
         KeyPurpose.DELEGATION: frozenset({DELEGATION, DELEGATION_END}),
         KeyPurpose.TRUST_ADMIN: frozenset({TRUST_EVENT}),
         KeyPurpose.POLICY: frozenset({POLICY_BUNDLE, RELATIONS, OVERLAY, P0_RAISE}),
-        KeyPurpose.EVIDENCE: frozenset({PACK, BACKUP, DRIFT, DSSE, JWS, COSE}),
+        KeyPurpose.EVIDENCE: frozenset({PACK, BACKUP, DRIFT, CONFORMANCE_REPORT, DSSE, JWS, COSE}),
         KeyPurpose.EMERGENCY: frozenset({FREEZE, DELEGATION_STOP, APPROVAL_OVERRIDE}),
         KeyPurpose.WITNESS: frozenset({COSIGNATURE}),
     }

@@ -1,0 +1,1 @@
+"""helm conform: what a boundary must answer, and whether a server does."""

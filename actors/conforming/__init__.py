@@ -1,0 +1,1 @@
+"""Conformance runs: a server is set up, attacked over HTTP, and watched at its counterpart."""

@@ -1,0 +1,1 @@
+"""Conformance: what a boundary must answer to each attack, and whether one that was asked did."""
