@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "actors.cli.checkpoint.group",
             "Signed statements of all that the log holds.",
         ),
+        "conform": ("actors.cli.conform.group", "What a boundary must answer, and whether a server does."),
         "verify": ("actors.cli.verify", "Verify an evidence pack offline."),
         "pack": ("actors.cli.pack", "Evidence packs, by the name of what they are."),
         "replay": ("actors.cli.replay", "Judge the calls of a pack again, and compare."),
@@ -186,6 +187,18 @@ CHECKPOINT_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """The commands of `helm checkpoint`, likewise."""
+
+
+CONFORM_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "negative": ("actors.cli.conform.reading", "List the vectors of the ten fail-closed cases."),
+        "vectors": ("actors.cli.conform.reading", "List all vectors."),
+        "setup": ("actors.cli.conform.running", "Make what the servers of a run are served with."),
+        "run": ("actors.cli.conform.running", "Do to a server what the vectors say."),
+        "verify": ("actors.cli.conform.verifying", "Verify the signed report of a run."),
+    }
+)
+"""The commands of `helm conform`, likewise."""
 
 
 def variable(command: str) -> str:

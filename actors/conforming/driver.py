@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
@@ -23,6 +25,7 @@ from actors.conforming.target import AGENT, OPERATOR, ServerUnderTest
 from actors.conforming.wire import Skipped, Unfit, Wire, told
 from helm.conformance.judge import Asked, Check, Seen
 from helm.conformance.vector import JUDGED, Expected, Step, Vector
+from helm.contracts.verdict import Status
 from helm.crypto.canonical import canonical
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer
@@ -41,6 +44,7 @@ TENANT: Final = "default"
 REASON: Final = "a conformance run"
 HOUR_MS: Final = 3_600_000
 CONFLICT: Final = 409
+LOST: Final = Status.INDETERMINATE.value
 
 AGAIN_S: Final = 0.1
 """How long a step that waits for time to pass rests between two tries."""
@@ -210,7 +214,7 @@ def delegate(driver: Driver, step: Step) -> None:
     """Have a boss let the delegate do some things, for an hour."""
     signer, now_ms = driver.signer(driver.wire.server.delegation_key, KeyPurpose.DELEGATION), SystemClock().now_ms()
     grant = DelegationGrant(
-        capabilities={name: "" for name in sorted(step.capabilities)},
+        capabilities=dict.fromkeys(sorted(step.capabilities), ""),
         challenge=CHALLENGE,
         delegate="delegate",
         delegator="boss",
@@ -276,6 +280,26 @@ def crowd(driver: Driver, step: Step) -> None:
         raise Unfit(f"{step.tool} did not reach the counterpart")
 
 
+def crash(driver: Driver, step: Step) -> None:
+    """Kill the server while a call is under way, start it again, and look for the last word about that call."""
+    restart = driver.restart
+    if restart is None or not driver.wire.server.process:
+        raise Skipped("only a run with servers of its own kills one and starts it again")
+    holder = Thread(target=hold, args=(driver, step), name="crash")
+    holder.start()
+    try:
+        if not driver.service.holding.wait(HOLDS_WITHIN_S):
+            raise Unfit(f"{step.tool} did not reach the counterpart")
+    finally:
+        os.kill(driver.wire.server.process, signal.SIGKILL)
+        driver.service.release.set()
+        holder.join()
+        driver.wire.move(restart())
+    said = [(one["tool"], one["status"]) for one in driver.wire.session(driver.session_of(step), by=step.by)]
+    wrong = "" if said == [(step.tool, LOST)] else f"after the restart the session says {said}"
+    driver.checks.append(Check(name="recovered", detail=wrong))
+
+
 def hold(driver: Driver, step: Step) -> None:
     """Make a call that is answered late, or not at all: then nobody minds."""
     body = {"tool": step.tool, "session_id": driver.session_of(step), "arguments": {}}
@@ -307,6 +331,7 @@ def look_at_evidence(driver: Driver, step: Step) -> None:
 
 STEPS: Final[Mapping[str, Callable[[Driver, Step], None]]] = {
     "approve_server": approve_server,
+    "crash": crash,
     "crowd": crowd,
     "delegate": delegate,
     "freeze": freeze,

@@ -13,14 +13,14 @@ import attrs
 from actors.client.exchange import NoAnswer
 from actors.conforming.counterpart import Counterpart
 from actors.conforming.driver import Driver, Restart
+from actors.conforming.standing import subjects_of
 from actors.conforming.target import Target
 from actors.conforming.wire import Skipped, Unfit, Wire
 from helm.conformance.judge import judge
 from helm.conformance.result import FAILED, PASSED, SKIPPED, Result, is_silent, judged, unobserved
 from helm.conformance.vector import Vector
 from helm.contracts.errors import Invalid
-
-CONTROL: Final = "control"
+from helm.contracts.form import JSONValue
 
 NO_RESTARTS: Final[Mapping[str, Restart]] = MappingProxyType({})
 
@@ -36,8 +36,12 @@ class Run:
     target: Target
     service: Counterpart
     restarts: Mapping[str, Restart] = NO_RESTARTS
+    is_own: bool = False
+    """Whether the servers were started for this run alone."""
     name: str = attrs.field(factory=lambda: secrets.token_hex(4))
     wires: dict[str, Wire] = attrs.field(factory=dict, init=False)
+    subjects: Mapping[str, dict[str, JSONValue]] = attrs.field(factory=dict, init=False)
+    """How each server stood after the last vector."""
     deeds: int = attrs.field(default=0, init=False)
     """How much of what reached the counterpart belongs to a vector."""
 
@@ -48,6 +52,7 @@ class Run:
             for vector in vectors:
                 results.append(self.one(vector, stack))
                 tell(results[-1])
+            self.subjects = subjects_of(self.wires, is_own=self.is_own)
         return self.with_silence_weighed(results)
 
     def one(self, vector: Vector, stack: ExitStack) -> Result:
@@ -85,6 +90,4 @@ class Run:
         """Return the results; where nothing at all reached the counterpart, its silence counts for nothing."""
         if any(one.outcome == PASSED and one.vector.deeds for one in results):
             return tuple(results)
-        return tuple(
-            attrs.evolve(one, outcome=FAILED, why=UNSEEN) if is_silent(one) else one for one in results
-        )
+        return tuple(attrs.evolve(one, outcome=FAILED, why=UNSEEN) if is_silent(one) else one for one in results)

@@ -14,9 +14,10 @@ from actors.clock import SystemClock
 from actors.conforming import material
 from actors.conforming.target import AGENT, CALLERS, OPERATOR, ServerUnderTest, Target
 from actors.connectors.compiling import module_file
-from actors.installation import CONFIG_FILE, TENANT, Installation, read_text
+from actors.installation import CONFIG_FILE, TENANT, Installation, key_path, read_text
 from actors.plugging import MODULES
 from actors.policy_file import sign_text, write_signature
+from helm.crypto.domains import KeyPurpose
 from helm.crypto.hashing import sha256
 
 TARGET_FILE: Final = "target.json"
@@ -83,7 +84,9 @@ def make_server(path: Path, name: str, origin: str, port: int) -> ServerUnderTes
         execution_key=place.execution_key().public_key,
         keys={AGENT: first.tenant, OPERATOR: first.admin, **keys},
         data_dir=str(path),
-        **{f"{purpose}_key": str(path / "keys" / f"{purpose}.pem") for purpose in ("emergency", "delegation", "approval")},
+        emergency_key=str(key_path(path, KeyPurpose.EMERGENCY)),
+        delegation_key=str(key_path(path, KeyPurpose.DELEGATION)),
+        approval_key=str(key_path(path, KeyPurpose.APPROVAL)),
     )
 
 

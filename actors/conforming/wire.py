@@ -44,6 +44,11 @@ class Wire:
             self._clients[by] = self.stack.enter_context(HelmClient(self.server.url, key, timeout_s=TIMEOUT_S))
         return self._clients[by]
 
+    def move(self, server: ServerUnderTest) -> None:
+        """Go on with the same server where it is now."""
+        self.server = server
+        self._clients.clear()
+
     def post(self, path: str, body: Any, *, by: str, **headers: str) -> Answered:
         """Send a JSON body and return the answer, whatever its status. Raises NoAnswer."""
         given = {"content-type": "application/json", **headers}

@@ -2,8 +2,8 @@
 
 1. the answer has the HTTP status, verdict, outcome and reason code that the vector names
 2. a receipt came with it, and the same one is there when it is fetched; what nobody judged has none
-3. the receipt hashes to its receipt_id, and the key that the caller trusts signed it, for the log that the caller trusts
-4. the record hashes to its record_hash, which the receipt seals; the decision hashes to its decision_id, which both name
+3. the receipt hashes to its receipt_id, and the key that the caller trusts signed it, for the log the caller trusts
+4. the record hashes to its record_hash, which the receipt seals; the decision to its decision_id, which both name
 5. receipt, record and decision say the tool, the caller, the verdict and the code; the arguments hash to args_hash
 6. what must be bound is there
 7. the session's receipts are one chain up to this one, each signed over the signature before it
@@ -18,8 +18,11 @@ from typing import Any, Final
 import attrs
 
 from helm.conformance.vector import Vector
+from helm.contracts.decision import Decision
 from helm.contracts.errors import Invalid
-from helm.contracts.form import JSONValue
+from helm.contracts.form import JSONValue, kinds_of
+from helm.contracts.receipt import Receipt
+from helm.contracts.record import BoundaryRecord
 from helm.contracts.verdict import Verdict
 from helm.crypto import domains
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
@@ -27,6 +30,9 @@ from helm.evidence.signed import signed_bytes
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.unseal import unseal_decision, unseal_receipt, unseal_record
 from helm.receipts.chain import SealedReceipt, SessionChains
+
+SEALED: Final = frozenset({*kinds_of(Receipt), *kinds_of(BoundaryRecord), *kinds_of(Decision), "record_hash"})
+"""The members that may have to be bound."""
 
 OTHER: Final = "another one than the answer names"
 

@@ -67,9 +67,9 @@ def read_file(name: str, text: str, schema: Schema) -> list[dict[str, Any]]:
 
 def vector_of(body: Mapping[str, Any], place: str) -> Vector:
     """Return the vector of a body that keeps the schema. Raises Invalid where it contradicts itself."""
-    steps = tuple(step_of(one) for one in body.get("trigger", ()))
-    whole = {"expected": Expected(**body["expected"]), "must_bind": tuple(body["must_bind"]), "trigger": steps}
     try:
+        steps = tuple(step_of(one) for one in body.get("trigger", ()))
+        whole = {"expected": Expected(**body["expected"]), "must_bind": tuple(body["must_bind"]), "trigger": steps}
         return Vector(**{**body, **whole})
     except ValueError as problem:
         raise Invalid(str(problem), place) from problem
@@ -77,4 +77,5 @@ def vector_of(body: Mapping[str, Any], place: str) -> Vector:
 
 def step_of(body: Mapping[str, Any]) -> Step:
     """Return one step of a trigger."""
-    return Step(**{name: tuple(value) if type(value) is list else value for name, value in body.items()})
+    said: dict[str, Any] = {name: tuple(value) if type(value) is list else value for name, value in body.items()}
+    return Step(**said)

@@ -87,6 +87,7 @@ OAUTH_KEYS = b"HELM/OauthKeys/v1\n"
 OAUTH_SCOPES = b"HELM/OauthScopes/v1\n"
 OAUTH_PROFILE = b"HELM/OauthProfile/v1\n"
 ENVELOPE_MANIFEST = b"HELM/EnvelopeManifest/v1\n"
+CONFORMANCE_REPORT_NAME = b"HELM/ConformanceReportName/v1\n"
 CONFORMANCE_VECTORS = b"HELM/ConformanceVectors/v1\n"
 
 
