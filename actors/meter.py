@@ -28,6 +28,8 @@ class Meter:
     """Answers by how long they took: one for each of BOUNDS_S, and one for all that took longer."""
     total_s: float = 0.0
     """How long all of them took together."""
+    failed_connections: int = 0
+    """Clients' connections that ended by what nobody had foreseen."""
     losses: Losses = attrs.field(factory=Losses, repr=False)
     """What observers of this process were not told."""
 

@@ -29,7 +29,13 @@ LINGER_BYTES = 1024 * 1024
 
 RECEIVE_BYTES = 65_536
 
-FAILURES = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError, h11.ProtocolError)
+FAILURES: tuple[type[Exception], ...] = (
+    OSError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.BusyResourceError,
+    h11.ProtocolError,
+)
 """How a connection breaks: it ends, and nothing else does."""
 
 
@@ -75,7 +81,7 @@ class Connection:
             self.stream = trio.SSLStream(self.transport, context, server_side=True, https_compatible=True)
 
     async def run(self) -> None:
-        """Serve the client until either side ends it."""
+        """Serve the client until either side ends it. Raises what a connection breaks by (FAILURES), and any bug."""
         try:
             if await self._shake_hands():
                 await self._serve()
@@ -83,8 +89,6 @@ class Connection:
                     await self._stream(self._upgraded)
                 if self._is_cut and not self.is_lost:
                     await self._linger()
-        except* FAILURES:
-            pass
         finally:
             if self._upgraded is not None:
                 self.service.streams.leave(self._upgraded.welcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -12,10 +13,11 @@ from hypercorn.config import Config as HypercornConfig
 from hypercorn.trio.worker_context import WorkerContext
 
 from actors.bearer import BearerKeys
+from actors.doors.alone import alone
 from actors.doors.app import control_plane
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import EVALUATE, EXECUTE, CallsDoor, say
-from actors.doors.connection import Connection, Service
+from actors.doors.connection import FAILURES, Connection, Service
 from actors.doors.entry import Entry
 from actors.doors.heading import heading_of
 from actors.doors.mcp.http import CAPABILITIES as MCP_CAPABILITIES
@@ -36,6 +38,7 @@ from actors.doors.told import tell_problem
 from actors.doors.upgrade import STREAM, Streams
 from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
+from actors.meter import Meter
 from helm.config import Config
 from helm.contracts.call import Source
 
@@ -79,6 +82,7 @@ class Door:
     address: Address
     service: Service
     grace_s: float
+    meter: Meter
     ended: trio.Event = attrs.field(factory=trio.Event, init=False)
     _places: trio.Semaphore = attrs.field(init=False)
     _accepting: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
@@ -132,13 +136,18 @@ class Door:
         self._closed.set()
 
     async def _serve(self, stream: trio.SocketStream) -> None:
+        try:
+            await alone(partial(self._talk, stream), FAILURES, self.meter)
+        finally:
+            self._places.release()
+
+    async def _talk(self, stream: trio.SocketStream) -> None:
         connection = Connection(self.service, stream)
         self._connections.add(connection)
         try:
             await connection.run()
         finally:
             self._connections.discard(connection)
-            self._places.release()
 
 
 async def serve(  # noqa: PLR0913 - one more than there may be, and that one is Trio's task_status
@@ -177,7 +186,7 @@ async def serve(  # noqa: PLR0913 - one more than there may be, and that one is 
     listener = place.listener()
     if bound is None:
         place.close()  # the listener has a copy: nobody is let in once the door is closed
-    door = Door(place.address, service, config.grace_s)
+    door = Door(place.address, service, config.grace_s, kernel.meter)
     try:
         await door.run(listener, lambda: task_status.started(door))
     except Exception as failure:

@@ -1,6 +1,6 @@
-"""`except Exception` stands around a gate, around a connector, and nowhere else.
+"""`except Exception` stands around a gate, around a connector, around one client, and nowhere else.
 
-The third place holds a group only until it can be raised again, bare.
+The last place holds a group only until it can be raised again, bare.
 """
 
 from collections import Counter
@@ -19,6 +19,8 @@ PLACES: Final[dict[str, str]] = {
     "actors.connectors.mcp:McpConnector._exchange": "what the SDK raises once it has asked leaves the effect open",
     "helm.runtime.sandbox.cell:Cell._answering.answered": "nothing passes through machine code: it is raised behind it",
     "actors.connectors.opa:OpaClient.ask": "whatever a decision point makes the transport raise, it has not answered",
+    "actors.doors.alone:alone": "a fault in one client's connection ends that connection, and nobody else's",
+    "actors.doors.alone:known": "a client that cannot be looked up again is known no more: its tunnel is cut",
     "actors.opening:_running": "nested nurseries wrap what the body raised; it is unwrapped and raised again",
 }
 

@@ -17,6 +17,7 @@ import attrs
 import trio
 
 from actors.bearer import BearerKey, BearerKeys
+from actors.doors.alone import alone, known
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.connect.head import UNHEARD, Head, read_head, who_asks
 from actors.doors.connect.mouth import ClientMouth, Stream
@@ -50,8 +51,8 @@ TUNNELLED: Final = Source(door="connect", transport="http/1.1")
 
 RECEIVE_BYTES: Final = 65_536
 
-FAILURES: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
-"""How a connection breaks: it ends, and nothing else does."""
+FAILURES: Final[tuple[type[Exception], ...]] = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+"""How a connection breaks by its client, or by the network."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -93,17 +94,18 @@ class ConnectDoor:
                 await trio.serve_listeners(self._serve, [gate], handler_nursery=handlers)
 
     async def _serve(self, transport: trio.SocketStream) -> None:
+        try:
+            await alone(partial(self._talk, transport), FAILURES, self.kernel.meter)
+        finally:
+            self._places.release()
+            await trio.aclose_forcefully(transport)
+
+    async def _talk(self, transport: trio.SocketStream) -> None:
         stream: Stream = transport
         context = self.tls.context()
         if context is not None:
             stream = trio.SSLStream(transport, context, server_side=True, https_compatible=True)
-        try:
-            await self._answer(stream)
-        except* FAILURES:
-            pass
-        finally:
-            self._places.release()
-            await trio.aclose_forcefully(transport)
+        await self._answer(stream)
 
     async def _answer(self, stream: Stream) -> None:
         """Serve one client: a tunnel, or one refusal."""
@@ -133,7 +135,8 @@ class ConnectDoor:
         presented = self._presented(stream)
         key, session = who_asks(self.who, head.heading, presented)
         async with self._place(key):
-            mouth = ClientMouth(stream, head.early, partial(self._is_still, key, head, presented))
+            still = partial(known, partial(self._is_still, key, head, presented), self.kernel.meter)
+            mouth = ClientMouth(stream, head.early, still)
             status, _ = head.fault
             try:
                 answer = await self.kernel.govern(self._call(key, session, head), line=mouth)
@@ -142,7 +145,7 @@ class ConnectDoor:
                     mouth.cut()
                     return None
                 raise untold(failure) from failure
-            except trio.Cancelled:
+            except BaseException:  # cancelled, or a fault: no tunnel outlives whoever answers for it
                 mouth.cut()
                 raise
             if mouth.is_open:
