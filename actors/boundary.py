@@ -11,15 +11,12 @@ from helm.surfaces.table import TABLE
 def standing_of(kernel: Kernel, store: str) -> Standing:
     """Return what a running kernel knows of itself, and of the store that keeps its journal."""
     parts, latest = kernel.parts, kernel.notary.durable
-    refusing = "the kernel is stopping" if kernel.stopping else ""
-    if parts.journal.low_space:
-        refusing = "the journal's disk is nearly full"
     return Standing(
         memory=kernel.memory,
         policy=kernel.memory.policy,
         log_id=parts.boot.log_id,
         mode="kernel",
-        refusing=refusing,
+        refusing=kernel.refusing,
         signer=parts.pen.key_id,
         store=store,
         last_checkpoint_hash=latest.checkpoint_hash if latest is not None else "",

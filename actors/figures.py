@@ -61,6 +61,9 @@ def figures(kernel: Kernel) -> Iterator[Figure]:
     yield count(
         "helm.receipts.total", "Receipts in the log, of this kernel and those before it.", kernel.notary.entered
     )
+    yield count(
+        "helm.connections.failed.total", "Connections that a fault of ours ended, each alone.", meter.failed_connections
+    )
     yield from lost(meter)
     for name, about, value in levels(kernel):
         yield level(f"helm.{name}", about, value)
@@ -91,7 +94,7 @@ def levels(kernel: Kernel) -> Iterator[tuple[str, str, float]]:
     memory, latest, limits = kernel.memory, kernel.notary.durable, kernel.parts.limits
     yield "calls.in_flight", "Calls on the belt.", len(kernel.cases)
     yield "calls.in_flight_limit", "Calls that may be on the belt.", limits.places
-    yield "ready", "1 while calls are judged.", float(not (kernel.stopping or kernel.parts.journal.low_space))
+    yield "ready", "1 while calls are judged.", float(not kernel.refusing)
     yield "journal.entries", "Entries in the journal, all of them durable.", kernel.parts.journal.head
     yield "checkpoint.sequence", "Number of the latest durable checkpoint.", latest.content.sequence if latest else 0
     yield "policy.epoch", "Epoch of the policy in force, 0 without one.", memory.policy.epoch

@@ -208,12 +208,8 @@ class Kernel:
 
     def submit(self, case: Case) -> Case:
         """Take an in-flight place for `case` and put it on the belt. No await lies between the two."""
-        if not self.supervision.takes_calls:
-            self.check_running()
-            raise KernelStopped("the kernel has not opened its intake yet")
+        self.check_ready()
         self.places.check_free(case)
-        if self.parts.journal.low_space:
-            raise Overloaded("the journal's disk is nearly full: nothing was judged, free some space")
         self.places.take(case)
         self.meter.begin(case)
         self._at_guardian.post(case)
@@ -341,6 +337,26 @@ class Kernel:
         """Have all that was entered covered by a checkpoint, unless the settings want none. Raises KernelStopped."""
         if self.parts.limits.checkpoint_every or self.parts.limits.checkpoint_interval_s:
             await self.commands.pass_on(TakeCheckpoint(Cause.DEMAND))
+
+    def check_ready(self) -> None:
+        """Raise what a call would be told now that no place could help: KernelStopped, or Overloaded for want of space.
+
+        Whoever tells how the kernel stands asks this, and nothing beside it.
+        """
+        if not self.supervision.takes_calls:
+            self.check_running()
+            raise KernelStopped("the kernel has not opened its intake yet")
+        if self.parts.journal.low_space:
+            raise Overloaded("the journal's disk is nearly full: nothing is judged, free some space")
+
+    @property
+    def refusing(self) -> str:
+        """Why no call is judged now, "" while calls are."""
+        try:
+            self.check_ready()
+        except (KernelStopped, Overloaded) as problem:
+            return str(problem)
+        return ""
 
     def fail(self, failure: BaseException) -> None:
         """Note what broke the kernel; whoever broke raises it as well, and everything ends."""

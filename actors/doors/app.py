@@ -244,9 +244,7 @@ class StateRoutes:
 
     async def ready(self) -> Response:
         """Answer 200 while calls are judged, 503 otherwise."""
-        self.kernel.check_running()
-        if self.kernel.parts.journal.low_space:
-            raise overloaded("the journal's disk is nearly full: no call is judged")
+        self.kernel.check_ready()
         return answer({"status": "ready"})
 
     async def document(self) -> Response:

@@ -104,6 +104,10 @@ async def test_a_kernel_that_broke_is_not_ready(house: House) -> None:
             street.kernel.fail(ValueError("found by the test"))
             ready = await street.ask("GET", "/readyz", key="")
             command = await street.ask("POST", "/api/v1/sessions")
+            metrics = await street.ask("GET", "/metrics", key=street.admin)
+            standing = (await street.ask("GET", "/api/v1/boundary/status", key=street.admin)).json()
+    assert b"\nhelm_ready 0.0\n" in metrics.body
+    assert standing["status"] != "ready"
     assert [(reply.status, reply.json()["reason_code"]) for reply in (ready, command)] == [(503, "KERNEL_STOPPED")] * 2
 
 
