@@ -181,6 +181,7 @@ class Executor:
             sandbox_grant_hash=rule.sandbox_grant_hash,
             permit=None,
             line=case.line,
+            traceparent=case.origin.traceparent,
         )
 
     @disable_ki_protection

@@ -43,8 +43,12 @@ class Figure:
     about: str
     kind: Kind
     points: tuple[Point, ...] = ()
-    meter: Meter | None = None
-    """Where the spans of time are sorted, for a figure of that kind."""
+    spans: tuple[int, ...] = ()
+    """For a figure of that kind: how many took as long as each of BOUNDS_S, and last how many took longer."""
+    total_s: float = 0.0
+    """How long all of them took together."""
+    since_ns: int = 0
+    """Since when a count was counted, in POSIX nanoseconds."""
 
     @property
     def prometheus(self) -> str:
@@ -57,13 +61,11 @@ def figures(kernel: Kernel) -> Iterator[Figure]:
     meter = kernel.meter
     yield level("helm.build.info", "Which HELM this is.", 1, {"version": __version__})
     yield decisions(meter)
-    yield Figure(name="helm.call.seconds", about="From intake to receipt.", kind=Kind.SPANS, meter=meter)
-    yield count(
-        "helm.receipts.total", "Receipts in the log, of this kernel and those before it.", kernel.notary.entered
-    )
-    yield count(
-        "helm.connections.failed.total", "Connections that a fault of ours ended, each alone.", meter.failed_connections
-    )
+    yield durations(meter)
+    told = "Receipts in the log, of this kernel and those before it."
+    yield count(meter, "helm.receipts.total", told, kernel.notary.entered)
+    told = "Connections that a fault of ours ended, each alone."
+    yield count(meter, "helm.connections.failed.total", told, meter.failed_connections)
     yield from lost(meter)
     for name, about, value in levels(kernel):
         yield level(f"helm.{name}", about, value)
@@ -76,17 +78,30 @@ def decisions(meter: Meter) -> Figure:
         Point(value=times, labels=dict(zip(labels, end, strict=True))) for end, times in sorted(meter.ends.items())
     )
     about = "Calls that were answered with a receipt."
-    return Figure(name="helm.decisions.total", about=about, kind=Kind.COUNT, points=points)
+    return Figure(name="helm.decisions.total", about=about, kind=Kind.COUNT, points=points, since_ns=meter.since_ns)
+
+
+def durations(meter: Meter) -> Figure:
+    """Return how long calls took, from their place on the belt to their durable receipt."""
+    return Figure(
+        name="helm.call.seconds",
+        about="From intake to receipt.",
+        kind=Kind.SPANS,
+        spans=tuple(meter.spans),
+        total_s=meter.total_s,
+        since_ns=meter.since_ns,
+    )
 
 
 def lost(meter: Meter) -> Iterator[Figure]:
     """Yield what observers were not told."""
     losses = meter.losses
-    yield count("helm.telemetry.lost_spans.total", "Spans that no collector got.", losses.spans)
-    yield count(
-        "helm.telemetry.lost_figures.total", "Sets of figures that no collector got.", losses.figures_undelivered
-    )
-    yield count("helm.log.lost_lines.total", "Lines that did not get into the log.", losses.lines)
+    for name, about, value in (
+        ("helm.telemetry.lost_spans.total", "Spans that no collector got.", losses.spans),
+        ("helm.telemetry.lost_figures.total", "Sets of figures that no collector got.", losses.figures_undelivered),
+        ("helm.log.lost_lines.total", "Lines that did not get into the log.", losses.lines),
+    ):
+        yield count(meter, name, about, value)
 
 
 def levels(kernel: Kernel) -> Iterator[tuple[str, str, float]]:
@@ -112,9 +127,9 @@ def quarantined(kernel: Kernel) -> int:
     return sum(row["state"] == "quarantined" for row in known["servers"])
 
 
-def count(name: str, about: str, value: float) -> Figure:
-    """Return a figure that only grows."""
-    return Figure(name=name, about=about, kind=Kind.COUNT, points=(Point(value=value),))
+def count(meter: Meter, name: str, about: str, value: float) -> Figure:
+    """Return a figure that only grows while a meter counts."""
+    return Figure(name=name, about=about, kind=Kind.COUNT, points=(Point(value=value),), since_ns=meter.since_ns)
 
 
 def level(name: str, about: str, value: float, labels: Mapping[str, str] = NOTHING) -> Figure:

@@ -10,6 +10,7 @@ import trio
 from actors.library import Library
 from actors.line import Line
 from actors.mailbox import Answer, Case, KernelStopped, Overloaded
+from actors.origin import NOWHERE, Origin
 from actors.stores.index import IndexFailed
 from actors.stores.port import JournalFailed
 from helm.contracts.call import ToolCall
@@ -43,16 +44,16 @@ class Intake:
     _ended: bool = attrs.field(default=False, init=False)
     _reading: set[trio.CancelScope] = attrs.field(factory=set, init=False, repr=False)
 
-    async def claim(self, call: ToolCall, line: Line | None = None) -> Answer:
+    async def claim(self, call: ToolCall, line: Line | None = None, origin: Origin = NOWHERE) -> Answer:
         """Return the answer of the key's one call; only the first one's line leads anywhere."""
         name = claim_of(call)
         while (claimed := self.in_flight.get(name)) is not None:
             if not same_call(call, claimed.case.call.tool, claimed.case.call.args_hash):
-                return await self.submit(Case(call, conflict=True)).slot.wait()
+                return await self.submit(Case(call, conflict=True, origin=origin)).slot.wait()
             answer = await self._wait(claimed)
             if answer is not None:
                 return answer
-        return await self._first(name, Case(call, claim=name, line=line))
+        return await self._first(name, Case(call, claim=name, line=line, origin=origin))
 
     def abandon(self) -> None:
         """Let nobody wait for a store that does not answer: the kernel has ended."""

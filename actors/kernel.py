@@ -27,7 +27,6 @@ from actors.commands.policy import ActivatePolicy
 from actors.commands.servers import NoteDrift
 from actors.commands.start import started, trust_draft
 from actors.connectors.port import Attended, Connector
-from actors.executor import Executor
 from actors.fingerprint import Sensor
 from actors.guardian import Guardian
 from actors.hsm import TokenKey
@@ -35,9 +34,10 @@ from actors.intake import Intake
 from actors.library import Library
 from actors.line import Line
 from actors.mailbox import Answer, Case, Control, Inbox, KernelStopped, Overloaded, Stage
-from actors.meter import Meter
 from actors.news import News
 from actors.notary import Notary
+from actors.observing import UNOBSERVED, Observing
+from actors.origin import NOWHERE, Origin
 from actors.pdp import DecisionPoints
 from actors.places import Places
 from actors.recovery import reopened
@@ -95,6 +95,8 @@ class Parts:
     sensor: Sensor
     clock: Clock
     limits: Limits
+    observing: Observing = UNOBSERVED
+    """How its calls are observed."""
 
 
 class Kernel:
@@ -105,7 +107,7 @@ class Kernel:
         self.parts = parts
         self.memory = state.memory
         self.library = Library(parts.journal, parts.index)
-        self.meter = Meter()
+        self.meter = parts.observing.meter()
         self.places = Places(limits.places, limits.places_per_principal)
         self.cases = self.places.cases
         self.supervision = Supervision(limits.grace_s, self._owes, self._begin_nothing)
@@ -120,7 +122,7 @@ class Kernel:
         self._at_appender = Inbox[Case | Control](capacity)
         self._at_executor = Inbox[Case](capacity)
         self.commands = Commanding(self._at_guardian.post)
-        self.executor = Executor(
+        self.executor = parts.observing.executor(
             parts.connectors,
             self.memory,
             parts.clock,
@@ -175,6 +177,7 @@ class Kernel:
         tenant: str = "local",
         terms: Terms = PLAIN,
         wait_for_approval: float = 0,
+        origin: Origin = NOWHERE,
     ) -> Answer:
         """Govern one call of an embedding program: `arguments` are a JSON value or JSON bytes.
 
@@ -187,24 +190,27 @@ class Kernel:
         """
         caller = Caller(tenant=tenant, principal=principal, session_id=session)
         call = admit(caller, tool, arguments, terms)
-        answer = await self.govern(call)
+        answer = await self.govern(call, origin=origin)
         if answer.approval_id and wait_for_approval > 0 and not call.delegation_id:
             await self.news.until_answered(answer.approval_id, wait_for_approval)
             if self.memory.approvals.find(answer.approval_id).state == APPROVED:
-                return await self.govern(call.but(approval_id=answer.approval_id))
+                return await self.govern(call.but(approval_id=answer.approval_id), origin=origin)
         return answer
 
-    async def govern(self, call: ToolCall, *, decide_only: bool = False, line: Line | None = None) -> Answer:
+    async def govern(
+        self, call: ToolCall, *, decide_only: bool = False, line: Line | None = None, origin: Origin = NOWHERE
+    ) -> Answer:
         """Have one call judged and, if it is allowed, executed; return its answer, refusals included.
 
-        `line` is the way back to its client while it is under way, None where there is none.
+        `line` is the way back to its client while it is under way, None where there is none; `origin` is what
+        observers are told of the request that it came in with.
 
         Raises Overloaded where no place is free, KernelStopped where there is no kernel to answer. A caller that is
         cancelled leaves; its case goes on.
         """
         if call.idempotency_key and not decide_only:
-            return await self.intake.claim(call, line)
-        return await self.submit(Case(call, decide_only, line=line)).slot.wait()
+            return await self.intake.claim(call, line, origin)
+        return await self.submit(Case(call, decide_only, line=line, origin=origin)).slot.wait()
 
     def submit(self, case: Case) -> Case:
         """Take an in-flight place for `case` and put it on the belt. No await lies between the two."""

@@ -15,10 +15,19 @@ class Losses:
     """Spans that no collector took."""
     figures_undelivered: int = 0
     """Sets of figures that no collector took."""
-    lines: int = 0
-    """Lines of the log for which there was no room, or that could not be written."""
+    calls_refused: int = 0
+    """Lines about calls for which there was no room."""
+    lines_refused: int = 0
+    """Other lines of the log for which there was no room."""
+    lines_unwritten: int = 0
+    """Lines that could not be written."""
 
     @property
     def spans(self) -> int:
         """How many spans nobody will ever see."""
         return self.spans_refused + self.spans_undelivered
+
+    @property
+    def lines(self) -> int:
+        """How many lines the log lacks."""
+        return self.calls_refused + self.lines_refused + self.lines_unwritten

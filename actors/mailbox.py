@@ -10,6 +10,7 @@ import attrs
 import trio
 
 from actors.line import Line
+from actors.origin import NOWHERE, Origin
 from helm.contracts.call import ToolCall
 from helm.contracts.decision import ESCALATE, Decision
 from helm.contracts.errors import Broken
@@ -160,6 +161,24 @@ class Delivery(Slot):
 
 
 @attrs.define(eq=False)
+class Trace:
+    """Where a call stands in a trace, and when its steps were. All times are POSIX nanoseconds."""
+
+    trace_id: int
+    parent_id: int
+    """The span of the caller's that it is part of, 0 where there is none."""
+    decision_id: int
+    """The span from its place on the belt to its durable receipt."""
+    tool_id: int
+    """The span of the effect alone."""
+    begun_ns: int
+    sent_ns: int = 0
+    """When its effect was begun, 0 where it was not."""
+    back_ns: int = 0
+    """When the effect's outcome was known."""
+
+
+@attrs.define(eq=False)
 class Case:
     """One call on its way. It holds its in-flight place from intake to its end, whether or not anyone still waits."""
 
@@ -188,6 +207,10 @@ class Case:
     """What came of it."""
     taken_s: float = 0.0
     """When it was put on the belt, by the meter's clock."""
+    origin: Origin = NOWHERE
+    """Which request it is, and which trace goes on with it to whoever executes it."""
+    trace: Trace | None = None
+    """What is noted of it for a trace, None where it is in none."""
 
     def judged(self) -> Judgement:
         """Return the judgement; only the guardian's door is before it."""

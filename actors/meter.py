@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import Final
 
 import attrs
@@ -30,6 +30,8 @@ class Meter:
     """How long all of them took together."""
     failed_connections: int = 0
     """Clients' connections that ended by what nobody had foreseen."""
+    since_ns: int = attrs.field(factory=time_ns)
+    """Since when it counts, in POSIX nanoseconds."""
     losses: Losses = attrs.field(factory=Losses, repr=False)
     """What observers of this process were not told."""
 
@@ -37,9 +39,10 @@ class Meter:
         """Note that a case was put on the belt."""
         case.taken_s = perf_counter()
 
-    def end(self, case: Case, verdict: str) -> None:
-        """Note that a case was answered with its durable receipt."""
+    def end(self, case: Case, verdict: str) -> float:
+        """Note that a case was answered with its durable receipt; return how long it took."""
         took_s = perf_counter() - case.taken_s
         self.total_s += took_s
         self.spans[bisect_left(BOUNDS_S, took_s)] += 1
         self.ends[verdict, case.code.value, case.status.value if case.status else ""] += 1
+        return took_s

@@ -19,6 +19,7 @@ from actors.fingerprint import Sensor
 from actors.installation import Installation
 from actors.kernel import Kernel, Limits, Parts
 from actors.mailbox import KernelStopped
+from actors.observing import UNOBSERVED, Observing
 from actors.plugging import Given, plug
 from actors.recovery import Progress, refold
 from actors.registry_file import RegistryFile
@@ -104,7 +105,7 @@ async def open_database(
 
 
 @asynccontextmanager
-async def open_kernel(
+async def open_kernel(  # noqa: PLR0913 - all that whoever opens one may bring, by name
     place: Installation | Path | str,
     *,
     policy: SignedPolicy | None,
@@ -112,11 +113,13 @@ async def open_kernel(
     limits: Limits | None = None,
     clock: Clock | None = None,
     progress: Progress | None = None,
+    observing: Observing = UNOBSERVED,
 ) -> AsyncIterator[Kernel]:
     """Run a kernel on a data directory for as long as the body runs.
 
     `place` is a data directory that `helm init` made. `connectors` are the functions of each local connector of the
-    policy, by tool name. Without a policy every call is refused (NO_POLICY_DEFINED). Raises Invalid for a directory,
+    policy, by tool name. Without a policy every call is refused (NO_POLICY_DEFINED). `observing` says who is told of
+    its answers; nobody, unless it says so. Raises Invalid for a directory,
     journal or policy that must not be used, and KernelStopped when the kernel failed or left an intent open.
     """
     installation = place if isinstance(place, Installation) else Installation.open(Path(place))
@@ -131,13 +134,13 @@ async def open_kernel(
     )
     ground = await break_ground(installation)
     async with run_kernel(
-        ground, policy=policy, connectors=plugged, limits=limits, clock=clock, progress=progress
+        ground, policy=policy, connectors=plugged, limits=limits, clock=clock, progress=progress, observing=observing
     ) as kernel:
         yield kernel
 
 
 @asynccontextmanager
-async def run_kernel(
+async def run_kernel(  # noqa: PLR0913 - likewise
     ground: Ground,
     *,
     policy: SignedPolicy | None,
@@ -145,10 +148,12 @@ async def run_kernel(
     limits: Limits | None = None,
     clock: Clock | None = None,
     progress: Progress | None = None,
+    observing: Observing = UNOBSERVED,
 ) -> AsyncIterator[Kernel]:
     """Run a kernel on open stores, and close them with it."""
     try:
-        kernel = Kernel(await _parts(ground, connectors, limits or Limits(), clock or SystemClock(), progress))
+        parts = await _parts(ground, connectors, limits or Limits(), clock or SystemClock(), progress)
+        kernel = Kernel(attrs.evolve(parts, observing=observing))
     except BaseException:
         with trio.CancelScope(shield=True):
             await ground.journal.aclose()

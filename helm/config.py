@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -61,6 +62,12 @@ MAX_ANCHOR_S: Final = 300.0
 """Longest wait for one place to take an anchor: the next one is tried then."""
 
 MAX_SESSION_S: Final = 30 * 86_400
+
+MAX_INTERVAL_S: Final = 3_600.0
+"""Figures that are older say nothing of now."""
+
+ENDPOINT: Final = re.compile(r"https?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:/[!-.0-~]+)*/?")
+"""A URL without user, password, query and fragment: what a collector asks for in secret stands in no setting."""
 
 
 CEILINGS: Final = ("proxy_upstream", "proxy_max_iterations", "proxy_max_wall_s", "proxy_spend_limit_cents")
@@ -172,6 +179,16 @@ class Config:
     pkcs11_pin_file: str = ""
     """The file of mode 0600 with the token's PIN, relative to the data directory; HELM_PKCS11_PIN outweighs it."""
     pkcs11_pin: str = attrs.field(default="", repr=False)
+    log: str = ""
+    """Where lines of JSON are written: "stderr", or a file, relative to the data directory; "" for nowhere."""
+    log_calls: bool = True
+    """Write a line for every call that was answered, beside those for what happens to HELM itself."""
+    otel_endpoint: str = ""
+    """The OpenTelemetry collector that is told, OTLP over HTTP, such as http://127.0.0.1:4318; "" for none."""
+    otel_sampling: float = attrs.field(default=0.1, validator=between(0.0, 1.0))
+    """The share of traces in which a call has its spans: each costs the loop some microseconds."""
+    otel_interval_s: float = attrs.field(default=15.0, validator=between(1.0, MAX_INTERVAL_S))
+    """Between two messages of figures to it."""
     url: str = ""
     """The running kernel that commands talk to; "" for the data directory itself."""
     admin_api_key: str = attrs.field(default="", repr=False, validator=is_strong)
@@ -179,6 +196,8 @@ class Config:
     def __attrs_post_init__(self) -> None:
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("tls_cert and tls_key go together")
+        if self.otel_endpoint and ENDPOINT.fullmatch(self.otel_endpoint) is None:
+            raise ValueError("otel_endpoint is no http:// or https:// URL, or holds what belongs in headers")
         if self.database_url:
             Database(self.database_url)
         if self.client_certificates != "none" and not self.tls_cert:

@@ -55,11 +55,16 @@ class Database:
         host = parts.netloc.rpartition("@")[2] or asked.get("host", "")
         return f"postgresql://{unquote(host)}/{parts.path.strip('/')}"
 
-    def scrubbed(self, text: str) -> str:
-        """Return a message without what the URL holds in secret: of a malformed URL, libpq repeats parts."""
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What the URL holds in secret, as it is written there and as it is meant."""
         parts = urlsplit(self.url)
         found = [parts.netloc.rpartition("@")[0].partition(":")[2]]
         found += [value for name, value in parse_qsl(parts.query) if name in SECRET]
-        for secret in {one for hidden in found for one in (hidden, unquote(hidden)) if one}:
+        return frozenset(one for hidden in found for one in (hidden, unquote(hidden)) if one)
+
+    def scrubbed(self, text: str) -> str:
+        """Return a message without what the URL holds in secret: of a malformed URL, libpq repeats parts."""
+        for secret in self.secrets:
             text = text.replace(secret, "...")
         return text

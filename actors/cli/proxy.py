@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import trio
 
 from actors.cli import show
 from actors.cli.place import data_dir_option, open_place
-from actors.cli.serve import Gateway, run, tell_program
+from actors.cli.serve import Gateway, run_gateway, tell_program
 from actors.policy_file import read_signed
 
 
@@ -37,7 +36,7 @@ def proxy(data_dir: Path, prices: Path | None, as_json: bool, **flags: str | int
     gateway = Gateway(
         place, read_signed(place.policy_path, place.overlays_path), tell_program if as_json else show.note
     )
-    trio.run(run, gateway)
+    run_gateway(gateway)
 
 
 SETTINGS = {

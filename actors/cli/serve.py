@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from actors.doors.hatch import attend
 from actors.doors.openai.proxy import proxy_of
 from actors.doors.supervise import NOBODY, Supervisor, serve_until_signalled
 from actors.environs import environs
+from actors.events import POLICY_ACTIVATED, POLICY_REFUSED, event
+from actors.figures import Figure, figures
 from actors.installation import CONFIG_FILE, Installation, read_text
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped, Overloaded
@@ -28,11 +31,14 @@ from actors.plugging import plug
 from actors.policy_file import read_signed
 from actors.service_manager import ServiceManager
 from actors.signed_policy import SignedPolicy
+from actors.telemetry.observers import Observers, observers_of
 from helm.config import KINDS, from_environment, from_file
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
 from helm.openai.policy import check_island
 from helm.openai.upstream import read_place
+
+LOG = logging.getLogger("helm.policy")
 
 
 @click.command()
@@ -54,7 +60,13 @@ def serve(
     place = open_place(data_dir, policy=chosen, bind=bind, port=port, insecure_bind=insecure_bind)
     tell = tell_program if as_json else show.note
     gateway = Gateway(place, read_signed(place.policy_path, place.overlays_path), tell)
-    trio.run(run, gateway)
+    run_gateway(gateway)
+
+
+def run_gateway(gateway: Gateway) -> None:
+    """Serve until told to stop, before the observers that the settings ask for. Raises Invalid."""
+    with gateway.observers.running():
+        trio.run(run, gateway)
 
 
 def tell_program(line: str) -> None:
@@ -80,12 +92,38 @@ class Gateway:
     def _read_first(self) -> Mapping[str, Any]:
         return written(self.place)
 
+    observers: Observers = attrs.field(init=False)
+    _token: trio.lowlevel.TrioToken | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        place = self.place
+        known = environs(os.environ)
+        self.observers = observers_of(place.config, place.path, place.log_id, self.read_figures, known)
+
+    def listen(self) -> None:
+        """Let threads ask the loop from here on."""
+        self._token = trio.lowlevel.current_trio_token()
+
+    def read_figures(self) -> Sequence[Figure]:
+        """Return how the kernel fares, none where there is none; asked by another thread than the loop's."""
+        if self._token is None:
+            return ()
+        try:
+            return trio.from_thread.run_sync(self._figures, trio_token=self._token)
+        except trio.RunFinishedError:
+            return ()
+
+    def _figures(self) -> Sequence[Figure]:
+        return () if self.kernel is None else tuple(figures(self.kernel))
+
     @asynccontextmanager
     async def open_one(self) -> AsyncIterator[Kernel]:
         """Run one kernel. The one after it has the policy that was in force, whatever the file says by then."""
         self.check(self.signed)
         with bar("reading the journal") as shown:
-            async with open_kernel(self.place, policy=self.signed, progress=shown.move) as kernel:
+            async with open_kernel(
+                self.place, policy=self.signed, progress=shown.move, observing=self.observers.observing
+            ) as kernel:
                 shown.clear()
                 self.kernel = kernel
                 await kernel.nursery.start(attend, self.place.path, self.reload)
@@ -112,8 +150,12 @@ class Gateway:
                 changed = await self._read_again()
             except (Invalid, Refused, Overloaded, KernelStopped) as problem:
                 refused, told = True, f"the policy stays as it is, epoch {self.signed.policy.epoch}: {problem}"
+                LOG.error("%s", told, extra=event(POLICY_REFUSED, policy_epoch=self.signed.policy.epoch))
             else:
-                told = f"policy epoch {self.signed.policy.epoch} is in force{self.waits()}{unread(changed)}"
+                policy = self.signed.policy
+                told = f"policy epoch {policy.epoch} is in force{self.waits()}{unread(changed)}"
+                known = event(POLICY_ACTIVATED, policy_epoch=policy.epoch, policy_hash=policy.policy_hash)
+                LOG.info("%s", told, extra=known)
             self.tell(told)
             self.manager.ready(told)
             return {"epoch": self.signed.policy.epoch, "refused": refused, "said": told}
@@ -156,6 +198,7 @@ def unread(changed: list[str]) -> str:
 
 async def run(gateway: Gateway) -> None:
     """Serve, and listen to the signals that are meant for the gateway."""
+    gateway.listen()
     config, keys = gateway.place.config, gateway.place.bearer_keys()
     proxy = proxy_of(config, gateway.place.path, environs(os.environ))
     gateway.manager = manager = ServiceManager.of(os.environ, os.getpid())

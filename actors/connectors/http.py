@@ -44,7 +44,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 5.6.2
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _OURS = re.compile(
     r"host|content-.*|transfer-encoding|connection|te|trailer|upgrade|expect|accept-encoding|idempotency-key"
-    r"|proxy-.*|x-helm-.*",
+    r"|proxy-.*|traceparent|x-helm-.*",
     re.IGNORECASE,
 )
 
@@ -122,6 +122,8 @@ class HttpConnector:
             headers["content-type"] = "application/json"
         if order.idempotency_key:
             headers["idempotency-key"] = _header_value(order.idempotency_key)
+        if order.traceparent:
+            headers["traceparent"] = order.traceparent
         if order.permit is not None:
             headers[PERMIT_HEADER] = base64.urlsafe_b64encode(order.permit).decode()
         return [(name.encode(), value.encode()) for name, value in headers.items()]

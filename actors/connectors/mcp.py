@@ -44,7 +44,9 @@ from actors.connectors.port import (
     Report,
 )
 from actors.connectors.resolver import Resolver
+from actors.events import CONNECTION_FAILED, event
 from actors.line import Line, NotGranted
+from actors.origin import META
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
@@ -70,6 +72,8 @@ not believed more."""
 
 MAX_PAGES: Final = 64
 """Pages of one listing: a server whose pages never end is not followed (T4)."""
+
+LOG: Final = logging.getLogger("helm.connectors")
 
 for name in ("client", "mcp"):  # the SDK's logs hold a server's own words: none of them goes to our stderr by itself
     logging.getLogger(name).addHandler(logging.NullHandler())
@@ -119,6 +123,8 @@ class McpConnector:
                 await self._serve(report)
             except* Exception as lost:  # a server makes the SDK raise what it likes, and ends no kernel by it (T4)
                 self.failure = f"it cannot be asked: {words(lost)}"
+                known = event(CONNECTION_FAILED, connector=self.connection.name)
+                LOG.warning("an MCP server cannot be asked; it is tried again", exc_info=lost, extra=known)
             finally:
                 self._client = None
                 if self._ready.is_set():
@@ -189,7 +195,7 @@ class McpConnector:
 
     def _request(self, client: Client, operation: str, order: Dispatch) -> Any:
         """Return what the server is sent. Raises NotDispatched for what it does not list, or does not speak."""
-        meta = {"_meta": {PERMIT_MEMBER: order.permit.decode()}} if order.permit else {}
+        meta = beside(order)
         if operation in METHODS:
             if (operation, client.protocol_version) not in CLIENT_REQUESTS:
                 reason = f"the server speaks {client.protocol_version}, which has no {operation}"
@@ -209,7 +215,7 @@ class McpConnector:
         return CallToolRequest(params=CallToolRequestParams.model_validate(params, by_name=False))
 
     async def _exchange(self, client: Client, request: Any, order: Dispatch) -> dict[str, JSONValue]:
-        departure = Departure({PERMIT_HEADER: urlsafe_b64encode(order.permit).decode()} if order.permit else {})
+        departure = Departure(headers_beside(order))
         UNDERWAY.set(departure)  # of this order's task, and of what the SDK starts to send it
         try:
             return await self._asked_back(client, request, order.line)
@@ -342,6 +348,22 @@ def pins_for(policy: Policy, server_id: str) -> dict[str, str]:
 
 def rules_of(policy: Policy, server_id: str) -> Iterable[Any]:
     return (rule for rule in policy.tools.values() if rule.connector == server_id)
+
+
+def beside(order: Dispatch) -> dict[str, JSONValue]:
+    """Return what stands beside the arguments in a message: the permit and the trace, where there are any."""
+    meta = {PERMIT_MEMBER: order.permit.decode()} if order.permit else {}
+    if order.traceparent:
+        meta[META] = order.traceparent
+    return {"_meta": meta} if meta else {}
+
+
+def headers_beside(order: Dispatch) -> dict[str, str]:
+    """Return the same as headers of the request that carries the message, where one does."""
+    headers = {PERMIT_HEADER: urlsafe_b64encode(order.permit).decode()} if order.permit else {}
+    if order.traceparent:
+        headers["traceparent"] = order.traceparent
+    return headers
 
 
 def words(lost: BaseExceptionGroup[BaseException]) -> str:

@@ -40,6 +40,8 @@ class Dispatch(Noun, frozen=True, kw_only=True, gc=True):
     permit: bytes | None
     line: Line | None = None
     """Whoever waits for it, where the door keeps a way back. It is no part of what was judged."""
+    traceparent: str = ""
+    """The trace that it goes on with (W3C Trace Context), "" where it is in none. No part of what was judged."""
 
 
 PERMIT_HEADER: Final = "x-helm-permit"

@@ -57,4 +57,5 @@ async def ask(entry: Entry, key: BearerKey, body: dict[str, JSONValue], said: He
         raw = canonical(body)
     except Malformed as problem:
         raise Problem(status=400, detail=problem.problem, place=problem.place) from problem
-    return await entry.kernel.govern(entry.admit(key, asked_in(body, said), raw), decide_only=True)
+    call = entry.admit(key, asked_in(body, said), raw)
+    return await entry.kernel.govern(call, decide_only=True, origin=said.origin)

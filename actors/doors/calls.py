@@ -102,12 +102,12 @@ class CallsDoor:
 
     async def _judge(self, key: BearerKey, heading: Heading, raw: bytes, *, decide_only: bool) -> Told:
         call = self.entry.admit(key, read_envelope(raw, heading, self.config.max_body_bytes), raw)
-        answer = await self._govern(call, decide_only=decide_only)
+        answer = await self._govern(call, heading, decide_only=decide_only)
         return tell_verdict(answer, heading) if decide_only else tell(answer, heading)
 
-    async def _govern(self, call: ToolCall, *, decide_only: bool) -> Answer:
+    async def _govern(self, call: ToolCall, heading: Heading, *, decide_only: bool) -> Answer:
         try:
-            return await self.kernel.govern(call, decide_only=decide_only)
+            return await self.kernel.govern(call, decide_only=decide_only, origin=heading.origin)
         except UNANSWERED as failure:
             raise untold(failure) from failure
 

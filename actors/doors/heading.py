@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from actors.doors.problem import Problem
+from actors.origin import TRACEPARENT, Origin
 
 COUNTED = frozenset(
     {
@@ -36,8 +37,6 @@ COUNTED = frozenset(
 """Read by a door. One that stands twice could be read in two ways, and is refused."""
 
 REQUEST_ID = re.compile(rb"[!-~]{1,128}")
-TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-"""W3C Trace Context section 3.2: neither version ff nor an id of zeros alone is valid."""
 
 SECURITY: tuple[tuple[bytes, bytes], ...] = (
     (b"cache-control", b"no-store"),
@@ -72,6 +71,11 @@ class Heading:
             name = self.twice.decode("latin-1")
             raise Problem(status=400, detail=f"the header {name} stands twice: which one counts?", place=name)
 
+    @property
+    def origin(self) -> Origin:
+        """Return the request by what observers are told of it."""
+        return Origin(self.request_id.decode(), self.traceparent.decode())
+
     def echoed(self) -> list[tuple[bytes, bytes]]:
         """Return the headers by which an answer can be matched with its request."""
         echoed = [(b"x-request-id", self.request_id)]
@@ -93,6 +97,6 @@ def heading_of(headers: Iterable[tuple[bytes, bytes]]) -> Heading:
     if not REQUEST_ID.fullmatch(request_id):
         request_id = secrets.token_hex(8).encode()
     traceparent = fields.get(b"traceparent", b"")
-    if not TRACEPARENT.fullmatch(traceparent):
+    if not TRACEPARENT.fullmatch(traceparent.decode("latin-1")):
         traceparent = b""
     return Heading(fields, request_id, traceparent, twice)

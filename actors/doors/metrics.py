@@ -15,7 +15,7 @@ from quart import Response
 from actors.doors.desk import Desk, query
 from actors.figures import Figure, Kind, figures
 from actors.kernel import Kernel
-from actors.meter import BOUNDS_S, Meter
+from actors.meter import BOUNDS_S
 
 METRICS: Final = "/metrics"
 
@@ -47,8 +47,8 @@ class Families:
 
 def family(figure: Figure) -> Metric:
     """Return a figure in Prometheus' words."""
-    if figure.meter is not None:
-        return seconds(figure, figure.meter)
+    if figure.kind is Kind.SPANS:
+        return seconds(figure)
     labels = list(figure.points[0].labels) if figure.points else []
     made = KINDS[figure.kind](figure.prometheus, figure.about, labels=labels)
     for point in figure.points:
@@ -62,8 +62,8 @@ KINDS: Final[dict[Kind, type[CounterMetricFamily] | type[GaugeMetricFamily]]] = 
 }
 
 
-def seconds(figure: Figure, meter: Meter) -> Metric:
+def seconds(figure: Figure) -> Metric:
     """Return how long calls took, from their place on the belt to their durable receipt."""
     ends = [*map(str, BOUNDS_S), "+Inf"]
-    buckets = list(zip(ends, accumulate(meter.spans), strict=True))
-    return HistogramMetricFamily(figure.prometheus, figure.about, buckets, sum_value=meter.total_s)
+    buckets = list(zip(ends, accumulate(figure.spans), strict=True))
+    return HistogramMetricFamily(figure.prometheus, figure.about, buckets, sum_value=figure.total_s)

@@ -25,6 +25,7 @@ from actors.doors.told import RETRIED, members_of
 from actors.identity.credentials import Credentials
 from actors.identity.holder import Unbelieved
 from actors.mailbox import Answer, Case, Delivery, KernelStopped
+from actors.origin import Origin
 from helm.contracts.call import ToolCall
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes
@@ -211,17 +212,18 @@ class Stream:
         self._in_flight += 1
         answer = partial(self._answer, message.request_id)
         if call.idempotency_key:
-            self._calls.start_soon(self._claim, call, answer)
+            self._calls.start_soon(self._claim, call, answer, Origin(message.request_id or ""))
             return
         try:
-            self.lane.entry.kernel.submit(Case(call, slot=Delivery(answer)))
+            origin = Origin(message.request_id or "")
+            self.lane.entry.kernel.submit(Case(call, slot=Delivery(answer), origin=origin))
         except UNANSWERED as failure:
             answer(untold(failure))
 
-    async def _claim(self, call: ToolCall, answer: Callable[[Answer | Problem], None]) -> None:
+    async def _claim(self, call: ToolCall, answer: Callable[[Answer | Problem], None], origin: Origin) -> None:
         """Wait for the one answer of an idempotency key."""
         try:
-            answer(await self.lane.entry.kernel.govern(call))
+            answer(await self.lane.entry.kernel.govern(call, origin=origin))
         except UNANSWERED as failure:
             answer(untold(failure))
 

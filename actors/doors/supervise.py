@@ -6,6 +6,7 @@ followed by another: a journal, policy or setting that must not be used ends the
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -21,6 +22,7 @@ from actors.doors.serve import Door, serve
 from actors.doors.sockets import Address, Bound, bind
 from actors.doors.stand_in import StandIn
 from actors.doors.tls import Tls, tls_of
+from actors.events import KERNEL_STOPPED, SERVING, STOPPING, event
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped
 from actors.service_manager import ServiceManager
@@ -37,6 +39,8 @@ STEADY_S = 60.0
 
 NOBODY = ServiceManager()
 """No manager started us."""
+
+LOG = logging.getLogger("helm.doors")
 
 
 def silent(_: str) -> None:
@@ -123,6 +127,7 @@ class Supervisor:
             except KernelStopped as end:
                 if trio.current_time() - began > STEADY_S:
                     pause_s = FIRST_PAUSE_S
+                LOG.error("%s", end, exc_info=end.__cause__, extra=event(KERNEL_STOPPED, unknown=end.unknown))
                 self.tell(f"{end}: {end.__cause__!r}. A fresh one reads the journal in {pause_s:g} s.")
                 if not stand_in.is_there:
                     await nursery.start(stand_in.run)
@@ -145,6 +150,7 @@ class Supervisor:
             finally:
                 self._is_open = False
             self.manager.stopping()
+            LOG.info("answering the requests under way, then stopping", extra=event(STOPPING))
             self.tell("answering the requests under way, then stopping")
             kernel.drain()
             with trio.CancelScope(deadline=trio.current_time() + self.config.grace_s) as patience:
@@ -175,6 +181,7 @@ class Supervisor:
 
     def _announce(self, door: Door) -> None:
         self._is_open = True
+        LOG.info("deciding at %s", door.address.url, extra=event(SERVING, url=door.address.url))
         self.tell(f"deciding at {door.address.url}")
         self.manager.ready(f"deciding at {door.address.url}")
         if self._waiting is not None:

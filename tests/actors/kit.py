@@ -19,6 +19,7 @@ from actors.connectors.port import Connector
 from actors.installation import Installation
 from actors.kernel import Kernel, Limits
 from actors.mailbox import Answer, KernelStopped, Overloaded
+from actors.observing import UNOBSERVED, Observing
 from actors.opening import Ground, break_ground, open_journal, run_kernel
 from actors.policy_file import sign_text
 from actors.recovery import refold
@@ -155,12 +156,15 @@ class House:
         policy: str | None = POLICY,
         limits: Limits = LIMITS,
         ground: Ground | None = None,
+        observing: Observing = UNOBSERVED,
     ) -> AsyncIterator[Kernel]:
         """Run a kernel, by default on the simulated disk, with one puppet behind every connector."""
         ground = await self.simulated_ground() if ground is None else ground
         connectors = puppet if isinstance(puppet, Mapping) else all_of(puppet or Puppet())
         signed = None if policy is None else self.sign(policy)
-        async with run_kernel(ground, policy=signed, connectors=connectors, limits=limits, clock=self.clock) as kernel:
+        async with run_kernel(
+            ground, policy=signed, connectors=connectors, limits=limits, clock=self.clock, observing=observing
+        ) as kernel:
             yield kernel
 
     async def read_real(self) -> tuple[Refold, Log]:

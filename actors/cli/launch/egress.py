@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import trio
 
 from actors.cli import show
 from actors.cli.place import data_dir_option, open_place
-from actors.cli.serve import Gateway, run, tell_program
+from actors.cli.serve import Gateway, run_gateway, tell_program
 from actors.policy_file import read_signed
 from helm.contracts.errors import Invalid
 from helm.guardian.connection import TunnelConnection
@@ -36,7 +35,7 @@ def egress(data_dir: Path, tool: str | None, egress_port: int | None, port: int 
         place = open_place(data_dir, egress_tool=TOOL, egress_port=egress_port, port=port)
     signed = read_signed(place.policy_path, place.overlays_path)
     check_declared(signed.policy, place.config.egress_tool)
-    trio.run(run, Gateway(place, signed, tell_program if as_json else show.note))
+    run_gateway(Gateway(place, signed, tell_program if as_json else show.note))
 
 
 def check_declared(policy: Policy, tool: str) -> None:

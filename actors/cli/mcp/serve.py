@@ -42,9 +42,9 @@ def serve(data_dir: Path, policy: Path | None, transport: str, principal: str, p
     place = open_place(data_dir, policy=None if policy is None else str(policy.resolve()), port=port)
     signed = read_signed(place.policy_path, place.overlays_path)
     if transport == "http":
-        from actors.cli.serve import Gateway, run
+        from actors.cli.serve import Gateway, run_gateway
 
-        trio.run(run, Gateway(place, signed, show.note))
+        run_gateway(Gateway(place, signed, show.note))
         return
     check_name(principal, "principal")
     trio.run(over_stdio, place, signed, principal)

@@ -139,7 +139,9 @@ class ConnectDoor:
             mouth = ClientMouth(stream, head.early, still)
             status, _ = head.fault
             try:
-                answer = await self.kernel.govern(self._call(key, session, head), line=mouth)
+                answer = await self.kernel.govern(
+                    self._call(key, session, head), line=mouth, origin=head.heading.origin
+                )
             except UNANSWERED as failure:
                 if mouth.is_open:
                     mouth.cut()

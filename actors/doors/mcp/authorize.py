@@ -7,7 +7,7 @@ from typing import Final
 from quart import Response
 
 from actors.bearer import BearerKey
-from actors.doors.desk import Desk, answer, read_object
+from actors.doors.desk import Desk, answer, heading, read_object
 from actors.doors.entry import Entry
 from actors.doors.envelope import Asked
 from actors.doors.problem import Problem
@@ -47,7 +47,8 @@ class AuthorizeRoutes:
         policy = self.kernel.memory.policy
         asked, raw = asked_of(body, policy)
         caller = with_scopes(key, body["scopes"], policy) if "scopes" in body else key
-        decided = await self.kernel.govern(self.entry.admit(caller, asked, raw), decide_only=True)
+        call = self.entry.admit(caller, asked, raw)
+        decided = await self.kernel.govern(call, decide_only=True, origin=heading().origin)
         headers = {name.decode(): value.decode() for name, value in evidence(decided)}
         return answer(common(decided) | {"status": decided.status.value, "tool": asked.tool}, headers=headers)
 

@@ -24,6 +24,7 @@ from actors.doors.mcp.wire import Fault, Message, Torn
 from actors.doors.problem import Problem
 from actors.line import NotGranted
 from actors.mailbox import Answer, KernelStopped, Overloaded
+from actors.origin import ORIGIN, Origin, traceparent_in
 from helm import __version__
 from helm.contracts.call import ToolCall
 from helm.contracts.form import JSONValue
@@ -134,6 +135,9 @@ class Core:
             return await self._call(key, message, Asked(tool=message.tool, malformed=message.problem), raw)
         if message.id is None:
             return notice(message)
+        traceparent = traceparent_in(message.meta)
+        if traceparent:  # nearer to the call than a header of the request that carries it
+            ORIGIN.set(Origin(ORIGIN.get().request_id, traceparent))
         version = wire.version_of(message) if message.is_modern else ""
         if message.method == "tools/call":
             return await self._call(key, message, self._asked(message), raw, line)
@@ -230,7 +234,7 @@ class Core:
 
     async def _govern(self, call: ToolCall, line: CallLine | None = None) -> Answer:
         try:
-            return await self.entry.kernel.govern(call, line=line)
+            return await self.entry.kernel.govern(call, line=line, origin=ORIGIN.get())
         except Overloaded as problem:
             raise Fault(wire.OVERLOADED, str(problem), {"reason_code": ReasonCode.OVERLOADED.value}) from problem
         except UNANSWERED as failure:

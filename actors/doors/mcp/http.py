@@ -31,6 +31,7 @@ from actors.doors.told import JSON, Told, length_of, tell_problem
 from actors.identity.certificates import Presented
 from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
+from actors.origin import ORIGIN
 from helm.config import Config
 from helm.contracts.call import Source
 
@@ -134,6 +135,7 @@ class McpDoor:
 
     async def _exchange(self, key: BearerKey, raw: bytes, heading: Heading, events: Events) -> Told:
         message: Message | Torn | None = None
+        ORIGIN.set(heading.origin)
         try:
             found = wire.read(raw, self.config.max_body_bytes)
             if isinstance(found, Reply):
@@ -166,7 +168,7 @@ class McpDoor:
         """Refuse MCP over a WebSocket: no revision has it, and what is not mediated is not let in (T1)."""
         asked = Asked(tool=OVER_WEBSOCKET, malformed="MCP is not served over WebSocket")
         try:
-            answer = await self.kernel.govern(self._socket.admit(key, asked, b""))
+            answer = await self.kernel.govern(self._socket.admit(key, asked, b""), origin=heading.origin)
         except UNANSWERED as failure:
             raise untold(failure) from failure
         headers = (("x-helm-receipt-id", answer.receipt.receipt_id),)

@@ -10,6 +10,7 @@ import trio
 from actors.doors.entry import UNANSWERED, untold
 from actors.kernel import Kernel
 from actors.mailbox import Answer
+from actors.origin import ORIGIN
 from helm.contracts.call import CallContext
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
@@ -74,7 +75,7 @@ class Court:
             call = admit_malformed(caller, ask.tool, ask.arguments, ask.malformed, terms)
         else:
             call = admit(caller, ask.tool, ask.arguments, terms)
-        answer = await self.kernel.govern(call)
+        answer = await self.kernel.govern(call, origin=ORIGIN.get())
         if answer.replayed:
             twice = not_an_answer("the model's side gave a call the id of an earlier one")
             answer = await self._refuse(caller, ask.tool, ask.arguments, twice)
@@ -100,7 +101,7 @@ class Court:
             credential_hash=caller.context.credential_hash, fault=refusal.code.value, fault_reason=reason
         )
         call = admit_malformed(caller.but(context=context), tool, raw, reason)
-        return await self.kernel.govern(call)
+        return await self.kernel.govern(call, origin=ORIGIN.get())
 
     async def stranger(self, caller: Caller, sessions: Sequence[str], results: Sequence[Result]) -> Result | None:
         """Return the first result of a call that no receipt of these sessions names, None where there is none."""

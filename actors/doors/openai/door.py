@@ -27,6 +27,7 @@ from actors.doors.openai.said import Failed, say_failed, say_problem
 from actors.doors.problem import Problem, overloaded
 from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
+from actors.origin import ORIGIN
 from helm.config import Config
 from helm.contracts.call import CallContext, Source
 from helm.contracts.errors import Malformed, Refused
@@ -93,6 +94,7 @@ class OpenAiDoor:
         heading.check()
         key = authenticate(self.who, heading.text(b"authorization"), presented_in(scope))
         check_open(BESIDE[method, scope["path"]], key)
+        ORIGIN.set(heading.origin)
         async with self._place(key):
             exchange = self._exchange(key, heading, send)
             if path == MODELS:

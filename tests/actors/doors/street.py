@@ -20,6 +20,7 @@ from actors.doors.calls import EVALUATE, EXECUTE
 from actors.doors.serve import Door, serve
 from actors.doors.sockets import Address
 from actors.kernel import Kernel, Limits
+from actors.observing import UNOBSERVED, Observing
 from helm.config import Config
 from tests.actors.kit import LIMITS, House
 from tests.actors.policies import POLICY
@@ -187,11 +188,12 @@ async def open_street(
     config: Config | None = None,
     bounds: Bounds = BOUNDS,
     real: bool = False,
+    observing: Observing = UNOBSERVED,
 ) -> AsyncIterator[Street]:
     """Run a kernel and its door on a free loopback port; on the disk's journal where it must be a `real` one."""
     keys, plain = issue_keys(house.path)
     ground = await house.real_ground() if real else None
-    async with house.kernel(puppet, policy=policy, limits=limits, ground=ground) as kernel:
+    async with house.kernel(puppet, policy=policy, limits=limits, ground=ground, observing=observing) as kernel:
         settings = config or Config(port=0, grace_s=2.0)
         door = await kernel.nursery.start(partial(serve, kernel, settings, keys, bounds=bounds))
         yield Street(kernel, door, *plain)

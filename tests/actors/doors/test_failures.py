@@ -39,7 +39,7 @@ class FailingKernel:
     def __init__(self, failure: Exception) -> None:
         self.failure = failure
 
-    async def govern(self, call: object, *, decide_only: bool = False) -> None:
+    async def govern(self, call: object, *, decide_only: bool = False, origin: object = None) -> None:
         raise self.failure
 
 

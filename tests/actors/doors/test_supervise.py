@@ -18,6 +18,7 @@ from actors.bearer import BearerKeys
 from actors.doors.calls import EXECUTE
 from actors.doors.sockets import Address
 from actors.doors.supervise import Supervisor, serve_until_signalled
+from actors.events import KERNEL_STOPPED
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped
 from helm.config import Config
@@ -107,7 +108,9 @@ async def until_stood_in(site: Site, proxy: Address) -> Reply:
                 return reply
 
 
-async def test_a_broken_kernel_is_followed_by_a_fresh_one_and_someone_answers_meanwhile(site: Site) -> None:
+async def test_a_broken_kernel_is_followed_by_a_fresh_one_and_someone_answers_meanwhile(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     supervisor = site.supervisor()
     async with trio.open_nursery() as nursery:
         address = await nursery.start(supervisor.run)
@@ -127,6 +130,7 @@ async def test_a_broken_kernel_is_followed_by_a_fresh_one_and_someone_answers_me
     assert after.receipt["prev_hash"] == before.receipt["signature"]
     assert len(site.kernels) == 2
     assert "a fresh one reads the journal" in " ".join(site.told).lower()
+    assert KERNEL_STOPPED in [getattr(record, "event", "") for record in caplog.records]
 
 
 async def test_whoever_asks_before_the_first_kernel_decides_is_answered(site: Site) -> None:

@@ -1,0 +1,112 @@
+"""The courier: carries spans and figures to a collector, in a thread of its own, and counts what it cannot carry."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Final, Protocol
+
+import attrs
+
+from actors.figures import Figure
+from actors.losses import Losses
+from actors.observing import Ended
+
+MAX_WAITING: Final = 8192
+"""Calls whose spans wait for the collector; more are lost, and counted (T4)."""
+
+BATCH: Final = 512
+"""Calls in one message to the collector."""
+
+FLUSH_S: Final = 2.0
+"""The longest that a span waits for others to travel with."""
+
+LAST_WORDS_S: Final = 3.0
+"""How long the end of the program waits for the last message: a collector that is gone must not hold it up."""
+
+
+class Collector(Protocol):
+    """Where telemetry goes. It is asked by one thread, and may take its time."""
+
+    def spans(self, calls: Sequence[Ended], /) -> bool:
+        """Send the spans of these calls; return whether they were taken."""
+        ...
+
+    def figures(self, found: Sequence[Figure], /) -> bool:
+        """Send these figures; return whether they were taken."""
+        ...
+
+    def abandon(self) -> None:
+        """Stop trying: called by another thread."""
+        ...
+
+
+@attrs.define(eq=False)
+class Courier:
+    """Takes calls from the loop in one step, and never makes it wait."""
+
+    collector: Collector
+    losses: Losses
+    read: Callable[[], Sequence[Figure]]
+    """Reads the figures; called by the courier's thread."""
+    interval_s: float
+    """Between two messages of figures."""
+    _waiting: deque[Ended] = attrs.field(factory=deque, init=False, repr=False)
+    _wake: threading.Event = attrs.field(factory=threading.Event, init=False, repr=False)
+    _is_closing: bool = attrs.field(default=False, init=False)
+
+    def take(self, ended: Ended) -> None:
+        """Take what is to be told of one call, or count it as lost where there is no room."""
+        waiting = len(self._waiting)
+        if waiting >= MAX_WAITING:
+            self.losses.spans_refused += spans_of(ended)
+            return
+        self._waiting.append(ended)
+        if waiting + 1 == BATCH:
+            self._wake.set()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Carry for as long as the body runs, and a moment longer. The thread keeps no process alive."""
+        thread = threading.Thread(target=self.run, name="helm-telemetry", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._is_closing = True
+            self._wake.set()
+            thread.join(LAST_WORDS_S)
+            self.collector.abandon()
+
+    def run(self) -> None:
+        """Carry until closed. What still waits then is carried first."""
+        due_at = monotonic() + self.interval_s
+        while True:
+            self._wake.wait(max(0.0, min(FLUSH_S, due_at - monotonic())))
+            self._wake.clear()
+            is_last = self._is_closing
+            self._carry()
+            if monotonic() >= due_at or is_last:
+                self._tell_figures()
+                due_at = monotonic() + self.interval_s
+            if is_last:
+                return
+
+    def _carry(self) -> None:
+        while self._waiting:
+            calls = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            if not self.collector.spans(calls):
+                self.losses.spans_undelivered += sum(map(spans_of, calls))
+
+    def _tell_figures(self) -> None:
+        found = self.read()
+        if found and not self.collector.figures(found):
+            self.losses.figures_undelivered += 1
+
+
+def spans_of(ended: Ended) -> int:
+    """Return how many spans tell of a call: one for the decision, and one for its effect where it had one."""
+    return 2 if ended.trace is not None and ended.trace.sent_ns else 1
