@@ -98,7 +98,7 @@ def check_decision(held: Held, _: Registry | None) -> None:
     if held.decision is None:
         raise Invalid("no decision stands beside it", "decision")
     sealed = unseal_decision(held.decision, "decision")
-    if sealed.id != held.record["decision_id"]:
+    if sealed.id != held.record.get("decision_id"):
         raise Invalid(OTHER, "decision")
     check_agreed(held.record, sealed.content, SAID_TWICE)
 
@@ -108,7 +108,7 @@ def check_receipt(held: Held, _: Registry | None) -> None:
     if held.receipt is None:
         raise Invalid("there is no receipt yet: its effect is under way, or it awaits recovery", "receipt")
     sealed = unseal_receipt(held.receipt, "receipt")
-    if sealed.content.record_hash != held.record["record_hash"]:
+    if sealed.content.record_hash != held.record.get("record_hash"):
         raise Invalid(OTHER, "receipt")
     check_agreed(held.record, sealed.content, SEALED_TWICE - {"reason_code", "verdict"})
 
@@ -134,6 +134,6 @@ def check_covered(held: Held, registry: Registry | None) -> None:
 def check_agreed(record: dict[str, Any], other: Noun, names: frozenset[str]) -> None:
     """Raise Invalid where a record and what stands beside it say different things."""
     for name in sorted(names):
-        said, again = record[name], getattr(other, name)
+        said, again = record.get(name), getattr(other, name)
         if said != (list(again) if isinstance(again, tuple) else again):
             raise Invalid(f"says another {name}", name)

@@ -60,6 +60,14 @@ async def test_an_edit_is_found_by_the_check_that_it_breaks(
     assert {one["name"] for one in told["checks"] if not one["ok"]} == failing
 
 
+async def test_a_record_that_lost_a_member_fails_by_name(street: Street) -> None:
+    found = await held(street)
+    for member in found.record:
+        rest = {name: said for name, said in found.record.items() if name != member}
+        told = verify_record(attrs.evolve(found, record=rest), street.kernel.parts.state.registry)
+        assert not told["checks"][0]["ok"], member
+
+
 async def test_a_receipt_of_another_call_is_none_of_this_record(street: Street) -> None:
     one, other = await held(street), await held(street)
     told = verify_record(
