@@ -49,6 +49,8 @@ def asking(config: Config, policy: Policy) -> ssl.SSLContext | None:
     context.verify_mode = ssl.CERT_REQUIRED if config.client_certificates == REQUIRED else ssl.CERT_OPTIONAL
     # A trust domain may pin an authority below the root of another's making (X509-SVID section 6.1, "SHOULD").
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # As RFC 5280 has it, in every Python: 3.13 is strict by itself.
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
     for domain in policy.identity.domains.values():
         for root in domain.roots:
             try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from helm.contracts.errors import Malformed
 from helm.contracts.form import JSONValue
@@ -48,9 +49,15 @@ def of_depth(raw: bytes, max_depth: int) -> Malformed:
     return Malformed(f"nested deeper than {max_depth}", "an unknown place")
 
 
+BLANKS: Final = " \t\n\r"
+
+TRAILING_COMMA: Final = "Illegal trailing comma"
+"""What Python 3.13 says at the comma; those before name what they want in place of the bracket behind it."""
+
+
 def of_bytes(raw: bytes, error: ValueError) -> Malformed:
     """Name what is wrong with bytes that the strict reading refused with `error`."""
-    if not raw.strip(b" \t\n\r"):
+    if not raw.strip(BLANKS.encode()):
         return Malformed("an empty document", "byte 0")
     if raw.startswith(BOM):
         return Malformed("a byte order mark, which JSON must not begin with (RFC 8259 section 8.1)", "byte 0")
@@ -63,9 +70,13 @@ def of_bytes(raw: bytes, error: ValueError) -> Malformed:
 
 
 def of_syntax(text: str, error: json.JSONDecodeError) -> Malformed:
-    """Name the byte at which the grammar of RFC 8259 was left."""
-    skipped = len(text) - len(text.lstrip(" \t\n\r"))
-    return Malformed(f"not JSON: {error.msg}", at(text, skipped + error.pos))
+    """Name the byte at which the grammar of RFC 8259 was left, in words that no version of Python changes."""
+    skipped = len(text) - len(text.lstrip(BLANKS))
+    place, what = skipped + error.pos, error.msg
+    if what.startswith(TRAILING_COMMA):
+        place = len(text) - len(text[place + 1 :].lstrip(BLANKS))
+        what = "Expecting value" if text[place] == "]" else "Expecting property name enclosed in double quotes"
+    return Malformed(f"not JSON: {what}", at(text, place))
 
 
 def of_meaning(text: str, error: ValueError) -> Malformed:

@@ -130,6 +130,7 @@ def certified(
     says_usage: bool = True,
     path_length: int | None = None,
     odd_name: bytes = b"",
+    names_issuer: bool = True,
 ) -> Pair:
     """Return a certificate with these URIs, signed by another or by itself; `odd_name` is one more name, in DER."""
     own = ec.generate_private_key(ec.SECP256R1())
@@ -155,7 +156,11 @@ def certified(
         .not_valid_before(start)
         .not_valid_after(start + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=path_length), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
     )
+    if names_issuer:
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key((own if by is None else by.key).public_key())
+        builder = builder.add_extension(issuer, critical=False)
     if says_usage:
         builder = builder.add_extension(usage, critical=True)
     if purposes:

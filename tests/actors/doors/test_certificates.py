@@ -176,6 +176,12 @@ async def test_a_client_without_a_certificate_gets_nothing_where_one_is_required
     assert told.status == 200
 
 
+async def test_a_certificate_that_rfc_5280_does_not_allow_ends_in_the_handshake(house: House, tmp_path: Path) -> None:
+    async with opened(house, tmp_path) as street:
+        assert await fails(street, tmp_path, certified(WORKLOAD, by=authority(), names_issuer=False))
+        assert not await fails(street, tmp_path, workload())
+
+
 async def test_an_authorization_header_is_the_credential_where_there_is_one(house: House, tmp_path: Path) -> None:
     async with opened(house, tmp_path) as street, connected(street, tmp_path, workload()) as client:
         own = await ask(client, street.agent)

@@ -136,6 +136,8 @@ def test_no_bytes_do_anything_but_parse_or_be_refused_with_a_place(raw: bytes) -
         pytest.param(b"{} {}", "Extra data", 2, id="two documents"),
         pytest.param(b"[1,]", "not JSON", 3, id="a comma too many"),
         pytest.param('["ä",]'.encode(), "not JSON", 6, id="a comma after two-byte characters"),
+        pytest.param(b"[1, \n ]", "not JSON: Expecting value", 6, id="a comma too many, before blanks"),
+        pytest.param(b'{"a":1, }', "not JSON: Expecting property name", 8, id="a comma too many in an object"),
         pytest.param(b"  [1 2]", "not JSON", 5, id="a comma too few, after blanks"),
         pytest.param(b"{1:2}", "not JSON", 1, id="a name that is a number"),
         pytest.param(b"{'a':1}", "not JSON", 1, id="single quotes"),
