@@ -24,9 +24,9 @@ def standing_of(kernel: Kernel, store: str) -> Standing:
     )
 
 
-def capabilities() -> list[JSONValue]:
-    """Return every capability with the methods and paths of its routes."""
+def capabilities(level: str) -> list[JSONValue]:
+    """Return every capability with the methods and paths of its routes, and the level of the last report that holds."""
     return [
-        capability_body(one, tuple(f"{TABLE[name].method} {TABLE[name].path}" for name in one.routes))
+        capability_body(one, tuple(f"{TABLE[name].method} {TABLE[name].path}" for name in one.routes), level)
         for one in CAPABILITIES
     ]

@@ -10,7 +10,7 @@ import click
 from actors.boundary import capabilities
 from actors.cli import show
 from actors.cli.audit import read_acts
-from actors.cli.boundary_here import record_here, records_here, standing_here, verified_here
+from actors.cli.boundary_here import level_here, record_here, records_here, standing_here, verified_here
 from actors.cli.boundary_surfaces import surfaces
 from actors.cli.checkpoint.source import CHECKPOINTS, find, on_directory, on_server
 from actors.cli.checkpoint.taking import row, take, tell
@@ -62,7 +62,9 @@ def status(data_dir: Path, server: str | None, as_json: bool) -> int:
 def capabilities_(data_dir: Path, server: str | None, as_json: bool) -> None:
     """List what the boundary does, and where it is asked for."""
     url = server_url(data_dir, server)
-    rows = Server(url).get(f"{BOUNDARY}/capabilities", {})["capabilities"] if url else capabilities()
+    rows = (
+        Server(url).get(f"{BOUNDARY}/capabilities", {})["capabilities"] if url else capabilities(level_here(data_dir))
+    )
     if as_json:
         show.as_object({"capabilities": rows})
         return

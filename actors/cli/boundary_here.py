@@ -11,12 +11,15 @@ from actors.cli.place import open_place
 from actors.cli.receipt_source import backwards, holding
 from actors.cli.receipts import state_of_journal
 from actors.clock import SystemClock
-from actors.installation import Installation
+from actors.conforming.believing import level_held
+from actors.installation import GENESIS_FILE, Installation
 from actors.policy_file import read_policy
 from actors.stores.glance import glance
 from actors.stores.which import POSTGRESQL
 from actors.trust_log import registry_of
+from helm.conformance.report import NO_LEVEL
 from helm.contracts.errors import Invalid
+from helm.crypto.numbers import MAX_SAFE
 from helm.evidence.record_check import Held, verify_record
 from helm.guardian.policy import NO_POLICY, Policy
 from helm.surfaces.boundary import Standing, moment
@@ -38,6 +41,13 @@ def standing_here(place: Installation) -> Standing:
         last_checkpoint_hash="" if latest is None else latest.checkpoint_hash,
         now_ms=SystemClock().now_ms(),
     )
+
+
+def level_here(data_dir: Path) -> str:
+    """Return the conformance level that the directory's latest report that holds has reached, "none" without one."""
+    if not (data_dir / GENESIS_FILE).exists():
+        return NO_LEVEL
+    return level_held(data_dir, registry_of(open_place(data_dir)), MAX_SAFE)
 
 
 def policy_of(place: Installation) -> Policy:

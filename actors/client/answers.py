@@ -992,6 +992,42 @@ class ListActsAnswer(TypedDict):
     next: int | None
 
 
+class ListNegativeVectorsAnswer(TypedDict):
+    """See ListNegativeVectorsAnswer in schemas/openapi/helm.openapi.yaml."""
+
+    vectors: list[dict[str, Any]]
+    vectors_hash: str
+
+
+class ListVectorsAnswer(TypedDict):
+    """See ListVectorsAnswer in schemas/openapi/helm.openapi.yaml."""
+
+    vectors: list[dict[str, Any]]
+    vectors_hash: str
+
+
+class RunConformanceAnswer(TypedDict):
+    """See RunConformanceAnswer in schemas/openapi/helm.openapi.yaml."""
+
+    public_key: str
+    report: dict[str, Any]
+    signature: str
+
+
+class ListReportsAnswer(TypedDict):
+    """See ListReportsAnswer in schemas/openapi/helm.openapi.yaml."""
+
+    reports: list[dict[str, Any]]
+
+
+class GetReportAnswer(TypedDict):
+    """See GetReportAnswer in schemas/openapi/helm.openapi.yaml."""
+
+    public_key: str
+    report: dict[str, Any]
+    signature: str
+
+
 class ListKeysAnswer(TypedDict):
     """See ListKeysAnswer in schemas/openapi/helm.openapi.yaml."""
 

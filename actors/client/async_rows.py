@@ -1334,6 +1334,65 @@ class AsyncRows:
         )
         return cast(answers.ListActsAnswer, told)
 
+    async def list_negative_vectors(self) -> answers.ListNegativeVectorsAnswer:
+        """The vectors of the ten fail-closed cases."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/conformance/negative",
+        )
+        return cast(answers.ListNegativeVectorsAnswer, told)
+
+    async def list_vectors(
+        self,
+        *,
+        category: str | None = None,
+        code: str | None = None,
+        level: str | None = None,
+    ) -> answers.ListVectorsAnswer:
+        """Every vector: what is done to a server, and what must come of it."""
+        query: Query = {
+            "category": category,
+            "code": code,
+            "level": level,
+        }
+        told = await self._ask(
+            "GET",
+            "/api/v1/conformance/vectors",
+            query=query,
+        )
+        return cast(answers.ListVectorsAnswer, told)
+
+    async def run_conformance(
+        self,
+        body: Mapping[str, Any] | None = None,
+    ) -> answers.RunConformanceAnswer:
+        """Do to servers of this program's own what the vectors say; the running kernel is not touched."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/conformance/run",
+            body=body or {},
+        )
+        return cast(answers.RunConformanceAnswer, told)
+
+    async def list_reports(self) -> answers.ListReportsAnswer:
+        """The reports that are kept, the latest first, and which of them hold."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/conformance/reports",
+        )
+        return cast(answers.ListReportsAnswer, told)
+
+    async def get_report(
+        self,
+        report_id: str,
+    ) -> answers.GetReportAnswer:
+        """One signed report."""
+        told = await self._ask(
+            "GET",
+            f"/api/v1/conformance/reports/{part(report_id)}",
+        )
+        return cast(answers.GetReportAnswer, told)
+
     async def list_keys(
         self,
         *,

@@ -17,6 +17,7 @@ from actors.doors.audit import AuditRoutes
 from actors.doors.boundary import BoundaryRoutes
 from actors.doors.budgets import BudgetRoutes
 from actors.doors.checkpoints import CheckpointRoutes
+from actors.doors.conformance import ConformanceRoutes
 from actors.doors.console import ConsoleRoutes
 from actors.doors.delegations import DelegationRoutes
 from actors.doors.desk import Desk, answer, problem_answer, row_of
@@ -121,7 +122,7 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
     budgets, identity = BudgetRoutes(kernel, at), IdentityRoutes(kernel, at)
     checkpoints, envelopes = CheckpointRoutes(kernel, at), EnvelopeRoutes(kernel, config, at)
     boundary, graph = BoundaryRoutes(kernel, config, at), ProofGraphRoutes(kernel, at)
-    sandbox = SandboxRoutes(kernel, at)
+    sandbox, conformance = SandboxRoutes(kernel, at), ConformanceRoutes(kernel, at)
     policies, console = PolicyRoutes(kernel, at), ConsoleRoutes()
     exports, documents = ExportRoutes(kernel, config, at), DocumentRoutes()
     keys = KeyRoutes(kernel, at)
@@ -221,6 +222,11 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
         "get_key": keys.show,
         "revoke_key": keys.revoke,
         "list_acts": AuditRoutes(kernel, at).browse,
+        "list_negative_vectors": conformance.negative,
+        "list_vectors": conformance.vectors,
+        "run_conformance": conformance.run,
+        "list_reports": conformance.browse,
+        "get_report": conformance.show,
         "list_trust_events": trust.events,
         "add_trust_event": trust.change,
         "list_trust_keys": trust.keys,

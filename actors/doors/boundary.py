@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import trio
 from quart import Response
 
 from actors.boundary import capabilities, standing_of
 from actors.checkpointing import Checkpointing
+from actors.conforming.believing import level_held
 from actors.doors.browsing import receipts_after, receipts_before
 from actors.doors.credentials import tenant_of
 from actors.doors.desk import Desk, answer, query, read_object, whole_number
@@ -47,7 +50,10 @@ class BoundaryRoutes:
         """Answer with what the boundary does, and where it is asked for."""
         self.desk.caller()
         query()
-        return answer({"capabilities": capabilities()})
+        parts = self.kernel.parts
+        where, registry, head = Path(parts.sensor.data_dir), parts.state.registry, parts.journal.head
+        level = await trio.to_thread.run_sync(level_held, where, registry, head)
+        return answer({"capabilities": capabilities(level)})
 
     async def browse(self) -> Response:
         """Answer with the latest records that are wanted, or those behind `after` or ahead of `before`."""

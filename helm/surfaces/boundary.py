@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 
 import helm
+from helm.conformance.report import NO_LEVEL
 from helm.contracts.form import JSONValue
 from helm.guardian.ceremony import WAITING
 from helm.guardian.connection import WasmConnection
@@ -172,14 +173,14 @@ CAPABILITIES: Final = (
 """In the order of the seeds. A test finds every route in the table, and every command in the program."""
 
 
-def capability_body(one: Capability, paths: tuple[str, ...]) -> dict[str, JSONValue]:
-    """Return a BoundaryCapability; `paths` are the methods and paths of its routes."""
+def capability_body(one: Capability, paths: tuple[str, ...], level: str) -> dict[str, JSONValue]:
+    """Return a BoundaryCapability; `paths` are the methods and paths of its routes, `level` what a report proves."""
     return {
         "authority": one.authority,
         "capability_id": one.capability_id,
         "category": one.category,
         "cli_commands": [f"helm {command}" for command in one.commands],
-        "conformance_level": "L1" if one.authority != "non-authoritative" else "none",
+        "conformance_level": level if one.authority != "non-authoritative" else NO_LEVEL,
         "notes": one.notes,
         "public_routes": list(paths),
         "receipt_bindings": list(one.bindings),

@@ -14,6 +14,7 @@ from helm.surfaces.route import Route
 from helm.surfaces.rows.authority import ASKING, DELEGATING, KEYS, LAYERS, RELATIONS, STOPPING
 from helm.surfaces.rows.bearers import BEARERS
 from helm.surfaces.rows.calls import CALLS, STATE
+from helm.surfaces.rows.conformance import OF_CONFORMANCE
 from helm.surfaces.rows.documents import DOCUMENTS
 from helm.surfaces.rows.envelopes import WRAPPED
 from helm.surfaces.rows.operating import OF_AUDIT, OF_CONNECTORS, OF_IDENTITY, OF_MCP, OF_SANDBOX, OF_SESSIONS
@@ -47,6 +48,7 @@ TABLE: Final = table(
     OF_MCP,
     OF_CONNECTORS,
     OF_AUDIT,
+    OF_CONFORMANCE,
     DOCUMENTS,
     BEARERS,
 )

@@ -33,6 +33,7 @@ NOT_ASKED: Final = {
     "open_stream": "it leaves HTTP: tests/actors/doors/test_stream.py speaks it",
     "replay_pack": "its body is a pack: tests/actors/doors/test_packs.py brings some",
     "verify_pack": "its body is a pack: tests/actors/doors/test_packs.py brings some",
+    "run_conformance": "it starts servers of its own each time: tests/actors/doors/test_conformance.py has it run",
     "mcp_socket": "it answers nothing but refusals: tests/actors/doors/mcp has them",
 }
 """Rows that no client of requests and answers can walk, and who walks them."""

@@ -162,6 +162,8 @@ def the_boundary_says_how_it_stands_and_what_it_decided(walk: Walk) -> None:
     assert (status["status"], status["receipt_store"], status["pdp"]) == ("ready", "segments", "ready")
     listed = walk.told("boundary", "capabilities")["capabilities"]
     assert len(listed) == 6
+    cases = walk.ask("list_negative_vectors", key="")
+    assert walk.ask("list_vectors", key="", query="?level=L1")["vectors_hash"] == cases["vectors_hash"]
     [record] = walk.told("boundary", "records", "--tool-name", "read")["records"]
     assert record["record_id"] == read["record_id"]
     assert walk.told("boundary", "get", record["record_id"]) == record
