@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import helm
 from actors.conforming.material import vector_set
@@ -14,6 +15,9 @@ from helm.contracts.form import JSONValue
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import PublicKey
 from helm.trust.registry import Registry
+
+MAX_LOOKED_AT: Final = 8
+"""Kept reports that are read for one question, which anybody with a key may ask (T4)."""
 
 
 def key_of(document: Any, registry: Registry | None, lamport: int) -> PublicKey:
@@ -47,7 +51,7 @@ def shown(document: dict[str, Any], doubt: str) -> dict[str, JSONValue]:
 
 def level_held(data_dir: Path, registry: Registry | None, lamport: int) -> str:
     """Return the level that the latest report reached which holds, and is about this very program; "none" without."""
-    for document in Reports(data_dir).all():
+    for document in islice(Reports(data_dir).all(), MAX_LOOKED_AT):
         if not doubt_of(document, registry, lamport) and is_of_this_program(document["report"]):
             return str(document["report"]["level"])
     return NO_LEVEL
