@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from actors.documents.slug import plain, slug
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 DRAWN: Final = "mermaid"
 """A fence in a language that a browser would need somebody's script for: it is shown as what it is, a text."""
@@ -39,12 +41,18 @@ def rendered(text: str) -> Rendered:
     parser = reader()
     tokens = parser.parse(text)
     headings = tuple(name_headings(tokens))
+    undress_cells(tokens)
     html: str = parser.renderer.render(tokens, parser.options, {})
     return Rendered(html, headings)
 
 
 def reader() -> MarkdownIt:
-    """Return a parser of CommonMark with tables, raw HTML off, that writes what a reader can scroll and reach."""
+    """Return a parser of CommonMark with tables, raw HTML off, that writes what a reader can scroll and reach.
+
+    The library takes a tenth of a second to be loaded: by whoever reads the first page, and not by every start.
+    """
+    from markdown_it import MarkdownIt
+
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.add_render_rule("table_open", table_open)
     parser.add_render_rule("table_close", table_close)
@@ -66,6 +74,13 @@ def name_headings(tokens: Sequence[Token]) -> list[Heading]:
             if opening.tag != "h1":
                 found.append(Heading(int(opening.tag[1:]), plain(words.content), anchor))
     return found
+
+
+def undress_cells(tokens: Sequence[Token]) -> None:
+    """Take the styles from the cells of tables: the policy of our pages admits none in the text."""
+    for token in tokens:
+        if token.type in {"td_open", "th_open"}:
+            token.attrs.pop("style", None)
 
 
 def table_open(_self: Any, _tokens: Sequence[Token], _at: int, _options: Any, _env: Mapping[str, Any]) -> str:

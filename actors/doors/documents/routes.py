@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import Final
@@ -53,10 +54,14 @@ def text_of(content: str | bytes, kind: str) -> Text:
 
 
 class DocumentRoutes:
-    """Who answers them. A page is made when it is first asked for, off the kernel's thread, and kept."""
+    """Who answers them. A page is made when it is first asked for, off the kernel's thread, and kept.
+
+    One is made, or searched for, at a time: whoever asks much waits for themselves, and not calls for them (T4).
+    """
 
     def __init__(self) -> None:
         self.library: Library = library()
+        self.desk = trio.CapacityLimiter(1)
         self.made: dict[tuple[str, str], Text] = {}
         self.files = {STYLE: files("actors").joinpath("documents", STYLE).read_bytes(), **self.library.pictures}
 
@@ -64,7 +69,7 @@ class DocumentRoutes:
         """Answer with the list of pages, or with what a search finds."""
         words = query().get("q", "").strip()
         if words:
-            return given(text_of(found_leaf(self.library, words), HTML))
+            return given(text_of(await self._aside(partial(found_leaf, self.library, words)), HTML))
         if prefers_markdown():
             return await self.llms()
         return given(await self._make("/docs", HTML, lambda: list_leaf(self.library)))
@@ -127,9 +132,12 @@ class DocumentRoutes:
         """Return a text that is made once: only routes that there are come so far, so that few are kept."""
         found = self.made.get((route, kind))
         if found is None:
-            found = text_of(await trio.to_thread.run_sync(make), kind)
+            found = text_of(await self._aside(make), kind)
             self.made[route, kind] = found
         return found
+
+    async def _aside(self, make: Callable[[], str]) -> str:
+        return await trio.to_thread.run_sync(make, limiter=self.desk)
 
 
 def prefers_markdown() -> bool:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
+from typing import Final
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.documents.export import contents, everything, exported
 from actors.documents.library import Library, Page, library
@@ -67,6 +72,69 @@ def test_what_looks_like_markup_is_text(written: str) -> None:
     assert "<script" not in html
     assert "<img" not in html
     assert "&lt;script&gt;" in html
+
+
+BLOCKS: Final = {"blockquote", "div", "figcaption", "figure", "hr", "li", "ol", "p", "pre", "ul"}
+TABLES: Final = {"table", "tbody", "td", "th", "thead", "tr"}
+TAGS: Final = {"a", "br", "code", "em", "img", "strong", *(f"h{level}" for level in range(1, 7)), *BLOCKS, *TABLES}
+ATTRIBUTES: Final = {"alt", "aria-label", "class", "href", "id", "role", "src", "start", "tabindex", "title"}
+SIGNS: Final = (
+    "<",
+    ">",
+    '"',
+    "'",
+    "`",
+    "```",
+    "|",
+    "[",
+    "](",
+    ")",
+    "!",
+    "#",
+    "&",
+    "--",
+    ":-",
+    "\\",
+    " ",
+    "    ",
+    "\n",
+    "\n\n",
+)
+WORDS: Final = (
+    "a",
+    "- ",
+    "> ",
+    "1. ",
+    "mermaid\n",
+    "&lt;",
+    "&#60;",
+    "onclick=",
+    "javascript:alert(1)",
+    "[a]: <x>",
+    "<http://x>",
+)
+PIECES: Final = st.sampled_from([MARKUP, *SIGNS, *WORDS])
+
+
+class Markup(HTMLParser):
+    """Collects what a browser would take for markup."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@given(st.lists(PIECES, max_size=40).map("".join))
+def test_no_text_becomes_markup_that_does_something(written: str) -> None:
+    markup = Markup()
+    markup.feed(rendered(written).html)
+    for tag, held in markup.found:
+        assert tag in TAGS
+        assert held.keys() <= ATTRIBUTES
+        assert not (held.get("href") or held.get("src") or "").lower().startswith(("javascript:", "data:", "vbscript:"))
 
 
 @pytest.mark.parametrize("target", ["javascript:alert(1)", "vbscript:x", "data:text/html,x", "file:///etc/passwd"])
