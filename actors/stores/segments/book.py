@@ -66,17 +66,19 @@ class Book:
         return self.segment.last.next_row - 1
 
     def append(self, rows: tuple[bytes, ...], begin: Callable[[], None]) -> int:
-        """Make the rows durable, return the number of the first; `begin` is called when the disk's turn has come.
+        """Make the rows durable, return the number of the first; `begin` is called once the frame is laid out.
 
-        An OSError leaves the outcome unknown.
+        What is left then, its digest and the disk, leaves the interpreter's lock to others. An OSError leaves the
+        outcome unknown.
         """
         body = (lengths_of(rows), *rows)
         header = self._header(len(rows), body)
         if self._is_beyond_quota(header.end):
             raise OSError(errno.EDQUOT, "the journal has reached its largest size")
         with self._desk_for(header) as desk, memoryview(desk) as whole, whole[: header.end - header.offset] as frame:
-            header = lay(desk, header, body)
+            lay(desk, header, body)
             begin()
+            header = vouch(frame, header)
             self.segment.write(header, frame)
         return header.first
 
@@ -176,17 +178,21 @@ class Book:
         old.close()
 
 
-def lay(desk: mmap.mmap, header: Header, body: tuple[bytes, ...]) -> Header:
-    """Put a frame together on the desk, and return its header, complete."""
-    joined = b"".join(body)
+def lay(desk: mmap.mmap, header: Header, body: tuple[bytes, ...]) -> None:
+    """Put all of a frame but its header on the desk, each part at its place at once: no copy is made on the way."""
+    desk.seek(HEADER_BYTES)
+    for part in body:
+        desk.write(part)
+    desk.write(bytes(header.end - header.body_at - header.length))
+
+
+def vouch(frame: memoryview, header: Header) -> Header:
+    """Put the header before what was laid out; return it, complete."""
     digest = sha256(header.fields())
-    digest.update(joined)
+    with frame[HEADER_BYTES : HEADER_BYTES + header.length] as body:
+        digest.update(body)
     header = attrs.evolve(header, digest=digest.digest())
-    end = HEADER_BYTES + header.length
-    desk[:HEADER_BYTES] = header.fields() + header.digest
-    desk[HEADER_BYTES:end] = joined
-    filling = header.end - header.offset - end
-    desk[end : end + filling] = bytes(filling)
+    frame[:HEADER_BYTES] = header.fields() + header.digest
     return header
 
 
