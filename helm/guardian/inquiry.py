@@ -37,9 +37,12 @@ class Inquiry:
     """Which call under its delegation session it is, as gate 5 let it through; 0 without one."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Office:
-    """One place in the roster: its name, its check, and the code under which its own failure is a DENY."""
+    """One place in the roster: its name, its check, and the code under which its own failure is a DENY.
+
+    It is only itself: a refusal finds its place in the roster without comparing what offices are made of.
+    """
 
     name: str
     check: Callable[[Inquiry], None]
