@@ -44,6 +44,14 @@ bench *args:
 demo *args:
     helm demo {{ args }}
 
+# Make a release of this commit in a folder: wheel, sdist, bill of materials, sample pack, signed provenance, sums.
+release folder *args:
+    python -m release make {{ folder }} {{ args }}
+
+# Verify a release with the public key alone.
+release-verify folder *args:
+    python -m release verify {{ folder }} {{ args }}
+
 # Every way of tampering with a pack of every kind: some fifty thousand, half an hour.
 tamper:
     pytest -m long --timeout 3600 tests/tamper
@@ -71,5 +79,5 @@ lock:
     {
       echo "# Every distribution that an install with tests brings along, exact. Written by: just lock"
       echo "# Install on it with: pip install -c constraints.txt -e '.[test]'"
-      "$place/venv/bin/pip" freeze --exclude-editable
+      "$place/venv/bin/pip" freeze --all --exclude-editable | grep -v "^pip=="
     } > constraints.txt

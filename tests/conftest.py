@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests import browser
-from tests.counterparts import opa, podman, postgres, programs, pythons, softhsm, systemd
+from tests.counterparts import opa, podman, postgres, programs, pythons, release, softhsm, systemd
 from tests.warm import python as warm
 
 # A shared machine is slow at odd moments, and a test that failed once must fail again.
@@ -102,6 +103,16 @@ def tell_long(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(f"{report.nodeid}: {took_s:.1f} s, and not marked slow", yellow=True)
 
 
+def undeployed() -> Iterator[str]:
+    """Yield what was not done of shipping."""
+    if not release.can_build():
+        yield release.HOW
+    if systemd.ANALYZE is None:
+        yield systemd.HOW_TO_ANALYZE
+    if not systemd.is_there():
+        yield systemd.HOW
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say aloud what took long, and that programs of other makes were not there to be talked to."""
     tell_long(terminalreporter)
@@ -119,7 +130,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(pythons.HOW, yellow=True)
     if not podman.is_there():
         terminalreporter.write_line(podman.HOW, yellow=True)
-    if systemd.ANALYZE is None:
-        terminalreporter.write_line(systemd.HOW_TO_ANALYZE, yellow=True)
-    if not systemd.is_there():
-        terminalreporter.write_line(systemd.HOW, yellow=True)
+    for line in undeployed():
+        terminalreporter.write_line(line, yellow=True)
