@@ -1,7 +1,8 @@
 """Processes that check signatures for a verification in this one, as many as there are cores to spare.
 
-They begin at the last receipt, the verifier comes from the first one, and nobody waits: what they have not proven when
-it gets there, it checks itself. So a process that is slow, dies, or may not be started, costs nothing but its help.
+They begin at the last shard of receipts, the verifier comes from the first one, and nobody waits: what they have not
+proven when it gets there, it checks itself. So a process that is slow, dies, or may not be started, costs nothing but
+its help.
 """
 
 from __future__ import annotations
@@ -16,24 +17,19 @@ from typing import Final
 
 import attrs
 
+from helm.contracts.errors import Invalid
 from helm.crypto.canonical import record_bytes, reread
 from helm.evidence.proven import Helpers, Keys, Proven, nothing, prove
 
 MOST: Final = 7
 """Most processes beside the verifier's own: with more of them they would wait for it (T4)."""
 
-BATCH: Final = 128
-"""Receipts in one errand: some milliseconds, so that little is done twice where the two meet."""
-
-WORTH_IT: Final = 4_000
-"""Fewer receipts are checked before a process has started."""
+WORTH_IT: Final = 4
+"""Fewer shards of receipts are checked before a process has started."""
 
 NOBODY: Final = b"-"
 
 PROGRAM: Final = "import sys; sys.path[:] = {path!r}; from actors.crew import serve; serve()"
-
-Batch = Sequence[str]
-"""The paths of receipts."""
 
 
 @attrs.define
@@ -42,21 +38,27 @@ class Crew:
 
     count: int
     worth_it: int = WORTH_IT
-    _batches: list[Batch] = attrs.field(factory=list, init=False, repr=False)
-    _proven: dict[str, str] = attrs.field(factory=dict, init=False, repr=False)
+    _shards: list[str] = attrs.field(factory=list, init=False, repr=False)
+    """The paths of those that nobody has begun."""
+    _proven: dict[str, Sequence[str]] = attrs.field(factory=dict, init=False, repr=False)
     _hands: list[tuple[subprocess.Popen[bytes], Thread]] = attrs.field(factory=list, init=False, repr=False)
 
     def start(self, receipts: Mapping[str, bytes], keys: Keys) -> Proven:
-        """Hand the receipts out, the last ones first; where they are too few, prove nothing."""
+        """Hand the shards out, the last ones first; where they are too few, prove nothing."""
         if len(receipts) < self.worth_it:
             return nothing
-        paths = [*receipts]
-        self._batches = [paths[begin : begin + BATCH] for begin in range(0, len(paths), BATCH)]
+        self._shards = [*receipts]
         said = record_bytes(dict(keys))
         for _ in range(self.count):
             with suppress(OSError):  # also where whoever started this process forbids it to start others
                 self._take_on(said, receipts)
-        return lambda path: self._proven.get(path, "")
+        return self._found
+
+    def _found(self, path: str) -> Sequence[str]:
+        """Return what was found in a shard that the verifier is about to read: nobody need begin it any more."""
+        with suppress(ValueError):
+            self._shards.remove(path)
+        return self._proven.pop(path, ())
 
     def _take_on(self, keys: bytes, receipts: Mapping[str, bytes]) -> None:
         line = [sys.executable, "-c", PROGRAM.format(path=sys.path)]
@@ -71,17 +73,14 @@ class Crew:
         asked, answers = process.stdin, process.stdout
         if asked is None or answers is None:
             return
-        with suppress(OSError, ValueError, IndexError):  # it was sent home; nothing is left
+        with suppress(OSError, ValueError, IndexError, Invalid):  # it was sent home; nothing is left; it was altered
             asked.write(keys + b"\n")
             while True:
-                batch = [(path, receipts[path]) for path in self._batches.pop()]
-                batch = [(path, raw) for path, raw in batch if raw and b"\n" not in raw]
-                asked.write(b"\n".join([*(raw for _, raw in batch), b"", b""]))
+                path = self._shards.pop()
+                asked.write(b"%d\n" % len(raw := receipts[path]) + raw)
                 asked.flush()
                 found = answers.readline().split()
-                self._proven.update(
-                    (path, key.decode()) for (path, _), key in zip(batch, found, strict=True) if key != NOBODY
-                )
+                self._proven[path] = ["" if key == NOBODY else sys.intern(key.decode()) for key in found]
 
     def finish(self, timeout_s: float) -> None:
         """Wait until everything is done, no longer than this for each helper."""
@@ -90,7 +89,7 @@ class Crew:
 
     def leave(self) -> None:
         """Send everybody home."""
-        self._batches = []
+        self._shards = []
         for process, thread in self._hands:
             process.kill()
             thread.join()
@@ -99,18 +98,14 @@ class Crew:
 
 
 def serve() -> None:
-    """Be a helper: answer each errand on stdin by a line on stdout, one key for each receipt."""
+    """Be a helper: answer each shard on stdin, behind its length, by a line on stdout, one key for each receipt."""
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
     keys = reread(asked.readline())
-    batch: list[bytes] = []
-    for line in asked:
-        if line != b"\n":
-            batch.append(line[:-1])
-            continue
-        found = [key.encode() or NOBODY for key in prove(batch, keys)]
+    for length in asked:
+        shard = asked.read(int(length))
+        found = [key.encode() or NOBODY for key in prove(shard.split(b"\n")[:-1], keys)]
         answers.write(b" ".join(found) + b"\n")
         answers.flush()
-        batch = []
 
 
 @contextmanager

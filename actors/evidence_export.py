@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from importlib.resources import files
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +12,7 @@ import trio
 
 from actors import durable
 from actors.library import PAGE, Library
+from actors.pack_file import PackFile
 from actors.stores.glance import Glance
 from helm.crypto.canonical import reread
 from helm.crypto.ed25519 import Signer as Pen
@@ -114,8 +114,7 @@ def write_into(file: IO[bytes], material: PackMaterial, pen: Pen, helpers: Helpe
         file.write(piece)
     file.flush()
     root = TrustRoot(log_id=log_of(material))
-    with mmap(file.fileno(), 0, access=ACCESS_READ) as raw:
-        return subject(check_pack(raw, root, helpers))
+    return subject(check_pack(PackFile(file), root, helpers, keep=False))
 
 
 def replay_script() -> bytes:

@@ -10,8 +10,9 @@ import click
 from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.failure import REFUSED
-from actors.cli.verify import of_pack, read_pack, trust_root
+from actors.cli.verify import of_pack, trust_root
 from actors.crew import crew
+from actors.pack_file import pack_in
 from helm.evidence.replay import Rejudged
 from helm.evidence.replay_report import ReplayReport, replay_report
 
@@ -30,9 +31,8 @@ def replay(pack: Path, only_verify: bool, as_json: bool, **pins: Any) -> int:
     pack is authentic and every call whose facts are in it came out as it was.
     """
     root = trust_root(**pins)
-    raw = read_pack(pack)
-    with crew() as helpers, bar("judging") as shown:
-        told = replay_report(raw, root, helpers, shown.move)
+    with pack_in(pack) as raw, crew() as helpers, bar("judging") as shown:
+        told = replay_report(raw, root, helpers, shown.move, with_calls=not only_verify)
     if as_json:
         show.as_object(told.body(with_calls=not only_verify))
     else:
@@ -47,7 +47,7 @@ def tell(told: ReplayReport, *, with_calls: bool) -> None:
         return
     if with_calls and told.calls:
         show.table(HEADS, [row(call) for call in told.calls])
-    count = f"{len(told.calls)} calls came out as they were, {len(told.redacted)} without facts were not judged"
+    count = f"{told.judged} calls came out as they were, {told.redacted} without facts were not judged"
     if told.diverged is not None:
         say_no(f"DIVERGED at lamport {told.diverged.lamport}, decision {told.diverged.decision_id}", str(told.diverged))
         click.echo(f"Before it, {count}.")

@@ -11,6 +11,7 @@ import click
 from actors.cli import show
 from actors.cli.failure import REFUSED
 from actors.crew import crew
+from actors.pack_file import pack_in
 from helm.contracts.errors import Invalid
 from helm.evidence.report import Outcome, Report
 from helm.evidence.scope import RANGE, WHOLE
@@ -71,8 +72,8 @@ def verify(pack: Path, host_key: Sequence[str], as_json: bool, **pins: Any) -> i
     `helm verify external-receipt --help`: what a recorder outside HELM wrote.
     """
     root = trust_root(**pins)
-    raw, keys = read_pack(pack), host_keys(host_key)
-    with crew() as helpers:
+    keys = host_keys(host_key)
+    with pack_in(pack) as raw, crew() as helpers:
         report = verify_pack(raw, root, helpers, keys)
     if as_json:
         show.as_object(report.body())

@@ -804,7 +804,7 @@ class ReplayPackAnswer(TypedDict):
     failed_check: dict[str, Any] | None
     judged: int
     problem: str | None
-    redacted: list[str]
+    redacted: int
     verified: bool
 
 

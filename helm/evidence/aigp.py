@@ -37,12 +37,13 @@ from helm.crypto import domains
 from helm.crypto.canonical import canonical, reread
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid
 from helm.crypto.hashing import hash_in
-from helm.evidence.layout import NODES, REFUSAL, facts_path, receipt_path, record_path, trust_path
+from helm.evidence.layout import EVENTS, FACTS, NODES, RECEIPTS, RECORDS, REFUSAL
 from helm.evidence.lines import split_lines
 from helm.evidence.part import WHOLE
 from helm.evidence.payloads import INTENT, OUTCOME, Shape
 from helm.evidence.payloads import REFUSAL as REFUSED
 from helm.evidence.reading import Reading, Told
+from helm.evidence.shards import lines_of
 from helm.evidence.signed import signed_bytes
 from helm.evidence.unseal import unseal_decision, unseal_receipt, unseal_record
 from helm.guardian.chain import CHAIN
@@ -261,18 +262,18 @@ def anchor_of(reading: Reading, receipt_id: str) -> Object:
     call = find(reading, receipt_id)
     if call.receipt is None or call.outcome is None:
         raise Invalid(f"the receipt {receipt_id} was condensed", "pack", "make it whole first: helm evidence rehydrate")
-    raw_facts = reading.members[facts_path(call.node.lamport)] if has(reading, call) else b"{}"
+    raw_facts, receipt = beside(reading, call)
     name, other = ("intent", "attestation") if call.intent_node else ("attestation", "intent")
-    nodes = {node["node_hash"]: node for node in lines_of(reading)}
-    own = whole(reading, nodes[call.node.node_hash])
+    nodes = {node["node_hash"]: node for node in whole_nodes(reading.members)}
+    own = nodes[call.node.node_hash]
     missing = [parent for parent in own["parents"] if parent not in nodes]
     if missing:
         raise Invalid(f"it stands on {missing[0]}, which is not in the pack", "pack", "export the whole log")
     body: Object = {
-        "effect": whole(reading, nodes[call.outcome.node_hash]) if call.intent_node else {},
-        "facts": reread(raw_facts),
-        "receipt": reread(reading.members[receipt_path(call.receipt.content.lamport_clock, call.receipt.receipt_id)]),
-        "stood_on": [whole(reading, nodes[parent]) for parent in own["parents"]],
+        "effect": nodes[call.outcome.node_hash] if call.intent_node else {},
+        "facts": reread(raw_facts or b"{}"),
+        "receipt": reread(receipt),
+        "stood_on": [nodes[parent] for parent in own["parents"]],
         "version": VERSION,
         name: own,
         other: {},
@@ -293,23 +294,29 @@ def find(reading: Reading, receipt_id: str) -> Told:
     raise Invalid(f"there is no call {receipt_id}", "pack", "`helm evidence graph` shows the calls of a pack")
 
 
-def has(reading: Reading, call: Told) -> bool:
-    """Tell whether the facts of a call are in the pack."""
-    return facts_path(call.node.lamport) in reading.members
+def beside(reading: Reading, call: Told) -> tuple[bytes, bytes]:
+    """Return the facts of a call, b"" where they were left out, and its receipt, as the lines of a pack have them."""
+    number = next(at for at, one in enumerate(reading.calls) if one is call)
+    facts = line_at(reading.members, FACTS, number)
+    bound = [one.payload["receipt_hash"] for one in reading.nodes if one.kind == NodeKind.EFFECT or one.is_refusal]
+    receipt_hash = "" if call.receipt is None else call.receipt.receipt_hash
+    return facts, line_at(reading.members, RECEIPTS, bound.index(receipt_hash))
 
 
-def lines_of(reading: Reading) -> Iterator[Object]:
-    """Yield the nodes of a pack as its lines have them."""
-    for line, _ in split_lines(reading.members[NODES], NODES):
-        yield reread(line)
+def line_at(members: Mapping[str, bytes], folder: str, number: int) -> bytes:
+    """Return the line of a number, from 0 on, among those of a folder."""
+    return next(line for at, line in enumerate(lines_of(members, folder)) if at == number)
 
 
-def whole(reading: Reading, node: Object) -> Object:
-    """Return a node with its payload."""
-    if "payload" in node:
-        return node
-    path = trust_path(node["lamport"]) if node["kind"] == NodeKind.TRUST_EVENT else record_path(node["lamport"])
-    return dict(sorted((node | {"payload": reread(reading.members[path])}).items()))
+def whole_nodes(members: Mapping[str, bytes]) -> Iterator[Object]:
+    """Yield the nodes of a pack, each with its payload."""
+    records, events = lines_of(members, RECORDS), split_lines(members[EVENTS], EVENTS)
+    for line in lines_of(members, NODES):
+        node = reread(line)
+        if "payload" not in node:
+            raw = next(events)[0] if node["kind"] == NodeKind.TRUST_EVENT else next(records)
+            node = dict(sorted((node | {"payload": reread(raw)}).items()))
+        yield node
 
 
 def in_order(value: JSONValue, where: str) -> Object:

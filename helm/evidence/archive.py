@@ -18,14 +18,14 @@ from helm.evidence.spool import Part
 BLOCK = 512
 END = bytes(2 * BLOCK)
 
-MAX_BYTES = 2 * 1024**3
-"""Largest pack that is looked at: it is held in memory while it is verified (T4)."""
+MAX_BYTES = 1024**4
+"""Largest pack that is looked at: a hundred million calls. It is read from its file a member at a time (T4)."""
 
-MAX_MEMBERS = 2_000_000
-"""Most members of one pack: half a million calls, and a bound on what a list of them may cost (T4)."""
+MAX_MEMBERS = 1_000_000
+"""Most members of one pack, and a bound on what a list of them may cost (T4)."""
 
 MAX_MEMBER_BYTES = 512 * 1024**2
-"""Largest single member: the graph of half a million calls (T4)."""
+"""Largest single member: what stands beside a pack, or the manifest of a million others (T4)."""
 
 PLACES = 2 * MAX_MEMBER_BYTES
 """A number that no size reaches."""
@@ -133,6 +133,10 @@ class Files(Mapping[str, bytes]):
 
     def __contains__(self, path: object) -> bool:
         return path in self._places
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size of each file, by path."""
+        return {path: place % PLACES for path, place in self._places.items()}
 
 
 def read(raw: Raw, *, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBERS) -> dict[str, bytes]:

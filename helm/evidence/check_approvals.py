@@ -5,26 +5,36 @@ from __future__ import annotations
 from helm.contracts.receipt import Receipt
 from helm.contracts.verdict import Status, Verdict
 from helm.evidence.control import HOURS, OF_APPROVAL, Control
+from helm.evidence.part import PartNode
 from helm.evidence.reading import Reading, Told
 from helm.guardian.approvals import Approvals
 from helm.proofgraph.node import NodeKind
 
 
-def check_approvals(reading: Reading) -> None:
+class ApprovalEvents:
     """Every approval that a call relied on was agreed to by its quorum, for this very call, and used once."""
-    control = Control(approvals=Approvals())
-    calls = {told.node.node_hash: told for told in reading.calls}
-    intents = {told.outcome.node_hash: told for told in reading.calls if told.outcome is not None}
-    for node in reading.nodes:
-        kind = node.payload.get("type")
-        if node.node_hash in calls:
-            take_call(calls[node.node_hash], control.approvals)
-        elif node.kind == NodeKind.EFFECT and node.node_hash in intents:
-            take_outcome(intents[node.node_hash], control.approvals)
-        elif node.kind == NodeKind.ATTESTATION and kind in OF_APPROVAL:
-            control.approve(node.payload, reading.registry, node, node.where)
-        elif node.kind == NodeKind.ATTESTATION and kind in HOURS:
-            control.pass_hours(node.payload)
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.control = Control(approvals=Approvals())
+
+    def take(self, node: PartNode) -> None:
+        """Follow the next call, outcome or event of a ceremony."""
+        told = self.reading.told
+        if told is not None:
+            if node.kind == NodeKind.EFFECT:
+                take_outcome(told, self.control.approvals)
+            else:
+                take_call(told, self.control.approvals)
+        elif node.kind == NodeKind.ATTESTATION:
+            kind = node.payload.get("type")
+            if kind in OF_APPROVAL:
+                self.control.approve(node.payload, self.reading.registry, node, node.where)
+            elif kind in HOURS:
+                self.control.pass_hours(node.payload)
+
+    def end(self) -> None:
+        """Nothing is left: nobody must answer."""
 
 
 def take_call(told: Told, approvals: Approvals) -> None:

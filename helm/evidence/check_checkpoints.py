@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import attrs
 
@@ -10,14 +10,12 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.evidence.checkpoint_proofs import HEAD, PROOFS
 from helm.evidence.checkpoints import Checkpoints, cosigned_in
-from helm.evidence.condensed import hash_of
 from helm.evidence.control import OF_APPROVAL
 from helm.evidence.layout import NODES
-from helm.evidence.leaf import receipt_leaf
 from helm.evidence.lines import read_json, read_lines
 from helm.evidence.part import PartNode
 from helm.evidence.payloads import Shape
-from helm.evidence.reading import CHANGED, Reading, Told
+from helm.evidence.reading import CHANGED, Reading
 from helm.proofgraph.checkpoint import Checkpoint
 from helm.proofgraph.graph import NO_SESSION, SessionKey
 from helm.proofgraph.merkle import Head, ProofInvalid, verify_inclusion, verify_several
@@ -41,52 +39,54 @@ class Covered:
     records: list[bytes] = attrs.field(factory=list)
 
 
-@attrs.define
 class Covering:
-    """Walks through the nodes of a pack, from checkpoint to checkpoint."""
+    """Checkpoints are one signed chain over these calls; no session was cut off before the last of them."""
 
-    reading: Reading
-    proofs: Iterator[tuple[dict[str, JSONValue], str]]
-    calls: dict[str, Told]
-    """Each call by its node."""
-    chain: Checkpoints = attrs.field(factory=Checkpoints)
-    control_head: str = ""
-    covered: Covered = attrs.field(factory=Covered)
-    stands: dict[SessionKey, Stand] = attrs.field(factory=dict)
-    """Each session's last node, and the clock and signature of its last receipt."""
-    moved: set[SessionKey] = attrs.field(factory=set)
-    """The sessions that stand elsewhere than at the last checkpoint."""
-    stood: dict[SessionKey, Stand] = attrs.field(factory=dict)
-    """Where they stood then."""
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.proofs = read_lines(reading.members.get(PROOFS, b""), PROOFS)
+        self.chain = Checkpoints()
+        self.control_head = ""
+        self.covered = Covered()
+        self.stands: dict[SessionKey, Stand] = {}
+        """Each session's last node, and the clock and signature of its last receipt."""
+        self.moved: set[SessionKey] = set()
+        """The sessions that stand elsewhere than at the last checkpoint."""
+        self.stood: dict[SessionKey, Stand] = {}
+        """Where they stood then."""
 
     def take(self, node: PartNode) -> None:
         """Take the next node. Raises Invalid."""
+        told = self.reading.told
+        if told is None:
+            self._take_event(node)
+        elif node.kind == NodeKind.INTENT:
+            self.chain.check_relied(told.decision.content.approval_id, node.where)
+        if node.session == NO_SESSION:
+            self.control_head = node.node_hash
+        else:
+            self._take_own(node)
+
+    def _take_event(self, node: PartNode) -> None:
         if node.kind == NodeKind.CHECKPOINT:
             self._take_checkpoint(node)
         elif node.payload.get("type") in OF_APPROVAL:
             self.chain.note_approval(node.payload)
         elif node.payload.get("type") == "CHECKPOINT_COSIGNED":
             self.chain.cosign(cosigned_in(node.payload, node.where), self.reading.registry, node.lamport, node.where)
-        if node.session == NO_SESSION:
-            self.control_head = node.node_hash
-        else:
-            self._take_own(node)
 
     def _take_own(self, node: PartNode) -> None:
         """Take a node of the session: what it brings lies under the next checkpoint."""
-        stand = (node.node_hash, *self.stands.get(node.session, NOWHERE)[1:])
-        told = self.calls.get(node.node_hash)
-        if told is not None:
-            self.covered.records.append(record_leaf(told.record.hash))
-        receipt_hash = node.payload.get("receipt_hash", "")
-        sealed, leaf = self.reading.receipts.get(receipt_hash), self.reading.condensed.get(receipt_hash)
-        if leaf is not None:
-            self.covered.receipts.append(hash_of(leaf))
-            stand = (node.node_hash, leaf.lamport_clock, leaf.signature)
-        elif sealed is not None:
-            self.covered.receipts.append(receipt_leaf(sealed))
-            stand = (node.node_hash, sealed.content.lamport_clock, sealed.signature)
-        self.stands[node.session] = stand
+        reading, (_, clock, signature) = self.reading, self.stands.get(node.session, NOWHERE)
+        if reading.told is not None and node.kind != NodeKind.EFFECT:
+            self.covered.records.append(record_leaf(reading.told.record.hash))
+        if reading.sealed is not None:
+            self.covered.receipts.append(reading.leaf_hash)
+            clock, signature = reading.sealed.content.lamport_clock, reading.sealed.signature
+        elif reading.leaf is not None:
+            self.covered.receipts.append(reading.leaf_hash)
+            clock, signature = reading.leaf.lamport_clock, reading.leaf.signature
+        self.stands[node.session] = (node.node_hash, clock, signature)
         self.moved.add(node.session)
 
     def _take_checkpoint(self, node: PartNode) -> None:
@@ -99,6 +99,7 @@ class Covering:
             raise Invalid("the checkpoint covers another control chain than the pack's", node.where, CHANGED)
         if self.covered.receipts or self.covered.records:
             self._check_covered(sealed.content, None if before is None else before.content)
+        self.reading.checkpoint = sealed.content
         self.covered = Covered()
         self.stood.update({session: self.stands[session] for session in self.moved})
         self.moved.clear()
@@ -115,8 +116,15 @@ class Covering:
         check_several(line["receipts"], self.covered.receipts, old[0], receipts, where)
         check_several(line["records"], self.covered.records, old[1], records, where)
 
-    def check_end(self) -> None:
+    def end(self) -> None:
         """Raise Invalid unless the pack proves where its sessions stood at its last checkpoint, and nothing else."""
+        self._check_standing()
+        pinned = self.reading.root.checkpoint
+        if pinned and pinned not in self.chain.texts:
+            hint = "export it with --through, or the log is not the one whose checkpoint this was"
+            raise Invalid(f"the pinned checkpoint {pinned} is not in the pack", NODES, hint)
+
+    def _check_standing(self) -> None:
         if next(self.proofs, None) is not None:
             raise Invalid("proves what is under none of its checkpoints", PROOFS, CHANGED)
         raw, latest = self.reading.members.get(HEAD), self.chain.latest
@@ -142,21 +150,6 @@ def check_stood(session: SessionKey, stand: Stand, place: JSONValue, heads: Head
     except ProofInvalid as problem:
         what = f"session {session[1]} stood elsewhere at the last checkpoint: {problem}"
         raise Invalid(what, HEAD, "calls were left out, or added") from problem
-
-
-def check_checkpoints(reading: Reading) -> None:
-    """Checkpoints are one signed chain over these calls; no session was cut off before the last of them."""
-    calls = {told.node.node_hash: told for told in reading.calls}
-    covering = Covering(reading, read_lines(reading.members.get(PROOFS, b""), PROOFS), calls)
-    for node in reading.nodes:
-        covering.take(node)
-        if node.kind == NodeKind.INTENT:
-            covering.chain.check_relied(calls[node.node_hash].decision.content.approval_id, node.where)
-    covering.check_end()
-    if reading.root.checkpoint and reading.root.checkpoint not in covering.chain.texts:
-        hint = "export it with --through, or the log is not the one whose checkpoint this was"
-        raise Invalid(f"the pinned checkpoint {reading.root.checkpoint} is not in the pack", NODES, hint)
-    reading.checkpoint = None if covering.chain.latest is None else covering.chain.latest.content
 
 
 def check_several(proof: dict[str, JSONValue], leaves: list[bytes], old_size: int, head: Head, where: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
@@ -11,9 +11,9 @@ from helm.crypto.domains import KeyPurpose
 from helm.evidence import manifest
 from helm.evidence.at_once import Line, read_call
 from helm.evidence.control import SIGNED, check_event, said_of_overlays, said_of_raise, take_overlays
-from helm.evidence.layout import FRONTIER, MANIFEST, NODES, REFUSAL, SNAPSHOT, record_path, trust_path
+from helm.evidence.layout import EVENTS, FRONTIER, MANIFEST, NODES, RECORDS, REFUSAL, SNAPSHOT
 from helm.evidence.lines import read_json, split_lines
-from helm.evidence.part import Part, Payload, read_node
+from helm.evidence.part import Part, PartNode, Payload, read_node
 from helm.evidence.policies import activation, stated_by
 from helm.evidence.reading import CHANGED, Reading
 from helm.evidence.scope import WHOLE
@@ -22,31 +22,64 @@ from helm.guardian.overlays import Overlays
 from helm.proofgraph.graph import NO_SESSION, Graph
 from helm.proofgraph.node import NodeKind
 from helm.trust.event import from_payload, log_id_of
-from helm.trust.registry import fold
+from helm.trust.registry import Registry
 
 KINDS = frozenset({NodeKind.ATTESTATION, NodeKind.CHECKPOINT, NodeKind.EFFECT, NodeKind.INTENT, NodeKind.TRUST_EVENT})
 """The kinds that this verifier can check."""
 
 
-def check_nodes(reading: Reading) -> None:
+class Nodes:
     """Every node hashes to its name, and stands on what came before it."""
-    cover = reading.manifest.cover
-    part = Part(reading.sessions, Graph(cover.shard), read_frontier(reading.members))
-    reading.nodes = []
-    for raw, where in split_lines(reading.members.get(NODES, b""), NODES):
-        line = read_node(raw, where)
-        payload = payload_of(line, reading.members, where)
-        reading.nodes.append(part.take(line, payload, where))
-    if part.sessions != part.graph.heads.keys() or part.graph.lamport != cover.lamport:
-        raise Invalid("the last node, or every node of a session, is missing", NODES, CHANGED)
-    if cover.scope == WHOLE and len(reading.nodes) != cover.lamport:
-        raise Invalid("is not the whole log: a node is missing", NODES, CHANGED)
-    if part.frontier.keys() != part.relied_on:
-        raise Invalid("names nodes that no node of the pack stands on", FRONTIER, CHANGED)
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.lines, self.records = reading.lines(NODES), reading.lines(RECORDS)
+        self.events = split_lines(reading.members.get(EVENTS, b""), EVENTS)
+        self.part = Part(reading.sessions, Graph(reading.manifest.cover.shard), read_frontier(reading.members))
+        self.count = 0
+
+    def walk(self) -> Iterator[PartNode]:
+        """Yield the nodes, in order. Raises Invalid."""
+        kept = self.reading.kept.nodes if self.reading.keep else None
+        for raw in self.lines.rest():
+            where = self.lines.where
+            line = read_node(raw, where)
+            node = self.part.take(line, self._payload(line, where), where)
+            self.count += 1
+            if kept is not None:
+                kept.append(node)
+            yield node
+        self._end()
+
+    def _payload(self, line: Line, where: str) -> Payload:
+        """Return the payload of a line's node, from the place where it must stand. Raises Invalid."""
+        if line.payload:
+            payload, stands_here = Payload(read_json(line.payload, where), line.payload, where), True
+        elif line.node.kind == NodeKind.TRUST_EVENT:
+            raw, at = next(self.events, (b"", EVENTS))
+            payload, stands_here = Payload(read_json(raw, at), raw, at), False
+        else:
+            payload, stands_here = read_payload(self.records.take(), self.records.where), False
+        if stands_here == stands_apart(line.node.kind, payload.body):
+            raise Invalid("its payload does not stand where a payload of its kind stands", where, CHANGED)
+        return payload
+
+    def _end(self) -> None:
+        self.records.check_end()
+        spare = next(self.events, None)
+        if spare is not None:
+            raise Invalid("is the event of no node", spare[1], CHANGED)
+        part, cover = self.part, self.reading.manifest.cover
+        if part.sessions != part.graph.heads.keys() or part.graph.lamport != cover.lamport:
+            raise Invalid("the last node, or every node of a session, is missing", NODES, CHANGED)
+        if cover.scope == WHOLE and self.count != cover.lamport:
+            raise Invalid("is not the whole log: a node is missing", NODES, CHANGED)
+        if part.frontier.keys() != part.relied_on:
+            raise Invalid("names nodes that no node of the pack stands on", FRONTIER, CHANGED)
 
 
 def read_frontier(members: Mapping[str, bytes]) -> dict[str, int]:
-    """Return the nodes outside the pack that it may stand on, and their clocks. Raises Invalid."""
+    """Return the nodes beyond the edge that the pack stands on, and their clocks. Raises Invalid."""
     body = read_json(members.get(FRONTIER, b""), FRONTIER)
     nodes = body.get("nodes")
     if [*body] != ["nodes"] or type(nodes) is not dict:
@@ -56,84 +89,118 @@ def read_frontier(members: Mapping[str, bytes]) -> dict[str, int]:
     return nodes
 
 
-def payload_of(line: Line, members: Mapping[str, bytes], where: str) -> Payload:
-    """Return the payload of a line's node, from the file that it must stand in. Raises Invalid."""
-    if line.payload:
-        payload, stands_here = Payload(read_json(line.payload, where), line.payload), True
-    else:
-        is_event = line.node.kind == NodeKind.TRUST_EVENT
-        path = trust_path(line.node.lamport) if is_event else record_path(line.node.lamport)
-        payload, stands_here = read_payload(members.get(path, b""), path), False
-    if stands_here == stands_apart(line.node.kind, payload.body):
-        raise Invalid("its payload does not stand where a payload of its kind stands", where, CHANGED)
-    return payload
-
-
-def read_payload(raw: bytes, path: str) -> Payload:
-    """Return the payload of a file of its own. Raises Invalid."""
+def read_payload(raw: bytes, where: str) -> Payload:
+    """Return the payload of a line of its own. Raises Invalid."""
     call = read_call(raw)
     if call is None:
-        return Payload(read_json(raw, path), raw)
+        return Payload(read_json(raw, where), raw, where)
     record = {"record_hash": call.record.hash}
     if call.effect is not None:
-        return Payload({"record": record, "type": "INTENT"}, raw, call)
-    return Payload({"receipt_hash": call.receipt_hash, "record": record, "type": REFUSAL}, raw, call)
+        return Payload({"record": record, "type": "INTENT"}, raw, where, call)
+    return Payload({"receipt_hash": call.receipt_hash, "record": record, "type": REFUSAL}, raw, where, call)
 
 
 def stands_apart(kind: str, payload: dict[str, JSONValue]) -> bool:
-    """Tell whether the payload of such a node has a file of its own: those of calls and of trust events."""
+    """Tell whether the payload of such a node stands in a line of its own: those of calls and of trust events."""
     is_refusal = kind == NodeKind.ATTESTATION and payload.get("type") == REFUSAL
     return kind in (NodeKind.INTENT, NodeKind.TRUST_EVENT) or is_refusal
 
 
-def check_genesis(reading: Reading) -> None:
+class Genesis:
     """The log begins with the event that the caller pinned."""
-    reading.events = [
-        (from_payload(node.payload, node.where), node.lamport)
-        for node in reading.nodes
-        if node.kind == NodeKind.TRUST_EVENT
-    ]
-    of_sessions = [node for node in reading.nodes if node.kind == NodeKind.TRUST_EVENT and node.session != NO_SESSION]
-    if reading.nodes[0].kind != NodeKind.TRUST_EVENT or of_sessions:
-        raise Invalid("the log does not begin with a trust event, or one stands in a session", NODES, CHANGED)
-    first, root = reading.events[0][0], reading.root
-    reading.log_id = log_id_of(first)
-    hint = "this is another log's pack, or the pin is another log's"
-    if root.log_id not in ("", reading.log_id):
-        raise Invalid(f"the pack is of log {reading.log_id}, not of the pinned {root.log_id}", NODES, hint)
-    if root.genesis_key not in ("", first.public_key):
-        raise Invalid("the log begins with another key than the pinned one", NODES, hint)
-    if reading.manifest.cover.log_id != reading.log_id:
-        raise Invalid(f"the manifest speaks of log {reading.manifest.cover.log_id}", MANIFEST, hint)
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.begun = False
+
+    def take(self, node: PartNode) -> None:
+        """Read the next trust event."""
+        self.reading.event = None
+        if node.kind == NodeKind.TRUST_EVENT and node.session == NO_SESSION:
+            self.reading.event = from_payload(node.payload, node.where)
+        elif node.kind == NodeKind.TRUST_EVENT or not self.begun:
+            raise Invalid("the log does not begin with a trust event, or one stands in a session", node.where, CHANGED)
+        if not self.begun:
+            self._begin()
+
+    def _begin(self) -> None:
+        first, root = self.reading.event, self.reading.root
+        if first is None:
+            raise Invalid("the log does not begin with a trust event", NODES, CHANGED)
+        self.begun = True
+        self.reading.log_id = log_id_of(first)
+        hint = "this is another log's pack, or the pin is another log's"
+        if root.log_id not in ("", self.reading.log_id):
+            raise Invalid(f"the pack is of log {self.reading.log_id}, not of the pinned {root.log_id}", NODES, hint)
+        if root.genesis_key not in ("", first.public_key):
+            raise Invalid("the log begins with another key than the pinned one", NODES, hint)
+        if self.reading.manifest.cover.log_id != self.reading.log_id:
+            raise Invalid(f"the manifest speaks of log {self.reading.manifest.cover.log_id}", MANIFEST, hint)
+
+    def end(self) -> None:
+        """Nothing is left."""
+        if not self.begun:
+            raise Invalid("there is no node at all", NODES, CHANGED)
 
 
-def check_trust(reading: Reading) -> None:
+class Trust:
     """Trust events are signed by who may sign them, and the snapshot is what comes of them."""
-    reading.registry = fold(reading.events, reading.log_id)
-    if reading.members.get(SNAPSHOT) != record_bytes(reading.registry.snapshot()):
-        raise Invalid("the snapshot of the keys is not what their events come to", SNAPSHOT, CHANGED)
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.height = 0
+
+    def take(self, node: PartNode) -> None:
+        """Fold the next trust event."""
+        event = self.reading.event
+        if event is None:
+            return
+        self.height += 1
+        if self.height == 1:
+            self.reading.registry = Registry.begin(event, self.reading.log_id, node.lamport)
+        else:
+            self.reading.registry.apply(event, node.lamport)
+
+    def end(self) -> None:
+        """Compare the snapshot."""
+        if self.reading.members.get(SNAPSHOT) != record_bytes(self.reading.registry.snapshot()):
+            raise Invalid("the snapshot of the keys is not what their events come to", SNAPSHOT, CHANGED)
 
 
-def check_signed_manifest(reading: Reading) -> None:
+class SignedManifest:
     """The manifest is signed by an evidence key that counted when the pack was made."""
-    manifest.check_signature(reading.manifest, reading.registry)
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+
+    def take(self, node: PartNode) -> None:
+        """See nothing in one node: which keys counted, only the last one shows."""
+
+    def end(self) -> None:
+        """Check the signature."""
+        manifest.check_signature(self.reading.manifest, self.reading.registry)
 
 
-def check_control(reading: Reading) -> None:
+class ControlEvents:
     """Every event says what its kind says, kernels started in order, stops and approvals are signed, in sequence."""
-    for node in reading.nodes:
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+
+    def take(self, node: PartNode) -> None:
+        """Follow the next event."""
         if node.kind not in KINDS:
             raise Invalid(f"a node of unknown kind {node.kind!r}", node.where, "a newer HELM wrote this log")
-        if node.kind != NodeKind.ATTESTATION or node.payload.get("type") == REFUSAL:
-            continue
+        if node.kind == NodeKind.ATTESTATION and not node.is_refusal:
+            self._follow(node)
+
+    def _follow(self, node: PartNode) -> None:
+        reading = self.reading
         match check_event(node.payload, in_session=node.session != NO_SESSION, where=node.where):
             case "KERNEL_STARTED":
                 reading.control.start(node.payload, node.where)
-                reading.epochs.append((node.lamport, reading.control.kernel_epoch))
             case kind if kind in SIGNED:
                 reading.control.obey(node.payload, reading.registry, node.lamport, node.where)
-            case "POLICY_ACTIVATED":
-                reading.activations.append((node, activation(node.payload)))
             case "OVERLAID":
                 commands = said_of_overlays(node.payload, reading.registry, node.lamport, node.where)
                 last = reading.overlaid[-1][1] if reading.overlaid else Overlays()
@@ -143,16 +210,32 @@ def check_control(reading: Reading) -> None:
             case _:
                 pass  # what the others change is the guardian's memory: there is nothing in them to check
 
+    def end(self) -> None:
+        """Nothing is left."""
 
-def check_policies(reading: Reading) -> None:
+
+class Policies:
     """Every activation is signed, newer than the last one, and of the bundle that the pack holds."""
-    active: PolicySignature | None = None
-    for node, signature in reading.activations:
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.active: PolicySignature | None = None
+
+    def take(self, node: PartNode) -> None:
+        """Check the next activation."""
+        if node.kind != NodeKind.ATTESTATION or node.payload.get("type") != "POLICY_ACTIVATED":
+            return
+        reading, signature = self.reading, activation(node.payload)
         key = reading.registry.require(signature.key_id, KeyPurpose.POLICY, node.lamport)
         stated = stated_by(signature, reading.members)
         try:
             check_signature(stated, signature, key.hex)
-            check_succession(active, signature)
+            check_succession(self.active, signature)
         except Refused as problem:
             raise Invalid(problem.reason, node.where, CHANGED) from problem
-        active = signature
+        self.active = signature
+        reading.activations.append(signature)
+        reading.activated.setdefault((signature.policy_hash, signature.epoch), node.lamport)
+
+    def end(self) -> None:
+        """Nothing is left."""

@@ -6,8 +6,6 @@ files that it lists. Native evidence stays what it was; nothing of a host change
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
 import attrs
 
 from helm.contracts.errors import Invalid
@@ -15,27 +13,9 @@ from helm.crypto.canonical import record_bytes
 from helm.evidence import drift
 from helm.evidence.host_chain import HostChain, read_chain
 from helm.evidence.host_key import HostKey
-from helm.evidence.layout import CHAINS, HOST, HOST_DRIFT, MANIFEST, NATIVE, SOURCES, chain_path, is_source
+from helm.evidence.layout import CHAINS, HOST, HOST_DRIFT, NATIVE, SOURCES, chain_path, is_source
 from helm.evidence.manifest import check_signature, read_manifest
 from helm.evidence.reading import CHANGED, Reading
-
-
-class Native(Mapping[str, bytes]):
-    """The pack as it was exported, seen in the one in which something of a host stands beside it."""
-
-    def __init__(self, members: Mapping[str, bytes]) -> None:
-        self._members = members
-
-    def __getitem__(self, path: str) -> bytes:
-        if path.startswith(HOST):
-            raise KeyError(path)
-        return self._members[NATIVE if path == MANIFEST else path]
-
-    def __iter__(self) -> Iterator[str]:
-        return (path for path in self._members if not path.startswith(HOST))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
 
 def check_host(reading: Reading) -> None:
@@ -49,11 +29,15 @@ def check_host(reading: Reading) -> None:
 
 def check_native(reading: Reading) -> None:
     """Raise Invalid unless the rest of the pack is, byte for byte, one that was exported and signed by itself."""
+    own = {path: listed for path, listed in reading.manifest.hashes.items() if not path.startswith(HOST)}
+    sizes = {path: size for path, size in reading.sizes.items() if path in own}
     try:
-        found = read_manifest(Native(reading.members))
+        found = read_manifest(reading.members.get(NATIVE), sizes)
         check_signature(found, reading.registry)
     except Invalid as problem:
         raise Invalid(f"the pack as it was exported: {problem.what}", NATIVE, CHANGED) from problem
+    if found.hashes != own:
+        raise Invalid("the pack as it was exported: held other files", NATIVE, CHANGED)
     if attrs.evolve(found.cover, key_id="") != attrs.evolve(reading.manifest.cover, key_id=""):
         raise Invalid("speaks of another pack than this one", NATIVE, CHANGED)
     reading.native = found

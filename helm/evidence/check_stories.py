@@ -4,51 +4,62 @@ from __future__ import annotations
 
 from helm.contracts.errors import Invalid
 from helm.contracts.verdict import Verdict
-from helm.evidence.check_layers import check_bound
-from helm.evidence.layout import record_path
+from helm.evidence.check_layers import Bound
 from helm.evidence.part import PartNode
 from helm.evidence.reading import CHANGED, Reading, Told
 from helm.evidence.story import check_record, check_story
 from helm.proofgraph.node import NodeKind
 
 
-def check_stories(reading: Reading) -> None:
+class Stories:
     """Node, decision, record and receipt of every call tell one story."""
-    match_outcomes(reading)
-    activated = reading.activated
-    decided: set[str] = set()
-    for told in reading.calls:
-        where = record_path(told.node.lamport)
-        check_decided(told, reading.log_id, where)
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.bound = Bound(reading)
+        self.decided: set[int] = set()
+        """The number in each decision's id: some hundred bytes a call, all that is held of it."""
+
+    def take(self, node: PartNode) -> None:
+        """Check the call of the next node, or the outcome that it brings."""
+        reading, told = self.reading, self.reading.told
+        if told is not None:
+            self._take_call(told, node)
+        elif node.kind == NodeKind.EFFECT:
+            told = reading.told = self._intent_of(node)
+            told.outcome = node
+        if told is None or reading.sealed is None:
+            return
+        told.receipt = reading.sealed
+        check_story(reading.sealed.content, told.decision, told.record, told.intent_node, told.node.payload_at)
+
+    def _take_call(self, told: Told, node: PartNode) -> None:
+        where = node.payload_at
+        check_decided(told, self.reading.log_id, where)
         check_record(told.record.content, told.decision, where)
-        check_bound(told, reading, activated, where)
-        if told.decision.id in decided:
+        self.bound.check(told, where)
+        number = int(told.decision.id.removeprefix("dec_"), 16)
+        if number in self.decided:
             raise Invalid("tells a decision a second time", where, CHANGED)
-        decided.add(told.decision.id)
-        if told.receipt is not None:
-            check_story(told.receipt.content, told.decision, told.record, told.intent_node, where)
+        self.decided.add(number)
+        self.reading.used.add(told.decision.content.policy_hash)
+        if node.kind == NodeKind.INTENT:
+            self.reading.open[node.node_hash] = told
+        else:
+            told.outcome = node
 
-
-def match_outcomes(reading: Reading) -> None:
-    """Give each call its outcome, and the receipts in the order of their nodes. Raises Invalid."""
-    intents = {told.node.node_hash: told for told in reading.calls if told.node.kind == NodeKind.INTENT}
-    for told in reading.calls:
-        if told.node.kind != NodeKind.INTENT:
-            give_outcome(told, told.node, reading)
-    for node in reading.outcomes:
-        intent = intents.get(node.payload["intent_node"])
-        if intent is None or intent.outcome is not None or intent.node.lamport >= node.lamport:
+    def _intent_of(self, node: PartNode) -> Told:
+        """Return the intent that an effect ends. Raises Invalid."""
+        intent = self.reading.open.pop(node.payload["intent_node"], None)
+        if intent is None:
             what = "an effect without an open intent: no permission, or a second outcome"
             raise Invalid(what, node.where, CHANGED)
         if (node.session, node.principal) != (intent.node.session, intent.node.principal):
             raise Invalid("an effect of another session or principal than its intent", node.where, CHANGED)
-        give_outcome(intent, node, reading)
+        return intent
 
-
-def give_outcome(told: Told, node: PartNode, reading: Reading) -> None:
-    """Join a call with the node that binds its receipt, and the receipt where it is there."""
-    told.outcome = node
-    told.receipt = reading.receipts.get(node.payload["receipt_hash"])
+    def end(self) -> None:
+        """Nothing is left: whether open intents are listed, `complete` says."""
 
 
 def check_decided(told: Told, log_id: str, where: str) -> None:

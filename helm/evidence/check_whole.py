@@ -3,88 +3,78 @@
 from __future__ import annotations
 
 from helm.contracts.errors import Invalid
-from helm.evidence.check_receipts import links_of
 from helm.evidence.checkpoint_proofs import OF_CHECKPOINTS
 from helm.evidence.condensed import OF_CONDENSED, hash_of
-from helm.evidence.inclusion import inclusion_of
+from helm.evidence.inclusion import Inclusion
 from helm.evidence.layout import (
     CHAINS,
+    EVENTS,
     FRONTIER,
     HEAD,
     HOST_DRIFT,
     MANIFEST,
     NATIVE,
-    NODES,
-    PROOFS,
-    RECEIPTS,
     SCHEMAS,
     SCRIPT,
     SNAPSHOT,
     SOURCES,
-    facts_path,
     policy_path,
-    record_path,
-    trust_path,
 )
 from helm.evidence.leaf import receipt_leaf
-from helm.evidence.reading import CHANGED, Reading, Told
+from helm.evidence.part import PartNode
+from helm.evidence.reading import CHANGED, Reading
 from helm.evidence.scope import RANGE, Scope
 from helm.evidence.sets import is_set, read_set
-from helm.proofgraph.node import NodeKind
+from helm.proofgraph.graph import SessionKey
+
+FIXED = frozenset(
+    {
+        *(MANIFEST, EVENTS, FRONTIER, SNAPSHOT, HEAD, SCRIPT, NATIVE, SOURCES, HOST_DRIFT),
+        *OF_CHECKPOINTS,
+        *OF_CONDENSED,
+    }
+)
 
 
-def check_complete(reading: Reading) -> None:
+class Complete:
     """Every call has its receipt or is listed as open, every fact is there or listed, and nothing else is."""
-    cover = reading.manifest.cover
-    for told in reading.calls:
-        if told.outcome is not None and told.receipt is None and not is_condensed(told, reading):
-            raise Invalid("its receipt is not in the pack", record_path(told.node.lamport), CHANGED)
-    open_intents = sorted(told.node.node_hash for told in reading.calls if told.outcome is None)
-    if [*cover.open_intents] != open_intents:
-        raise Invalid("the open intents are not those that the manifest lists", MANIFEST, CHANGED)
-    check_range(reading)
-    facts = {facts_path(told.node.lamport) for told in reading.calls}
-    if [*cover.redacted] != sorted(facts - reading.members.keys()):
-        raise Invalid("facts are missing that the manifest does not list as redacted", MANIFEST, CHANGED)
-    spare = reading.members.keys() - expected_paths(reading) - facts
-    if spare:
-        raise Invalid("has no place in this pack", min(spare), CHANGED)
 
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        cover = reading.manifest.cover
+        self.range = Scope(cover.scope, cover.from_ms, cover.until_ms) if cover.scope == RANGE else None
+        self.had: set[SessionKey] = set()
+        """The sessions that had a call in the range."""
 
-def is_condensed(told: Told, reading: Reading) -> bool:
-    """Tell whether a leaf stands for the receipt of a call."""
-    return told.outcome is not None and told.outcome.payload["receipt_hash"] in reading.condensed
+    def take(self, node: PartNode) -> None:
+        """Note when the call of the next node was decided."""
+        told = self.reading.told
+        if self.range is not None and told is not None and self.range.covers(told.decision.content.decided_at_ms):
+            self.had.add(node.session)
 
-
-def check_range(reading: Reading) -> None:
-    """Raise Invalid unless every session of a range had a call in it."""
-    cover = reading.manifest.cover
-    if cover.scope != RANGE:
-        return
-    scope = Scope(cover.scope, cover.from_ms, cover.until_ms)
-    had = {told.node.session for told in reading.calls if scope.covers(told.decision.content.decided_at_ms)}
-    if had != reading.sessions:
-        raise Invalid("a session had no call in the range of time that it is there for", MANIFEST, CHANGED)
-
-
-def expected_paths(reading: Reading) -> set[str]:
-    """Return every path that the content of this pack gives a reason for, facts aside."""
-    expected = {MANIFEST, NODES, FRONTIER, SNAPSHOT, HEAD, PROOFS, SCRIPT, *OF_CHECKPOINTS, *OF_CONDENSED}
-    expected |= {NATIVE, SOURCES, HOST_DRIFT}
-    expected |= {path for path in reading.members if path.startswith((SCHEMAS, RECEIPTS, CHAINS))}
-    expected |= {record_path(told.node.lamport) for told in reading.calls}
-    expected |= {trust_path(node.lamport) for node in reading.nodes if node.kind == NodeKind.TRUST_EVENT}
-    used = policy_paths(reading)
-    missing = used - reading.members.keys()
-    if missing:
-        raise Invalid("the policy that a decision was made under is not there", min(missing), CHANGED)
-    return expected | used
+    def end(self) -> None:
+        """Hold what was read against what the manifest says, and against what is there."""
+        reading, cover = self.reading, self.reading.manifest.cover
+        if [*cover.open_intents] != sorted(reading.open):
+            raise Invalid("the open intents are not those that the manifest lists", MANIFEST, CHANGED)
+        if self.range is not None and self.had != reading.sessions:
+            raise Invalid("a session had no call in the range of time that it is there for", MANIFEST, CHANGED)
+        if cover.redacted != reading.counts.redacted:
+            raise Invalid("other facts are missing than the manifest says were left out", MANIFEST, CHANGED)
+        used = policy_paths(reading)
+        missing = used - reading.members.keys()
+        if missing:
+            raise Invalid("the policy that a decision was made under is not there", min(missing), CHANGED)
+        spare = reading.members.keys() - FIXED - used - reading.shards
+        spare = {path for path in spare if not path.startswith((SCHEMAS, CHAINS))}
+        if spare:
+            raise Invalid("has no place in this pack", min(spare), CHANGED)
 
 
 def policy_paths(reading: Reading) -> set[str]:
     """Return where everything stands that the decisions were made under: bundles, sets, and the parts of sets."""
     paths: set[str] = set()
-    for policy_hash in {told.decision.content.policy_hash for told in reading.calls} - {""}:
+    for policy_hash in reading.used - {""}:
         path = policy_path(policy_hash)
         paths.add(path)
         raw = reading.members.get(path, b"")
@@ -93,15 +83,25 @@ def policy_paths(reading: Reading) -> set[str]:
     return paths
 
 
-def check_inclusion(reading: Reading) -> None:
-    """The tree over the receipts has the root that the pack states, and every proof leads to it."""
-    leaves, names = [], []
-    for receipt_hash, _ in links_of(reading):
-        sealed = reading.receipts.get(receipt_hash)
-        leaves.append(hash_of(reading.condensed[receipt_hash]) if sealed is None else receipt_leaf(sealed))
-        names.append("" if sealed is None else sealed.receipt_id)
-    head, proofs = inclusion_of(leaves, names)
-    if reading.members.get(HEAD) != head:
-        raise Invalid("is not the root over the receipts of the pack", HEAD, CHANGED)
-    if reading.members.get(PROOFS) != proofs:
-        raise Invalid("are not the proofs of the receipts of the pack", PROOFS, CHANGED)
+class Tree:
+    """The tree over the receipts has the root, and the subtrees, that the pack states."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.inclusion = Inclusion()
+
+    def take(self, node: PartNode) -> None:
+        """Take the leaf of the receipt that the next node binds."""
+        reading = self.reading
+        if reading.sealed is not None:
+            reading.leaf_hash = receipt_leaf(reading.sealed)
+        elif reading.leaf is not None:
+            reading.leaf_hash = hash_of(reading.leaf)
+        else:
+            return
+        self.inclusion.add(reading.leaf_hash)
+
+    def end(self) -> None:
+        """Compare the tree."""
+        if self.reading.members.get(HEAD) != self.inclusion.head():
+            raise Invalid("is not the tree over the receipts of the pack", HEAD, CHANGED)

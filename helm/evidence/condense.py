@@ -6,6 +6,8 @@ manifest of the whole pack, so that whoever has both has the whole pack back, by
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from helm.contracts.errors import Invalid
@@ -15,16 +17,17 @@ from helm.crypto.hashing import sha256
 from helm.evidence import archive
 from helm.evidence.archive import Member
 from helm.evidence.attach import check_without
-from helm.evidence.check_receipts import links_of
-from helm.evidence.condensed import COLD, LEAVES, OF_COLD, OF_CONDENSED, hash_of, is_plain, leaf_of, why_not
-from helm.evidence.inclusion import inclusion_of
-from helm.evidence.layout import HEAD, MANIFEST, PROOFS, RECEIPTS, receipt_id_in, receipt_path
-from helm.evidence.leaf import receipt_leaf
-from helm.evidence.lines import read_json, write_lines
+from helm.evidence.condensed import COLD, LEAVES, OF_COLD, OF_CONDENSED, is_plain, leaf_of, why_not
+from helm.evidence.layout import MANIFEST, RECEIPTS
+from helm.evidence.lines import read_json, split_lines, write_lines
 from helm.evidence.manifest import write_manifest
 from helm.evidence.reading import Reading
+from helm.evidence.shards import lines_of, shards_of
 from helm.proofgraph.checkpoint import Checkpoint
 from helm.receipts.chain import SealedReceipt
+
+IN_COLD: Final = "receipts.jsonl"
+"""Where the condensed receipts stand in a cold file, a line each."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,17 +53,18 @@ def condense(reading: Reading, signer: Signer) -> Condensed:
     if not chosen:
         hint = "only T0 and T1 calls that succeeded, without an approval and under a checkpoint, may be condensed"
         raise Invalid("nothing in this pack can be condensed", "pack", hint)
-    gone = {receipt_path(sealed.content.lamport_clock, sealed.receipt_id): sealed for sealed in chosen}
-    cold = archive.write(Member(path, reading.members[path]) for path in (MANIFEST, *gone))
-    members = {path: raw for path, raw in reading.members.items() if path != MANIFEST and path not in gone}
+    taken = {sealed.receipt_hash for sealed in chosen}
+    left, gone = list[bytes](), list[bytes]()
+    for sealed, line in zip(reading.receipts.values(), lines_of(reading.members, RECEIPTS), strict=True):
+        is_gone = sealed.receipt_hash in taken
+        left.append(b"" if is_gone else line)
+        gone.extend([line] if is_gone else [])
+    cold = archive.write([Member(MANIFEST, reading.members[MANIFEST]), Member(IN_COLD, write_lines(gone))])
+    members = {path: raw for path, raw in reading.members.items() if path != MANIFEST and not of_receipts(path)}
+    members |= shards_of(RECEIPTS, left)
     members[LEAVES] = write_lines([ordered_bytes(leaf_of(sealed)) for sealed in chosen])
     body = {"cold_hash": sha256(cold), "manifest_hash": reading.manifest.manifest_hash, "receipts": len(chosen)}
     members[COLD] = record_bytes(body)
-    taken = {sealed.receipt_hash for sealed in chosen}
-    members[HEAD], members[PROOFS] = inclusion_of(
-        [receipt_leaf(sealed) for sealed in reading.receipts.values()],
-        ["" if sealed.receipt_hash in taken else sealed.receipt_id for sealed in reading.receipts.values()],
-    )
     cover = attrs.evolve(reading.manifest.cover, key_id=signer.key_id)
     members[MANIFEST] = write_manifest(cover, members, signer)
     pack = archive.write(Member(path, content) for path, content in members.items())
@@ -82,6 +86,11 @@ def chosen_of(reading: Reading) -> list[SealedReceipt]:
     return sorted(chosen, key=lambda sealed: sealed.content.lamport_clock)
 
 
+def of_receipts(path: str) -> bool:
+    """Tell whether a file holds receipts."""
+    return path.startswith(RECEIPTS)
+
+
 def rehydrate(reading: Reading, cold: bytes) -> bytes:
     """Return the whole pack that a condensed one was made from. Raises Invalid for another cold file.
 
@@ -94,21 +103,17 @@ def rehydrate(reading: Reading, cold: bytes) -> bytes:
     OF_COLD.check(said, COLD)
     if sha256(cold) != said["cold_hash"]:
         raise Invalid("is not the file that this pack was condensed into", "cold file", "look for the right one")
-    members = {path: raw for path, raw in reading.members.items() if path not in OF_CONDENSED}
-    members |= archive.read(cold)
+    members = {path: raw for path, raw in reading.members.items() if not (path in OF_CONDENSED or of_receipts(path))}
+    brought = archive.read(cold)
+    if brought.keys() != {MANIFEST, IN_COLD}:
+        raise Invalid("holds other files than a cold file does", "cold file", "look for the right one")
+    members[MANIFEST] = brought[MANIFEST]
     if read_json(members[MANIFEST], MANIFEST).get("manifest_hash") != said["manifest_hash"]:
         raise Invalid("holds the manifest of another pack", "cold file", "look for the right one")
-    leaves = []
-    for receipt_hash, _ in links_of(reading):
-        sealed = reading.receipts.get(receipt_hash)
-        leaves.append(hash_of(reading.condensed[receipt_hash]) if sealed is None else receipt_leaf(sealed))
-    names = receipt_ids(members)
-    if len(names) != len(leaves):
+    gone = [line for line, _ in split_lines(brought[IN_COLD], IN_COLD)]
+    left = [*lines_of(reading.members, RECEIPTS)]
+    if left.count(b"") != len(gone):
         raise Invalid("holds other receipts than those that were condensed", "cold file", "look for the right one")
-    members[HEAD], members[PROOFS] = inclusion_of(leaves, names)
+    back = iter(gone)
+    members |= shards_of(RECEIPTS, [line or next(back) for line in left])
     return archive.write(Member(path, content) for path, content in members.items())
-
-
-def receipt_ids(members: dict[str, bytes]) -> list[str]:
-    """Return the ids of the receipts among these files, in the order of their clock: paths begin with it."""
-    return [receipt_id_in(path) for path in sorted(members) if path.startswith(RECEIPTS)]

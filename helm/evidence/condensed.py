@@ -6,11 +6,10 @@ next receipt is chained to. What the receipt said beyond that lies in cold stora
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from helm.contracts.decision import ALLOW, Decision
-from helm.contracts.errors import Invalid
 from helm.contracts.form import Form, Noun
 from helm.contracts.receipt import Receipt
 from helm.contracts.verdict import RiskTier, Status
@@ -72,12 +71,10 @@ def hash_of(leaf: Leaf) -> bytes:
     return leaf_hash(domains.LEAF + ordered_bytes(leaf))
 
 
-def read_leaves(members: Mapping[str, bytes]) -> list[tuple[Leaf, str]]:
-    """Return the condensed leaves of a pack, in order, each with its place. Raises Invalid."""
-    found = [(structure(body, Leaf, where), where) for body, where in read_lines(members.get(LEAVES, b""), LEAVES)]
-    if [leaf.lamport_clock for leaf, _ in found] != sorted({leaf.lamport_clock for leaf, _ in found}):
-        raise Invalid("its leaves are not in the order of the session's clock", LEAVES, EDITED)
-    return found
+def read_leaves(members: Mapping[str, bytes]) -> Iterator[tuple[Leaf, str]]:
+    """Yield the condensed leaves of a pack, in order, each with its place. Raises Invalid."""
+    for body, where in read_lines(members.get(LEAVES, b""), LEAVES):
+        yield structure(body, Leaf, where), where
 
 
 def why_not(decision: Decision, leaf_tier: str, checkpoint_at_ms: int) -> str:

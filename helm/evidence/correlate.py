@@ -20,10 +20,9 @@ from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Status, Verdict
-from helm.crypto.canonical import reread
 from helm.evidence.drift import TYPE, VERSION, Drift
 from helm.evidence.host_receipt import HostReceipt
-from helm.evidence.layout import HOST, record_path
+from helm.evidence.layout import HOST
 from helm.evidence.reading import Reading, Told
 from helm.evidence.sets import compile_named
 from helm.guardian.address import reached_address
@@ -182,13 +181,13 @@ def correlate(reading: Reading, *, complete: bool = False) -> Correlation:
 
 def calls_of(reading: Reading) -> list[Call]:
     """Return every call of a pack as a connection is held against it."""
-    return [call_of(told, reading) for told in reading.calls]
+    return [call_of(told) for told in reading.calls]
 
 
-def call_of(told: Told, reading: Reading) -> Call:
+def call_of(told: Told) -> Call:
     """Return one call."""
     decision, record, receipt = told.decision.content, told.record.content, told.receipt
-    effect = reread(reading.members[record_path(told.node.lamport)]).get("effect", {})
+    connector = told.effect.connector if told.effect is not None else ""
     ended, status = (receipt.content.issued_at_ms, receipt.content.status) if receipt is not None else (0, "")
     open_end = decision.decided_at_ms + (MAX_SPAN_MS if told.outcome is None else 0)
     ends_ms = ended or open_end
@@ -200,7 +199,7 @@ def call_of(told: Told, reading: Reading) -> Call:
         destination=read_destination(record.destination),
         principal=decision.principal,
         lease_id=lease_id,
-        processes=frozenset({effect.get("connector", ""), record.mcp_server_id, module} - {""}),
+        processes=frozenset({connector, record.mcp_server_id, module} - {""}),
         let_go=decision.verdict == Verdict.ALLOW and status != Status.NOT_DISPATCHED,
     )
 

@@ -68,7 +68,7 @@ ABOUT = ("log_id", "tenant", "session_id", "policies")
 
 def about(reading: Reading) -> tuple[str, ...]:
     """Return what a pack is about, in the order of ABOUT."""
-    policies = {signature.policy_hash for _, signature in reading.activations}
+    policies = {signature.policy_hash for signature in reading.activations}
     return (reading.log_id, *reading.session, " ".join(sorted(policies)))
 
 

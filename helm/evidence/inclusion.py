@@ -1,16 +1,21 @@
-"""The tree over the receipts of an export: one root, and the proof that each receipt is under it.
+"""The tree over the receipts of a pack: one root, and the roots of the subtrees that it is made of.
 
-Whoever is handed one receipt and its line of proofs can check both against the root in a signed manifest,
-without the rest of the pack.
+Whoever is handed one receipt makes its subtree from the leaves around it, and the root from the others. No proof is
+written down for each receipt: all leaves are in the pack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import Final
+
+import attrs
 
 from helm.crypto.canonical import record_bytes
 from helm.crypto.hashing import PREFIX
-from helm.proofgraph.merkle import EMPTY_ROOT, node_hash, split
+from helm.proofgraph.merkle import Frontier
+
+SUBTREE: Final = 1024
+"""Leaves of a subtree: a power of two, as a tree is cut (RFC 9162 section 2.1.1)."""
 
 
 def written(digest: bytes) -> str:
@@ -18,37 +23,29 @@ def written(digest: bytes) -> str:
     return PREFIX + digest.hex()
 
 
-def inclusion_of(leaves: Sequence[bytes], names: Sequence[str]) -> tuple[bytes, bytes]:
-    """Return the head of a tree over these leaves, and each one's proof, as a pack keeps them.
+@attrs.define
+class Inclusion:
+    """The tree as it grows: of its leaves, those of the last subtree are held."""
 
-    `names` are the receipts' ids, "" for one that was condensed: of that there is no proof.
-    """
-    head, proofs = proofs_of(leaves, names)
-    return head, b"".join(proofs)
+    size: int = attrs.field(default=0, init=False)
+    _leaves: list[bytes] = attrs.field(factory=list, init=False, repr=False)
+    _subtrees: list[bytes] = attrs.field(factory=list, init=False, repr=False)
+
+    def add(self, leaf: bytes) -> None:
+        """Take the hash of the next leaf."""
+        self._leaves.append(leaf)
+        self.size += 1
+        if len(self._leaves) == SUBTREE:
+            self._subtrees.append(root_of(self._leaves))
+            self._leaves = []
+
+    def head(self) -> bytes:
+        """Return what a pack says of its tree."""
+        subtrees = [*self._subtrees, *([root_of(self._leaves)] if self._leaves else [])]
+        said = {"root": written(root_of(subtrees)), "size": self.size, "subtrees": [written(one) for one in subtrees]}
+        return record_bytes(said)
 
 
-def proofs_of(leaves: Sequence[bytes], names: Sequence[str]) -> tuple[bytes, Iterator[bytes]]:
-    """Return the head of a tree over these leaves, and the line of each proof: all of them are long."""
-    paths: list[list[str]] = [[] for _ in leaves]
-    root = grown(leaves, paths, 0) if leaves else EMPTY_ROOT
-    lines = (
-        record_bytes({"index": index, "path": paths[index], "receipt_id": name}) + b"\n"
-        for index, name in enumerate(names)
-        if name
-    )
-    return record_bytes({"root": written(root), "size": len(leaves)}), lines
-
-
-def grown(leaves: Sequence[bytes], paths: list[list[str]], first: int) -> bytes:
-    """Return the root over `leaves`, and lengthen the path of each, from number `first` on, by its siblings.
-
-    All proofs of one tree at once, bottom up (RFC 9162 sections 2.1.1 and 2.1.3.1): each sibling is written out once.
-    """
-    if len(leaves) == 1:
-        return leaves[0]
-    middle = split(len(leaves))
-    left, right = grown(leaves[:middle], paths, first), grown(leaves[middle:], paths, first + middle)
-    for sibling, begin, end in ((written(right), 0, middle), (written(left), middle, len(leaves))):
-        for path in paths[first + begin : first + end]:
-            path.append(sibling)
-    return node_hash(left, right)
+def root_of(hashes: list[bytes]) -> bytes:
+    """Return the root over these hashes (RFC 9162 section 2.1.1)."""
+    return Frontier().extend(hashes).head().root

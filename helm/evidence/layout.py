@@ -8,14 +8,14 @@ from types import MappingProxyType
 from helm.contracts.errors import Invalid
 from helm.crypto.hashing import PREFIX
 
-VERSION = "helm.pack/1"
+VERSION = "helm.pack/2"
 
 MANIFEST = "manifest.json"
-NODES = "proofgraph/nodes.jsonl"
 FRONTIER = "proofgraph/frontier.json"
+EVENTS = "trust/events.jsonl"
+"""The payloads of the trust events' nodes, a line each."""
 SNAPSHOT = "trust/snapshot.json"
 HEAD = "inclusion/head.json"
-PROOFS = "inclusion/proofs.jsonl"
 SCRIPT = "replay/verify.py"
 
 HOST = "host_evidence/"
@@ -26,11 +26,13 @@ HOST_DRIFT = "host_evidence/drift.jsonl"
 CHAINS = "host_evidence/chains/"
 
 FACTS = "facts/"
+NODES = "proofgraph/nodes/"
 POLICIES = "policy/"
 RECEIPTS = "receipts/"
 RECORDS = "records/"
 SCHEMAS = "schemas/"
-TRUST = "trust/"
+SHARDED = (FACTS, NODES, RECEIPTS, RECORDS)
+"""Folders of lines, cut into files as `shards` says."""
 
 REFUSAL = "REFUSAL"
 """The payload type of a call that was not let through. Like an INTENT's, such a payload stands in `records/`."""
@@ -44,29 +46,9 @@ CONTENT_TYPES = MappingProxyType(
 )
 
 
-def receipt_path(lamport_clock: int, receipt_id: str) -> str:
-    """Return where a receipt stands: by its place in the session, so that a reader meets them in order."""
-    return f"{RECEIPTS}{lamport_clock:012d}-{receipt_id}.json"
-
-
-def receipt_id_in(path: str) -> str:
-    """Return the id of the receipt that stands at a path."""
-    return path.removesuffix(".json").partition("-")[2]
-
-
-def record_path(lamport: int) -> str:
-    """Return where the payload of a call's node stands: its decision and its boundary record."""
-    return f"{RECORDS}{lamport:012d}.json"
-
-
-def facts_path(lamport: int) -> str:
-    """Return where the facts stand that a call was judged by. They may be left out; their hash stays."""
-    return f"{FACTS}{lamport:012d}.json"
-
-
-def trust_path(lamport: int) -> str:
-    """Return where the payload of a trust event's node stands."""
-    return f"{TRUST}{lamport:012d}.json"
+def shard_path(folder: str, number: int) -> str:
+    """Return where the shard of a number stands, from 0 on: shards sort as they follow each other."""
+    return f"{folder}{number:06d}.jsonl"
 
 
 def policy_path(policy_hash: str) -> str:

@@ -9,7 +9,7 @@ import attrs
 from helm.contracts.errors import Invalid
 from helm.contracts.form import Form, JSONValue
 from helm.crypto import domains
-from helm.crypto.canonical import fragment, record_bytes, reread
+from helm.crypto.canonical import fragment, record_bytes
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import SignatureInvalid, Signer
 from helm.crypto.hashing import hash_in, sha256
@@ -22,6 +22,7 @@ from helm.wire import structure
 
 SEALS = ("entries", "manifest_hash", "signature")
 CHANGED = "the pack was changed after it was exported"
+NEWER = "another HELM wrote this pack, or it was changed: verify it with a HELM of its own age"
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -36,8 +37,8 @@ class Cover:
     log_id: str
     open_intents: tuple[str, ...]
     """Nodes of the intents whose outcome is not in the pack, sorted: they were under way."""
-    redacted: tuple[str, ...]
-    """Paths of facts that were left out, sorted. Their hashes stay in the decisions."""
+    redacted: int
+    """How many calls' facts were left out. Their hashes stay in the decisions."""
     scope: str
     """One of `scope.SCOPES`."""
     sessions: tuple[tuple[str, str], ...]
@@ -51,6 +52,14 @@ class Cover:
 COVER = Form(Cover)
 
 
+class OtherVersion(Invalid):
+    """A pack of another format than this verifier's."""
+
+
+class Altered(Invalid):
+    """A file of a pack that is not the one that the manifest lists."""
+
+
 @attrs.frozen(kw_only=True)
 class Manifest:
     """A manifest that lists exactly the files that are there. Its signature is not checked yet."""
@@ -58,10 +67,17 @@ class Manifest:
     cover: Cover
     manifest_hash: str
     signature: str
+    hashes: Mapping[str, str] = attrs.field(repr=False)
+    """The hash of every file but the manifest, by path."""
 
     def statement(self) -> bytes:
         """Return what is signed: the cover, and the hash that covers cover and list."""
-        return record_bytes(COVER.body(self.cover) | {"manifest_hash": self.manifest_hash})
+        return statement(self.cover, self.manifest_hash)
+
+
+def statement(cover: Cover, manifest_hash: str) -> bytes:
+    """Return what is signed: the cover, and the hash that covers cover and list."""
+    return record_bytes(COVER.body(cover) | {"manifest_hash": manifest_hash})
 
 
 def write_manifest(cover: Cover, members: Mapping[str, bytes], signer: Signer) -> bytes:
@@ -72,36 +88,57 @@ def write_manifest(cover: Cover, members: Mapping[str, bytes], signer: Signer) -
 def write_list(cover: Cover, listed: bytes, signer: Signer) -> bytes:
     """Return the signed manifest of a pack with this list. Raises PurposeMismatch, Invalid."""
     body = COVER.body(cover) | {"entries": fragment(listed)}
-    manifest = Manifest(cover=cover, manifest_hash=hash_in(domains.MANIFEST, record_bytes(body)), signature="")
-    signature = signer.sign(domains.PACK, manifest.statement())
-    return record_bytes(body | {"manifest_hash": manifest.manifest_hash, "signature": signature})
+    manifest_hash = hash_in(domains.MANIFEST, record_bytes(body))
+    signature = signer.sign(domains.PACK, statement(cover, manifest_hash))
+    return record_bytes(body | {"manifest_hash": manifest_hash, "signature": signature})
 
 
-def read_manifest(members: Mapping[str, bytes]) -> Manifest:
-    """Return the manifest among `members` once it lists all others, and nothing else. Raises Invalid."""
-    raw = members.get(MANIFEST)
+def read_manifest(raw: bytes | None, sizes: Mapping[str, int]) -> Manifest:
+    """Return a manifest once it lists exactly these files, by path and size, besides itself.
+
+    What is in the files is for `Listed` to compare. Raises Invalid; OtherVersion for one of another format.
+    """
     if raw is None:
         raise Invalid("there is no manifest", MANIFEST, "this is not an evidence pack")
-    listed, rest = split_manifest(raw, members)
-    cover = structure(unsealed(rest, ("manifest_hash", "signature"), MANIFEST), Cover, MANIFEST)
-    check_scope(cover.scope, cover.from_ms, cover.until_ms, cover.sessions, MANIFEST)
-    manifest_hash, signature = rest.pop("manifest_hash"), rest.pop("signature")
-    said = b'{"entries":%b,%b' % (listed, record_bytes(rest)[1:])
+    body = read_json(raw, MANIFEST)
+    rest = unsealed(body, SEALS, MANIFEST)
+    check_entries(body["entries"], sizes)
+    manifest_hash, signature = body["manifest_hash"], body["signature"]
+    said = record_bytes({name: value for name, value in body.items() if name not in SEALS[1:]})
     if manifest_hash != hash_in(domains.MANIFEST, said) or type(signature) is not str:
         raise Invalid("the manifest does not hash to its manifest_hash", MANIFEST, CHANGED)
-    return Manifest(cover=cover, manifest_hash=manifest_hash, signature=signature)
+    if rest.get("version") != VERSION:
+        raise OtherVersion(f"the pack is of version {rest.get('version')!r}, not {VERSION}", MANIFEST, NEWER)
+    cover = structure(rest, Cover, MANIFEST)
+    check_scope(cover.scope, cover.from_ms, cover.until_ms, cover.sessions, MANIFEST)
+    hashes = {entry["path"]: entry["hash"] for entry in body["entries"]}
+    return Manifest(cover=cover, manifest_hash=manifest_hash, signature=signature, hashes=hashes)
 
 
-def split_manifest(raw: bytes, members: Mapping[str, bytes]) -> tuple[bytes, dict[str, JSONValue]]:
-    """Return a manifest's list, which is that of exactly these members, and what it says besides. Raises Invalid."""
-    listed = listed_in(members)
-    begin = b'{"entries":%b,' % listed
-    if not raw.startswith(begin):
-        body = read_json(raw, MANIFEST)
-        unsealed(body, SEALS, MANIFEST)
-        check_entries(body["entries"], reread(listed))
-        raise Invalid("is not the manifest of these files", MANIFEST, CHANGED)
-    return listed, read_json(b"{" + raw[len(begin) :], MANIFEST)
+class Listed(Mapping[str, bytes]):
+    """The files of a pack, each compared with what the manifest lists whenever it is read.
+
+    So whoever writes to the file of a pack while it is read changes nothing but whether it is believed (T5).
+    """
+
+    def __init__(self, files: Mapping[str, bytes], hashes: Mapping[str, str]) -> None:
+        self._files = files
+        self._hashes = hashes
+
+    def __getitem__(self, path: str) -> bytes:
+        content = self._files[path]
+        if path != MANIFEST and sha256(content) != self._hashes[path]:
+            raise Altered("is not the file that the manifest lists", path, CHANGED)
+        return content
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._files
 
 
 def check_signature(manifest: Manifest, registry: Registry) -> None:
@@ -139,23 +176,15 @@ def written_entries(files: Iterable[tuple[str, str, int]]) -> bytes:
     return b"[%b]" % b",".join(lines)
 
 
-def check_entries(listed: JSONValue, found: list[dict[str, JSONValue]]) -> None:
+def check_entries(listed: JSONValue, sizes: Mapping[str, int]) -> None:
     """Raise Invalid, naming the first path, unless exactly the files that are there are listed."""
-    if listed == found:
-        return
-    if type(listed) is not list:
-        raise Invalid("its entries are not a list", MANIFEST, CHANGED)
-    listed_paths = paths_in(listed)
-    for entry in found:
-        if entry["path"] not in listed_paths:
-            raise Invalid("is not listed in the manifest", str(entry["path"]), CHANGED)
-        if entry not in listed:
-            raise Invalid("is not the file that the manifest lists", str(entry["path"]), CHANGED)
-    missing = listed_paths - paths_in(found)
-    what = f"lists what is not there: {min(missing)}" if missing else "lists a file twice or out of order"
-    raise Invalid(what, MANIFEST, CHANGED)
-
-
-def paths_in(entries: Iterable[JSONValue]) -> set[str]:
-    """Return the paths that a list of entries names, as far as it is one."""
-    return {str(entry.get("path")) for entry in entries if type(entry) is dict}
+    if type(listed) is not list or not all(type(entry) is dict for entry in listed):
+        raise Invalid("its entries are not a list of files", MANIFEST, CHANGED)
+    paths = [path for path in sorted(sizes) if path != MANIFEST]
+    for entry, path in zip(listed, paths, strict=False):
+        so = {"path": path, "size": sizes[path], "type": content_type(path)}
+        if {name: value for name, value in entry.items() if name != "hash"} != so or type(entry.get("hash")) is not str:
+            raise Invalid(f"does not list {path} as it is there", MANIFEST, CHANGED)
+    if len(listed) != len(paths):
+        missing = paths[len(listed) :] or [str(entry.get("path")) for entry in listed[len(paths) :]]
+        raise Invalid(f"lists other files than are there: {missing[0]}", MANIFEST, CHANGED)

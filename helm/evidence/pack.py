@@ -11,25 +11,13 @@ from helm.crypto.canonical import record_bytes
 from helm.crypto.ed25519 import Signer
 from helm.crypto.hashing import sha256
 from helm.evidence.archive import blocks
-from helm.evidence.inclusion import proofs_of
-from helm.evidence.layout import (
-    FRONTIER,
-    HEAD,
-    MANIFEST,
-    NODES,
-    PROOFS,
-    SCRIPT,
-    SNAPSHOT,
-    facts_path,
-    receipt_id_in,
-    schema_path,
-)
+from helm.evidence.layout import EVENTS, FACTS, FRONTIER, HEAD, MANIFEST, SCRIPT, SNAPSHOT, schema_path
 from helm.evidence.manifest import Cover, write_list, written_entries
 from helm.evidence.schemas import PUBLISHED
 from helm.evidence.scripts import KNOWN_SCRIPTS
 from helm.evidence.selection import Selection
 from helm.evidence.sets import packed
-from helm.evidence.spool import Growing, Part, put
+from helm.evidence.spool import Part, put
 from helm.trust.registry import Registry
 
 
@@ -60,37 +48,27 @@ def written(material: PackMaterial, signer: Signer) -> Iterator[bytes]:
 
 def files_of(material: PackMaterial, signer: Signer) -> dict[str, Part]:
     """Return every file of the pack, by path."""
-    selection, gathered = material.selection, material.selection.gathered
+    gathered = material.selection.gathered
     registry = gathered.registry()
-    files = gathered.parts | ({} if material.redact_facts else gathered.facts)
-    files[NODES] = gathered.nodes.part()
-    small = dict(small_files(material, registry))
-    small[HEAD], files[PROOFS] = inclusion(selection)
-    files |= {path: put(gathered.contents, content) for path, content in small.items()}
+    files: dict[str, Part] = {EVENTS: gathered.trust_events.part()}
+    for folder, cutting in gathered.shards.items():
+        files |= gathered.without_facts() if folder == FACTS and material.redact_facts else cutting.done()
+    files |= {path: put(gathered.contents, content) for path, content in small_files(material, registry)}
     listed = written_entries((path, part.hash, part.size) for path, part in sorted(files.items()))
     manifest = write_list(cover_of(material, registry, signer), listed, signer)
     return files | {MANIFEST: put(gathered.contents, manifest)}
 
 
 def small_files(material: PackMaterial, registry: Registry) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of everything that does not grow with each call. Raises Invalid."""
+    """Yield path and content of everything that is no line of its own for each call. Raises Invalid."""
     selection, gathered = material.selection, material.selection.gathered
+    yield HEAD, gathered.inclusion.head()
     yield FRONTIER, record_bytes({"nodes": gathered.frontier(selection.outside)})
     yield SCRIPT, material.script
     yield SNAPSHOT, record_bytes(registry.snapshot())
     yield from ((schema_path(name), raw) for name, raw in PUBLISHED.items())
     yield from packed(gathered.layers, gathered.used)
     yield from selection.proving.members(gathered.lamport)
-
-
-def inclusion(selection: Selection) -> tuple[bytes, Part]:
-    """Return the head of the tree over the receipts, and the proof of each, in their order."""
-    leaves = sorted(selection.gathered.leaves.items())
-    head, lines = proofs_of([leaf for _, leaf in leaves], [receipt_id_in(path) for path, _ in leaves])
-    proofs = Growing(selection.spool())
-    for line in lines:
-        proofs.add(line)
-    return head, proofs.part()
 
 
 def log_of(material: PackMaterial) -> str:
@@ -107,7 +85,7 @@ def cover_of(material: PackMaterial, registry: Registry, signer: Signer) -> Cove
         lamport=gathered.lamport,
         log_id=registry.log_id,
         open_intents=tuple(sorted(gathered.open_intents)),
-        redacted=tuple(facts_path(lamport) for lamport in gathered.calls) if material.redact_facts else (),
+        redacted=gathered.calls if material.redact_facts else 0,
         scope=scope.kind,
         sessions=tuple(sorted(material.selection.sessions)),
         shard=gathered.shard,

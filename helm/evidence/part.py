@@ -3,7 +3,7 @@
 In a whole log the clock is dense. In a part of it there are gaps where other sessions were, but the same
 causes must be there: each control node stands on the control node before it, and each node of a session on the
 session's last node and on the last control node, so that no node of either can be left out before the end.
-What else a node relied on and is not in the part stands in the frontier, with its place on the clock.
+What else a node relied on and is not at the edge stands in the frontier, with its place on the clock.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import attrs
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.evidence.at_once import Call, Line, read_line
+from helm.evidence.edge import Edge
+from helm.evidence.layout import REFUSAL
 from helm.evidence.lines import read_json
 from helm.evidence.payloads import Shape
 from helm.proofgraph.graph import MEMBERS, NO_SESSION, Graph, SessionKey
+from helm.proofgraph.node import NodeKind
 
 WHOLE: Final = Shape(MEMBERS)
 BARE: Final = Shape({name: kind for name, kind in MEMBERS.items() if name != "payload"})
-"""A node whose payload stands in a file of its own."""
+"""A node whose payload stands elsewhere."""
 
 EDITED = "the graph was edited, or the pack is not from one log"
 
@@ -32,6 +35,7 @@ class Payload(NamedTuple):
     body: dict[str, JSONValue]
     """Of a call that was read at once: its type, and the hashes of the record and the receipt that it binds."""
     raw: bytes
+    where: str
     call: Call | None = None
 
 
@@ -47,6 +51,19 @@ class PartNode(NamedTuple):
     where: str
     call: Call | None
     """The call, where its payload is in its one form and everything in it hashes to its name."""
+    parents: tuple[str, ...]
+    payload_at: str
+    """The place of its payload."""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it is a call that was not let through, and its receipt's node as well."""
+        return self.kind == NodeKind.ATTESTATION and self.payload.get("type") == REFUSAL
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is the decision about a call."""
+        return self.kind == NodeKind.INTENT or self.is_refusal
 
 
 def read_node(raw: bytes, where: str) -> Line:
@@ -66,8 +83,8 @@ class Part:
     sessions: frozenset[SessionKey]
     graph: Graph
     frontier: dict[str, int]
-    """Nodes outside the part that nodes of it rely on, and their places on the clock."""
-    lamport_of: dict[str, int] = attrs.field(factory=dict, repr=False)
+    """Nodes beyond the edge that nodes of the part rely on, and their places on the clock."""
+    edge: Edge = attrs.field(factory=Edge, repr=False)
     relied_on: set[str] = attrs.field(factory=set, repr=False)
     """What of the frontier was needed so far."""
 
@@ -84,9 +101,18 @@ class Part:
         self.check_parents(node.parents, session, node.lamport, where)
         self.graph.lamport = node.lamport - 1
         self.graph.advance(session, node.node_hash)
-        self.lamport_of[node.node_hash] = node.lamport
+        self.edge.advance(node.kind, session, node.node_hash, payload.body)
         return PartNode(
-            node.kind, node.lamport, node.node_hash, payload.body, node.principal, session, where, payload.call
+            node.kind,
+            node.lamport,
+            node.node_hash,
+            payload.body,
+            node.principal,
+            session,
+            where,
+            payload.call,
+            node.parents,
+            payload.where,
         )
 
     def check_parents(self, parents: tuple[str, ...], session: SessionKey, lamport: int, where: str) -> None:
@@ -105,8 +131,8 @@ class Part:
             self.check_parent(parent, lamport, where)
 
     def check_parent(self, parent: str, lamport: int, where: str) -> None:
-        """Raise Invalid unless `parent` comes before `lamport`, in the part or in its frontier."""
-        if parent in self.lamport_of:
+        """Raise Invalid unless `parent` comes before `lamport`, on the edge or in the frontier."""
+        if parent in self.edge:
             return
         if not 0 < self.frontier.get(parent, 0) < lamport:
             raise Invalid(f"stands on {parent}, which does not come before it", where, EDITED)

@@ -5,7 +5,7 @@ It is made of a pack that verified, so that nothing is drawn that is not proven;
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -15,8 +15,7 @@ import attrs
 from helm.contracts.form import JSONValue
 from helm.contracts.receipt import Receipt
 from helm.contracts.verdict import Status, Verdict
-from helm.evidence.layout import NODES, REFUSAL
-from helm.evidence.lines import read_json
+from helm.evidence.layout import REFUSAL
 from helm.evidence.part import PartNode
 from helm.evidence.reading import Reading, Told
 from helm.proofgraph.node import NodeKind
@@ -89,9 +88,9 @@ def picture(reading: Reading) -> Picture:
     outcomes = {one.outcome.node_hash: one for one in reading.calls if one.outcome is not None}
     marks: list[Mark] = []
     known: set[str] = set()
-    for node, parents in zip(reading.nodes, parents_of(reading), strict=True):
+    for node in reading.nodes:
         tone, title, words = tell(node, told.get(node.node_hash), outcomes.get(node.node_hash))
-        inside = tuple(parent for parent in parents if parent in known)
+        inside = tuple(parent for parent in node.parents if parent in known)
         marks.append(
             Mark(
                 node_hash=node.node_hash,
@@ -101,18 +100,12 @@ def picture(reading: Reading) -> Picture:
                 title=title,
                 words=words,
                 stands_on=inside,
-                elsewhere=len(parents) - len(inside),
+                elsewhere=len(node.parents) - len(inside),
             )
         )
         known.add(node.node_hash)
     tenant, session_id = reading.session
     return Picture(log_id=reading.log_id, tenant=tenant, session_id=session_id, marks=tuple(marks))
-
-
-def parents_of(reading: Reading) -> Iterator[tuple[str, ...]]:
-    """Yield what each node stands on, in the order of the nodes."""
-    for line in reading.members[NODES].splitlines():
-        yield tuple(read_json(line, NODES)["parents"])
 
 
 def tell(node: PartNode, call: Told | None, outcome_of: Told | None) -> tuple[Tone, str, str]:

@@ -1,7 +1,8 @@
 """Signatures that somebody else checks while a verification goes on: what that changes is its speed, never its outcome.
 
-What comes back is one key per receipt, the one that signed exactly these bytes. The verifier compares it with the key
-that must have signed; where they differ, or nothing comes back, it checks the signature itself and says what is wrong.
+What comes back is one key per line of a shard, the one that signed exactly these bytes. The verifier compares it with
+the key that must have signed; where they differ, or nothing comes back, it checks the signature itself and says what
+is wrong.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from helm.evidence.signed import signed_bytes
 Keys = Mapping[str, str]
 """Public keys by their names. Nobody vouches for them: a pack says so of itself."""
 
-Proven = Callable[[str], str]
-"""From the path of a receipt to the public key that was found to have signed it, "" for none."""
+Proven = Callable[[str], Sequence[str]]
+"""From the path of a shard of receipts to the public key of each line, "" for none; to nothing where nobody looked."""
 
 
 class Helpers(Protocol):
     """Whoever checks signatures beside the verifier."""
 
     def start(self, receipts: Mapping[str, bytes], keys: Keys) -> Proven:
-        """Begin to check the receipts, by path; answer at once with a function that waits for one of them."""
+        """Begin to check shards of receipts, by path; answer at once with a function that tells what was found."""
 
 
 def prove(receipts: Sequence[bytes], keys: Keys) -> list[str]:
@@ -69,9 +70,9 @@ class Below(Mapping[str, bytes]):
         return len(self._paths)
 
 
-def nothing(path: str) -> str:
+def nothing(path: str) -> Sequence[str]:
     """Prove nothing: the verifier checks every signature itself."""
-    return ""
+    return ()
 
 
 def start(helpers: Helpers | None, members: Mapping[str, bytes]) -> Proven:

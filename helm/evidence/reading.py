@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
 from helm.contracts.decision import Decision
+from helm.contracts.effect import Effect
 from helm.contracts.errors import Invalid
 from helm.contracts.form import Sealed
 from helm.contracts.record import BoundaryRecord
@@ -17,9 +18,10 @@ from helm.evidence.condensed import Leaf
 from helm.evidence.control import Control
 from helm.evidence.host_chain import HostChain
 from helm.evidence.layout import MANIFEST
-from helm.evidence.manifest import Manifest
+from helm.evidence.manifest import Manifest, OtherVersion
 from helm.evidence.part import PartNode
 from helm.evidence.proven import Helpers, Proven, nothing
+from helm.evidence.shards import Lines
 from helm.evidence.trust_root import TrustRoot
 from helm.guardian.bundle_signature import PolicySignature
 from helm.guardian.overlays import Overlays
@@ -43,7 +45,9 @@ class Told:
     node: PartNode
     decision: Sealed[Decision]
     record: Sealed[BoundaryRecord]
+    effect: Effect | None
     kernel_epoch: int
+    has_facts: bool
     outcome: PartNode | None = None
     """The node that binds the receipt: the call's own for a refusal."""
     receipt: SealedReceipt | None = None
@@ -55,48 +59,87 @@ class Told:
 
 
 @attrs.define
+class Counts:
+    """How much there is of what may be very much."""
+
+    calls: int = 0
+    redacted: int = 0
+    """Calls whose facts were left out."""
+    receipts: int = 0
+    condensed: int = 0
+
+
+@attrs.define
+class Kept:
+    """What is kept of a pack for whoever looks at its calls afterwards: some kilobytes each."""
+
+    nodes: list[PartNode] = attrs.field(factory=list, init=False, repr=False)
+    calls: list[Told] = attrs.field(factory=list, init=False, repr=False)
+    receipts: dict[str, SealedReceipt] = attrs.field(factory=dict, init=False, repr=False)
+    """By receipt_hash, in the order of their nodes."""
+    condensed: dict[str, Leaf] = attrs.field(factory=dict, init=False, repr=False)
+    """What stands for receipts that were condensed, by receipt_hash, likewise."""
+
+
+@attrs.define
 class Reading:
-    """The state of one verification. Each field is set by the check that its group names."""
+    """The state of one verification. Each field is set by the check that its group names.
+
+    The checks behind `versions` walk through the nodes together, each call as a whole, and forget it: a pack is longer
+    than memory. Only with `keep` is every call there at the end.
+    """
 
     raw: Raw = attrs.field(repr=False)
     root: TrustRoot
     helpers: Helpers | None = attrs.field(default=None, repr=False)
     host_keys: Mapping[str, str] = attrs.field(default=NO_KEYS, repr=False)
     """Public keys of recorders on hosts that the caller brought, by the name of the source that each is of."""
+    keep: bool = True
 
     # archive, manifest
     proven: Proven = attrs.field(default=nothing, init=False, repr=False)
     members: Mapping[str, bytes] = attrs.field(init=False, repr=False)
+    sizes: Mapping[str, int] = attrs.field(init=False, repr=False)
+    """The size of each file, by path."""
     manifest: Manifest = attrs.field(init=False)
-    # nodes
-    nodes: list[PartNode] = attrs.field(init=False, repr=False)
+    other_version: OtherVersion | None = attrs.field(default=None, init=False)
+    counts: Counts = attrs.field(factory=Counts, init=False)
+    kept: Kept = attrs.field(factory=Kept, init=False, repr=False)
+    shards: set[str] = attrs.field(factory=set, init=False, repr=False)
+    """The paths of the shards that were read."""
     # genesis
-    events: list[tuple[TrustEvent, int]] = attrs.field(init=False, repr=False)
+    event: TrustEvent | None = attrs.field(default=None, init=False, repr=False)
+    """The trust event of the node at hand."""
     log_id: str = attrs.field(init=False)
     # trust
     registry: Registry = attrs.field(init=False, repr=False)
     # control
     control: Control = attrs.field(factory=Control, init=False)
-    epochs: list[tuple[int, int]] = attrs.field(factory=list, init=False)
-    """(lamport, kernel epoch) of every start."""
     overlaid: list[tuple[int, Overlays]] = attrs.field(factory=list, init=False, repr=False)
     """The overlays in force from each lamport on at which they changed."""
-    activations: list[tuple[PartNode, PolicySignature]] = attrs.field(factory=list, init=False, repr=False)
-    # seals
-    calls: list[Told] = attrs.field(factory=list, init=False, repr=False)
-    outcomes: list[PartNode] = attrs.field(factory=list, init=False, repr=False)
-    """EFFECT nodes, in order."""
+    # policies
+    activations: list[PolicySignature] = attrs.field(factory=list, init=False, repr=False)
+    activated: dict[tuple[str, int], int] = attrs.field(factory=dict, init=False, repr=False)
+    """The lamport at which each (policy_hash, epoch) was first put in force."""
+    # seals, stories
+    told: Told | None = attrs.field(default=None, init=False, repr=False)
+    """The call of the node at hand."""
+    open: dict[str, Told] = attrs.field(factory=dict, init=False, repr=False)
+    """The intents whose outcome is still to come, by their nodes."""
+    used: set[str] = attrs.field(factory=set, init=False, repr=False)
+    """The policies that calls were decided under."""
     # receipts
-    receipts: dict[str, SealedReceipt] = attrs.field(factory=dict, init=False, repr=False)
-    """By receipt_hash, in the order of the session's clock."""
-    condensed: dict[str, Leaf] = attrs.field(factory=dict, init=False, repr=False)
-    """What stands for receipts that were condensed, by receipt_hash, in the order of the session's clock."""
-    lamports: dict[str, int] = attrs.field(init=False, repr=False)
-    """The clock of the one node that binds each receipt, by receipt_hash."""
-
+    sealed: SealedReceipt | None = attrs.field(default=None, init=False, repr=False)
+    """The receipt that the node at hand binds."""
+    leaf: Leaf | None = attrs.field(default=None, init=False, repr=False)
+    """What stands for it where it was condensed."""
+    receipt_at: str = attrs.field(default="", init=False)
+    # inclusion
+    leaf_hash: bytes = attrs.field(default=b"", init=False, repr=False)
+    """Of the receipt that the node at hand binds, where it binds one."""
     # checkpoints
     checkpoint: Checkpoint | None = attrs.field(default=None, init=False)
-    """The last one of the pack."""
+    """The last one so far; at the end, of the pack."""
 
     # host
     native: Manifest | None = attrs.field(default=None, init=False)
@@ -105,6 +148,10 @@ class Reading:
     """What recorders on hosts wrote, by source."""
     drifts: int = attrs.field(default=0, init=False)
     """How many receipts of boundary drift are in the pack."""
+
+    def lines(self, folder: str) -> Lines:
+        """Return the lines of a folder of shards, each shard noted when it is begun."""
+        return Lines(self.members, folder, opened=self.shards.add)
 
     @property
     def session(self) -> SessionKey:
@@ -120,9 +167,33 @@ class Reading:
         return frozenset(self.manifest.cover.sessions)
 
     @property
-    def activated(self) -> dict[tuple[str, int], int]:
-        """The lamport at which each (policy_hash, epoch) was first put in force."""
-        first: dict[tuple[str, int], int] = {}
-        for node, signature in self.activations:
-            first.setdefault((signature.policy_hash, signature.epoch), node.lamport)
-        return first
+    def nodes(self) -> list[PartNode]:
+        """Every node, in order, where they were kept."""
+        return self.kept.nodes
+
+    @property
+    def calls(self) -> list[Told]:
+        """Every call, in order, where they were kept."""
+        return self.kept.calls
+
+    @property
+    def receipts(self) -> dict[str, SealedReceipt]:
+        """Every receipt by receipt_hash, in the order of their nodes, where they were kept."""
+        return self.kept.receipts
+
+    @property
+    def condensed(self) -> dict[str, Leaf]:
+        """What stands for receipts that were condensed, by receipt_hash, likewise."""
+        return self.kept.condensed
+
+
+class Check(Protocol):
+    """One check that walks through the nodes of a pack. Its docstring is what it makes sure of."""
+
+    def __init__(self, reading: Reading) -> None: ...
+
+    def take(self, node: PartNode) -> None:
+        """Check the next node, which holds by every check before this one. Raises Invalid."""
+
+    def end(self) -> None:
+        """Check what only the whole pack shows. Raises Invalid."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
+from helm.evidence.archive import Raw
 from helm.evidence.proven import Helpers
 from helm.evidence.reading import Reading
 from helm.evidence.replay import Diverged, Rejudged, replay_calls
@@ -26,8 +27,12 @@ def unseen(done: int, total: int) -> None:
 class ReplayReport:
     """What became of one replay."""
 
+    judged: int = 0
+    """How many calls came out as they were."""
     calls: list[Rejudged] = attrs.field(factory=list)
-    redacted: tuple[str, ...] = ()
+    """Which: where whoever asked wants to see them."""
+    redacted: int = 0
+    """How many calls' facts were left out of the pack."""
     failed: CheckFailed | None = None
     """The check of the pack that did not hold: then nothing was judged."""
     diverged: Diverged | None = None
@@ -45,28 +50,32 @@ class ReplayReport:
             "verified": self.verified,
             "authenticated": self.failed is None,
             "failed_check": None if self.failed is None else check_body(self.failed),
-            "judged": len(self.calls),
-            "redacted": [*self.redacted],
+            "judged": self.judged,
+            "redacted": self.redacted,
             "divergence": None if self.diverged is None else divergence_body(self.diverged),
             "problem": None if self.problem is None else str(self.problem),
         }
         return said | ({"calls": [attrs.asdict(call) for call in self.calls]} if with_calls else {})
 
 
-def replay_report(raw: bytes, root: TrustRoot, helpers: Helpers | None = None, seen: Seen = unseen) -> ReplayReport:
+def replay_report(
+    raw: Raw, root: TrustRoot, helpers: Helpers | None = None, seen: Seen = unseen, *, with_calls: bool = False
+) -> ReplayReport:
     """Verify a pack and judge its calls again, up to the first that is decided otherwise.
 
-    Never raises for what is in the pack.
+    Never raises for what is in the pack. Only with `with_calls` is every call there at the end.
     """
     report = ReplayReport()
     try:
-        reading = check_pack(raw, root, helpers)
+        reading = check_pack(raw, root, helpers, keep=False)
     except CheckFailed as failed:
         report.failed = failed
         return report
     report.redacted = reading.manifest.cover.redacted
     try:
-        judge(reading, report, seen)
+        for call in judge(reading, report, seen):
+            if with_calls:
+                report.calls.append(call)
     except Diverged as diverged:
         report.diverged = diverged
     except Invalid as problem:
@@ -74,12 +83,13 @@ def replay_report(raw: bytes, root: TrustRoot, helpers: Helpers | None = None, s
     return report
 
 
-def judge(reading: Reading, report: ReplayReport, seen: Seen) -> None:
-    """Judge every call again. Raises Diverged, Invalid."""
-    total = len(reading.calls) - len(report.redacted)
+def judge(reading: Reading, report: ReplayReport, seen: Seen) -> Iterator[Rejudged]:
+    """Judge every call again, and yield each. Raises Diverged, Invalid."""
+    total = reading.counts.calls - report.redacted
     for call in replay_calls(reading):
-        report.calls.append(call)
-        seen(len(report.calls), total)
+        report.judged += 1
+        seen(report.judged, total)
+        yield call
 
 
 def check_body(failed: CheckFailed) -> dict[str, JSONValue]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST: Final = "sha256:d145614c4f382e49ff8e68e84a3fdb7471f1a86bdb595e8bb7304633ccb8a517"
+NEWEST: Final = "sha256:ecb714df2dd6652fd2091dd8bf65aabeebae5b7dd2e56227efcfe489f758536e"
 """The edition of this program; `python -m conformance.schemas` keeps it."""
 
 EARLIER: Final[frozenset[str]] = frozenset()

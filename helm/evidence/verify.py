@@ -1,6 +1,8 @@
 """Verifying a pack offline, from a trust root that the caller brings.
 
-Each check stands on the ones before it; the first that does not hold ends the verification.
+Each check stands on the ones before it, and the first that does not hold is the outcome. From the fourth on they walk
+through the nodes together: each call is read once, held against all of them, and forgotten. Where one does not hold,
+only those before it go on, so that what is said of a pack is what reading it check by check would say.
 
  1. archive    the file is an archive in the one form that HELM writes
  2. manifest   the manifest lists exactly the files that are there, by hash
@@ -17,7 +19,7 @@ Each check stands on the ones before it; the first that does not hold ends the v
 13. stories    node, decision, record and receipt of every call tell one story
 14. approvals  every approval that a call relied on was agreed to by its quorum, for this very call, and used once
 15. complete   every call has its receipt or is listed as open; nothing is missing, nothing is spare
-16. inclusion  the tree over the receipts has the stated root, and every proof leads to it
+16. inclusion  the tree over the receipts has the stated root and subtrees
 17. checkpoints  checkpoints are one signed chain over these calls; the session was not cut off before the last of them
 18. condensed  whatever was condensed is of low risk, was allowed without a human's word, and lies under a checkpoint
 19. host       what recorders on hosts wrote stands beside the pack as it was exported, in whole chains
@@ -30,76 +32,118 @@ from typing import Final
 
 from helm.contracts.errors import Invalid
 from helm.evidence.archive import Raw
-from helm.evidence.check_approvals import check_approvals
-from helm.evidence.check_checkpoints import check_checkpoints
-from helm.evidence.check_condensed import check_condensed
+from helm.evidence.check_approvals import ApprovalEvents
+from helm.evidence.check_checkpoints import Covering
+from helm.evidence.check_condensed import CondensedCalls
 from helm.evidence.check_form import check_archive, check_manifest, check_versions
-from helm.evidence.check_graph import (
-    check_control,
-    check_genesis,
-    check_nodes,
-    check_policies,
-    check_signed_manifest,
-    check_trust,
-)
+from helm.evidence.check_graph import ControlEvents, Genesis, Nodes, Policies, SignedManifest, Trust
 from helm.evidence.check_host import check_host
-from helm.evidence.check_receipts import check_chain, check_receipts
-from helm.evidence.check_seals import check_seals
-from helm.evidence.check_stories import check_stories
-from helm.evidence.check_whole import check_complete, check_inclusion
+from helm.evidence.check_receipts import Chain, Receipts
+from helm.evidence.check_seals import Seals
+from helm.evidence.check_stories import Stories
+from helm.evidence.check_whole import Complete, Tree
+from helm.evidence.manifest import Altered
 from helm.evidence.proven import Helpers
-from helm.evidence.reading import NO_KEYS, Reading
+from helm.evidence.reading import NO_KEYS, Check, Reading
 from helm.evidence.report import Outcome, Report, Subject
 from helm.evidence.scope import SESSION
 from helm.evidence.trust_root import TrustRoot
 
-CHECKS: Final[tuple[tuple[str, Callable[[Reading], None]], ...]] = (
+OF_THE_FILE: Final[tuple[tuple[str, Callable[[Reading], None]], ...]] = (
     ("archive", check_archive),
     ("manifest", check_manifest),
     ("versions", check_versions),
-    ("nodes", check_nodes),
-    ("genesis", check_genesis),
-    ("trust", check_trust),
-    ("signature", check_signed_manifest),
-    ("control", check_control),
-    ("policies", check_policies),
-    ("seals", check_seals),
-    ("receipts", check_receipts),
-    ("chain", check_chain),
-    ("stories", check_stories),
-    ("approvals", check_approvals),
-    ("complete", check_complete),
-    ("inclusion", check_inclusion),
-    ("checkpoints", check_checkpoints),
-    ("condensed", check_condensed),
+)
+WALKING: Final[tuple[tuple[str, type[Check]], ...]] = (
+    ("genesis", Genesis),
+    ("trust", Trust),
+    ("signature", SignedManifest),
+    ("control", ControlEvents),
+    ("policies", Policies),
+    ("seals", Seals),
+    ("receipts", Receipts),
+    ("chain", Chain),
+    ("stories", Stories),
+    ("approvals", ApprovalEvents),
+    ("complete", Complete),
+    ("inclusion", Tree),
+    ("checkpoints", Covering),
+    ("condensed", CondensedCalls),
+)
+
+CHECKS: Final[tuple[tuple[str, Callable[..., object]], ...]] = (
+    *OF_THE_FILE,
+    ("nodes", Nodes),
+    *WALKING,
     ("host", check_host),
 )
+"""Every check by its name, in the order of the numbers, from 1 on."""
+
+NUMBERS: Final = {name: number for number, (name, _) in enumerate(CHECKS, 1)}
 
 
 class CheckFailed(Invalid):
     """A pack that must not be believed, and the check that says so."""
 
-    def __init__(self, number: int, name: str, problem: Invalid) -> None:
+    def __init__(self, name: str, problem: Invalid) -> None:
         super().__init__(problem.what, problem.where, problem.hint)
-        self.number = number
-        self.name = name
+        self.name = "manifest" if isinstance(problem, Altered) else name
+        self.number = NUMBERS[self.name]
 
 
 def check_pack(
-    raw: Raw, root: TrustRoot, helpers: Helpers | None = None, host_keys: Mapping[str, str] = NO_KEYS
+    raw: Raw,
+    root: TrustRoot,
+    helpers: Helpers | None = None,
+    host_keys: Mapping[str, str] = NO_KEYS,
+    *,
+    keep: bool = True,
 ) -> Reading:
     """Verify a pack and return what was read of it. Raises CheckFailed at the first check that does not hold.
 
     `helpers` check signatures meanwhile; the outcome is the same without them. `host_keys` are public keys of recorders
-    on hosts, by the name of the source that each is of: no pins of the log.
+    on hosts, by the name of the source that each is of: no pins of the log. With `keep` every call stays in memory.
     """
-    reading = Reading(raw, root, helpers, host_keys)
-    for number, (name, check) in enumerate(CHECKS, 1):
-        try:
-            check(reading)
-        except Invalid as problem:
-            raise CheckFailed(number, name, problem) from problem
+    reading = Reading(raw, root, helpers, host_keys, keep)
+    for name, check in OF_THE_FILE:
+        made(name, check, reading)
+    walk(reading)
+    made("host", check_host, reading)
     return reading
+
+
+def made(name: str, check: Callable[..., object], *given: Reading) -> None:
+    """Make a check, or a part of one. Raises CheckFailed."""
+    try:
+        check(*given)
+    except Invalid as problem:
+        raise CheckFailed(name, problem) from problem
+
+
+def walk(reading: Reading) -> None:
+    """Hold every node of a pack against the checks that walk. Raises CheckFailed: the first of them that does not."""
+    failed: CheckFailed | None = None
+    checks: list[tuple[str, Check]] = []
+    try:
+        nodes = Nodes(reading)
+        checks = [(name, check(reading)) for name, check in WALKING]
+        takes = [check.take for _, check in checks]
+        for node in nodes.walk():
+            at = 0
+            try:
+                for at, take in enumerate(takes):  # noqa: B007 - where it stopped
+                    take(node)
+            except Invalid as problem:
+                failed = CheckFailed(checks[at][0], problem)
+                if isinstance(problem, Altered):
+                    raise
+                del takes[at:], checks[at:]
+    except Invalid as problem:
+        raise CheckFailed("nodes", problem) from problem
+    for name, check in checks:
+        made(name, check.end)
+    if failed is not None:
+        raise failed
 
 
 def verify_pack(
@@ -107,7 +151,7 @@ def verify_pack(
 ) -> Report:
     """Verify a pack and report every check by number and name. Never raises for what is in the pack."""
     try:
-        reading = check_pack(raw, root, helpers, host_keys)
+        reading = check_pack(raw, root, helpers, host_keys, keep=False)
     except CheckFailed as failed:
         return Report(outcomes=outcomes(failed), subject=Subject())
     return Report(outcomes=outcomes(None), subject=subject(reading))
@@ -127,7 +171,7 @@ def outcomes(failed: CheckFailed | None) -> tuple[Outcome, ...]:
     )
 
 
-def promise_of(check: Callable[[Reading], None]) -> str:
+def promise_of(check: Callable[..., object]) -> str:
     """Return what a check makes sure of, in its own words."""
     return (check.__doc__ or "").removesuffix(".")
 
@@ -150,10 +194,10 @@ def subject(reading: Reading) -> Subject:
         session_id=session_id,
         sessions=len(cover.sessions),
         lamport=cover.lamport,
-        receipts=len(reading.receipts) + len(reading.condensed),
-        condensed=len(reading.condensed),
+        receipts=reading.counts.receipts + reading.counts.condensed,
+        condensed=reading.counts.condensed,
         open_intents=len(cover.open_intents),
-        redacted=len(cover.redacted),
+        redacted=cover.redacted,
         host_receipts=sum(len(chain.receipts) for chain in reading.chains.values()),
         host_unsigned=len(reading.chains.keys() - reading.host_keys.keys()),
         drifts=reading.drifts,

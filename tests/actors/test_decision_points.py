@@ -474,7 +474,7 @@ async def test_what_points_said_is_judged_again_from_a_pack(house: House, nurser
         selection.take(reread(row))
     pack = build(PackMaterial(selection=selection, script=SCRIPT.read_bytes()), house.place.evidence_key())
     replayed = replay_pack(check_pack(pack, TrustRoot(log_id=house.place.log_id)))
-    assert (replayed.judged, replayed.redacted) == (5, ())
+    assert (replayed.judged, replayed.redacted) == (5, 0)
 
 
 async def test_an_overlay_leaves_the_point_in_its_place(house: House, nursery: trio.Nursery) -> None:

@@ -12,9 +12,9 @@ import trio
 
 from tests.actors.kit import House
 
-FEW, MANY = 200, 2_200
-MOST_KIB = 34.0
-"""Of resident memory for each receipt: 10 of it are the pack, which is mapped from its file."""
+FEW, MANY = 2_000, 6_000
+MOST_KIB = 2.0
+"""Of resident memory for each receipt of some 10 KiB, once there is a whole shard of each folder."""
 
 
 async def call_often(house: House, count: int) -> None:

@@ -16,11 +16,11 @@ from helm.contracts.schema import Schema, SchemaViolation
 from helm.crypto.canonical import canonical, reread
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.hashing import sha256
-from helm.evidence.layout import MANIFEST
+from helm.evidence.layout import EVENTS, MANIFEST
 from helm.evidence.schemas import DOCUMENTS, PUBLISHED, drawn
 from helm.evidence.scripts import KNOWN_SCRIPTS, NEWEST
 from helm.guardian.bundle_signature import SIGNATURE, sign_policy
-from tests.helm.evidence.forger import a_log, a_pack, standalone, unpacked
+from tests.helm.evidence.forger import RECEIPT_LINES, RECORD_LINES, a_log, a_pack, lines_of, standalone, unpacked
 from tests.helm.evidence.material import policy_of
 
 RUN = "run `python -m conformance.schemas`"
@@ -66,15 +66,15 @@ def test_the_script_knows_every_reason_code_and_purpose() -> None:
 def samples() -> dict[str, list[Any]]:
     """Return real objects of every contract that a pack holds."""
     members = unpacked(a_pack())
-    records = [reread(raw) for path, raw in members.items() if path.startswith("records/")]
+    records = lines_of(members[RECORD_LINES])
     entries = a_log().entries
-    events = [reread(raw)["event"] for path, raw in members.items() if path[:7] == "trust/0"]
+    events = [body["event"] for body in lines_of(members[EVENTS])]
     commands = [e["node"]["payload"]["command"] for e in entries if e["node"]["payload"]["type"] == "FREEZE"]
     return {
         "decision": [one["decision"] for one in records],
         "effect": [one["effect"] for one in records if "effect" in one],
         "record": [one["record"] for one in records],
-        "receipt": [reread(raw) for path, raw in members.items() if path.startswith("receipts/")],
+        "receipt": lines_of(members[RECEIPT_LINES]),
         "node": [entry["node"] for entry in entries],
         "trust-event": events,
         "freeze-command": commands,

@@ -13,11 +13,12 @@ from helm.crypto.canonical import canonical, reread
 from helm.crypto.domains import KeyPurpose
 from helm.evidence.condense import Condensed, condense
 from helm.evidence.condensed import COLD
-from helm.evidence.layout import FRONTIER, MANIFEST, NODES, SCRIPT, SNAPSHOT
+from helm.evidence.layout import FACTS, FRONTIER, MANIFEST, SCRIPT, SNAPSHOT
 from helm.evidence.scope import RANGE, WHOLE
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import check_pack
 from tests.helm.evidence.forger import (
+    NODE_LINES,
     Members,
     a_log,
     a_pack,
@@ -48,7 +49,7 @@ REFUSED_BY: Final = {
     "schemas": ("versions",),
     "trust": ("nodes",),
     FRONTIER: ("nodes",),
-    NODES: ("nodes",),
+    NODE_LINES: ("nodes",),
     SNAPSHOT: ("trust",),
 }
 """The check that must refuse a changed field, by file or folder: for a leaf it is another one for each member."""
@@ -131,8 +132,10 @@ class Case:
         """Return the names of the checks of which one must refuse it."""
         if self.path == MANIFEST and self.place == ("signature",) and self.what in ("changed", "of another session"):
             return ("signature",)
-        if self.path == NODES and self.what == "dropped" and self.is_last_outcome():
+        if self.path == NODE_LINES and self.what == "dropped" and self.is_last_outcome():
             return ("receipts", "nodes")  # no node stands on it: what misses it is its receipt, or the whole log
+        if self.what == "left blank" and self.path.startswith(FACTS):
+            return ("complete",)  # that facts were left out, only the manifest says
         return REFUSED_BY.get(self.path) or REFUSED_BY[self.path.partition("/")[0]]
 
     def is_condensers_word(self) -> bool:
@@ -143,7 +146,7 @@ class Case:
     def is_last_outcome(self) -> bool:
         """Tell whether the place is the line of a session's last node."""
         last: dict[str, int] = {}
-        for number, line in enumerate(self.target.members[NODES].splitlines()):
+        for number, line in enumerate(self.target.members[NODE_LINES].splitlines()):
             last[reread(line)["session_id"]] = number
         return self.place in {(number,) for session, number in last.items() if session}
 
@@ -157,7 +160,11 @@ def cases(of: Target, path: str) -> Iterator[Case]:
     """Yield every case of one file."""
     raw = of.members[path]
     if path.endswith(".jsonl"):
-        value, write = [reread(line) for line in raw.splitlines()], lines
+        value, write = [reread(line) if line else BLANK for line in raw.splitlines()], lines
+        for number in range(len(value)):
+            content = lines([*value[:number], BLANK, *value[number + 1 :]])
+            if content != raw:
+                yield Case(of, path, "left blank", (number,), content)
     else:
         value, write = reread(raw), document
     theirs = counterpart(of, path)
@@ -192,7 +199,9 @@ def places(value: Any, here: Place = ()) -> Iterator[Place]:
 def changes(value: Any, place: Place, theirs: Any) -> Iterator[tuple[str, Any]]:
     """Yield what can be done to the value at a place, and the whole value after it."""
     found = at(value, place)
-    if type(found) is dict:
+    if found is BLANK:
+        yield "changed", put(value, place, {"zz": "evil"})
+    elif type(found) is dict:
         yield "added to", put(value, place, found | {"zz": "evil"})
         yield "named twice", put(value, place, Doubled(found))
         yield "in another order", put(value, place, Reversed(found))
@@ -211,6 +220,13 @@ def changes(value: Any, place: Place, theirs: Any) -> Iterator[tuple[str, Any]]:
         yield "dropped", dropped(value, place)
         if has(theirs, place):
             yield "of another session", put(value, place, at(theirs, place))
+
+
+class Blank:
+    """A line of nothing: what was left out, or condensed, and stands in another place."""
+
+
+BLANK: Final = Blank()
 
 
 class Doubled(dict[str, Any]):
@@ -256,6 +272,8 @@ def dropped(value: Any, place: Place) -> Any:
 def document(value: Any) -> bytes:
     """Return one JSON text: canonical, but for objects that are written oddly on purpose."""
     match value:
+        case Blank():
+            return b""
         case Doubled():
             last = [f"{orjson.dumps(name).decode()}:{document(item).decode()}" for name, item in value.items()][-1:]
             return b"{" + ",".join([*members_of(value), *last]).encode() + b"}"

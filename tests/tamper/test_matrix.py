@@ -131,5 +131,5 @@ def test_the_matrix_is_over_every_kind_of_file_and_thousands_of_fields() -> None
     assert len(every) > 3_000
     assert {case.what for case in every} == {
         *("added to", "changed", "doubled", "dropped", "emptied", "in another order", "named twice"),
-        *("of another session", "of no type", "reversed"),
+        *("left blank", "of another session", "of no type", "reversed"),
     }

@@ -20,7 +20,8 @@ from helm.crypto.hashing import Hasher, content_id
 from helm.evidence.archive import Raw, files_in
 from helm.evidence.checkpoint_document import OF_SIGNED, SIGNED, check_shape, check_signed_document
 from helm.evidence.envelopes.statement import CHECKPOINT, PACK, RECEIPT, VERSION, EvidenceStatement
-from helm.evidence.manifest import read_manifest
+from helm.evidence.layout import MANIFEST
+from helm.evidence.manifest import Listed, read_manifest
 from helm.evidence.proven import Helpers
 from helm.evidence.scope import SESSION
 from helm.evidence.signed import signed_bytes
@@ -99,7 +100,10 @@ def read_native(raw: bytes) -> NativeEvidence:
 
 def of_pack(raw: Raw) -> NativeEvidence:
     """Return a pack, of which the manifest lists what is there; no more of it is verified. Raises Invalid."""
-    manifest = read_manifest(files_in(raw))
+    files = files_in(raw)
+    manifest = read_manifest(files.get(MANIFEST), files.sizes())
+    for _ in Listed(files, manifest.hashes).values():
+        pass  # each file is compared as it is read
     cover = manifest.cover
     tenant, session_id = cover.sessions[0] if cover.scope == SESSION else ("", "")
     return NativeEvidence(

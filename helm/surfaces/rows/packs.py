@@ -70,7 +70,7 @@ REPLAYED: Final = closed(
         "failed_check": maybe(FAILED),
         "judged": WHOLE,
         "problem": maybe(TEXT),
-        "redacted": listed(TEXT),
+        "redacted": WHOLE,
         "verified": FLAG,
     }
 )

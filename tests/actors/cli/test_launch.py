@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from actors.connectors.launch import engine as engines
-from helm.evidence.layout import NODES, RECEIPTS
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
 from tests.actors.connectors.launch.engines import bench
-from tests.helm.evidence.forger import unpacked
+from tests.helm.evidence.forger import NODE_LINES, RECEIPT_LINES, unpacked
 from tests.helm.launch.test_substrate import BUNDLE, loaded
 
 AGENT = BUNDLE[BUNDLE.index("[connectors.agent]") :]
@@ -91,8 +90,8 @@ def test_the_tier_stands_in_the_policy_the_record_and_the_receipt_of_an_evidence
     members = unpacked(pack.read_bytes())
     policies = [raw.decode() for path, raw in members.items() if path.startswith("policy/")]
     assert any('"tier":"gvisor"' in text for text in policies)
-    assert b"launched behind gvisor" in members[NODES]
-    (receipt,) = [json.loads(raw) for path, raw in members.items() if path.startswith(RECEIPTS)]
+    assert b"launched behind gvisor" in members[NODE_LINES]
+    (receipt,) = [json.loads(line) for line in members[RECEIPT_LINES].splitlines()]
     assert (receipt["receipt_id"], receipt["sandbox_grant_hash"]) == (receipt_id, loaded().grant_hash)
 
 

@@ -17,8 +17,8 @@ from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes, reread
 from helm.crypto.domains import KeyPurpose
 from helm.evidence import archive
-from helm.evidence.inclusion import inclusion_of
-from helm.evidence.layout import MANIFEST
+from helm.evidence.inclusion import Inclusion
+from helm.evidence.layout import FACTS, MANIFEST, NODES, RECEIPTS, RECORDS, shard_path
 from helm.evidence.leaf import receipt_leaf
 from helm.evidence.manifest import Cover, write_manifest
 from helm.evidence.pack import PackMaterial, build
@@ -33,6 +33,11 @@ from tests.helm.evidence.material import TENANT, Log, key_of
 
 SCRIPT: Final = Path(helm.__file__).parent / "evidence" / "standalone.py.txt"
 Members = dict[str, bytes]
+
+FACT_LINES, NODE_LINES, RECEIPT_LINES, RECORD_LINES = (
+    shard_path(folder, 0) for folder in (FACTS, NODES, RECEIPTS, RECORDS)
+)
+"""The only shard of each folder: the packs of most tests are small."""
 
 
 def pack_of(log: Log, session: str = "s1", *, redact_facts: bool = False) -> bytes:
@@ -107,9 +112,12 @@ def resealed(
     return packed(others | {MANIFEST: write_manifest(cover, others, signer)})
 
 
-def inclusion(receipts: Sequence[SealedReceipt]) -> tuple[bytes, bytes]:
-    """Return the head of the tree over these receipts, and the proof of each."""
-    return inclusion_of([receipt_leaf(sealed) for sealed in receipts], [sealed.receipt_id for sealed in receipts])
+def inclusion(receipts: Sequence[SealedReceipt]) -> bytes:
+    """Return the head of the tree over these receipts."""
+    tree = Inclusion()
+    for sealed in receipts:
+        tree.add(receipt_leaf(sealed))
+    return tree.head()
 
 
 def edited(raw: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -154,13 +162,8 @@ def refusing_check_of_script(raw: bytes, root: TrustRoot | None = None, host_key
     host_key = [f"{source}={key}" for source, key in host_keys.items()]
     pins = SimpleNamespace(host_key=host_key, **{name: getattr(root, name) or None for name in names})
     script = standalone()
-    state = script.State(raw, pins)
-    for name, check in script.CHECKS:
-        try:
-            check(state)
-        except script.Refused:
-            return str(name)
-    return ""
+    failed, _ = script.examine(script.State(raw, pins))
+    return str(script.CHECKS[failed - 1][0]) if failed else ""
 
 
 def check_refused(

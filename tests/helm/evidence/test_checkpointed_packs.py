@@ -16,8 +16,6 @@ from helm.crypto.domains import COSIGNATURE, KeyPurpose
 from helm.evidence.checkpoint_proofs import HEAD, PROOFS, hash_leaf, leaf_of
 from helm.evidence.checkpoints import seal
 from helm.evidence.layout import HEAD as TREE_HEAD
-from helm.evidence.layout import NODES
-from helm.evidence.layout import PROOFS as TREE_PROOFS
 from helm.evidence.lines import write_lines
 from helm.evidence.note import note_text
 from helm.evidence.pack import PackMaterial, build
@@ -29,6 +27,8 @@ from helm.proofgraph.checkpoint import SealedCheckpoint
 from helm.proofgraph.merkle import Head, Tree, verify_consistency
 from helm.proofgraph.trees import read_peaks
 from tests.helm.evidence.forger import (
+    NODE_LINES,
+    RECEIPT_LINES,
     SCRIPT,
     a_log,
     a_pack,
@@ -74,20 +74,19 @@ def test_a_pack_reaches_to_the_checkpoint_that_covers_it_and_no_further() -> Non
     log.call("s2")
     log.checkpoint()
     assert pack_of(log) == before
-    assert lines_of(unpacked(before)[NODES])[-1]["kind"] == "CHECKPOINT"
+    assert lines_of(unpacked(before)[NODE_LINES])[-1]["kind"] == "CHECKPOINT"
 
 
 def cut_off(raw: bytes) -> bytes:
     """Return the pack without the last outcome of its session, everything else made to fit by its evidence key."""
     members = unpacked(raw)
-    nodes = lines_of(members[NODES])
+    nodes = lines_of(members[NODE_LINES])
     [outcome] = [node for node in nodes if node["kind"] == "EFFECT"][-1:]
     nodes.remove(outcome)
-    members[NODES] = write_lines([record_bytes(node) for node in nodes])
-    paths = sorted(path for path in members if path.startswith("receipts/"))
-    del members[paths.pop()]
-    sealed = [unseal_receipt(lines_of(members[path])[0], path) for path in paths]
-    members[TREE_HEAD], members[TREE_PROOFS] = inclusion(sealed)
+    members[NODE_LINES] = write_lines([record_bytes(node) for node in nodes])
+    left = lines_of(members[RECEIPT_LINES])[:-1]
+    members[RECEIPT_LINES] = write_lines([record_bytes(body) for body in left])
+    members[TREE_HEAD] = inclusion([unseal_receipt(body, RECEIPT_LINES) for body in left])
     intent = outcome["payload"]["intent_node"]
 
     def fit(body: dict[str, Any]) -> None:

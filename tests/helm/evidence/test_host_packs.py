@@ -200,7 +200,7 @@ def test_a_native_manifest_that_no_evidence_key_signed_is_refused() -> None:
         {"lamport": a_log().graph.lamport + 1},
         {"log_id": "sha256:" + "0" * 64},
         {"open_intents": ()},
-        {"redacted": ("facts/1.json",)},
+        {"redacted": 1},
         {"shard": "1"},
         {"version": "helm.evidence-pack/0"},
     ],

@@ -1,16 +1,21 @@
-"""Every receipt of a pack can leave it with a proof that it was in it."""
+"""Every receipt of a pack can be shown to be in it: its leaf, the leaves beside it, and the roots of the others."""
 
 from __future__ import annotations
 
 from functools import cache
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helm.crypto.canonical import reread
+from helm.crypto.hashing import digest
+from helm.evidence.inclusion import SUBTREE, Inclusion, root_of, written
 from helm.evidence.leaf import leaf_bytes, receipt_leaf
-from helm.proofgraph.merkle import Head, ProofInvalid, verify_inclusion
+from helm.evidence.shards import SHARD_LINES
+from helm.proofgraph.merkle import Tree
 from helm.receipts.chain import SealedReceipt
-from tests.helm.evidence.forger import inclusion, lines_of, standalone
+from tests.helm.evidence.forger import inclusion, standalone
 from tests.helm.evidence.material import Log
 
 
@@ -20,29 +25,27 @@ def receipts() -> tuple[SealedReceipt, ...]:
     return tuple(log.call("s1") for _ in range(20))
 
 
-def raw_of(written: object) -> bytes:
-    return bytes.fromhex(str(written).removeprefix("sha256:"))
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 8, 13, 20])
-def test_each_receipt_is_proved_and_no_other_is(size: int) -> None:
-    written, proofs = inclusion(receipts()[:size])
-    stated = reread(written)
-    head = Head(size=stated["size"], root=raw_of(stated["root"]))
-    for sealed, proof in zip(receipts(), lines_of(proofs), strict=False):
-        assert proof["receipt_id"] == sealed.receipt_id
-        path = [raw_of(step) for step in proof["path"]]
-        verify_inclusion(receipt_leaf(sealed), proof["index"], path, head)
-        with pytest.raises(ProofInvalid):
-            verify_inclusion(receipt_leaf(receipts()[(proof["index"] + 1) % 20]), proof["index"], path, head)
-
-
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 6, 8, 19])
-def test_the_replay_script_builds_the_same_tree(size: int) -> None:
-    written, proofs = inclusion(receipts()[:size])
-    root, paths = standalone().tree([receipt_leaf(sealed) for sealed in receipts()[:size]])
-    assert raw_of(reread(written)["root"]) == root
-    assert [[raw_of(step) for step in proof["path"]] for proof in lines_of(proofs)] == paths
+def test_the_tree_of_a_pack_is_the_one_tree_of_the_house_and_of_the_script(size: int) -> None:
+    leaves = [receipt_leaf(sealed) for sealed in receipts()[:size]]
+    stated = reread(inclusion(receipts()[:size]))
+    assert stated["root"] == written(Tree(leaves).head().root) == written(standalone().tree(leaves))
+    assert (stated["size"], len(stated["subtrees"])) == (size, min(size, 1))
+
+
+@given(st.integers(0, 5 * SUBTREE + 3))
+def test_the_tree_over_the_subtrees_is_the_tree_over_the_leaves(size: int) -> None:
+    leaves = [digest(b"%d" % number) for number in range(size)]
+    tree = Inclusion()
+    for leaf in leaves:
+        tree.add(leaf)
+    stated = reread(tree.head())
+    assert stated["root"] == written(Tree(leaves).head().root)
+    assert stated["subtrees"] == [written(root_of(leaves[at : at + SUBTREE])) for at in range(0, size, SUBTREE)]
+
+
+def test_a_receipt_is_shown_by_its_shard_and_the_head_alone() -> None:
+    assert SUBTREE == SHARD_LINES
 
 
 def test_a_leaf_shows_what_condensation_needs() -> None:

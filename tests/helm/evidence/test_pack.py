@@ -14,13 +14,23 @@ import pytest
 
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose, PurposeMismatch
-from helm.evidence.layout import FRONTIER, HEAD, MANIFEST, NODES, PROOFS, SCRIPT, SNAPSHOT
+from helm.evidence.layout import EVENTS, FRONTIER, HEAD, MANIFEST, SCRIPT, SNAPSHOT
 from helm.evidence.pack import PackMaterial, build
 from helm.evidence.selection import Selection
 from helm.evidence.verify import verify_pack
 from tests.counterparts import pythons
 from tests.helm.evidence import forger
-from tests.helm.evidence.forger import a_log, a_pack, lines_of, pack_of, refusing_check, root_of, unpacked
+from tests.helm.evidence.forger import (
+    FACT_LINES,
+    NODE_LINES,
+    a_log,
+    a_pack,
+    lines_of,
+    pack_of,
+    refusing_check,
+    root_of,
+    unpacked,
+)
 from tests.helm.evidence.material import TENANT, Log, policy_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,7 +53,7 @@ def test_a_pack_of_a_true_log_is_authenticated() -> None:
 
 def test_a_pack_holds_one_session_and_what_it_stands_on() -> None:
     members = unpacked(a_pack())
-    nodes = lines_of(members[NODES])
+    nodes = lines_of(members[NODE_LINES])
     assert {(node["tenant"], node["session_id"]) for node in nodes} == {("", ""), (TENANT, "s1")}
     assert b'"s2"' not in b"".join(members.values())
     folders = {path.partition("/")[0] for path in members}
@@ -51,7 +61,7 @@ def test_a_pack_holds_one_session_and_what_it_stands_on() -> None:
         *("checkpoints", "facts", "inclusion", "manifest.json", "policy", "proofgraph"),
         *("receipts", "records", "replay", "schemas", "trust"),
     }
-    for path in (MANIFEST, FRONTIER, SNAPSHOT, HEAD, PROOFS, SCRIPT):
+    for path in (MANIFEST, EVENTS, FRONTIER, SNAPSHOT, HEAD, SCRIPT):
         assert path in members
 
 
@@ -129,7 +139,7 @@ def test_a_pack_of_nothing_but_an_open_intent_is_authenticated() -> None:
 
 def test_facts_can_be_left_out_and_the_pack_says_so() -> None:
     raw = pack_of(a_log(), redact_facts=True)
-    assert not any(path.startswith("facts/") for path in unpacked(raw))
+    assert unpacked(raw)[FACT_LINES] == b"\n" * 5
     report = verify_pack(raw, root_of(a_log()))
     assert report.authenticated
     assert report.subject.redacted == 5

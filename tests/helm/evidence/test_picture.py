@@ -10,10 +10,9 @@ import click
 
 from actors.cli.drawing import MAX_WORDS, as_lines, as_page, as_svg
 from helm.evidence.difference import difference
-from helm.evidence.layout import NODES
 from helm.evidence.picture import Lane, Picture, Tone, picture
 from helm.evidence.verify import check_pack
-from tests.helm.evidence.forger import a_log, a_pack, lines_of, pack_of, root_of, unpacked
+from tests.helm.evidence.forger import NODE_LINES, a_log, a_pack, lines_of, pack_of, root_of, unpacked
 from tests.helm.evidence.material import Log
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -25,7 +24,7 @@ def seen(raw: bytes, log: Log) -> Picture:
 
 def test_every_node_of_the_pack_is_in_the_picture_once_with_what_it_stood_on() -> None:
     drawn = seen(a_pack(), a_log())
-    nodes = lines_of(unpacked(a_pack())[NODES])
+    nodes = lines_of(unpacked(a_pack())[NODE_LINES])
     assert [(mark.node_hash, mark.lamport) for mark in drawn.marks] == [
         (node["node_hash"], node["lamport"]) for node in nodes
     ]

@@ -8,14 +8,15 @@ import attrs
 import pytest
 
 from helm.crypto.domains import KeyPurpose
-from helm.evidence.layout import RECEIPTS, SNAPSHOT
+from helm.evidence.layout import SNAPSHOT
+from helm.evidence.lines import write_lines
 from helm.evidence.proven import Keys, Proven, keys_named_in, prove
 from helm.evidence.verify import verify_pack
-from tests.helm.evidence.forger import a_log, a_pack, edited, resealed, root_of, unpacked
+from tests.helm.evidence.forger import RECEIPT_LINES, a_log, a_pack, edited, resealed, root_of, unpacked
 from tests.helm.evidence.material import key_of
 
 MEMBERS = unpacked(a_pack())
-SIGNED = {path: raw for path, raw in MEMBERS.items() if path.startswith(RECEIPTS)}
+SIGNED = MEMBERS[RECEIPT_LINES].splitlines()
 EXECUTION = a_log().key(KeyPurpose.EXECUTION)
 ANOTHER = key_of(KeyPurpose.EXECUTION, 7)
 
@@ -25,29 +26,32 @@ class Sayer:
     """A helper that says of every receipt what it was told to say."""
 
     said: str
+    lines: int = len(SIGNED)
     asked: list[str] = attrs.field(factory=list)
 
     def start(self, receipts: Mapping[str, bytes], keys: Keys) -> Proven:
-        assert receipts.keys() == {path for path in receipts if path.startswith(RECEIPTS)}
+        assert [*receipts] == [RECEIPT_LINES]
         return self.answer
 
-    def answer(self, path: str) -> str:
+    def answer(self, path: str) -> list[str]:
         self.asked.append(path)
-        return self.said
+        return [self.said] * self.lines
 
 
 def forged() -> bytes:
     """Return a pack in which the signature of one receipt is another key's, under a true manifest."""
-    path = max(SIGNED)
-    return resealed(MEMBERS | {path: edited(SIGNED[path], lambda body: body.update(signature="ab" * 64))})
+    *others, last = SIGNED
+    bent = edited(last, lambda body: body.update(signature="ab" * 64))
+    return resealed(MEMBERS | {RECEIPT_LINES: write_lines([*others, bent])})
 
 
+@pytest.mark.parametrize("lines", [0, 1, len(SIGNED), 2 * len(SIGNED)])
 @pytest.mark.parametrize("said", ["", "no key", ANOTHER.public_key, EXECUTION.public_key])
-def test_a_true_pack_is_authenticated_whatever_helpers_say(said: str) -> None:
-    helper = Sayer(said)
+def test_a_true_pack_is_authenticated_whatever_helpers_say(said: str, lines: int) -> None:
+    helper = Sayer(said, lines)
     report = verify_pack(a_pack(), root_of(a_log()), helper)
     assert report == verify_pack(a_pack(), root_of(a_log()))
-    assert helper.asked == [*SIGNED]
+    assert helper.asked == [RECEIPT_LINES]
 
 
 @pytest.mark.parametrize("said", ["", "no key", ANOTHER.public_key])
@@ -59,11 +63,11 @@ def test_a_forged_signature_is_refused_alike_whatever_helpers_say(said: str) -> 
 
 def test_the_key_that_signed_is_named() -> None:
     keys = keys_named_in(MEMBERS[SNAPSHOT])
-    assert prove([*SIGNED.values()], keys) == [EXECUTION.public_key] * len(SIGNED)
+    assert prove(SIGNED, keys) == [EXECUTION.public_key] * len(SIGNED)
 
 
 def test_nothing_is_proven_of_a_signature_that_is_not_there() -> None:
-    raw, key_id = max(SIGNED.values()), EXECUTION.key_id
+    raw, key_id = SIGNED[-1], EXECUTION.key_id
     other = {key_id: ANOTHER.public_key}
     assert prove([raw], other) == [""]
     assert prove([raw], {}) == [""]

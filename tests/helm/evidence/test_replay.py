@@ -11,8 +11,8 @@ from helm.contracts.call import CallContext
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import canonical, reread
 from helm.crypto.seals import seal_decision, seal_record
-from helm.evidence.reading import Reading, Told
-from helm.evidence.replay import replay, replay_pack
+from helm.evidence.reading import Reading
+from helm.evidence.replay import Decided, decided_in, replay, replay_pack
 from helm.evidence.verify import check_pack
 from helm.guardian.facts import read_facts
 from helm.guardian.intake import Terms
@@ -27,14 +27,14 @@ def read(log: Log, *, redact_facts: bool = False) -> Reading:
 
 def test_every_call_of_a_pack_is_decided_as_it_was() -> None:
     replayed = replay_pack(check_pack(a_pack(), root_of(a_log())))
-    assert (replayed.judged, replayed.redacted) == (5, ())
+    assert (replayed.judged, replayed.redacted) == (5, 0)
 
 
 def test_redacted_facts_are_named_and_not_judged() -> None:
     reading = read(a_log(), redact_facts=True)
     replayed = replay_pack(reading)
     assert replayed.judged == 0
-    assert len(replayed.redacted) == 5
+    assert replayed.redacted == 5
 
 
 def test_each_call_is_judged_by_the_policy_of_its_time() -> None:
@@ -79,10 +79,8 @@ def test_context_and_labels_come_back_as_they_were() -> None:
     assert replay_pack(read(log)).judged == 2
 
 
-def first(log: Log) -> tuple[Told, bytes]:
-    reading = read(log)
-    told = reading.calls[0]
-    return told, reading.members[f"facts/{told.node.lamport:012d}.json"]
+def first(log: Log) -> Decided:
+    return next(decided_in(read(log).members))
 
 
 def test_a_call_that_was_allowed_against_the_policy_is_found() -> None:
@@ -102,36 +100,36 @@ def test_a_call_that_was_allowed_against_the_policy_is_found() -> None:
 def test_a_decision_of_another_roster_is_not_said_to_be_wrong() -> None:
     log = Log().begin()
     log.call("s1")
-    told, facts = first(log)
+    told = first(log)
     other = told.decision.content.but(gate_roster_hash="sha256:" + "0" * 64)
     with pytest.raises(Invalid, match="another roster of gates"):
-        replay(attrs.evolve(told, decision=seal_decision(other)), facts, policy_of(), "here")
+        replay(attrs.evolve(told, decision=seal_decision(other)), policy_of())
 
 
 def test_a_record_that_the_decision_does_not_make_is_found() -> None:
     log = Log().begin()
     log.call("s1")
-    told, facts = first(log)
+    told = first(log)
     other = seal_record(told.record.content.but(destination="elsewhere"))
     with pytest.raises(Invalid, match="the decision's record was"):
-        replay(attrs.evolve(told, record=other), facts, policy_of(), "here")
+        replay(attrs.evolve(told, record=other), policy_of())
 
 
 def test_facts_of_another_call_are_refused() -> None:
     log = Log().begin()
     log.call("s1")
-    told, _ = first(log)
+    told = first(log)
     with pytest.raises(Invalid, match="not the facts"):
-        replay(told, b"{}", policy_of(), "here")
+        replay(attrs.evolve(told, facts=b"{}"), policy_of())
 
 
 def test_facts_under_another_policy_are_refused() -> None:
     log = Log().begin()
     log.call("s1")
-    told, facts = first(log)
+    told = first(log)
     for policy in (NO_POLICY, policy_of(2)):
         with pytest.raises(Invalid, match="under this policy"):
-            replay(told, facts, policy, "here")
+            replay(told, policy)
 
 
 @pytest.mark.parametrize("part", ["call", "world"])

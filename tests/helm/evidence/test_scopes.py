@@ -13,14 +13,16 @@ from helm.crypto.domains import KeyPurpose
 from helm.evidence.at_once import read_receipt
 from helm.evidence.checkpoint_proofs import HEAD
 from helm.evidence.condense import condense
-from helm.evidence.layout import FRONTIER, NODES, RECEIPTS, facts_path, record_path
+from helm.evidence.layout import FRONTIER
 from helm.evidence.layout import HEAD as ROOT
-from helm.evidence.layout import PROOFS as PATHS
 from helm.evidence.replay import replay_pack
 from helm.evidence.scope import Scope
 from helm.evidence.verify import check_pack, verify_pack
 from tests.helm.evidence.forger import (
-    Members,
+    FACT_LINES,
+    NODE_LINES,
+    RECEIPT_LINES,
+    RECORD_LINES,
     check_refused,
     edited,
     inclusion,
@@ -70,7 +72,7 @@ def test_the_whole_log_is_one_pack() -> None:
     subject = verify_pack(raw, root_of(week())).subject
     assert (subject.scope, subject.sessions, subject.receipts, subject.session_id) == ("whole", 3, 5, "")
     members = unpacked(raw)
-    assert len(lines_of(members[NODES])) == len(week().entries)
+    assert len(lines_of(members[NODE_LINES])) == len(week().entries)
     assert members[FRONTIER] == b'{"nodes":{}}'
     assert raw == pack_of_scope(week(), "whole")
 
@@ -91,7 +93,7 @@ def test_a_log_without_a_session_is_a_pack_too() -> None:
 def test_a_range_holds_every_session_that_had_a_call_in_it(first: int, last: int, sessions: list[str]) -> None:
     raw = pack_of_scope(week(), "range", time_of(first), time_of(last) + 1)
     check_accepted(raw, week())
-    nodes = lines_of(unpacked(raw)[NODES])
+    nodes = lines_of(unpacked(raw)[NODE_LINES])
     assert sorted({node["session_id"] for node in nodes} - {""}) == sessions
     of_sessions = [node for node in nodes if node["session_id"]]
     assert len(of_sessions) == sum(entry["node"]["session_id"] in sessions for entry in week().entries)
@@ -156,19 +158,16 @@ def test_two_sessions_do_not_stand_in_each_others_place() -> None:
 def test_one_of_several_sessions_is_not_cut_off_before_a_checkpoint() -> None:
     raw = pack_of_scope(week(), "range", time_of(0), time_of(4) + 1)
     members = unpacked(raw)
-    lines = members[NODES].splitlines(keepends=True)
+    lines = members[NODE_LINES].splitlines(keepends=True)
     last = max(number for number, line in enumerate(lines) if b'"session_id":"s2"' in line)
-    lamport, of_s2 = (
-        lines_of(lines[last])[0]["lamport"],
-        [path for path in members if is_receipt_of(members, path, "s2")],
-    )
-    for gone in (of_s2[-1], record_path(lamport), facts_path(lamport)):
-        del members[gone]
-    members[NODES] = b"".join(lines[:last] + lines[last + 1 :])
-    left = [read_receipt(content) for path, content in members.items() if path.startswith(RECEIPTS)]
-    members[ROOT], members[PATHS] = inclusion([sealed for sealed in left if sealed is not None])
+    members[NODE_LINES] = b"".join(lines[:last] + lines[last + 1 :])
+    for path in (RECEIPT_LINES, RECORD_LINES, FACT_LINES):
+        of_s2 = [line for line in members[path].splitlines(keepends=True) if is_of(line, "s2")]
+        members[path] = members[path].replace(of_s2[-1], b"")
+    left = [read_receipt(line) for line in members[RECEIPT_LINES].splitlines()]
+    members[ROOT] = inclusion([sealed for sealed in left if sealed is not None])
     check_refused(resealed(members), "checkpoints", root=root_of(week()))
 
 
-def is_receipt_of(members: Members, path: str, session_id: str) -> bool:
-    return path.startswith(RECEIPTS) and f'"session_id":"{session_id}"'.encode() in members[path]
+def is_of(line: bytes, session_id: str) -> bool:
+    return f'"session_id":"{session_id}"'.encode() in line

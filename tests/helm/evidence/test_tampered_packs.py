@@ -24,17 +24,23 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import SigningKey
 from helm.crypto.seals import seal_decision, seal_record
 from helm.evidence import archive
-from helm.evidence.layout import FRONTIER, HEAD, MANIFEST, NODES, PROOFS, SNAPSHOT
+from helm.evidence.layout import FACTS, FRONTIER, HEAD, MANIFEST, NODES, RECEIPTS, RECORDS, SNAPSHOT, shard_path
+from helm.evidence.lines import write_lines
 from helm.evidence.manifest import Cover
 from helm.evidence.trust_root import TrustRoot
 from helm.receipts.chain import name
 from tests.helm.evidence.forger import (
+    FACT_LINES,
+    NODE_LINES,
+    RECEIPT_LINES,
+    RECORD_LINES,
     Members,
     a_log,
     a_pack,
     check_refused,
     edited,
     flipped,
+    lines_of,
     pack_of,
     packed,
     refusing_check,
@@ -62,7 +68,7 @@ FLIPPED_BY: Final = {
 }
 """The check that refuses an insider's flipped bit, by folder."""
 
-DROPPED_BY: Final = FLIPPED_BY | {"facts": "complete", "policy": "complete", "receipts": "chain"}
+DROPPED_BY: Final = FLIPPED_BY | {"policy": "complete"}
 """The check that refuses an insider's missing file."""
 
 
@@ -123,7 +129,7 @@ def test_an_added_file_is_refused() -> None:
 
 def test_a_renamed_file_is_refused() -> None:
     members = unpacked(a_pack())
-    members["receipts/a.json"] = members.pop(own("receipts/")[0])
+    members["receipts/a.jsonl"] = members.pop(RECEIPT_LINES)
     check_refused(packed(members), "manifest")
 
 
@@ -172,17 +178,18 @@ def test_an_insiders_flipped_bit_is_refused(path: str) -> None:
 def test_an_insiders_dropped_file_is_refused(path: str) -> None:
     members = unpacked(a_pack())
     del members[path]
-    by = "trust" if path == SNAPSHOT else DROPPED_BY[folder_of(path)]
-    check_refused(resealed(members), "complete" if path == own("receipts/")[-1] else by)
+    check_refused(resealed(members), "trust" if path == SNAPSHOT else DROPPED_BY[folder_of(path)])
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "facts/000000000001.json",
+        "facts/a.json",
         "policy/" + "0" * 64 + ".json",
-        "records/000000000001.json",
-        "trust/a.json",
+        "proofgraph/nodes.jsonl",
+        "receipts/000002.jsonl",
+        "records/1.jsonl",
+        "trust/000000000001.json",
         "evil.json",
     ],
 )
@@ -196,76 +203,80 @@ def test_an_insiders_program_or_odd_file_is_refused(path: str) -> None:
     if path in ("evil.sh", "evil"):
         check_refused(packed(members), "manifest")
     else:
-        check_refused(resealed(members), "complete", "versions", "receipts")
+        check_refused(resealed(members), "complete", "versions")
 
 
 @pytest.mark.parametrize(
     ("path", "by"),
-    [(own("facts/")[0], "seals"), (own("records/")[0], "nodes"), (own("receipts/")[0], "receipts"), (NODES, "nodes"),
-     (HEAD, "inclusion"), (PROOFS, "inclusion"), (FRONTIER, "nodes")],
+    [(FACT_LINES, "seals"), (RECORD_LINES, "nodes"), (RECEIPT_LINES, "receipts"), (NODE_LINES, "nodes"),
+     (HEAD, "inclusion"), (FRONTIER, "nodes")],
 )  # fmt: skip
 def test_an_insiders_file_from_another_session_is_refused(path: str, by: str) -> None:
     members, others = unpacked(a_pack()), unpacked(a_pack("s2"))
-    theirs = next(other for other in sorted(others) if folder_of(other) == folder_of(path) and other >= path)
     if path == FRONTIER:
-        others[theirs] = edited(others[theirs], lambda body: body["nodes"].update({"sha256:" + "0" * 64: 3}))
-    check_refused(resealed(members | {path: others[theirs]}), by)
+        others[path] = edited(others[path], lambda body: body["nodes"].update({"sha256:" + "0" * 64: 3}))
+    check_refused(resealed(members | {path: others[path]}), by)
 
 
-def test_facts_swapped_between_two_calls_are_refused() -> None:
+@pytest.mark.parametrize(("path", "by"), [(FACT_LINES, "seals"), (RECORD_LINES, "nodes"), (RECEIPT_LINES, "receipts")])
+def test_lines_of_two_calls_that_change_places_are_refused(path: str, by: str) -> None:
     members = unpacked(a_pack())
-    one, two = own("facts/")[:2]
-    members[one], members[two] = members[two], members[one]
-    check_refused(resealed(members), "seals")
+    one, two, *rest = members[path].splitlines(keepends=True)
+    members[path] = b"".join((two, one, *rest))
+    check_refused(resealed(members), by)
 
 
-def test_records_swapped_between_two_calls_are_refused() -> None:
+@pytest.mark.parametrize(("path", "by"), [(FACT_LINES, "seals"), (RECORD_LINES, "nodes"), (RECEIPT_LINES, "receipts")])
+@pytest.mark.parametrize("number", range(4))
+def test_a_line_of_a_call_that_is_left_out_doubled_or_emptied_is_refused(path: str, by: str, number: int) -> None:
     members = unpacked(a_pack())
-    one, two = own("records/")[:2]
-    members[one], members[two] = members[two], members[one]
-    check_refused(resealed(members), "nodes")
+    lines = members[path].splitlines(keepends=True)
+    line = lines[number]
+    for changed in (lines[:number] + lines[number + 1 :], [*lines[:number], line, *lines[number:]], [*lines, line]):
+        check_refused(resealed(members | {path: b"".join(changed)}), by)
+    emptied = b"".join([*lines[:number], b"\n", *lines[number + 1 :]])
+    check_refused(resealed(members | {path: emptied}), "complete" if path == FACT_LINES else by)
 
 
-def test_receipts_under_each_others_names_are_refused() -> None:
+@pytest.mark.parametrize("folder", [FACTS, NODES, RECEIPTS, RECORDS])
+def test_a_shard_that_is_cut_elsewhere_is_refused(folder: str) -> None:
     members = unpacked(a_pack())
-    one, two = own("receipts/")[:2]
-    members[one], members[two] = members[two], members[one]
-    check_refused(resealed(members), "receipts")
+    first, second = shard_path(folder, 0), shard_path(folder, 1)
+    by = FLIPPED_BY[folder.partition("/")[0]]
+    lines = members[first].splitlines(keepends=True)
+    check_refused(resealed(members | {first: b"".join(lines[:-1]), second: lines[-1]}), by)
+    check_refused(resealed(members | {first: members[first][:-1]}), by)
+    check_refused(resealed(members | {second: lines[-1]}), by)
+    check_refused(resealed(members | {second: b""}), by)
+    check_refused(resealed(members | {first: b"".join(lines * 1024)}), by)
 
 
-def test_a_receipt_that_stands_twice_is_refused() -> None:
-    members = unpacked(a_pack())
-    first = own("receipts/")[0]
-    members["receipts/000000000009" + first[21:]] = members[first]
-    check_refused(resealed(members), "receipts")
-
-
-@pytest.mark.parametrize("number", range(len(unpacked(a_pack())[NODES].splitlines())))
+@pytest.mark.parametrize("number", range(len(unpacked(a_pack())[NODE_LINES].splitlines())))
 def test_a_left_out_node_is_refused(number: int) -> None:
     members = unpacked(a_pack())
-    lines = members[NODES].splitlines(keepends=True)
+    lines = members[NODE_LINES].splitlines(keepends=True)
     del lines[number]
-    members[NODES] = b"".join(lines)
+    members[NODE_LINES] = b"".join(lines)
     check_refused(resealed(members), "nodes", "receipts")  # its last outcome: then its receipt is spare
 
 
 def test_nodes_in_another_order_are_refused() -> None:
     members = unpacked(a_pack())
-    lines = members[NODES].splitlines(keepends=True)
-    members[NODES] = b"".join((*lines[:-2], lines[-1], lines[-2]))
+    lines = members[NODE_LINES].splitlines(keepends=True)
+    members[NODE_LINES] = b"".join((*lines[:-2], lines[-1], lines[-2]))
     check_refused(resealed(members), "nodes")
 
 
 def test_a_node_that_stands_twice_is_refused() -> None:
     members = unpacked(a_pack())
-    members[NODES] += members[NODES].splitlines(keepends=True)[-1]
+    members[NODE_LINES] += members[NODE_LINES].splitlines(keepends=True)[-1]
     check_refused(resealed(members), "nodes")
 
 
 @pytest.mark.parametrize("member", ["kind", "lamport", "node_hash", "parents", "principal", "session_id", "shard"])
 def test_an_edited_node_is_refused(member: str) -> None:
     members = unpacked(a_pack())
-    lines = members[NODES].splitlines(keepends=True)
+    lines = members[NODE_LINES].splitlines(keepends=True)
 
     def change(body: dict[str, Any]) -> None:
         change_of: dict[type, Callable[[Any], Any]] = {
@@ -276,7 +287,7 @@ def test_an_edited_node_is_refused(member: str) -> None:
         body[member] = change_of[type(body[member])](body[member])
 
     lines[-1] = edited(lines[-1], change) + b"\n"
-    members[NODES] = b"".join(lines)
+    members[NODE_LINES] = b"".join(lines)
     check_refused(resealed(members), "nodes")
 
 
@@ -299,8 +310,7 @@ def test_an_invented_open_intent_is_refused() -> None:
 
 
 def test_facts_that_are_said_to_be_redacted_and_are_there_are_refused() -> None:
-    lie = tuple(own("facts/")[:1])
-    check_refused(resealed(unpacked(a_pack()), lambda cover: attrs.evolve(cover, redacted=lie)), "complete")
+    check_refused(resealed(unpacked(a_pack()), lambda cover: attrs.evolve(cover, redacted=1)), "complete")
 
 
 @pytest.mark.parametrize(
@@ -310,7 +320,7 @@ def test_facts_that_are_said_to_be_redacted_and_are_there_are_refused() -> None:
      ("sessions", (), "manifest"), ("sessions", (("acme", "s1"), ("acme", "s2")), "manifest"),
      ("sessions", (("", ""),), "manifest"), ("scope", "whole", "nodes"), ("scope", "range", "manifest"),
      ("scope", "all", "manifest"), ("from_ms", 1, "manifest"), ("until_ms", 1, "manifest"),
-     ("version", "helm.pack/2", "versions")],
+     ("version", "helm.pack/1", "versions"), ("version", "helm.pack/3", "versions")],
 )  # fmt: skip
 def test_an_insiders_false_cover_is_refused(member: str, value: Any, by: str) -> None:
     change: dict[str, Any] = {member: value}
@@ -320,12 +330,23 @@ def test_an_insiders_false_cover_is_refused(member: str, value: Any, by: str) ->
 # --- Receipts, field by field
 
 
-def renamed(members: Members, path: str, body: dict[str, Any]) -> Members:
-    """Return the files with a receipt replaced by another one that bears its true name."""
+def first_receipt() -> dict[str, Any]:
+    """Return the first receipt of the pack."""
+    body: dict[str, Any] = lines_of(unpacked(a_pack())[RECEIPT_LINES])[0]
+    return body
+
+
+def with_first(body: dict[str, Any]) -> Members:
+    """Return the files with another first receipt."""
+    members = unpacked(a_pack())
+    _, *others = members[RECEIPT_LINES].splitlines()
+    return members | {RECEIPT_LINES: write_lines([record_bytes(dict(sorted(body.items()))), *others])}
+
+
+def renamed(body: dict[str, Any]) -> Members:
+    """Return the files with a first receipt that bears its true name."""
     unsigned = {member: value for member, value in body.items() if member not in ("receipt_id", "signature")}
-    body["receipt_id"] = name(unsigned)
-    others = {other: content for other, content in members.items() if other != path}
-    return others | {f"receipts/{body['lamport_clock']:012d}-{body['receipt_id']}.json": record_bytes(body)}
+    return with_first(body | {"receipt_id": name(unsigned)})
 
 
 def changed_value(value: object) -> object:
@@ -335,17 +356,16 @@ def changed_value(value: object) -> object:
 
 @pytest.mark.parametrize("field", RECEIPT.names)
 def test_a_receipt_with_one_field_changed_is_refused(field: str) -> None:
-    members, path = unpacked(a_pack()), own("receipts/")[0]
-    body = reread(members[path])
+    body = first_receipt()
     body[field] = changed_value(body[field])
-    check_refused(resealed(renamed(members, path, body)), "receipts")
+    check_refused(resealed(renamed(body)), "receipts")
 
 
 @pytest.mark.parametrize("field", ["receipt_id", "signature"])
 def test_a_receipt_under_another_name_or_signature_is_refused(field: str) -> None:
-    members, path = unpacked(a_pack()), own("receipts/")[0]
-    members[path] = edited(members[path], lambda body: body.update({field: "0" + body[field][1:]}))
-    check_refused(resealed(members), "receipts")
+    body = first_receipt()
+    body[field] = "0" + body[field][1:]
+    check_refused(resealed(with_first(body)), "receipts")
 
 
 def signed_by(body: dict[str, Any], signer: SigningKey) -> dict[str, Any]:
@@ -357,19 +377,13 @@ def signed_by(body: dict[str, Any], signer: SigningKey) -> dict[str, Any]:
 
 
 def test_a_receipt_signed_again_by_another_execution_key_is_refused() -> None:
-    members, path = unpacked(a_pack()), own("receipts/")[0]
-    body = signed_by(reread(members[path]), key_of(KeyPurpose.EXECUTION, 2))
-    check_refused(resealed(renamed(members, path, body)), "receipts")
+    check_refused(resealed(renamed(signed_by(first_receipt(), key_of(KeyPurpose.EXECUTION, 2)))), "receipts")
 
 
 def test_a_receipt_of_another_log_is_refused() -> None:
     stranger = Log(number=2).begin()
     stranger.call("s1")
-    theirs = unpacked(pack_of(stranger))
-    members = unpacked(a_pack())
-    path = next(path for path in theirs if path.startswith("receipts/"))
-    del members[own("receipts/")[0]]
-    check_refused(resealed(members | {path: theirs[path]}), "receipts")
+    check_refused(resealed(with_first(lines_of(unpacked(pack_of(stranger))[RECEIPT_LINES])[0])), "receipts")
 
 
 # --- A whole log forged: every node, hash and link true, but for one thing

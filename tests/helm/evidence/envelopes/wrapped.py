@@ -15,7 +15,7 @@ from helm.evidence.envelopes.kinds import EnvelopeKind
 from helm.evidence.envelopes.native import NativeEvidence, read_native
 from helm.evidence.envelopes.wrap import Envelope, wrap
 from helm.evidence.trust_root import TrustRoot
-from tests.helm.evidence.forger import a_log, a_pack, unpacked
+from tests.helm.evidence.forger import RECEIPT_LINES, a_log, a_pack, unpacked
 from tests.helm.evidence.material import Log, key_of
 
 NOON: Final = "2026-11-21T12:00:00.000Z"
@@ -33,7 +33,7 @@ def evidence(kind: str = "pack") -> bytes:
     if kind == "pack":
         return a_pack()
     if kind == "receipt":
-        return next(raw for path, raw in unpacked(a_pack()).items() if path.startswith("receipts/"))
+        return unpacked(a_pack())[RECEIPT_LINES].splitlines()[0]
     log = Log().begin()
     return record_bytes(signed_document(log.checkpoint()))
 
