@@ -48,6 +48,7 @@ class Run:
     def run(self, vectors: Iterable[Vector], tell: Told) -> tuple[Result, ...]:
         """Return one result for each vector, in their order; tell of each as it is done."""
         results: list[Result] = []
+        self.wires = {}
         with ExitStack() as stack:
             for vector in vectors:
                 results.append(self.one(vector, stack))

@@ -34,8 +34,13 @@ BROKEN: Final = {
     "egress": ("gate-3-egress", "DATA_EGRESS_BLOCKED"),
     "threat": ("gate-4-threat", "PROMPT_INJECTION_DETECTED"),
     "delegation": ("gate-5-delegation", "DELEGATION_INVALID"),
+    "effect": ("effect", "NO_POLICY_DEFINED"),
+    "temporal": ("temporal", "TEMPORAL_THROTTLE"),
+    "compliance": ("compliance", "COMPLIANCE_VIOLATION"),
     "pep": ("pep", "SCHEMA_VIOLATION"),
+    "authz": ("authz", "PDP_ERROR"),
     "prg": ("prg", "MISSING_REQUIREMENT"),
+    "pdp": ("pdp", "SANDBOX_VIOLATION"),
     "budget": ("budget", "BUDGET_EXCEEDED"),
     "drift": ("drift", "ERR_CONNECTOR_CONTRACT_DRIFT"),
 }

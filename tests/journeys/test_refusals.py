@@ -14,6 +14,7 @@ import trio
 
 from actors.cli.freeze import Stop, sign
 from actors.cli.server import Reply
+from actors.conforming.material import vector_set
 from actors.connectors.launch.connector import LaunchConnector
 from actors.connectors.port import Connector, ConnectorFailed, ConnectorUnknown, Dispatch
 from actors.connectors.tunnel import TunnelConnector
@@ -264,6 +265,17 @@ THROUGH_HTTP: Final[Mapping[ReasonCode, Refusal]] = MappingProxyType(
 """What a caller over HTTP can run into: each with a record and a receipt."""
 
 
+EXPECTED: Final = {
+    code: {
+        (one.expected.http, one.expected.verdict, one.expected.status)
+        for one in vector_set().vectors
+        if one.trigger and one.expected.reason_code == code
+    }
+    for code in ReasonCode
+}
+"""What the conformance vectors expect of any server, by code: these journeys look inside ours, and expect the same."""
+
+
 @pytest.mark.parametrize("code", THROUGH_HTTP, ids=str)
 async def test_every_refusal_has_its_code_and_its_receipt(code: ReasonCode, tmp_path: Path) -> None:
     refusal = THROUGH_HTTP[code]
@@ -280,6 +292,7 @@ async def test_every_refusal_has_its_code_and_its_receipt(code: ReasonCode, tmp_
     assert found["receipt"]["reason_code"] == code
     assert found["receipt"]["status"] != "SUCCESS"
     assert found["receipt"]["verdict"] == reply.headers["x-helm-verdict"]
+    assert (reply.status, found["receipt"]["verdict"], found["receipt"]["status"]) in EXPECTED[code]
     assert (found["receipt"]["verdict"] == "ESCALATE") == (code in ESCALATING)
     assert found["record"]["record_hash"] == found["receipt"]["record_hash"]
     assert len(puppet.orders) == refusal.dispatched
@@ -437,3 +450,11 @@ def test_no_code_is_without_the_attack_that_produces_it() -> None:
     produced = {code for table in tables for code in table}
     assert len(produced) == sum(len(table) for table in tables)
     assert produced == set(ReasonCode) - {ReasonCode.NONE}
+
+
+def test_what_a_caller_can_bring_about_is_a_vector_with_a_trigger_and_nothing_else_is_called_unobserved() -> None:
+    from_outside = {code for code, expected in EXPECTED.items() if expected}
+    assert {*THROUGH_HTTP, *THROUGH_PROXY} <= from_outside
+    unobserved = {one.expected.reason_code for one in vector_set().vectors if one.inside}
+    assert unobserved == set(ReasonCode) - {ReasonCode.NONE} - from_outside
+    assert unobserved == {*ACTIVATIONS, *SEEN_BY_HOSTS, ReasonCode.BUDGET_ERROR, ReasonCode.KERNEL_STOPPED}

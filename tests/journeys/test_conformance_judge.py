@@ -1,0 +1,179 @@
+"""Every check of a conformance run can fail: what a lying server might show is shown to it, one lie at a time."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import attrs
+import pytest
+
+from actors.cli.conform.own import gateways
+from actors.conforming.counterpart import counterpart
+from actors.conforming.material import vector_set
+from actors.conforming.run import Run
+from actors.conforming.setup import set_up
+from actors.conforming.target import Target
+from helm.conformance.judge import STEPS, Asked, Seen, judge
+from helm.conformance.result import FAILED, PASSED, SKIPPED, Result
+from helm.conformance.vector import Vector
+from helm.crypto.domains import KeyPurpose
+from helm.crypto.ed25519 import SigningKey
+from helm.evidence.trust_root import TrustRoot
+
+SET: Final = vector_set()
+ALLOWED: Final = SET["allowed"]
+BLOCKED: Final = SET["blocked-egress"]
+CROWDED: Final = SET["one-call-too-many"]
+
+
+@attrs.frozen(kw_only=True)
+class Witnessed:
+    """What an honest server showed, and what it is held to."""
+
+    seen: dict[str, Seen]
+    target: Target
+    root: TrustRoot
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witnessed]:
+    with counterpart() as service:
+        made = set_up(tmp_path_factory.mktemp("servers") / "own", ["main"], service.origin.removeprefix("http://"))
+        with gateways(made) as (target, _):
+            run = Run(target=target, service=service)
+            results = run.run((ALLOWED, BLOCKED), said_nothing)
+            seen = {one.vector.id: one.seen for one in results if one.seen is not None}
+            yield Witnessed(seen=seen, target=target, root=target.servers["main"].root)
+
+
+def said_nothing(_: Result) -> None:
+    """Say nothing."""
+
+
+def failed(vector: Vector, seen: Seen, root: TrustRoot) -> list[str]:
+    """Return the names of the checks that do not hold."""
+    return [check.name for check in judge(vector, seen, root) if not check.ok]
+
+
+def test_an_honest_server_passes_every_check(honest: Witnessed) -> None:
+    for vector in (ALLOWED, BLOCKED):
+        assert [check.name for check in judge(vector, honest.seen[vector.id], honest.root)] == [*STEPS]
+        assert failed(vector, honest.seen[vector.id], honest.root) == []
+
+
+def with_story(seen: Seen, where: str, **members: Any) -> Seen:
+    """Return what was seen with some members of one sealed object changed, wherever it is shown."""
+    story = copy.deepcopy(dict(seen.story))
+    story[where] |= members
+    if where != "receipt":
+        return attrs.evolve(seen, story=story)
+    session = (*seen.session[:-1], story["receipt"])
+    return attrs.evolve(seen, story=story, answered=story["receipt"], session=session)
+
+
+LIES: Final[dict[str, tuple[Callable[[Seen], Seen], set[str]]]] = {
+    "a refusal told as success": (lambda seen: attrs.evolve(seen, http=200), {"answer"}),
+    "another code": (lambda seen: attrs.evolve(seen, reason_code="PDP_DENY"), {"answer"}),
+    "a verdict without words": (lambda seen: attrs.evolve(seen, verdict=""), {"answer"}),
+    "no receipt": (lambda seen: attrs.evolve(seen, receipt_id="", story={}, session=()), {"receipt", "signature"}),
+    "an answer with another receipt": (lambda seen: attrs.evolve(seen, answered={}), {"receipt"}),
+    "a receipt of another call": (lambda seen: attrs.evolve(seen, receipt_id="rcpt_" + "0" * 32), {"receipt", "chain"}),
+    "an edited receipt": (lambda seen: with_story(seen, "receipt", tool="conf.read"), {"signature", "sealed"}),
+    "an edited record": (lambda seen: with_story(seen, "record", destination=""), {"sealed"}),
+    "an edited decision": (lambda seen: with_story(seen, "decision", gate_results=[]), {"sealed"}),
+    "another caller": (
+        lambda seen: attrs.evolve(seen, asked=attrs.evolve(seen.asked, principal="intruder")),
+        {"said"},
+    ),
+    "other arguments": (
+        lambda seen: attrs.evolve(seen, asked=attrs.evolve(seen.asked, args_hash="sha256:" + "0" * 64)),
+        {"said"},
+    ),
+    "a session without its beginning": (lambda seen: attrs.evolve(seen, session=()), {"chain"}),
+    "a session that shows a receipt twice": (
+        lambda seen: attrs.evolve(seen, session=(*seen.session, *seen.session)),
+        {"chain"},
+    ),
+    "a dispatch after all": (lambda seen: attrs.evolve(seen, deeds=1), {"dispatch"}),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_is_found_by_the_check_that_is_for_it(lie: str, honest: Witnessed) -> None:
+    tell, found_by = LIES[lie]
+    assert set(failed(BLOCKED, tell(honest.seen[BLOCKED.id]), honest.root)) >= found_by
+
+
+def test_what_must_be_bound_is_missed_where_it_is_not(honest: Witnessed) -> None:
+    greedy = attrs.evolve(BLOCKED, must_bind=(*BLOCKED.must_bind, "sandbox_grant_hash"))
+    assert failed(greedy, honest.seen[BLOCKED.id], honest.root) == ["bound"]
+
+
+def test_an_effect_that_never_arrived_is_missed(honest: Witnessed) -> None:
+    assert failed(ALLOWED, attrs.evolve(honest.seen[ALLOWED.id], deeds=0), honest.root) == ["dispatch"]
+
+
+def test_a_receipt_counts_by_the_key_that_the_caller_names_and_for_that_log_alone(honest: Witnessed) -> None:
+    other = SigningKey.from_seed(bytes(32), KeyPurpose.EXECUTION).public_key
+    seen, log_id = honest.seen[BLOCKED.id], honest.root.log_id
+    assert failed(BLOCKED, seen, TrustRoot(log_id=log_id, execution_key=other)) == ["signature", "chain"]
+    elsewhere = TrustRoot(log_id="sha256:" + "0" * 64, execution_key=honest.root.execution_key)
+    assert failed(BLOCKED, seen, elsewhere) == ["signature", "chain"]
+    assert failed(BLOCKED, seen, TrustRoot(log_id=log_id)) == ["signature", "chain"]
+
+
+def test_what_nobody_judged_has_no_receipt(honest: Witnessed) -> None:
+    nobody = Asked(principal="agent", session_id="", tool="", args_hash="")
+    refused = Seen(asked=nobody, http=503, verdict="", status="", reason_code="OVERLOADED", receipt_id="")
+    assert failed(CROWDED, refused, honest.root) == []
+    assert failed(CROWDED, attrs.evolve(refused, receipt_id="rcpt_1"), honest.root) == ["receipt"]
+
+
+def test_the_counterparts_silence_counts_only_where_it_was_reached_at_all(honest: Witnessed) -> None:
+    with counterpart() as deaf:
+        [alone] = Run(target=honest.target, service=deaf).run((BLOCKED,), said_nothing)
+    assert alone.outcome == FAILED
+    assert "its silence proves nothing" in alone.why
+
+
+def test_a_dispatch_between_two_vectors_is_a_stray(honest: Witnessed) -> None:
+    with counterpart() as service:
+        run = Run(target=honest.target, service=service)
+        run.run((BLOCKED,), lambda _: service.deeds.append("/deeds/late"))
+        assert run.strays == 1
+
+
+def test_what_is_missing_is_skipped_aloud(honest: Witnessed) -> None:
+    main = honest.target.servers["main"]
+    poor = attrs.evolve(main, keys={"agent": main.keys["agent"]}, emergency_key="", delegation_key="", data_dir="")
+    target = attrs.evolve(honest.target, servers={"main": poor})
+    wanted = ("borrowed-session", "frozen-system", "delegation-beyond", "stale-policy", "allowed")
+    with counterpart() as service:
+        results = Run(target=target, service=service).run([SET[name] for name in wanted], said_nothing)
+    assert [one.outcome for one in results[:4]] == [SKIPPED] * 4
+    assert ["intruder" in results[0].why, "emergency" in results[1].why] == [True, True]
+    assert ["delegation" in results[2].why, "stale" in results[3].why] == [True, True]
+    assert results[4].outcome != PASSED  # its effect went to the counterpart that the policy names, not to this one
+
+
+def test_a_server_that_is_not_ours_is_neither_killed_nor_moved(honest: Witnessed) -> None:
+    main = attrs.evolve(honest.target.servers["main"], data_dir="")
+    target = attrs.evolve(honest.target, servers={"crash": main, "moved": main})
+    with counterpart() as service:
+        results = Run(target=target, service=service).run((SET["killed-under-way"], SET["moved-house"]), said_nothing)
+    assert [one.outcome for one in results] == [SKIPPED, SKIPPED]
+
+
+def test_what_was_changed_is_changed_back_whatever_becomes_of_the_vector(honest: Witnessed) -> None:
+    frozen = SET["frozen-system"]
+    with counterpart() as service:
+        run = Run(target=honest.target, service=service)
+        before = run.run((SET["denied-by-the-ceilings"],), said_nothing)[0].seen
+        [stopped] = run.run((attrs.evolve(frozen, expected=attrs.evolve(frozen.expected, http=200)),), said_nothing)
+        again = run.run((SET["denied-by-the-ceilings"],), said_nothing)[0].seen
+    assert stopped.outcome == FAILED
+    assert before is not None
+    assert again is not None
+    assert again.reason_code == before.reason_code == "PDP_DENY"
