@@ -56,13 +56,13 @@ release-verify folder *args:
 tamper:
     pytest -m long --timeout 3600 tests/tamper
 
-# Whether what the documents name is there: files, sections, tests, commands and their options.
+# Whether what the documents name is there: files, sections, tests, commands, messages; and each claim of a map its proof.
 docs-truth:
-    pytest tests/gates/test_docs_truth.py
+    pytest tests/gates/test_docs_truth.py tests/gates/test_docs_maps.py tests/gates/test_docs_messages.py
 
-# Whether every public surface has a page, and every page its sources and its proofs.
+# Whether every public surface has a page, and every page its sources and its proofs, its route and its Markdown.
 docs-coverage:
-    pytest tests/gates/test_docs_coverage.py
+    pytest tests/gates/test_docs_coverage.py tests/actors/documents tests/actors/doors/test_documents.py
 
 # Take the pictures of the console in docs/images anew, in a browser.
 pictures:

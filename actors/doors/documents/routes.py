@@ -71,7 +71,7 @@ class DocumentRoutes:
         if words:
             return given(text_of(await self._aside(partial(found_leaf, self.library, words)), HTML))
         if prefers_markdown():
-            return await self.llms()
+            return given(await self._make("/docs", MARKDOWN, self._contents))
         return given(await self._make("/docs", HTML, lambda: list_leaf(self.library)))
 
     async def document(self, page: str) -> Response:
@@ -101,9 +101,7 @@ class DocumentRoutes:
     async def llms(self) -> Response:
         """Answer with the list of pages for programs."""
         query()
-        return given(
-            await self._make("/llms.txt", "text/plain", lambda: contents(self.library, lambda page: page.export))
-        )
+        return given(await self._make("/llms.txt", "text/plain", self._contents))
 
     async def llms_full(self) -> Response:
         """Answer with all pages in one text."""
@@ -127,6 +125,9 @@ class DocumentRoutes:
         if plain != route or prefers_markdown():
             return given(await self._make(plain, MARKDOWN, lambda: exported(self.library, page)))
         return given(await self._make(plain, HTML, lambda: page_leaf(self.library, page)))
+
+    def _contents(self) -> str:
+        return contents(self.library, lambda page: page.export)
 
     async def _make(self, route: str, kind: str, make: Callable[[], str]) -> Text:
         """Return a text that is made once: only routes that there are come so far, so that few are kept."""

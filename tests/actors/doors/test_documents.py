@@ -64,6 +64,8 @@ async def test_the_lists_for_programs_lead_to_what_is_served(street: Street) -> 
     assert len(links) == len(PAGES)
     for link in links:
         await text_at(street, link)
+    asked = await street.ask("GET", "/docs", key="", accept="text/markdown")
+    assert (asked.body.decode(), asked.headers["content-type"]) == (listed, "text/markdown; charset=utf-8")
     assert "# Threat model" in await text_at(street, "/llms-full.txt")
 
 
