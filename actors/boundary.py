@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.kernel import Kernel
 from helm.contracts.form import JSONValue
-from helm.surfaces.boundary import CAPABILITIES, Standing, capability_body
+from helm.surfaces.boundary import CAPABILITIES, Capability, Standing, capability_body
 from helm.surfaces.table import TABLE
 
 
@@ -26,7 +26,9 @@ def standing_of(kernel: Kernel, store: str) -> Standing:
 
 def capabilities(level: str) -> list[JSONValue]:
     """Return every capability with the methods and paths of its routes, and the level of the last report that holds."""
-    return [
-        capability_body(one, tuple(f"{TABLE[name].method} {TABLE[name].path}" for name in one.routes), level)
-        for one in CAPABILITIES
-    ]
+    return [capability_body(one, paths_of(one), level) for one in CAPABILITIES]
+
+
+def paths_of(one: Capability) -> tuple[str, ...]:
+    """Return the methods and paths of a capability's routes."""
+    return tuple(f"{TABLE[name].method} {TABLE[name].path}" for name in one.routes)

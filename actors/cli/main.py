@@ -58,6 +58,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "audit": ("actors.cli.audit", "Every act of administration, and whether one was removed."),
         "sandbox": ("actors.cli.sandbox.group", "Run guests, and see what they are granted."),
         "supply": ("actors.cli.supply.group", "Verify offline where software comes from."),
+        "telemetry": ("actors.cli.telemetry", "What others are told: a collector's configuration."),
+        "coexistence": ("actors.cli.telemetry", "What HELM owns beside others, and what it does not."),
         "backup": ("actors.cli.backup", "Copy everything but the keys, also while a kernel runs."),
         "restore": ("actors.cli.restore", "Make a new data directory of a backup, and verify it."),
         "docs": ("actors.cli.documents", "Search and read these documents."),

@@ -1028,6 +1028,43 @@ class GetReportAnswer(TypedDict):
     signature: str
 
 
+class OtelConfigAnswer(TypedDict):
+    """See OtelConfigAnswer in schemas/openapi/helm.openapi.yaml."""
+
+    attributes: list[str]
+    authoritative: bool
+    collector: dict[str, Any]
+    environment: dict[str, Any]
+    is_on: bool
+    notice: str
+    spans: list[str]
+
+
+class ExportTelemetryAnswer(TypedDict):
+    """See ExportTelemetryAnswer in schemas/openapi/helm.openapi.yaml."""
+
+    after: int
+    authoritative: bool
+    is_complete: bool
+    notice: str
+    otlp: dict[str, Any]
+    receipts: int
+
+
+class ListCoexistenceAnswer(TypedDict):
+    """See ListCoexistenceAnswer in schemas/openapi/helm.openapi.yaml."""
+
+    authorities: list[dict[str, Any]]
+    does_not_own: list[dict[str, Any]]
+    manifest: str
+    mode: str
+    owns: list[dict[str, Any]]
+    roots: dict[str, Any]
+    tells: list[dict[str, Any]]
+    updated_at: str
+    version: str
+
+
 class ListKeysAnswer(TypedDict):
     """See ListKeysAnswer in schemas/openapi/helm.openapi.yaml."""
 

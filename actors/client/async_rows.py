@@ -1393,6 +1393,34 @@ class AsyncRows:
         )
         return cast(answers.GetReportAnswer, told)
 
+    async def otel_config(self) -> answers.OtelConfigAnswer:
+        """A configuration for an OpenTelemetry Collector that fits the running settings."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/telemetry/otel/config",
+        )
+        return cast(answers.OtelConfigAnswer, told)
+
+    async def export_telemetry(
+        self,
+        body: Mapping[str, Any] | None = None,
+    ) -> answers.ExportTelemetryAnswer:
+        """Receipts as log records in OTLP/JSON, oldest first."""
+        told = await self._ask(
+            "POST",
+            "/api/v1/telemetry/export",
+            body=body or {},
+        )
+        return cast(answers.ExportTelemetryAnswer, told)
+
+    async def list_coexistence(self) -> answers.ListCoexistenceAnswer:
+        """What HELM owns beside other programs, and what it does not."""
+        told = await self._ask(
+            "GET",
+            "/api/v1/coexistence/capabilities",
+        )
+        return cast(answers.ListCoexistenceAnswer, told)
+
     async def list_keys(
         self,
         *,

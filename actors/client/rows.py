@@ -1393,6 +1393,34 @@ class Rows:
         )
         return cast(answers.GetReportAnswer, told)
 
+    def otel_config(self) -> answers.OtelConfigAnswer:
+        """A configuration for an OpenTelemetry Collector that fits the running settings."""
+        told = self._ask(
+            "GET",
+            "/api/v1/telemetry/otel/config",
+        )
+        return cast(answers.OtelConfigAnswer, told)
+
+    def export_telemetry(
+        self,
+        body: Mapping[str, Any] | None = None,
+    ) -> answers.ExportTelemetryAnswer:
+        """Receipts as log records in OTLP/JSON, oldest first."""
+        told = self._ask(
+            "POST",
+            "/api/v1/telemetry/export",
+            body=body or {},
+        )
+        return cast(answers.ExportTelemetryAnswer, told)
+
+    def list_coexistence(self) -> answers.ListCoexistenceAnswer:
+        """What HELM owns beside other programs, and what it does not."""
+        told = self._ask(
+            "GET",
+            "/api/v1/coexistence/capabilities",
+        )
+        return cast(answers.ListCoexistenceAnswer, told)
+
     def list_keys(
         self,
         *,

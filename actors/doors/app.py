@@ -41,6 +41,7 @@ from actors.doors.sandbox import SandboxRoutes
 from actors.doors.sessions import SessionRoutes
 from actors.doors.snapshots import SnapshotRoutes
 from actors.doors.tail import Tails
+from actors.doors.telemetry import TelemetryRoutes
 from actors.doors.trust import TrustRoutes
 from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
@@ -125,6 +126,7 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
     sandbox, conformance = SandboxRoutes(kernel, at), ConformanceRoutes(kernel, at)
     policies, console = PolicyRoutes(kernel, at), ConsoleRoutes()
     exports, documents = ExportRoutes(kernel, config, at), DocumentRoutes()
+    telemetry = TelemetryRoutes(kernel, config, at)
     keys = KeyRoutes(kernel, at)
     return {
         "console": console.index,
@@ -234,6 +236,9 @@ def handlers(kernel: Kernel, config: Config, at: Desk, tails: Tails) -> dict[str
         "list_connectors": operators.connectors,
         "resume_connector": operators.resume,
         "metrics": MetricsRoutes(kernel, at).show,
+        "otel_config": telemetry.config_shown,
+        "export_telemetry": telemetry.export,
+        "list_coexistence": telemetry.coexistence,
         "openapi": state.document,
     }
 

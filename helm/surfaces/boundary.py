@@ -164,10 +164,10 @@ CAPABILITIES: Final = (
         capability_id="telemetry-coexistence",
         category="telemetry",
         authority="non-authoritative",
-        routes=("metrics",),
-        commands=("doctor",),
+        routes=("metrics", "otel_config", "export_telemetry", "list_coexistence"),
+        commands=("telemetry otel-config", "coexistence manifest", "doctor"),
         bindings=(),
-        notes="Figures for dashboards. No receipt stands behind them.",
+        notes="Figures, spans and exports for onlookers. Where they differ from a receipt, the receipt is right.",
     ),
 )
 """In the order of the seeds. A test finds every route in the table, and every command in the program."""

@@ -20,6 +20,7 @@ from helm.surfaces.rows.envelopes import WRAPPED
 from helm.surfaces.rows.operating import OF_AUDIT, OF_CONNECTORS, OF_IDENTITY, OF_MCP, OF_SANDBOX, OF_SESSIONS
 from helm.surfaces.rows.packs import PACKS
 from helm.surfaces.rows.receipts import SEALED
+from helm.surfaces.rows.telemetry import BESIDE
 
 
 def table(*groups: tuple[Route, ...]) -> Mapping[str, Route]:
@@ -49,6 +50,7 @@ TABLE: Final = table(
     OF_CONNECTORS,
     OF_AUDIT,
     OF_CONFORMANCE,
+    BESIDE,
     DOCUMENTS,
     BEARERS,
 )
