@@ -30,7 +30,9 @@ def telemetry() -> None:
 @server_option
 @show.json_option
 def otel_config_(as_environment: bool, data_dir: Path, server: str | None, as_json: bool) -> None:
-    """Write a configuration for an OpenTelemetry Collector that fits the settings.
+    """Write a collector's configuration for these settings.
+
+    The collector is that of OpenTelemetry.
 
     The collector finds in its environment where to send everything (OTEL_BACKEND), an admin key where it asks for
     /metrics (HELM_METRICS_KEY), and the data directory where it reads the log (HELM_DATA_DIR). No secret is written.
