@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from actors.documents.library import library
+from tests.counterparts import release
 from tests.gates.source import ROOT
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy(ROOT / name, copied)
     for name in FOLDERS:
         copytree(ROOT / name, copied / name, ignore=ignore_patterns("__pycache__"))
-    command = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(copied / "dist"), ".")
+    here = ("--no-build-isolation",) if release.can_build() else ()  # else pip fetches what builds it
+    words = ("wheel", "--quiet", "--no-deps", *here, "--wheel-dir", str(copied / "dist"), ".")
+    command = (sys.executable, "-m", "pip", *words)
     built = subprocess.run(command, cwd=copied, check=False, capture_output=True, text=True, timeout=WITHIN_S)
     assert built.returncode == 0, built.stderr
     (wheel,) = (copied / "dist").glob("*.whl")
