@@ -22,7 +22,8 @@ from actors.clock import SystemClock
 from actors.conforming import evidence
 from actors.conforming.counterpart import Counterpart
 from actors.conforming.target import AGENT, OPERATOR, ServerUnderTest
-from actors.conforming.wire import Skipped, Unfit, Wire, told
+from actors.conforming.wire import Skipped, Unfit, Wire, object_in, told
+from helm.conformance.binding import bindings_of
 from helm.conformance.judge import Asked, Check, Seen
 from helm.conformance.vector import JUDGED, Expected, Step, Vector
 from helm.contracts.verdict import Status
@@ -32,6 +33,7 @@ from helm.crypto.ed25519 import Signer
 from helm.crypto.hashing import digest, sha256
 from helm.guardian.delegation import GRANT, DelegationGrant, delegation_id, sign_grant
 from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, sign_command
+from helm.guardian.policy import Policy
 from helm.guardian.servers import APPROVE, SERVER_COMMAND, ServerCommand, sign_server_command
 
 EXECUTE: Final = "/v1/tools/execute"
@@ -76,6 +78,8 @@ class Driver:
     service: Counterpart
     run: str
     """What no other run is called: sessions and keys of two runs never meet."""
+    policy: Policy | None = None
+    """What the server is served with, where the caller has it."""
     restart: Restart | None = None
     checks: list[Check] = attrs.field(factory=list, init=False)
     undo: ExitStack = attrs.field(factory=ExitStack, init=False)
@@ -156,10 +160,10 @@ class Driver:
     def _look(self, answer: Answer) -> Seen:
         """Fetch what an answer names."""
         step, answered = answer.step, answer.answered
-        said = answered.json()
+        said = object_in(answered)
         session_id, names = self.session_of(step), answered.headers
         receipt_id = names.get("x-helm-receipt-id", "").rpartition(",")[2].strip() or receipt_in(said)
-        story = self.wire.get(f"/api/v1/receipts/{receipt_id}", by=step.by) if receipt_id else {}
+        story = self._story(receipt_id, by=step.by) if receipt_id else {}
         sealed = story.get("receipt") or {}
         is_call = step.do == "call"
         return Seen(
@@ -168,6 +172,7 @@ class Driver:
                 session_id=session_id,
                 tool=step.tool if is_call else "",
                 args_hash=hash_of(self._said(step)) if is_call else "",
+                bindings=bindings_of(self.policy, step.tool if is_call else "") if self.policy else {},
             ),
             http=answered.status,
             verdict=names.get("x-helm-verdict", "") if is_call else sealed.get("verdict", ""),
@@ -179,6 +184,14 @@ class Driver:
             session=self.wire.session(session_id, by=step.by) if receipt_id else (),
             deeds=answer.deeds,
         )
+
+    def _story(self, receipt_id: str, *, by: str) -> dict[str, Any]:
+        """Return receipt, record and decision as the server has them. Raises Unfit, NoAnswer."""
+        story: dict[str, Any] = self.wire.get(f"/api/v1/receipts/{quote(receipt_id, safe='')}", by=by)
+        missing = [one for one in ("receipt", "record", "decision") if type(story.get(one)) is not dict]
+        if missing:
+            raise Unfit(f"{receipt_id} has no {', '.join(missing)}")
+        return story
 
     def signer(self, file: str, purpose: KeyPurpose) -> Signer:
         """Return a key that signs commands. Raises Skipped where the caller has none."""
@@ -368,8 +381,8 @@ def is_expected(answered: Answered, expected: Expected) -> bool:
 def code_in(answered: Answered) -> str:
     """Return the reason code of a refusal that no header names, "" for none."""
     try:
-        said = answered.json()
-    except NoAnswer:
+        said = object_in(answered)
+    except (NoAnswer, Unfit):
         return ""
     error = said.get("error")
     return str((error.get("code") if type(error) is dict else said.get("reason_code")) or "")

@@ -37,7 +37,7 @@ def replay(wire: Wire, seen: Seen) -> Check:
     report = replay_report(exported(wire, seen), wire.server.root)
     if not report.verified:
         return Check(name="replay", detail=str(report.body(with_calls=False)))
-    judged = len(report.calls)
+    judged = report.judged
     wrong = "" if judged == len(seen.session) else f"{judged} calls were judged again of {len(seen.session)}"
     return Check(name="replay", detail=wrong)
 

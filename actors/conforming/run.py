@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -16,11 +17,13 @@ from actors.conforming.driver import Driver, Restart
 from actors.conforming.standing import subjects_of
 from actors.conforming.target import Target
 from actors.conforming.wire import Skipped, Unfit, Wire
+from actors.policy_file import read_policy
 from helm.conformance.judge import judge
 from helm.conformance.result import FAILED, PASSED, SKIPPED, Result, is_silent, judged, unobserved
 from helm.conformance.vector import Vector
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
+from helm.guardian.policy import Policy
 
 NO_RESTARTS: Final[Mapping[str, Restart]] = MappingProxyType({})
 
@@ -40,6 +43,7 @@ class Run:
     """Whether the servers were started for this run alone."""
     name: str = attrs.field(factory=lambda: secrets.token_hex(4))
     wires: dict[str, Wire] = attrs.field(factory=dict, init=False)
+    policies: dict[str, Policy] = attrs.field(factory=dict, init=False)
     subjects: Mapping[str, dict[str, JSONValue]] = attrs.field(factory=dict, init=False)
     """How each server stood after the last vector."""
     deeds: int = attrs.field(default=0, init=False)
@@ -69,6 +73,7 @@ class Run:
             wire=wire,
             service=self.service,
             run=self.name,
+            policy=self.policy_of(vector.server),
             restart=self.restarts.get(vector.server),
         )
         before = len(self.service.deeds)
@@ -78,9 +83,19 @@ class Run:
             return Result(vector=vector, outcome=SKIPPED, why=str(missing))
         except (Unfit, NoAnswer, Invalid) as problem:
             return Result(vector=vector, outcome=FAILED, why=f"{type(problem).__name__}: {problem}")
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            why = f"an answer without what it should hold: {type(problem).__name__} {problem}"
+            return Result(vector=vector, outcome=FAILED, why=why)
         finally:
             self.deeds += len(self.service.deeds) - before
         return judged(vector, seen, (*judge(vector, seen, server.root), *driver.checks))
+
+    def policy_of(self, name: str) -> Policy | None:
+        """Return the policy that a server is served with, None where the target names none. Raises Invalid."""
+        file = self.target.servers[name].policy
+        if file and name not in self.policies:
+            self.policies[name] = read_policy(Path(file))
+        return self.policies.get(name)
 
     @property
     def strays(self) -> int:

@@ -84,6 +84,7 @@ def make_server(path: Path, name: str, origin: str, port: int) -> ServerUnderTes
         execution_key=place.execution_key().public_key,
         keys={AGENT: first.tenant, OPERATOR: first.admin, **keys},
         data_dir=str(path),
+        policy=str(place.policy_path),
         emergency_key=str(key_path(path, KeyPurpose.EMERGENCY)),
         delegation_key=str(key_path(path, KeyPurpose.DELEGATION)),
         approval_key=str(key_path(path, KeyPurpose.APPROVAL)),

@@ -29,6 +29,8 @@ class ServerUnderTest:
     execution_key: str
     keys: Mapping[str, str] = attrs.field(repr=False)
     """Bearer keys, by principal; the operator's is an admin key."""
+    policy: str = ""
+    """The policy file that it is served with: what must be bound of it is then computed, and not only looked for."""
     emergency_key: str = ""
     delegation_key: str = ""
     approval_key: str = ""
@@ -82,5 +84,5 @@ def read_target(file: Path) -> Target:
 
 def server_of(body: Mapping[str, Any], base: Path) -> ServerUnderTest:
     """Return one server; its files are relative to the target's own directory."""
-    files = ("emergency_key", "delegation_key", "approval_key", "data_dir")
+    files = ("policy", "emergency_key", "delegation_key", "approval_key", "data_dir")
     return ServerUnderTest(**{**body, **{name: str(base / body[name]) for name in files if body.get(name)}})

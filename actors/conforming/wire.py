@@ -17,6 +17,8 @@ TIMEOUT_S: Final = 60.0
 """How long one answer may take: longer than anything that a vector waits for."""
 
 MAX_PAGE: Final = 200
+MAX_PAGES: Final = 50
+"""Pages of one session: no vector makes that many calls (T4)."""
 
 
 class Skipped(Exception):
@@ -66,16 +68,25 @@ class Wire:
         """Return every receipt of a session, oldest first, as its caller may read them. Raises Unfit, NoAnswer."""
         query: dict[str, str | int | None] = {"session_id": session_id, "after": 0, "limit": MAX_PAGE}
         found: list[dict[str, Any]] = []
-        while True:
+        for _ in range(MAX_PAGES):
             page = self.get("/api/v1/receipts", by=by, query=query)
             if not page["receipts"]:
                 return tuple(found)
             found += page["receipts"]
             query["after"] = page["after"]
+        raise Unfit(f"the session {session_id} has no end")
 
 
 def told(answered: Answered, path: str) -> Any:
     """Return the JSON of an answer that is no refusal. Raises Unfit."""
     if answered.status >= 400:
         raise Unfit(f"{path} was answered {answered.status} {answered.body[:300]!r}")
-    return answered.json()
+    return object_in(answered)
+
+
+def object_in(answered: Answered) -> dict[str, Any]:
+    """Return the JSON object of an answer. Raises Unfit, NoAnswer."""
+    said = answered.json()
+    if type(said) is not dict:
+        raise Unfit(f"an answer that is no JSON object: {answered.body[:300]!r}")
+    return said

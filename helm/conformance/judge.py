@@ -5,7 +5,7 @@
 3. the receipt hashes to its receipt_id, and the key that the caller trusts signed it, for the log the caller trusts
 4. the record hashes to its record_hash, which the receipt seals; the decision to its decision_id, which both name
 5. receipt, record and decision say the tool, the caller, the verdict and the code; the arguments hash to args_hash
-6. what must be bound is there
+6. what must be bound is there, and is what the policy comes to, where the caller has the policy
 7. the session's receipts are one chain up to this one, each signed over the signature before it
 8. the counterpart was reached as often as the vector says, and not once more
 """
@@ -34,6 +34,9 @@ from helm.receipts.chain import SealedReceipt, SessionChains
 SEALED: Final = frozenset({*kinds_of(Receipt), *kinds_of(BoundaryRecord), *kinds_of(Decision), "record_hash"})
 """The members that may have to be bound."""
 
+MAX_WORDS: Final = 500
+"""Characters of what is said about one check."""
+
 OTHER: Final = "another one than the answer names"
 
 DISTRUSTED: Final = "no execution key of the server is known: nothing that it signs can be believed"
@@ -47,6 +50,8 @@ class Asked:
     session_id: str
     tool: str
     args_hash: str
+    bindings: Mapping[str, JSONValue] = attrs.field(factory=dict, repr=False)
+    """What follows from the policy that the server was served with, where the caller has it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,10 +100,15 @@ def outcome(step: Step, vector: Vector, seen: Seen, root: TrustRoot) -> str:
     try:
         step(vector, seen, root)
     except Invalid as problem:
-        return f"{problem.where}: {problem.what}"
-    except (KeyError, TypeError, ValueError) as problem:
-        return f"what it should be read from is not there: {problem}"
+        return plain(f"{problem.where}: {problem.what}")
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        return plain(f"what it should be read from is not there: {problem}")
     return ""
+
+
+def plain(text: str) -> str:
+    """Return what may be a server's own words so that they fit into a report: ASCII, and not too much of it (T4)."""
+    return text[:MAX_WORDS].encode("ascii", "backslashreplace").decode()
 
 
 def check_answer(vector: Vector, seen: Seen, _: TrustRoot) -> None:
@@ -186,6 +196,9 @@ def check_bound(vector: Vector, seen: Seen, _: TrustRoot) -> None:
         held = [seen.story[where][name] for where in ("receipt", "record", "decision") if name in seen.story[where]]
         if not any(held):
             raise Invalid("no receipt, record or decision holds it", name)
+        due = seen.asked.bindings.get(name, held[0])
+        if any(one != due for one in held):
+            raise Invalid(f"it is {held}, and the policy comes to {due!r}", name)
 
 
 def check_chain(vector: Vector, seen: Seen, root: TrustRoot) -> None:

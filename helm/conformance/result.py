@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from helm.conformance.judge import Check, Seen, failures, is_judged
+from helm.conformance.judge import Check, Seen, failures, is_judged, plain
 from helm.conformance.vector import Vector
 from helm.contracts.form import JSONValue
 
@@ -32,11 +32,11 @@ class Result:
             observed = {
                 "deeds": seen.deeds,
                 "http": seen.http,
-                "reason_code": seen.reason_code,
-                "receipt_id": seen.receipt_id,
-                "record_hash": (seen.story.get("record") or {}).get("record_hash", ""),
-                "status": seen.status,
-                "verdict": seen.verdict,
+                "reason_code": plain(seen.reason_code),
+                "receipt_id": plain(seen.receipt_id),
+                "record_hash": plain(str(seen.story["record"].get("record_hash", "")) if seen.story else ""),
+                "status": plain(seen.status),
+                "verdict": plain(seen.verdict),
             }
         return {
             "category": self.vector.category,
@@ -45,7 +45,7 @@ class Result:
             "level": self.vector.level,
             "observed": observed,
             "outcome": self.outcome,
-            "why": self.why,
+            "why": plain(self.why),
         }
 
 

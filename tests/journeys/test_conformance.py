@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +24,12 @@ from helm.conformance.vector import CASES
 from helm.contracts.reason import CODES
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import SigningKey
+from tests.actors.cli.conftest import Made, made
 from tests.actors.cli.shell import helm
 from tests.gates.source import ROOT
 from tests.warm.python import python
+
+__all__ = ["made"]
 
 BROKEN: Final = {
     "freeze": ("gate-0-freeze", "SYSTEM_FROZEN"),
@@ -106,6 +110,31 @@ def test_the_same_process_with_no_gate_broken_conforms_in_all_of_these(tmp_path:
         results = run.run(of(*(category for category, _ in BROKEN.values())), told)
     assert [one.why for one in results if one.outcome != PASSED] == []
     assert run.strays == 0
+
+
+@pytest.mark.slow
+def test_a_server_that_somebody_else_started_is_tested_by_its_address(tmp_path: Path, made: Made) -> None:
+    place, out, counterparts = (
+        tmp_path / "servers",
+        tmp_path / "report.json",
+        f"127.0.0.1:{30_000 + os.getpid() % 2_000}",
+    )
+    assert helm("conform", "setup", str(place), "--only", "main", "--counterpart", counterparts).code == 0
+    line = [*python(), "-m", "actors.cli.main", "serve", "--json", "--port", "0", "--data-dir", str(place / "main")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            there = ("--target", str(place / "target.json"), "--server", address_in(process), *made.option)
+            ended = helm("conform", "run", *there, "--level", "L1", "--out", str(out), "--json")
+        finally:
+            process.kill()
+    report = ended.json()["report"]
+    assert ended.code == 1  # there is no server whose policy is stale, so that the level is not reached
+    assert [(one["id"], one["outcome"]) for one in report["results"] if one["outcome"] != "passed"] == [
+        ("stale-policy", "skipped")
+    ]
+    assert report["level"] == "none"
+    assert report["subjects"]["main"]["is_own"] is False
+    assert helm("conform", "verify", str(out), *made.option).code == 0
 
 
 @pytest.mark.slow

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, ClassVar, Final
 
 import attrs
 import pytest
@@ -16,8 +18,9 @@ from actors.conforming.run import Run
 from actors.conforming.setup import set_up
 from actors.conforming.target import Target
 from helm.conformance.judge import STEPS, Asked, Seen, judge
+from helm.conformance.report import Ran, seal_report
 from helm.conformance.result import FAILED, PASSED, SKIPPED, Result
-from helm.conformance.vector import Vector
+from helm.conformance.vector import SERVERS, Step, Vector
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import SigningKey
 from helm.evidence.trust_root import TrustRoot
@@ -124,6 +127,21 @@ def test_a_receipt_counts_by_the_key_that_the_caller_names_and_for_that_log_alon
     assert failed(BLOCKED, seen, TrustRoot(log_id=log_id)) == ["signature", "chain"]
 
 
+@pytest.mark.parametrize("name", ["policy_hash", "policy_epoch"])
+def test_what_is_bound_is_what_the_policy_comes_to(name: str, honest: Witnessed) -> None:
+    seen = honest.seen[BLOCKED.id]
+    assert seen.asked.bindings.keys() >= {"input_schema_hash", "sandbox_grant_hash", "credential_ref", name}
+    another = attrs.evolve(seen.asked, bindings={**seen.asked.bindings, name: "another"})
+    assert failed(BLOCKED, attrs.evolve(seen, asked=another), honest.root) == ["bound"]
+
+
+def test_what_is_bound_twice_is_bound_alike(honest: Witnessed) -> None:
+    seen = honest.seen[BLOCKED.id]
+    alone = attrs.evolve(seen, asked=attrs.evolve(seen.asked, bindings={}))
+    split = with_story(alone, "decision", policy_hash="sha256:" + "0" * 64)
+    assert "bound" in failed(BLOCKED, split, honest.root)
+
+
 def test_what_nobody_judged_has_no_receipt(honest: Witnessed) -> None:
     nobody = Asked(principal="agent", session_id="", tool="", args_hash="")
     refused = Seen(asked=nobody, http=503, verdict="", status="", reason_code="OVERLOADED", receipt_id="")
@@ -156,6 +174,77 @@ def test_what_is_missing_is_skipped_aloud(honest: Witnessed) -> None:
     assert ["intruder" in results[0].why, "emergency" in results[1].why] == [True, True]
     assert ["delegation" in results[2].why, "stale" in results[3].why] == [True, True]
     assert results[4].outcome != PASSED  # its effect went to the counterpart that the policy names, not to this one
+
+
+class Babbler(BaseHTTPRequestHandler):
+    """A server that answers everything alike, whatever is asked."""
+
+    protocol_version = "HTTP/1.1"
+    said: ClassVar[tuple[int, bytes]] = (200, b"{}")
+
+    def do_GET(self) -> None:
+        """Say it."""
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        status, body = self.said
+        self.send_response(status)
+        for name, value in (("X-Helm-Verdict", "DENY"), ("X-Helm-Reason-Code", "DATA_EGRESS_BLOCKED")):
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        """Say it again."""
+        self.do_GET()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in http.server
+        """Say no more."""
+
+
+SHOWN: Final = (
+    b'{"outcome": "DENIED", "receipt_id": "rcpt_1", "receipt": {}, "record": {}, "decision": {}, "receipts": []}'
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "said",
+    [
+        (200, b""),
+        (200, b"[]"),
+        (200, b"{}"),
+        (403, b"no"),
+        (403, b'{"outcome": "DENIED"}'),
+        (403, SHOWN),
+        (200, SHOWN),
+        (200, b'{"outcome": "DENIED", "receipt_id": "rcpt_1", "receipts": [1], "after": 0, "sequence": "x"}'),
+        (500, b'{"outcome": "\\ud800", "receipt_id": "/../"}'),
+    ],
+    ids=str,
+)
+def test_a_server_that_only_says_no_conforms_in_nothing(said: tuple[int, bytes], honest: Witnessed) -> None:
+    handler = type("Said", (Babbler,), {"said": said})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, counterpart() as service:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            main = attrs.evolve(
+                honest.target.servers["main"], url=f"http://127.0.0.1:{server.server_port}", data_dir=""
+            )
+            target = attrs.evolve(honest.target, servers=dict.fromkeys(SERVERS, main))
+            run = Run(target=target, service=service)
+            results = run.run([attrs.evolve(one, trigger=hasty(one)) for one in SET.vectors], said_nothing)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert [one.vector.id for one in results if one.outcome == PASSED] == []
+    ran = Ran(results=results, subjects=run.subjects, strays=run.strays, begun_at_ms=1, ended_at_ms=2)
+    assert seal_report(ran, SET, SigningKey.from_seed(bytes(32), KeyPurpose.EVIDENCE))["signature"]
+
+
+def hasty(vector: Vector) -> tuple[Step, ...]:
+    """Return the trigger of a vector without what only waits."""
+    return tuple(attrs.evolve(step, patience_s=0) for step in vector.trigger if step.do not in ("crowd", "crash"))
 
 
 def test_a_server_that_is_not_ours_is_neither_killed_nor_moved(honest: Witnessed) -> None:
