@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, get_origin
 
-from conformance import client_files, surface_files
+from conformance import client_files, console_tables, surface_files
 from helm.contracts.approval import Assertion, Challenge, OverrideReason
 from helm.contracts.decision import Decision
 from helm.contracts.effect import Effect
@@ -101,15 +101,12 @@ def known(newest: str) -> str:
 
 def tables() -> str:
     """Return every table of the script as Python."""
-    drawn = {name: shape(members_of(record_class)) for name, record_class in RECORDS.items()}
-    drawn |= {name: shape(members) for name, members in SHAPES.items()}
     codes = sorted(code.value for code in ReasonCode if code)
     hashes = {name: sha256(raw) for name, raw in sorted(PUBLISHED.items())}
     return "\n".join(
         (
-            *(assignment(name, words) for name, words in drawn.items()),
-            table("OF_LOG", {name: shape(members) for name, members in payloads.EVENTS_OF_LOG.items()}),
-            table("OF_SESSION", {name: shape(members) for name, members in payloads.EVENTS_OF_SESSION.items()}),
+            *(assignment(name, words) for name, words in shapes().items()),
+            *(table(name, of) for name, of in events().items()),
             table("SCHEMAS", hashes),
             assignment("PURPOSES", " ".join(KeyPurpose), "frozenset({}.split())"),
             assignment("CAUSES", " ".join(sorted(CAUSES)), "frozenset({}.split())"),
@@ -119,6 +116,18 @@ def tables() -> str:
             "",
         )
     )
+
+
+def shapes() -> dict[str, str]:
+    """Return the shape of every record that stands in a pack."""
+    drawn = {name: shape(members_of(record_class)) for name, record_class in RECORDS.items()}
+    return drawn | {name: shape(members) for name, members in SHAPES.items()}
+
+
+def events() -> dict[str, dict[str, str]]:
+    """Return the shape of every event, of the log and of a session."""
+    told = {"OF_LOG": payloads.EVENTS_OF_LOG, "OF_SESSION": payloads.EVENTS_OF_SESSION}
+    return {name: {kind: shape(members) for kind, members in of.items()} for name, of in told.items()}
 
 
 def members_of(record_class: type[Any]) -> dict[str, type]:
@@ -153,6 +162,7 @@ def written() -> Iterable[tuple[Path, str]]:
     yield from schema_files().items()
     yield SCRIPT, newest
     yield KNOWN, known(newest)
+    yield console_tables.TABLES, console_tables.text(shapes(), events(), newest)
     yield from surface_files.written().items()
     yield from client_files.files().items()
 

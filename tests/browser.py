@@ -44,6 +44,10 @@ class Page:
     answers: dict[int, Any] = attrs.field(factory=dict)
     problems: list[str] = attrs.field(factory=list)
     """What the page's console complains of: broken rules of the content security policy, and errors nobody caught."""
+    requests: list[str] = attrs.field(factory=list)
+    """What the page and its workers ask for, as far as `watch` was called."""
+    workers: list[str] = attrs.field(factory=list)
+    """The sessions of its workers, by which they can be spoken to."""
     news: trio.Condition = attrs.field(factory=trio.Condition)
 
     async def listen(self) -> None:
@@ -64,12 +68,17 @@ class Page:
             self.problems.append(json.dumps(said["params"]["exceptionDetails"])[:2000])
         elif said["method"] == "Log.entryAdded" and said["params"]["entry"]["level"] == "error":
             self.problems.append(said["params"]["entry"]["text"])
+        elif said["method"] == "Network.requestWillBeSent":
+            self.requests.append(said["params"]["request"]["url"])
+        elif said["method"] == "Target.attachedToTarget":
+            self.workers.append(said["params"]["sessionId"])
 
-    async def send(self, method: str, **parameters: Any) -> Any:
-        """Have the browser do something, and return its answer."""
+    async def send(self, method: str, *, session: str = "", **parameters: Any) -> Any:
+        """Have the browser, or a worker of the page, do something, and return its answer."""
         self.asked += 1
         name = self.asked
-        await self.line.send_message(json.dumps({"id": name, "method": method, "params": parameters}))
+        whom = {"sessionId": session} if session else {}
+        await self.line.send_message(json.dumps({"id": name, "method": method, "params": parameters, **whom}))
         with trio.fail_after(SOON_S):
             async with self.news:
                 while name not in self.answers:
@@ -78,9 +87,10 @@ class Page:
         assert "error" not in answer, answer
         return answer["result"]
 
-    async def look(self, expression: str) -> Any:
-        """Return what a JavaScript expression comes to in the page."""
-        found = await self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+    async def look(self, expression: str, *, session: str = "") -> Any:
+        """Return what a JavaScript expression comes to in the page, or in a worker of it."""
+        how = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        found = await self.send("Runtime.evaluate", session=session, **how)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
@@ -139,6 +149,18 @@ class Page:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.send("Emulation.setEmulatedMedia", features=[scheme])
+
+    async def watch(self) -> None:
+        """Note from now on what the page and its workers ask for."""
+        await self.send("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=False, flatten=True)
+        await self.send("Network.enable")
+        for session in self.workers:
+            await self.send("Network.enable", session=session)
+
+    async def unplug(self) -> None:
+        """Take the network away."""
+        gone = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+        await self.send("Network.emulateNetworkConditions", **gone)
 
     async def picture(self, path: Path) -> None:
         """Write what is seen to a file."""

@@ -3,7 +3,8 @@
 import { get, getOr, post } from "./api.js";
 import { el, empty, facts, hash, laidOut, moment, say, sayProblem, show, svg } from "./dom.js";
 import { own, pinned, sign } from "./keys.js";
-import { canonical, hashIn, keyId, sha256, verify } from "./proof.js";
+import { canonical } from "./pack-exact.js";
+import { hashIn, keyId, sha256, verify } from "./proof.js";
 
 const WAITING = ["PENDING", "DISPUTED"];
 const SHOWN = ["approval_id", "args_hash", "intent_hash", "principal", "session_id", "tenant", "tool"];

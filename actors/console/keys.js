@@ -1,6 +1,8 @@
 // Signing keys that never leave this browser: made here, not extractable, kept in IndexedDB. And public keys that were pinned.
 
-import { canonical, bytes, hex, keyId } from "./proof.js";
+import { bytes, hex } from "./bytes.js";
+import { canonical } from "./pack-exact.js";
+import { keyId } from "./proof.js";
 
 const PINNED = "helm.pinned";
 

@@ -1,10 +1,11 @@
-// The console: one page, six rooms. Which room is open, and how it is filtered, stands in the address.
+// The console: one page, seven rooms. Which room is open, and how it is filtered, stands in the address.
 
 import { bearer, follow, get, getOr } from "./api.js";
 import { el, sayProblem, show, tick } from "./dom.js";
 import { approvals } from "./approvals.js";
 import { budgets } from "./budgets.js";
 import { now } from "./now.js";
+import { pack } from "./pack.js";
 import { receipt, receipts } from "./receipts.js";
 import { servers } from "./servers.js";
 
@@ -15,7 +16,11 @@ const ROOMS = [
   ["approvals", "Approvals", approvals],
   ["tools", "Tools and servers", servers],
   ["budgets", "Budgets and keys", budgets],
+  ["verify", "Verify a pack", pack],
 ];
+
+/** The room that needs no key: it asks this server for nothing. */
+const FOR_ALL = "verify";
 const MOST_KEPT = 10000;
 
 /** What every room sees: the receipts that arrived, latest first, and who wants to hear of the next. */
@@ -42,6 +47,8 @@ function signOut() {
 }
 
 function signIn(why = "") {
+  leave?.();
+  leave = null;
   show(document.getElementById("rooms"));
   const field = el("input", { type: "password", autocomplete: "off", id: "bearer", required: true, spellcheck: "false" });
   const enter = async (event) => {
@@ -58,7 +65,8 @@ function signIn(why = "") {
   const form = el("form", { class: "card", onsubmit: enter },
     el("h1", {}, "Who is looking?"),
     el("p", { class: "soft" }, why || "A bearer key opens the console: an operator's shows everything, a tenant's its own. It stays in this tab and goes when the tab is closed."),
-    el("div", { class: "row" }, el("label", { for: "bearer" }, "Bearer key", field), el("button", { class: "first" }, "Look")));
+    el("div", { class: "row" }, el("label", { for: "bearer" }, "Bearer key", field), el("button", { class: "first" }, "Look")),
+    el("p", { class: "small" }, el("a", { href: `#/${FOR_ALL}` }, "Verify a pack"), " without a key: it is done in this browser alone."));
   show(document.getElementById("room"), form);
   field.focus();
 }
@@ -69,7 +77,6 @@ async function begin() {
   follow(arrived, connected, stream.signal);
   const page = await getOr("/api/v1/receipts?limit=200", { receipts: [] }).catch(() => ({ receipts: [] }));
   if (!live.kept.length) live.kept = page.receipts.reverse().map((one) => ({ ...one, seq: null, seen: one.issued_at_ms }));
-  addEventListener("hashchange", open);
   open();
 }
 
@@ -77,9 +84,10 @@ async function open() {
   const address = new URL(location.hash.slice(1) || "/now", "http://room");
   const [, name, ...rest] = address.pathname.split("/");
   const [, , room] = ROOMS.find(([known]) => known === name) ?? ROOMS[0];
+  if (!bearer.get() && name !== FOR_ALL) return signIn();
   leave?.();
   leave = null;
-  const shown = ROOMS.filter(([, title]) => title);
+  const shown = bearer.get() ? ROOMS.filter(([, title]) => title) : [["now", "Sign in"], ROOMS.find(([known]) => known === FOR_ALL)];
   show(document.getElementById("rooms"), ...shown.map(([known, title]) => el("a", { href: `#/${known}`, "aria-current": known === name || (name === "receipt" && known === "receipts") ? "page" : null }, title)));
   const place = document.getElementById("room");
   document.title = `HELM · ${(ROOMS.find(([known]) => known === name) ?? ROOMS[0])[1] || "Receipt"}`;
@@ -93,5 +101,6 @@ async function open() {
 }
 
 setInterval(() => tick(), 1000);
+addEventListener("hashchange", open);
 if (bearer.get()) begin();
-else signIn();
+else open();

@@ -27,13 +27,23 @@ TYPES: Final = MappingProxyType(
 POLICY: Final = "; ".join(
     (
         "default-src 'none'",
-        *(f"{what} 'self'" for what in ("script-src", "style-src", "img-src", "connect-src")),
+        *(f"{what} 'self'" for what in ("script-src", "style-src", "img-src", "connect-src", "worker-src")),
         *(f"{what} 'none'" for what in ("base-uri", "form-action", "frame-ancestors")),
         "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
+        "trusted-types helm-worker",
     )
 )
-"""No script in the page, none from elsewhere, and no text that becomes markup: what an agent wrote stays text (T2)."""
+"""No script in the page, none from elsewhere, and no text that becomes markup: what an agent wrote stays text (T2).
+
+The one trusted type names the worker's address, whatever it is asked for; no policy makes markup or scripts of text.
+"""
+
+WORKER: Final = "pack-worker.js"
+
+POLICY_OF_WORKER: Final = "; ".join(
+    ("default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'", "trusted-types 'none'")
+)
+"""Whoever verifies a pack in the browser loads its modules and can ask nobody anything: no word of a pack leaves (T2)."""
 
 
 class ConsoleRoutes:
@@ -56,7 +66,7 @@ class ConsoleRoutes:
         if content is None:
             raise Problem(status=404, detail="nothing is here")
         response = Response(content, content_type=TYPES[name.rpartition(".")[2]])
-        response.headers["content-security-policy"] = POLICY
+        response.headers["content-security-policy"] = POLICY_OF_WORKER if name == WORKER else POLICY
         return response
 
 

@@ -12,6 +12,8 @@ from tests.actors.doors.street import Street
 FILES = read_files()
 SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
 IMPORTED = re.compile(rb'^import .* from "\./([^"]+)";$', re.MULTILINE)
+NAMES = re.compile(rb'^import \{ ([^}]+) \} from "\./([^"]+)";$', re.MULTILINE)
+EXPORTED = re.compile(rb"^export (?:async )?(?:function\*? ?|const |class )(?:\* )?(\w+)", re.MULTILINE)
 FROM_ELSEWHERE = re.compile(rb"""(?:src|href|import|url\()[=\s(]*["']?(?:https?:)?//""")
 MARKUP = re.compile(
     rb"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setAttribute\(.style"
@@ -46,6 +48,18 @@ def test_whatever_a_script_imports_is_there() -> None:
     missing = {one.decode() for name in SCRIPTS for one in IMPORTED.findall(FILES[name])} - FILES.keys()
     assert SCRIPTS
     assert not missing
+
+
+def test_every_name_that_a_script_imports_is_one_that_the_other_exports() -> None:
+    exported = {name: {one.decode() for one in EXPORTED.findall(FILES[name])} for name in SCRIPTS}
+    missing = [
+        (name, word.strip().decode(), other.decode())
+        for name in SCRIPTS
+        for words, other in NAMES.findall(FILES[name])
+        for word in words.split(b",")
+        if word.strip().decode() not in exported[other.decode()]
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.machinery import SourceFileLoader
@@ -38,6 +41,9 @@ FACT_LINES, NODE_LINES, RECEIPT_LINES, RECORD_LINES = (
     shard_path(folder, 0) for folder in (FACTS, NODES, RECEIPTS, RECORDS)
 )
 """The only shard of each folder: the packs of most tests are small."""
+
+KEEP: Final = "HELM_KEEP_PACKS"
+"""The folder, where one is named, that every pack goes to which a test asks about."""
 
 
 def pack_of(log: Log, session: str = "s1", *, redact_facts: bool = False) -> bytes:
@@ -140,8 +146,20 @@ def root_of(log: Log) -> TrustRoot:
 
 def refusing_check(raw: bytes, root: TrustRoot | None = None, host_keys: Mapping[str, str] = NO_KEYS) -> str:
     """Return the name of the check that refuses a pack, "" where none does."""
-    failed = verify_pack(raw, root or root_of(a_log()), host_keys=host_keys).failed
-    return failed.name if failed is not None else ""
+    root = root or root_of(a_log())
+    failed = verify_pack(raw, root, host_keys=host_keys).failed
+    by = failed.name if failed is not None else ""
+    if KEEP in os.environ:
+        keep(Path(os.environ[KEEP]), raw, root, host_keys, by)
+    return by
+
+
+def keep(place: Path, raw: bytes, root: TrustRoot, host_keys: Mapping[str, str], by: str) -> None:
+    """Keep a pack, and what was said of it, for a verifier of another make."""
+    pack = f"{hashlib.sha256(raw).hexdigest()}.tar"
+    told = json.dumps({"by": by, "host_keys": dict(host_keys), "pack": pack, "root": attrs.asdict(root)})
+    (place / pack).write_bytes(raw)
+    (place / f"{hashlib.sha256(told.encode()).hexdigest()}.json").write_text(told)
 
 
 @cache
