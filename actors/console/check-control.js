@@ -112,14 +112,14 @@ function checkDelegation(s, node) {
   const { where, payload: said } = node, grant = shape(said.grant, DELEGATION, where);
   const tools = Object.keys(grant.capabilities).length, life = grant.expires_at_ms - grant.issued_at_ms;
   need(grant.log_id === s.logId, `${where}: a delegation of another log`);
-  need(tools > 0 && tools <= MOST_TOOLS, `${where}: its tools are not what a delegation names`);
+  need(tools > 0 && tools <= MOST_TOOLS && Object.values(grant.capabilities).every((one) => typeof one === "string"), `${where}: its tools are not what a delegation names`);
   need(grant.delegate !== grant.delegator, `${where}: nobody delegates to itself`);
   need(life > 0 && life <= LONGEST_DELEGATION_MS, `${where}: it lives too long`);
   need(grant.issued_at_ms - CLOCKS_DIFFER_MS <= said.bound_at_ms && said.bound_at_ms < grant.expires_at_ms, `${where}: not in force`);
   need(said.delegation_id === short("dlg_", hashIn("DelegationName", canonical(grant))), `${where}: its event names another one`);
   need(![...s.delegations.values()].some((one) => one.key_id === grant.key_id && one.nonce === grant.nonce), `${where}: its nonce was used before`);
   s.signed(keyAt(s, grant.key_id, "delegation", node.lamport), "Delegation", canonical(grant), said.signature);
-  s.delegations.set(said.delegation_id, grant);
+  s.delegations.set(said.delegation_id, { ...grant, boundAt: node.lamport });
 }
 
 function checkDelegationEnd(s, node) {

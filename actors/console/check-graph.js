@@ -21,6 +21,30 @@ export function next(lines, where) {
 
 export const isOver = (lines, where) => need(lines.next().done, `${where}: goes on behind the last node`);
 
+/**
+ * The nodes that a following one may stand on: the last of every chain, intents without an outcome, and events, which are
+ * few. A call that is over is stood on by nobody but its session's next node; where it is, the frontier says so.
+ */
+class Edge {
+  constructor() {
+    this.heads = new Map();
+    this.last = new Set();
+    this.lasting = new Set();
+  }
+
+  has(hash) {
+    return this.last.has(hash) || this.lasting.has(hash);
+  }
+
+  advance(node, payload) {
+    this.last.delete(this.heads.get(node.session));
+    this.heads.set(node.session, node.hash);
+    this.last.add(node.hash);
+    if (node.kind === "EFFECT") this.lasting.delete(payload.intent_node);
+    else if (!node.isRefusal) this.lasting.add(node.hash);
+  }
+}
+
 export function* checkNodes(s) {
   const frontier = s.files.read(FRONTIER);
   shape(frontier, "nodes:d", FRONTIER);
@@ -28,7 +52,7 @@ export function* checkNodes(s) {
   need([...outside.values()].every(Number.isSafeInteger), `${FRONTIER}: has a clock that is no number`);
   need(s.files.has(`${NODES}/000000.jsonl`), `${NODES}/000000.jsonl: is missing`);
   const records = s.files.shards("records"), events = s.files.has(EVENTS) ? s.files.lines(EVENTS) : [].values();
-  const inside = new Map(), reliedOn = new Set();
+  const edge = new Edge(), reliedOn = new Set();
   let control = "", clock = 0;
   s.nodes = [];
   for (const { raw, where } of s.files.shards(NODES)) {
@@ -47,12 +71,12 @@ export function* checkNodes(s) {
     need(causes.every((cause) => line.parents.includes(cause)), `${where}: a node before it is missing`);
     need(inOrder(line.parents), `${where}: its parents are not sorted and unique`);
     for (const parent of line.parents) {
-      if (inside.has(parent)) continue;
+      if (edge.has(parent)) continue;
       const at = outside.get(parent) ?? 0;
       need(at > 0 && at < node.lamport, `${where}: stands on what does not come before it`);
       reliedOn.add(parent);
     }
-    inside.set(node.hash, node.lamport);
+    edge.advance(node, payload);
     clock = node.lamport;
     if (heads.has(node.session)) heads.set(node.session, node.hash);
     else control = node.hash;

@@ -1,6 +1,6 @@
 // Check of the policies: who vouched for which bundle, and whether the bundle in the pack is that one.
 
-import { canonical, need, read, shape, textOf, without } from "./pack-exact.js";
+import { canonical, isExact, need, read, shape, textOf, without } from "./pack-exact.js";
 import { hashIn } from "./pack-digest.js";
 import { keyAt } from "./check-trust.js";
 
@@ -30,7 +30,7 @@ export function* checkPolicies(s) {
 export const activation = (policyHash, epoch) => `${policyHash} ${epoch}`;
 
 function checkBundle(raw, said, where) {
-  const bundle = read(raw, where, { fractions: true }), p0 = Object.hasOwn(bundle, "p0") ? bundle.p0 : {};
+  const bundle = read(raw, where, isExact), p0 = Object.hasOwn(bundle, "p0") ? bundle.p0 : {};
   const isSo = bundle.epoch === said.epoch && bundle.scope === said.scope && hashIn("P0", canonical(p0)) === said.p0_ceiling_hash && hashIn("Policy", raw) === said.policy_hash;
   need(isSo, `${where}: its bundle is another one`);
 }

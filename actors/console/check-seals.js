@@ -6,7 +6,7 @@ import { isOver, next, payloadOf } from "./check-graph.js";
 import { DECISION, EFFECT, ESCALATING, INTENT, OUTCOME, REASONS, RECORD, REFUSAL } from "./pack-tables.js";
 
 const EDITED = "it was edited";
-const OF_TYPES = { s: "string", i: "number" };
+const IS = { s: (value) => typeof value === "string", i: Number.isSafeInteger };
 const RESERVATION = "siiiii", VELOCITY = "siisisi";
 
 /** What is kept of a call: of its decision, only what a later check asks of every call. */
@@ -62,7 +62,7 @@ function checkCall(s, node, facts) {
   return call;
 }
 
-const isOf = (value, kinds) => Array.isArray(value) && value.length === kinds.length && value.every((one, at) => typeof one === OF_TYPES[kinds[at]]);
+const isOf = (value, kinds) => Array.isArray(value) && value.length === kinds.length && value.every((one, at) => IS[kinds[at]](one));
 
 function checkDecision(decision, where) {
   need(decision.budget_reservation.every((usage) => isOf(usage, RESERVATION)), `${where}: an odd reservation`);

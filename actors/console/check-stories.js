@@ -67,7 +67,7 @@ function checkBound(s, decision, node, where) {
   }
   need((s.active.get(activation(bundle, decision.policy_epoch)) ?? node.lamport) < node.lamport, `${where}: decided under a policy not in force`);
   const grant = s.delegations.get(decision.delegation_id), names = new Set([decision.principal]);
-  if (grant?.tenant === decision.tenant) names.add(grant.delegator);
+  if (grant?.tenant === decision.tenant && grant.boundAt < node.lamport) names.add(grant.delegator);
   const states = s.overlaid.filter(([since]) => since < node.lamport).map(([, state]) => state);
   const possible = node.kind === "INTENT" ? states.slice(-1) : states;
   const isBound = possible.some((state) => canonical(overlaysOf(state, decision.tenant, names)) === canonical(overlays));

@@ -40,7 +40,7 @@ export function textOf(raw, where) {
 }
 
 /** Return the object of canonical bytes, or of a text. Throws Refused where writing it again gives another text. */
-export function read(raw, where, { fractions = false } = {}) {
+export function read(raw, where, isNumber = isPlain) {
   need(raw !== undefined, `${where}: is missing`);
   need(raw.length <= MAX_RECORD, `${where}: is too long for one record`);
   const text = typeof raw === "string" ? raw : textOf(raw, where);
@@ -52,7 +52,7 @@ export function read(raw, where, { fractions = false } = {}) {
   }
   need(isObject(body), `${where}: is not one canonical object`);
   try {
-    checkValue(body, 1, fractions, text.includes("\\u"));
+    checkValue(body, 1, isNumber, text.includes("\\u"));
   } catch (problem) {
     if (problem instanceof Refused) throw new Refused(`${where}: ${problem.message}`);
     throw problem;
@@ -62,27 +62,30 @@ export function read(raw, where, { fractions = false } = {}) {
 }
 
 /** Check what writing a value again does not: its depth, its numbers, its halves of characters. JSON.stringify is quick, and right only if names are in order. */
-function checkValue(value, depth, fractions, escapes) {
+function checkValue(value, depth, isNumber, escapes) {
   if (typeof value === "string") return need(!escapes || value.isWellFormed(), "half a character");
-  if (typeof value === "number") return need(Number.isSafeInteger(value) || (fractions && isExact(value)), "a number that two readers may read differently");
+  if (typeof value === "number") return need(isNumber(value), "a number that two readers may read differently");
   if (value === null || typeof value !== "object") return undefined;
   need(depth <= MAX_DEPTH, "is nested too deeply");
   if (Array.isArray(value)) {
-    for (const one of value) checkValue(one, depth + 1, fractions, escapes);
+    for (const one of value) checkValue(one, depth + 1, isNumber, escapes);
     return undefined;
   }
   let before = null;
   for (const name in value) {
     if (escapes) need(name.isWellFormed(), "half a character");
     need(before === null || before < name || /^\d+$/.test(before), "its names are not in order");
-    checkValue(value[name], depth + 1, fractions, escapes);
+    checkValue(value[name], depth + 1, isNumber, escapes);
     before = name;
   }
   return undefined;
 }
 
-/** Say whether a fraction is one number to every reader, as the policy language takes it. */
-const isExact = (value) => Number.isFinite(value) && !(Math.abs(value) > Number.MAX_SAFE_INTEGER && Math.abs(value) < 1e21);
+/** Say whether a number is one that every reader reads alike. Whether it may be a fraction, the shape of its record says. */
+const isPlain = (value) => Math.abs(value) <= Number.MAX_SAFE_INTEGER;
+
+/** The same of a policy, whose canonical form is RFC 8785's in full. */
+export const isExact = (value) => Number.isFinite(value) && !(Math.abs(value) > Number.MAX_SAFE_INTEGER && Math.abs(value) < 1e21);
 
 export const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 

@@ -17,7 +17,9 @@ from actors.kernel import Kernel
 from helm.contracts.form import JSONValue
 from tests.actors.puppet import Puppet
 from tests.browser import Page, browser
+from tests.helm.evidence.forger import a_log, a_pack
 from tests.journeys.gateway import NOON_MS, SetClock, build, gateway
+from tests.journeys.verifier_room import Visitor
 
 CALLS: Final[tuple[tuple[int, str, dict[str, Any]], ...]] = (
     (44, "files.read", {"path": "public/plan.md"}),
@@ -80,6 +82,15 @@ async def take(page: Page, out: Path) -> None:
     await page.click(".cards a")
     await page.reads("They are what the intent names")
     await page.picture(out / "console-approval.png")
+    await page.room("verify")
+    await page.reads("Ready.")
+    visitor = Visitor(page, out)
+    await visitor.trust("logId", a_log().log_id)
+    await visitor.drop(a_pack(), "session.tar")
+    assert await visitor.settled() == "AUTHENTICATED"
+    (out / "session.tar").unlink()
+    await page.dress(height=1180)
+    await page.picture(out / "console-verify.png")
     await page.dress(width=390, height=844, phone=True)
     await page.room("receipts")
     await page.until("document.querySelectorAll('.list a').length > 5")

@@ -62,8 +62,9 @@ async def check_alike(path: Path, every: list[Case]) -> set[str]:
         for start in range(0, len(every), AT_ONCE):
             some = every[start : start + AT_ONCE]
             found = await verdicts(page, [(pack, pins) for _, pack, pins, _ in some])
-            for (what, _, _, by), (found_by, detail) in zip(some, found, strict=True):
-                if by != found_by or "broke on it" in detail:
+            for (what, _, pins, by), (found_by, detail) in zip(some, found, strict=True):
+                refused_before = found_by == "pins" and by == "host" and pins["hostKeys"]
+                if (by != found_by and not refused_before) or "broke on it" in detail:
                     differing.append((what, by, found_by, detail))
     assert differing == []
     return {by for _, _, _, by in every}
@@ -165,13 +166,13 @@ ODD_JSON: Final = (
         "[]",
         "1",
     ),
-    *('{"a":0.5}', '{"a":01}', "{'a':1}", '{"a":1,}', "", '{"a":"\t"}', '{"a":"\\u000A"}', '{"a":"\\n"}extra', "null"),
+    *('{"a":1.50}', '{"a":01}', "{'a':1}", '{"a":1,}', "", '{"a":"\t"}', '{"a":"\\u000A"}', '{"a":"\\n"}extra', "null"),
     *('{"10":1,"9":1,"a":1,"9":2}', '{"a":{"b":[{"c":1,"c":1}]}}', "[" * 100 + "]" * 100),
     '{"a":' + "[" * 65 + "]" * 65 + "}",
 )
 PLAIN_JSON: Final = (
     *('{"a":1}', '{"a":-1,"b":true,"c":null,"d":[],"e":{}}', '{"a":"\\n\\b\\u0000\\"\\\\"}', '{"10":1,"9":1}', "{}"),
-    *('{"a":"é\u2028\U0001f600"}', '{"a":9007199254740991}', '{"__proto__":1,"constructor":2}'),
+    *('{"a":"é\u2028\U0001f600"}', '{"a":9007199254740991}', '{"__proto__":1,"constructor":2}', '{"a":0.5}'),
 )
 
 

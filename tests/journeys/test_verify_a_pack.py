@@ -12,7 +12,10 @@ import attrs
 import pytest
 import trio
 
+from helm.crypto import domains
+from helm.crypto.canonical import record_bytes, reread
 from helm.crypto.domains import KeyPurpose
+from helm.crypto.hashing import hash_in
 from helm.evidence import archive
 from helm.evidence.layout import MANIFEST
 from helm.evidence.trust_root import TrustRoot
@@ -147,9 +150,12 @@ async def test_whoever_waits_too_long_stops_it_and_the_page_stays_awake(tmp_path
 
 
 def endless(place: Path) -> Path:
-    """Return an archive whose files take long to hash: there is next to nothing on the disk."""
+    """Return an archive of a file that takes long to hash, and of a manifest over it: little of it is on the disk."""
     file, size = place / "endless.tar", 512 * 1024 * 1024
-    manifest = b'{"entries":[0],"manifest_hash":"","signature":"","version":""}'
+    entry = {"hash": "sha256:" + "0" * 64, "path": "a.json", "size": size, "type": "application/json"}
+    body = reread(unpacked(a_pack())[MANIFEST]) | {"entries": [entry]}
+    said = record_bytes({name: value for name, value in body.items() if name not in ("manifest_hash", "signature")})
+    manifest = record_bytes(body | {"manifest_hash": hash_in(domains.MANIFEST, said)})
     with file.open("wb") as out:
         out.write(archive.header("a.json", size))
         out.seek(size, os.SEEK_CUR)

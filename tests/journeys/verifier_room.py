@@ -96,14 +96,18 @@ def shown(report: Report) -> list[list[str]]:
 
 
 async def verdicts(page: Page, cases: list[tuple[bytes, dict[str, Any]]]) -> list[list[str]]:
-    """Return the name of the refusing check of each pack under its pins, "" where none refuses, and what it said."""
+    """Return the name of the refusing check of each pack under its pins, "" where none refuses, and what it said.
+
+    Pins that are none are refused before any check: by "pins".
+    """
     asked = [[base64.b64encode(pack).decode(), pins] for pack, pins in cases]
     found: list[list[str]] = await page.look(
         "Promise.all(['verify', 'pins', 'source'].map((one) => import(`/console/pack-${one}.js`)))"
         ".then(async ([{verifyPack}, {pinsOf}, {Source}]) => { const found = [];"
         f"for (const [pack, pins] of {json.dumps(asked)}) {{"
         "const raw = Uint8Array.from(atob(pack), (one) => one.charCodeAt(0));"
-        "const {checks} = await verifyPack(Source.ofBytes(raw), pinsOf(pins));"
+        "let asked; try { asked = pinsOf(pins); } catch (problem) { found.push(['pins', problem.message]); continue; }"
+        "const {checks} = await verifyPack(Source.ofBytes(raw), asked);"
         "const failed = checks.find((one) => !one.ok); found.push([failed?.name ?? '', failed?.detail ?? '']); }"
         "return found; })"
     )

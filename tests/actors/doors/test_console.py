@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
-from actors.doors.console import TYPES, read_files
+from actors.doors.console import TYPES, WORKER, read_files
+from helm.evidence.verify import CHECKS, promise_of
 from tests.actors.doors.street import Street
 
 FILES = read_files()
@@ -28,6 +30,20 @@ async def test_the_page_is_served_under_a_policy_that_lets_no_markup_in(street: 
     assert {"default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'"} <= set(policy)
     assert not any("unsafe" in one or "http" in one or "*" in one for one in policy)
     assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_whoever_verifies_a_pack_in_the_browser_may_ask_nobody(street: Street) -> None:
+    reply = await street.ask("GET", f"/console/{WORKER}", key="")
+    policy = reply.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "script-src 'self'", "trusted-types 'none'"} <= set(policy)
+    assert not any(one.startswith("connect-src") for one in policy)
+
+
+def test_the_checks_of_the_browser_are_those_of_helm_verify() -> None:
+    made = FILES["pack-verify.js"].partition(b"const MADE = {")[2].partition(b"};")[0]
+    assert re.findall(rb"^  (\w+): check\w+,$", made, re.MULTILINE) == [name.encode() for name, _ in CHECKS]
+    drawn = FILES["pack-tables.js"].partition(b"export const CHECKS = ")[2].removesuffix(b";\n").replace(b",\n]", b"]")
+    assert json.loads(drawn) == [[name, promise_of(check)] for name, check in CHECKS]
 
 
 async def test_every_file_of_it_is_served_as_what_it_is(street: Street) -> None:
