@@ -49,6 +49,8 @@ export const CHECKPOINT_PAYLOAD = "checkpoint:d note_signature:s signature:s typ
 export const OF_LOG = {
   "APPROVALS_EXPIRED": "approval_ids:l expired_at_ms:i type:s",
   "APPROVALS_UNLOCKED": "approval_ids:l type:s unlocked_at_ms:i",
+  "BEARER_KEY_ISSUED": "bearer_key:s expires_at_ms:i issued_at_ms:i key_class:s label:s principal:s scope:s tenant:s type:s",
+  "BEARER_KEY_REVOKED": "bearer_key:s key_class:s label:s principal:s reason:s revoked_at_ms:i tenant:s type:s",
   "CHECKPOINT_COSIGNED": "checkpoint_hash:s cosigned_at_s:i key_id:s name:s signature:s type:s",
   "CONNECTOR_RESUMED": "connector:s lifted:s reason:s resumed_at_ms:i type:s",
   "DELEGATION_BOUND": "bound_at_ms:i delegation_id:s grant:d signature:s type:s",
@@ -90,7 +92,7 @@ export const SCHEMAS = {
 };
 
 export const SCRIPTS = [
-  "sha256:75872327aff3ce24dceeaa77cd5745746dc8877bc2b02bdb5f0998e09ca09832",
+  "sha256:d145614c4f382e49ff8e68e84a3fdb7471f1a86bdb595e8bb7304633ccb8a517",
 ];
 
 export const PURPOSES = new Set("execution approval delegation trust-admin policy evidence emergency witness".split(" "));
