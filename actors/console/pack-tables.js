@@ -1,6 +1,6 @@
 // Tables, drawn from the contracts and from `helm verify`, by `python -m conformance.schemas`.
 
-export const COVER = "from_ms:i key_id:s lamport:i log_id:s open_intents:l redacted:l scope:s sessions:l shard:s until_ms:i version:s";
+export const COVER = "from_ms:i key_id:s lamport:i log_id:s open_intents:l redacted:i scope:s sessions:l shard:s until_ms:i version:s";
 
 export const DECISION = "approval_approvers:l approval_expires_at_ms:i approval_id:s approval_quorum:i approval_role:s approval_timelock_until_ms:i args_hash:s authz_snapshot_hash:s budget_reservation:l call_seq:i decided_at_ms:i delegation_id:s delegation_sequence:i door:s effect_id:s effect_type:s facts_hash:s gate_results:l gate_roster_hash:s idempotency_key:s input_schema_hash:s intent_hash:s kernel_epoch:i labels:l log_id:s output_schema_hash:s p0_ceiling_hash:s pdp_policy_hash:s policy_epoch:i policy_hash:s principal:s reason:s reason_code:s requirement_set_hash:s risk_tier:s sandbox_grant_hash:s session_id:s tenant:s tool:s transport:s velocity:l verdict:s";
 
@@ -83,7 +83,7 @@ export const SCHEMAS = {
   "intent": "sha256:30983971acab47b445e8e878c35bd7f16bcabe3bd62a6fef7b18dead0ef1f9ed",
   "node": "sha256:71984df415d01fede99f25d49c8c4d9f173e1260c54bf841fb5ffdb84297b4a4",
   "outbound-permit": "sha256:3f264b66093cc9ee7b02fc065b3cd117a2c17ed878aa01b968dd4f0e706b5296",
-  "pack-manifest": "sha256:e3679ba096e19853e0100f6e746b992b2d52f06f1780dc67741404c6e2b294da",
+  "pack-manifest": "sha256:4a2e8a120f0adb8ad1f33c57bd8d4e6dbd4ee6863f24d5b9c3390f0238760327",
   "permit": "sha256:f3c63de0ebc1609833c78f790c650a2467bc1225de2b8f2ee1518bf16fedb056",
   "policy-signature": "sha256:13cae34fe6266b00de1dba2e59f9c97f80382197ca5933d956bc924a73cda061",
   "receipt": "sha256:40742ed1b70bfff396827199372e79c2e61bea10fffb4331fb5e0a0e19504144",
@@ -92,7 +92,7 @@ export const SCHEMAS = {
 };
 
 export const SCRIPTS = [
-  "sha256:d145614c4f382e49ff8e68e84a3fdb7471f1a86bdb595e8bb7304633ccb8a517",
+  "sha256:ecb714df2dd6652fd2091dd8bf65aabeebae5b7dd2e56227efcfe489f758536e",
 ];
 
 export const PURPOSES = new Set("execution approval delegation trust-admin policy evidence emergency witness".split(" "));
@@ -121,7 +121,7 @@ export const CHECKS = [
   ["stories", "Node, decision, record and receipt of every call tell one story"],
   ["approvals", "Every approval that a call relied on was agreed to by its quorum, for this very call, and used once"],
   ["complete", "Every call has its receipt or is listed as open, every fact is there or listed, and nothing else is"],
-  ["inclusion", "The tree over the receipts has the root that the pack states, and every proof leads to it"],
+  ["inclusion", "The tree over the receipts has the root, and the subtrees, that the pack states"],
   ["checkpoints", "Checkpoints are one signed chain over these calls; no session was cut off before the last of them"],
   ["condensed", "Whatever was condensed is of low risk, was allowed without a human's word, and lies under a checkpoint"],
   ["host", "What recorders on hosts wrote stands beside the pack as it was exported, in whole chains"],
