@@ -40,10 +40,10 @@ The one trusted type names the worker's address, whatever it is asked for; no po
 
 WORKER: Final = "pack-worker.js"
 
-POLICY_OF_WORKER: Final = "; ".join(
-    ("default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'", "trusted-types 'none'")
+POLICY_OF_WORKER: Final = (
+    "default-src 'none'; script-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""Whoever verifies a pack in the browser loads its modules and can ask nobody anything: no word of a pack leaves (T2)."""
+"""Whoever verifies a pack in the browser loads its modules and can ask nobody: no word of a pack leaves it (T2)."""
 
 
 class ConsoleRoutes:
