@@ -89,7 +89,7 @@ class Page:
 
     async def look(self, expression: str, *, session: str = "") -> Any:
         """Return what a JavaScript expression comes to in the page, or in a worker of it."""
-        how = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        how: dict[str, Any] = {"expression": expression, "awaitPromise": True, "returnByValue": True}
         found = await self.send("Runtime.evaluate", session=session, **how)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
@@ -159,7 +159,7 @@ class Page:
 
     async def unplug(self) -> None:
         """Take the network away."""
-        gone = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+        gone: dict[str, Any] = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
         await self.send("Network.emulateNetworkConditions", **gone)
 
     async def picture(self, path: Path) -> None:
