@@ -65,36 +65,36 @@ class Signer:
         if case.status is None:
             raise Broken("a case reached the signer without an outcome")
         return Receipt(
-            args_hash=decision.args_hash,
-            decision_hash=judgement.decision.hash,
-            decision_id=judgement.decision.id,
-            door=decision.door,
-            effect_id=decision.effect_id,
-            fuel_used=case.run.fuel_used,
-            idempotency_key=decision.idempotency_key,
-            intent_node=case.intent_node,
-            issued_at_ms=now_ms,
-            key_id=self.pen.key_id,
-            lamport_clock=latest.lamport_clock + 1,
-            lease_id=case.run.lease_id,
-            log_id=decision.log_id,
-            module_hash=case.run.module_hash,
-            output_hash=case.output_hash,
-            policy_epoch=decision.policy_epoch,
-            policy_hash=decision.policy_hash,
-            prev_hash=latest.signature,
-            principal=decision.principal,
-            reason_code=str(case.code),
-            record_hash=judgement.record.hash,
-            risk_tier=decision.risk_tier,
-            sandbox_grant_hash=decision.sandbox_grant_hash,
-            sandbox_limits=case.run.limits,
-            session_id=decision.session_id,
-            status=str(case.status),
-            tenant=decision.tenant,
-            tool=decision.tool,
-            transport=decision.transport,
-            trap=case.run.trap,
-            verdict=decision.verdict,
-            version=RECEIPT_VERSION,
+            decision.args_hash,  # args_hash
+            judgement.decision.hash,  # decision_hash
+            judgement.decision.id,  # decision_id
+            decision.door,  # door
+            decision.effect_id,  # effect_id
+            case.run.fuel_used,  # fuel_used
+            decision.idempotency_key,  # idempotency_key
+            case.intent_node,  # intent_node
+            now_ms,  # issued_at_ms
+            self.pen.key_id,  # key_id
+            latest.lamport_clock + 1,  # lamport_clock
+            case.run.lease_id,  # lease_id
+            decision.log_id,  # log_id
+            case.run.module_hash,  # module_hash
+            case.output_hash,  # output_hash
+            decision.policy_epoch,  # policy_epoch
+            decision.policy_hash,  # policy_hash
+            latest.signature,  # prev_hash
+            decision.principal,  # principal
+            str(case.code),  # reason_code
+            judgement.record.hash,  # record_hash
+            decision.risk_tier,  # risk_tier
+            decision.sandbox_grant_hash,  # sandbox_grant_hash
+            case.run.limits,  # sandbox_limits
+            decision.session_id,  # session_id
+            str(case.status),  # status
+            decision.tenant,  # tenant
+            decision.tool,  # tool
+            decision.transport,  # transport
+            case.run.trap,  # trap
+            decision.verdict,  # verdict
+            RECEIPT_VERSION,  # version
         )

@@ -7,7 +7,7 @@ from helm.contracts.reason import ESCALATING, ReasonCode
 from helm.contracts.verdict import Verdict
 
 
-class Decision(Noun, frozen=True, kw_only=True):
+class Decision(Noun, frozen=True):
     """One verdict. Two identical calls never share a decision: `kernel_epoch` and `call_seq` tell them apart.
 
     A hash or id that was not reached is "", never missing. `gate_results` holds one word per office of the roster,

@@ -10,7 +10,7 @@ GENESIS = "GENESIS"
 """The prev_hash of a session's first receipt."""
 
 
-class Receipt(Noun, frozen=True, kw_only=True):
+class Receipt(Noun, frozen=True):
     """Everything a receipt says. All of it, and its receipt_id, is under the signature.
 
     The seeds' eight: receipt_id, decision_id, effect_id, status, output_hash, prev_hash, lamport_clock, args_hash.

@@ -6,7 +6,7 @@ from helm.contracts.decision import check_verdict
 from helm.contracts.form import Form, Noun
 
 
-class BoundaryRecord(Noun, frozen=True, kw_only=True):
+class BoundaryRecord(Noun, frozen=True):
     """What the boundary decided about one call. Its `record_hash` covers every member but itself.
 
     The payload of the INTENT node, or of the ATTESTATION node of a refusal. The receipt's id is an index beside it,

@@ -112,48 +112,48 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
     passes, allowed, source = GATE_WORDS[passed], verdict == ALLOW, call.source
     ask = _asked_for(inquiry) if verdict == ESCALATE else NO_ASK
     content = Decision(
-        approval_approvers=ask.approvers,
-        approval_expires_at_ms=ask.expires_at_ms,
-        approval_id=ask.approval_id or (inquiry.relies_on if allowed else call.approval_id),
-        approval_quorum=ask.quorum,
-        approval_role=ask.role,
-        approval_timelock_until_ms=ask.timelock_until_ms,
-        args_hash=call.args_hash,
-        authz_snapshot_hash="" if world.authz is None else snapshot_hash(world.authz),
-        budget_reservation=inquiry.reservation,
-        call_seq=world.call_seq,
-        decided_at_ms=world.now_ms,
-        delegation_id=call.delegation_id,
-        delegation_sequence=inquiry.delegation_sequence,
-        door=source.door,
-        effect_id=inquiry.effect_id,
-        effect_type=rule.effect_type,
-        facts_hash=facts_hash,
-        gate_results=passes if allowed else (*passes, verdict),
-        gate_roster_hash=roster_hash,
-        idempotency_key=call.idempotency_key,
-        input_schema_hash=rule.input_schema_hash,
-        intent_hash=inquiry.intent_hash,
-        kernel_epoch=world.kernel_epoch,
-        labels=call.context.labels,
-        log_id=world.log_id,
-        output_schema_hash=rule.output_schema_hash,
-        p0_ceiling_hash=policy.p0_ceiling_hash,
-        pdp_policy_hash=inquiry.pdp_policy_hash,
-        policy_epoch=policy.epoch,
-        policy_hash=policy.policy_hash,
-        principal=call.principal,
-        reason=reason,
-        reason_code=code,
-        requirement_set_hash=rule.requirement_set_hash,
-        risk_tier=rule.risk_tier,
-        sandbox_grant_hash=rule.sandbox_grant_hash,
-        session_id=call.session_id,
-        tenant=call.tenant,
-        tool=call.tool,
-        transport=source.transport,
-        velocity=_ticks(inquiry) if rule.velocity else NO_TICKS,
-        verdict=verdict,
+        ask.approvers,  # approval_approvers
+        ask.expires_at_ms,  # approval_expires_at_ms
+        ask.approval_id or (inquiry.relies_on if allowed else call.approval_id),  # approval_id
+        ask.quorum,  # approval_quorum
+        ask.role,  # approval_role
+        ask.timelock_until_ms,  # approval_timelock_until_ms
+        call.args_hash,  # args_hash
+        "" if world.authz is None else snapshot_hash(world.authz),  # authz_snapshot_hash
+        inquiry.reservation,  # budget_reservation
+        world.call_seq,  # call_seq
+        world.now_ms,  # decided_at_ms
+        call.delegation_id,  # delegation_id
+        inquiry.delegation_sequence,  # delegation_sequence
+        source.door,  # door
+        inquiry.effect_id,  # effect_id
+        rule.effect_type,  # effect_type
+        facts_hash,  # facts_hash
+        passes if allowed else (*passes, verdict),  # gate_results
+        roster_hash,  # gate_roster_hash
+        call.idempotency_key,  # idempotency_key
+        rule.input_schema_hash,  # input_schema_hash
+        inquiry.intent_hash,  # intent_hash
+        world.kernel_epoch,  # kernel_epoch
+        call.context.labels,  # labels
+        world.log_id,  # log_id
+        rule.output_schema_hash,  # output_schema_hash
+        policy.p0_ceiling_hash,  # p0_ceiling_hash
+        inquiry.pdp_policy_hash,  # pdp_policy_hash
+        policy.epoch,  # policy_epoch
+        policy.policy_hash,  # policy_hash
+        call.principal,  # principal
+        reason,  # reason
+        code,  # reason_code
+        rule.requirement_set_hash,  # requirement_set_hash
+        rule.risk_tier,  # risk_tier
+        rule.sandbox_grant_hash,  # sandbox_grant_hash
+        call.session_id,  # session_id
+        call.tenant,  # tenant
+        call.tool,  # tool
+        source.transport,  # transport
+        _ticks(inquiry) if rule.velocity else NO_TICKS,  # velocity
+        verdict,  # verdict
     )
     return seal_decision(content)
 
@@ -236,32 +236,32 @@ def _record(inquiry: Inquiry, decision: Sealed[Decision]) -> Sealed[BoundaryReco
     decided, rule, context = decision.content, inquiry.rule, inquiry.call.context
     return seal_record(
         BoundaryRecord(
-            approval_ids=(decided.approval_id,) if decided.approval_id else (),
-            args_hash=decided.args_hash,
-            args_malformed=inquiry.call.malformed != "",
-            authz_snapshot_hash=decided.authz_snapshot_hash,
-            created_at_ms=decided.decided_at_ms,
-            credential_ref=rule.credential,
-            decision_id=decision.id,
-            destination=inquiry.destination,
-            direct_dispatch_seen=context.fault == DIRECT_DISPATCH,
-            input_schema_hash=decided.input_schema_hash,
-            log_id=decided.log_id,
-            mcp_server_id=rule.connector if rule.pin else "",
-            oauth_resource=context.oauth_resource,
-            oauth_scopes=context.oauth_scopes,
-            pinned_schema_hash=decided.input_schema_hash,
-            policy_epoch=decided.policy_epoch,
-            policy_hash=decided.policy_hash,
-            principal=decided.principal,
-            reason=decided.reason,
-            reason_code=decided.reason_code,
-            sandbox_grant_hash=decided.sandbox_grant_hash,
-            session_id=decided.session_id,
-            tenant=decided.tenant,
-            tool_effect=decided.effect_type,
-            tool_name=decided.tool,
-            verdict=decided.verdict,
+            (decided.approval_id,) if decided.approval_id else (),  # approval_ids
+            decided.args_hash,  # args_hash
+            inquiry.call.malformed != "",  # args_malformed
+            decided.authz_snapshot_hash,  # authz_snapshot_hash
+            decided.decided_at_ms,  # created_at_ms
+            rule.credential,  # credential_ref
+            decision.id,  # decision_id
+            inquiry.destination,  # destination
+            context.fault == DIRECT_DISPATCH,  # direct_dispatch_seen
+            decided.input_schema_hash,  # input_schema_hash
+            decided.log_id,  # log_id
+            rule.connector if rule.pin else "",  # mcp_server_id
+            context.oauth_resource,  # oauth_resource
+            context.oauth_scopes,  # oauth_scopes
+            decided.input_schema_hash,  # pinned_schema_hash
+            decided.policy_epoch,  # policy_epoch
+            decided.policy_hash,  # policy_hash
+            decided.principal,  # principal
+            decided.reason,  # reason
+            decided.reason_code,  # reason_code
+            decided.sandbox_grant_hash,  # sandbox_grant_hash
+            decided.session_id,  # session_id
+            decided.tenant,  # tenant
+            decided.effect_type,  # tool_effect
+            decided.tool,  # tool_name
+            decided.verdict,  # verdict
         )
     )
 

@@ -95,33 +95,34 @@ class Memory:
         policy = self.policy if self.layers is None else self.binding(call, standing)
         rule = policy.rule(call.tool)
         binding = self.sessions.find(call.session)
+        asked = NONE_ASKED
+        if rule.limits_asking or call.source.door == ASKING:
+            asked = self.approvals.asked((call.tenant, call.principal, call.tool), now_ms)
+        paces = NO_PACE
+        if rule.velocity:
+            delegator = "" if standing is None else standing.grant.delegator
+            paces = self.velocities.paces(rule.velocity, call, delegator, now_ms)
         return World(
-            approval=self.approvals.standing(call),
-            approvals_asked=self.approvals.asked((call.tenant, call.principal, call.tool), now_ms)
-            if rule.limits_asking or call.source.door == ASKING
-            else NONE_ASKED,
-            authz=None if rule.relation is None else self.related(rule.relation, call, standing, now_ms),
-            budgets=self.ledger.standing(policy, call, now_ms),
-            call_seq=call_seq,
-            claim_conflict=conflict,
-            connector_halted=self.barring(rule, now_ms),
-            delegation=standing,
-            fingerprint=fingerprint,
-            fingerprint_at_boot=boot.fingerprint,
-            frozen=self.frozen(call),
-            kernel_epoch=boot.kernel_epoch,
-            log_id=boot.log_id,
-            now_ms=now_ms,
-            pdp=None,
-            policy=policy,
-            session_closed=binding is not None and binding.closed_at(now_ms),
-            session_labels=binding.labels if binding is not None else (),
-            session_owner=binding.principal if binding is not None else "",
-            velocity=self.velocities.paces(
-                rule.velocity, call, "" if standing is None else standing.grant.delegator, now_ms
-            )
-            if rule.velocity
-            else NO_PACE,
+            self.approvals.standing(call),  # approval
+            asked,  # approvals_asked
+            None if rule.relation is None else self.related(rule.relation, call, standing, now_ms),  # authz
+            self.ledger.standing(policy, call, now_ms),  # budgets
+            call_seq,  # call_seq
+            conflict,  # claim_conflict
+            self.barring(rule, now_ms),  # connector_halted
+            standing,  # delegation
+            fingerprint,  # fingerprint
+            boot.fingerprint,  # fingerprint_at_boot
+            self.frozen(call),  # frozen
+            boot.kernel_epoch,  # kernel_epoch
+            boot.log_id,  # log_id
+            now_ms,  # now_ms
+            None,  # pdp
+            policy,  # policy
+            binding is not None and binding.closed_at(now_ms),  # session_closed
+            binding.labels if binding is not None else (),  # session_labels
+            binding.principal if binding is not None else "",  # session_owner
+            paces,  # velocity
         )
 
     def binding(self, call: ToolCall, standing: Standing | None) -> Policy:

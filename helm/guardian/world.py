@@ -35,7 +35,7 @@ class Sought(NamedTuple):
     """Whether its timelock has elapsed, on the kernel's own clock."""
 
 
-class World(Noun, frozen=True, kw_only=True):
+class World(Noun, frozen=True):
     """The facts of one moment, for one call."""
 
     approval: Sought | None
