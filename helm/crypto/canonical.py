@@ -138,8 +138,10 @@ def reader_of(noun_class: type[N]) -> Callable[[bytes], N | None]:
 
     One decode, and one comparison with the record written again: no other bytes mean the same record.
     """
-    decode = msgspec.json.Decoder(noun_class).decode
-    numbers_at = [at for at, kind in enumerate(kinds_of(noun_class).values()) if kind not in WITHOUT_NUMBERS]
+    decode, values_of = msgspec.json.Decoder(noun_class).decode, msgspec.structs.astuple
+    kinds = [*kinds_of(noun_class).values()]
+    numbers_at = [at for at, kind in enumerate(kinds) if kind is int]
+    others_at = [at for at, kind in enumerate(kinds) if kind is not int and kind not in WITHOUT_NUMBERS]
 
     def read(raw: bytes) -> N | None:
         try:
@@ -148,8 +150,14 @@ def reader_of(noun_class: type[N]) -> Callable[[bytes], N | None]:
             return None
         if ordered_bytes(noun) != raw:
             return None
-        values = msgspec.structs.astuple(noun)
-        return noun if all_safe([values[at] for at in numbers_at]) else None
+        values = values_of(noun)
+        for at in numbers_at:
+            if not -MAX_SAFE <= values[at] <= MAX_SAFE:
+                return None
+        for at in others_at:
+            if values[at] and not all_safe(values[at]):
+                return None
+        return noun
 
     return read
 

@@ -23,6 +23,11 @@ def digests(before: bytes, data: Iterable[bytes]) -> list[bytes]:
     return [sha2(before + one).digest() for one in data]
 
 
+def digests_of_pairs(before: bytes, hashes: list[bytes]) -> list[bytes]:
+    """Return the raw hash of each two of an even number of hashes behind the same first bytes: a level of a tree."""
+    return [sha2(before + left + right).digest() for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
+
+
 def sha256(data: bytes) -> str:
     """Return the written hash of `data`."""
     return PREFIX + sha2(data).hexdigest()

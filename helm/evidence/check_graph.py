@@ -40,12 +40,14 @@ class Nodes:
 
     def walk(self) -> Iterator[PartNode]:
         """Yield the nodes, in order. Raises Invalid."""
-        kept = self.reading.kept.nodes if self.reading.keep else None
+        reading = self.reading
+        kept = reading.kept.nodes if reading.keep else None
         for raw in self.lines.rest():
             where = self.lines.where
             line = read_node(raw, where)
             node = self.part.take(line, self._payload(line, where), where)
             self.count += 1
+            reading.told = reading.sealed = reading.leaf = None
             if kept is not None:
                 kept.append(node)
             yield node

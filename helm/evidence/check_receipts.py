@@ -36,7 +36,6 @@ class Receipts:
     def take(self, node: PartNode) -> None:
         """Check the receipt that the next node binds."""
         reading = self.reading
-        reading.sealed = reading.leaf = None
         if node.kind != NodeKind.EFFECT and not node.is_refusal:
             return
         raw, receipt_hash = self.lines.take(), node.payload["receipt_hash"]

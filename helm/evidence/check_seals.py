@@ -29,7 +29,6 @@ class Seals:
 
     def take(self, node: PartNode) -> None:
         """Check what was sealed about the call of the next node."""
-        self.reading.told = None
         if node.kind == NodeKind.EFFECT:
             check_payload(node.payload, "EFFECT", payloads.OUTCOME, node.where)
         elif node.kind == NodeKind.INTENT:

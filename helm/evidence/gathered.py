@@ -13,6 +13,7 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes
 from helm.evidence.archive import MAX_BYTES
+from helm.evidence.at_once import read_receipt
 from helm.evidence.beside import written
 from helm.evidence.check_graph import stands_apart
 from helm.evidence.edge import Edge
@@ -71,7 +72,8 @@ class Gathered:
             self.shards[FACTS].add(written(beside["facts"], f"node {node['node_hash']}"))
             self.used.add(payload["decision"]["policy_hash"])
         if "receipt" in beside:
-            sealed = unseal_receipt(beside["receipt"], f"node {node['node_hash']}")
+            body = beside["receipt"]
+            sealed = read_receipt(record_bytes(body)) or unseal_receipt(body, f"node {node['node_hash']}")
             self.shards[RECEIPTS].add(sealed.json)
             self.inclusion.add(receipt_leaf(sealed))
         if node["kind"] == NodeKind.TRUST_EVENT:

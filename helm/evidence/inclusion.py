@@ -12,7 +12,7 @@ import attrs
 
 from helm.crypto.canonical import record_bytes
 from helm.crypto.hashing import PREFIX
-from helm.proofgraph.merkle import Frontier
+from helm.proofgraph.merkle import Frontier, complete
 
 SUBTREE: Final = 1024
 """Leaves of a subtree: a power of two, as a tree is cut (RFC 9162 section 2.1.1)."""
@@ -48,4 +48,4 @@ class Inclusion:
 
 def root_of(hashes: list[bytes]) -> bytes:
     """Return the root over these hashes (RFC 9162 section 2.1.1)."""
-    return Frontier().extend(hashes).head().root
+    return complete(hashes) if len(hashes) == SUBTREE else Frontier().extend(hashes).head().root

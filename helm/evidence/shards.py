@@ -107,7 +107,11 @@ class Lines:
     def rest(self) -> Iterator[bytes]:
         """Yield every line that was not taken yet."""
         while self.has_more:
-            yield self.take()
+            if self.at == len(self._lines):
+                self._open()
+            for line in self._lines[self.at :]:
+                self.at += 1
+                yield line
 
     def _open(self) -> None:
         path = shard_path(self.folder, self.shards)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from helm.contracts.errors import Invalid
 from helm.crypto import domains
-from helm.crypto.canonical import cut_member, ordered_bytes
+from helm.crypto.canonical import cut_member
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import SignatureInvalid
 from helm.receipts.chain import SealedReceipt
@@ -29,4 +29,4 @@ def check_signed(sealed: SealedReceipt, registry: Registry | None, lamport: int,
 
 def signed_bytes(sealed: SealedReceipt) -> bytes:
     """Return what the signature covers: every member but the signature itself. Raises ValueError for no receipt."""
-    return cut_member(sealed.json, b',"signature":' + ordered_bytes(sealed.signature))
+    return cut_member(sealed.json, b',"signature":"%b"' % sealed.signature.encode())

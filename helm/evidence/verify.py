@@ -28,6 +28,7 @@ only those before it go on, so that what is said of a pack is what reading it ch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from helm.contracts.errors import Invalid
@@ -43,11 +44,13 @@ from helm.evidence.check_seals import Seals
 from helm.evidence.check_stories import Stories
 from helm.evidence.check_whole import Complete, Tree
 from helm.evidence.manifest import Altered
+from helm.evidence.part import PartNode
 from helm.evidence.proven import Helpers
 from helm.evidence.reading import NO_KEYS, Check, Reading
 from helm.evidence.report import Outcome, Report, Subject
 from helm.evidence.scope import SESSION
 from helm.evidence.trust_root import TrustRoot
+from helm.proofgraph.node import NodeKind
 
 OF_THE_FILE: Final[tuple[tuple[str, Callable[[Reading], None]], ...]] = (
     ("archive", check_archive),
@@ -82,6 +85,22 @@ CHECKS: Final[tuple[tuple[str, Callable[..., object]], ...]] = (
 NUMBERS: Final = {name: number for number, (name, _) in enumerate(CHECKS, 1)}
 
 
+Takes = list[tuple[str, Callable[[PartNode], None]]]
+
+ANY: Final = ""
+"""A node of any kind."""
+
+OF_THE_LOG: Final = frozenset({"genesis", "trust", "signature", "control", "policies"})
+
+PASSED_BY: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        NodeKind.INTENT: OF_THE_LOG | {"receipts", "chain", "inclusion", "condensed"},
+        NodeKind.EFFECT: OF_THE_LOG | {"complete"},
+    }
+)
+"""The checks that have nothing to say of a node of a kind, once the log has begun: most nodes are of these two."""
+
+
 class CheckFailed(Invalid):
     """A pack that must not be believed, and the check that says so."""
 
@@ -112,6 +131,17 @@ def check_pack(
     return reading
 
 
+def of_kinds(checks: list[tuple[str, Check]]) -> dict[str, Takes]:
+    """Return what each check does with a node, for each kind of node that some have no business with."""
+    every = taking(checks)
+    return {kind: [one for one in every if one[0] not in passed] for kind, passed in PASSED_BY.items()} | {ANY: every}
+
+
+def taking(checks: list[tuple[str, Check]]) -> Takes:
+    """Return what each check does with a node."""
+    return [(name, check.take) for name, check in checks]
+
+
 def made(name: str, check: Callable[..., object], *given: Reading) -> None:
     """Make a check, or a part of one. Raises CheckFailed."""
     try:
@@ -127,17 +157,20 @@ def walk(reading: Reading) -> None:
     try:
         nodes = Nodes(reading)
         checks = [(name, check(reading)) for name, check in WALKING]
-        takes = [check.take for _, check in checks]
+        takes = {ANY: taking(checks)}
         for node in nodes.walk():
-            at = 0
+            name = ""
             try:
-                for at, take in enumerate(takes):  # noqa: B007 - where it stopped
+                for name, take in takes.get(node.kind, takes[ANY]):  # noqa: B007 - where it stopped
                     take(node)
+            except Altered:
+                raise
             except Invalid as problem:
-                failed = CheckFailed(checks[at][0], problem)
-                if isinstance(problem, Altered):
-                    raise
-                del takes[at:], checks[at:]
+                failed = CheckFailed(name, problem)
+                checks = [one for one in checks if NUMBERS[one[0]] < failed.number]
+                takes = {ANY: taking(checks)}
+            if len(takes) == 1 and checks:
+                takes = of_kinds(checks)
     except Invalid as problem:
         raise CheckFailed("nodes", problem) from problem
     for name, check in checks:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
-from helm.crypto.hashing import digest
+from helm.crypto.hashing import digest, digests_of_pairs
 
 HASH_BYTES = 32
 
@@ -279,10 +279,19 @@ def root_over(
         return next(rest)
     if end - start == 1:
         return leaves[start]
+    if len(indexes) == end - start and (end - start).bit_count() == 1:
+        return complete([leaves[index] for index in indexes])
     middle = start + split(end - start)
     cut = bisect_left(indexes, middle)
     left = root_over(indexes[:cut], leaves, rest, start, middle)
     return node_hash(left, root_over(indexes[cut:], leaves, rest, middle, end))
+
+
+def complete(hashes: list[bytes]) -> bytes:
+    """Return the root over hashes whose number is a power of two, level by level."""
+    while len(hashes) > 1:
+        hashes = digests_of_pairs(NODE, hashes)
+    return hashes[0]
 
 
 def split(size: int) -> int:
