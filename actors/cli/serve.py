@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from actors.doors.openai.proxy import proxy_of
 from actors.doors.supervise import NOBODY, Supervisor, serve_until_signalled
 from actors.environs import environs
 from actors.events import POLICY_ACTIVATED, POLICY_REFUSED, event
-from actors.figures import Figure, figures
 from actors.installation import CONFIG_FILE, Installation, read_text
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped, Overloaded
@@ -93,28 +92,10 @@ class Gateway:
         return written(self.place)
 
     observers: Observers = attrs.field(init=False)
-    _token: trio.lowlevel.TrioToken | None = attrs.field(default=None, init=False)
 
-    def __attrs_post_init__(self) -> None:
-        place = self.place
-        known = environs(os.environ)
-        self.observers = observers_of(place.config, place.path, place.log_id, self.read_figures, known)
-
-    def listen(self) -> None:
-        """Let threads ask the loop from here on."""
-        self._token = trio.lowlevel.current_trio_token()
-
-    def read_figures(self) -> Sequence[Figure]:
-        """Return how the kernel fares, none where there is none; asked by another thread than the loop's."""
-        if self._token is None:
-            return ()
-        try:
-            return trio.from_thread.run_sync(self._figures, trio_token=self._token)
-        except trio.RunFinishedError:
-            return ()
-
-    def _figures(self) -> Sequence[Figure]:
-        return () if self.kernel is None else tuple(figures(self.kernel))
+    @observers.default
+    def _asked_for(self) -> Observers:
+        return observers_of(self.place, environs(os.environ))
 
     @asynccontextmanager
     async def open_one(self) -> AsyncIterator[Kernel]:
@@ -128,7 +109,8 @@ class Gateway:
                 self.kernel = kernel
                 await kernel.nursery.start(attend, self.place.path, self.reload)
                 try:
-                    yield kernel
+                    with self.observers.reading.of(kernel):
+                        yield kernel
                 finally:
                     self.kernel = None
 
@@ -198,7 +180,6 @@ def unread(changed: list[str]) -> str:
 
 async def run(gateway: Gateway) -> None:
     """Serve, and listen to the signals that are meant for the gateway."""
-    gateway.listen()
     config, keys = gateway.place.config, gateway.place.bearer_keys()
     proxy = proxy_of(config, gateway.place.path, environs(os.environ))
     gateway.manager = manager = ServiceManager.of(os.environ, os.getpid())

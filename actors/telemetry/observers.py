@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 import attrs
 
-from actors.figures import Figure
+from actors.installation import Installation
 from actors.losses import Losses
 from actors.observing import Observing, observing
 from actors.telemetry.courier import Courier
 from actors.telemetry.line import Words
 from actors.telemetry.log import Log, Spoken, Structured, listening
+from actors.telemetry.reading import Reading
 from helm.config import SECRET, Config
 from helm.contracts.errors import Invalid
+
+COLLECTOR_KEYS: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+"""Variables that the exporter reads: what a collector asks for in secret is in them."""
 
 STDERR: Final = "stderr"
 
@@ -29,6 +33,8 @@ class Observers:
     """Who is told what a process does. All of it may be lost, and nothing waits for it."""
 
     observing: Observing
+    reading: Reading
+    """Told which kernel runs, by whoever runs it."""
     log: Log | None = None
     courier: Courier | None = None
 
@@ -49,28 +55,23 @@ class Observers:
             yield
 
 
-def observers_of(
-    config: Config,
-    path: Path,
-    log_id: str,
-    read: Callable[[], Sequence[Figure]],
-    environment: Mapping[str, str],
-) -> Observers:
-    """Return the observers that the settings ask for; `path` is the data directory. Raises Invalid."""
-    losses = Losses()
-    log = log_of(config, path, losses, environment) if config.log else None
+def observers_of(place: Installation, environment: Mapping[str, str]) -> Observers:
+    """Return the observers that the settings of an installation ask for. Raises Invalid."""
+    config, losses, reading = place.config, Losses(), Reading()
+    log = log_of(config, place.path, losses, environment) if config.log else None
     courier = None
     if config.otel_endpoint:
         from actors.telemetry.otlp import Otlp
 
-        courier = Courier(Otlp(config.otel_endpoint, log_id), losses, read, config.otel_interval_s)
+        collector = Otlp(config.otel_endpoint, place.log_id)
+        courier = Courier(collector, losses, reading.figures, config.otel_interval_s)
     told = observing(
         losses,
         share=config.otel_sampling,
         tell_all=log.take if log is not None and config.log_calls else None,
         tell_traced=courier.take if courier is not None and config.otel_sampling else None,
     )
-    return Observers(observing=told, log=log, courier=courier)
+    return Observers(observing=told, reading=reading, log=log, courier=courier)
 
 
 def log_of(config: Config, path: Path, losses: Losses, environment: Mapping[str, str]) -> Log:
@@ -78,6 +79,6 @@ def log_of(config: Config, path: Path, losses: Losses, environment: Mapping[str,
     named = [str(getattr(config, name)) for name in sorted(SECRET)]
     if config.database is not None:
         named += sorted(config.database.secrets)
-    named.append(environment.get(config.proxy_key_env, "") if config.proxy_key_env else "")
+    named += [environment.get(name, "") for name in (config.proxy_key_env, *COLLECTOR_KEYS)]
     words = Words(secrets=tuple(secret for secret in named if len(secret) >= MIN_SECRET))
     return Log(None if config.log == STDERR else path / config.log, words, losses)

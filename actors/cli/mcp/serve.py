@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 from typing import Final
@@ -15,10 +16,12 @@ from actors.cli.place import data_dir_option, open_place
 from actors.doors.entry import Entry
 from actors.doors.mcp.core import Core
 from actors.doors.mcp.stdio import NotRead, StdioDoor, TooLong
+from actors.environs import environs
 from actors.installation import TENANT, Installation
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
 from actors.signed_policy import SignedPolicy
+from actors.telemetry.observers import Observers, observers_of
 from helm.contracts.call import Source
 from helm.contracts.errors import Invalid
 from helm.crypto.hashing import sha256
@@ -47,21 +50,31 @@ def serve(data_dir: Path, policy: Path | None, transport: str, principal: str, p
         run_gateway(Gateway(place, signed, show.note))
         return
     check_name(principal, "principal")
-    trio.run(over_stdio, place, signed, principal)
+    run_over_stdio(place, signed, principal)
 
 
-async def over_stdio(place: Installation, signed: SignedPolicy, principal: str, server_id: str = "") -> None:
+def run_over_stdio(place: Installation, signed: SignedPolicy, principal: str, server_id: str = "") -> None:
+    """Serve one client before the observers that the settings ask for. Raises Invalid."""
+    observers = observers_of(place, environs(os.environ))
+    with observers.running():
+        trio.run(over_stdio, place, signed, principal, server_id, observers)
+
+
+async def over_stdio(
+    place: Installation, signed: SignedPolicy, principal: str, server_id: str, observers: Observers
+) -> None:
     """Serve one client, all tools or those of one server. Raises Invalid where it floods, or does not read."""
     if is_from_elsewhere(principal):
         raise Invalid(f"{principal!r} is a name that only a token or a certificate gives", "--principal")
     own = sha256(secrets.token_bytes(KEY_BYTES))  # nobody holds it: the session of this process is its own
     key = BearerKey(credential_hash=own, created_at_ms=0, key_class=KeyClass.TENANT, tenant=TENANT, principal=principal)
-    async with open_kernel(place, policy=signed) as kernel:
+    async with open_kernel(place, policy=signed, observing=observers.observing) as kernel:
         door = StdioDoor(Core(Entry(kernel, place.config, STDIO), place.config.max_body_bytes, server_id), key)
         show.note(f"MCP on stdio, log {place.log_id}, policy epoch {signed.policy.epoch}")
         async with trio.lowlevel.FdStream(0) as source, trio.lowlevel.FdStream(1) as sink:
             try:
-                await door.serve(source, sink)
+                with observers.reading.of(kernel):
+                    await door.serve(source, sink)
             except* (TooLong, NotRead) as gone:
                 raise Invalid(str(gone.exceptions[0]), "stdin", "the client was let go") from gone
             except* trio.BrokenResourceError:

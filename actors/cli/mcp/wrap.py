@@ -13,7 +13,7 @@ from actors.cli import show
 from actors.cli.mcp.declaring import Terms, connection_of, declaration, declare, sort_out
 from actors.cli.mcp.pin import tell_left_out, tell_shadowed
 from actors.cli.mcp.reaching import Reach, reach_options
-from actors.cli.mcp.serve import over_stdio
+from actors.cli.mcp.serve import run_over_stdio
 from actors.cli.place import data_dir_option, open_place
 from actors.installation import Installation
 from actors.policy_file import read_policy, read_signed
@@ -40,7 +40,7 @@ def wrap(data_dir: Path, server_id: str, principal: str, **reach: Any) -> None:
         check_same(place, wanted)
     else:
         trio.run(introduce, place, wanted)
-    trio.run(over_stdio, place, read_signed(place.policy_path, place.overlays_path), principal, server_id)
+    run_over_stdio(place, read_signed(place.policy_path, place.overlays_path), principal, server_id)
 
 
 def check_same(place: Installation, wanted: McpConnection) -> None:

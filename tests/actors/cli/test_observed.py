@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from typing import Any, Final
 
 import pytest
@@ -14,6 +15,7 @@ from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
 from tests.actors.cli.test_serve import edit, served
 from tests.actors.telemetry.collector import Heard, attributes, collecting
+from tests.warm.python import python
 
 SOON_S: Final = 30.0
 
@@ -84,3 +86,21 @@ def test_observers_that_cannot_be_told_are_refused_at_the_start(
     ended = helm("serve", "--port", "0", *made.option)
     assert ended.code == 1
     assert said in ended.err
+
+
+@pytest.mark.slow
+def test_what_one_mcp_client_does_over_stdio_is_in_the_log_too(made: Made) -> None:
+    observe(made, log="helm.log")
+    called = {"name": "files.read", "arguments": {"path": "public/readme.txt"}}
+    client = {"clientInfo": {"name": "test", "version": "1"}, "protocolVersion": "2025-11-25", "capabilities": {}}
+    messages = [
+        {"id": 1, "method": "initialize", "params": client},
+        {"id": 2, "method": "tools/call", "params": called},
+    ]
+    said = "".join(json.dumps({"jsonrpc": "2.0", **message}) + "\n" for message in messages)
+    line = [*python(), "-m", "actors.cli.main", "mcp", "serve", *made.option]
+    ended = subprocess.run(line, input=said, capture_output=True, text=True, timeout=60, check=True)
+    answers = [json.loads(answer) for answer in ended.stdout.splitlines()]
+    assert "result" in next(answer for answer in answers if answer["id"] == 2)
+    lines = [json.loads(line) for line in (made.path / "helm.log").read_text().splitlines()]
+    assert [(line["event"], line["tool"], line["verdict"]) for line in lines] == [("call", "files.read", "ALLOW")]

@@ -1,4 +1,4 @@
-"""A trace goes through HELM: in by a header or a message, and on to whoever executes the call, and nothing else does."""
+"""A trace goes through HELM: in by a header or a message, on to whoever executes the call, and nothing else with it."""
 
 from __future__ import annotations
 
