@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import attrs
@@ -72,6 +72,7 @@ class Book:
     head: int
     writer: fence.Writer
     _line: Line
+    is_condemned: bool = attrs.field(default=False, init=False)
     _ping_at: float = attrs.field(default=0.0, init=False)
 
     def append(self, rows: tuple[bytes, ...], begin: Callable[[], None]) -> int:
@@ -119,7 +120,8 @@ class Book:
         return False
 
     def condemn(self) -> None:
-        """Nothing: the session keeps its lock, where it still lives, until effects that are under way have ended."""
+        """Ask nothing more: the session keeps its lock, while it lives, until effects that are under way have ended."""
+        self.is_condemned = True
 
     def snapshots(self) -> list[Snapshot]:
         """Return what was kept of the surfaces. Raises DatabaseLost."""
@@ -163,6 +165,9 @@ def opened(place: Place) -> Iterator[Book]:
         except OSError as problem:
             raise Invalid(f"the journal cannot be read: {problem}", where) from problem
         yield book
+        if not book.is_condemned:
+            with suppress(DatabaseLost):
+                fence.leave(link)
     finally:
         link.close()
 

@@ -22,6 +22,8 @@ TAKE: Final = """
     SELECT pg_try_advisory_lock((1212501069::bigint << 32) | current_schema()::regnamespace::oid::bigint)"""
 """An advisory lock's number: "HELM", and the schema that the journal is in."""
 
+LEAVE: Final = TAKE.replace("pg_try_advisory_lock", "pg_advisory_unlock")
+
 HOLDER: Final = """
     SELECT l.pid, coalesce(a.application_name, '') FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
@@ -55,6 +57,11 @@ def take(link: Link, where: str) -> None:
             hint = f"{told(holder)}: commands reach it by --server; another kernel needs its own database"
             raise Invalid("another kernel writes this journal", where, hint)
         time.sleep(LOOK_S)
+
+
+def leave(link: Link) -> None:
+    """Give the lock back: a server hears of the end of a session a moment later than we do. Raises DatabaseLost."""
+    link.run(LEAVE)
 
 
 def announce(link: Link) -> Writer:

@@ -312,3 +312,11 @@ def test_a_password_that_is_not_escaped_is_not_shown_as_a_host(url: str) -> None
 @pytest.mark.parametrize("hosts", ["", "db", "db:5432", "one:1,two:2", "one,two:2", "[::1]:5432", "%2Frun%2Fpg", "db:"])
 def test_hosts_as_libpq_takes_them_are_named(hosts: str) -> None:
     assert Database(f"postgresql://helm:s%40t@{hosts}/helm").has_password
+
+
+def test_whoever_opens_the_journal_right_behind_its_last_writer_gets_it(place: Place) -> None:
+    for number in range(25):
+        with opened(place) as book:
+            assert book.append((b"%d" % number,), nothing) == number + 1
+    with opened(place) as book:
+        assert book.head == 25
