@@ -22,6 +22,8 @@ def examine(written: str, keys: BearerKeys, policy: Policy, now_ms: int, *, at_m
         roots = [root for domain in policy.identity.domains.values() for root in domain.roots]
         return told_of(trust.certificate_holder(proved(written.encode(), roots), now_ms))
     key = keys.find(f"Bearer {written}")
+    if key is not None and not key.counts_at(now_ms):
+        raise Unbelieved("the bearer key has expired")
     if key is not None:
         return {"class": key.key_class, "principal": key.principal, "source": "key", "tenant": key.tenant}
     token = token_of(f"Bearer {written}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,6 +104,15 @@ def test_the_doctor_counts_keys_and_misses_an_admin_key(made: Made) -> None:
     file = made.path / "bearer.json"
     file.write_text(file.read_text().replace('"key_class":"admin"', '"expires_at_ms":1,"key_class":"admin"'))
     assert (said()["state"], said()["detail"]) == ("warn", "2 issued, no admin key that counts; 1 expired")
+
+
+def test_a_key_that_expired_makes_nobody_of_its_holder(made: Made, tmp_path: Path) -> None:
+    file, written = made.path / "bearer.json", tmp_path / "key"
+    written.write_text(made.tenant_key)
+    assert helm("identity", "check", str(written), *made.option).code == 0
+    file.write_text(file.read_text().replace('"key_class":"tenant"', '"expires_at_ms":1,"key_class":"tenant"'))
+    refused = helm("identity", "check", str(written), *made.option)
+    assert refused.code == 1 and "expired" in refused.out + refused.err
 
 
 def served(made: Made, *asked: Callable[[str], Ended]) -> list[Ended]:
