@@ -33,6 +33,8 @@ from helm.evidence.refold import Refold
 from helm.guardian.memory import Memory
 from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
+from tests.actors.stores.journals import STORES, Store
+from tests.actors.stores.kept import KeptJournal
 from tests.actors.stores.simulated import SimulatedJournal
 from tests.counterparts.postgres import database_of
 
@@ -97,6 +99,8 @@ class House:
     place: Installation
     clock: HouseClock
     disk: SimulatedJournal
+    store: Store | None = None
+    """What is behind the simulated disk, None for memory alone."""
 
     @classmethod
     def build(cls, path: Path) -> House:
@@ -120,6 +124,11 @@ class House:
         settings.write_text(f'{settings.read_text()}\njournal = "{store}"\n')
         self.place = Installation.open(self.path)
 
+    def keep_rows_in(self, store: str) -> None:
+        """Put a store behind the simulated disk, and behind the real one."""
+        self.store = STORES[store]
+        self.keep_journal_in(store)
+
     def sign(self, text: str = POLICY) -> SignedPolicy:
         """Compile a policy and sign it with the installation's policy key."""
         key = self.place.policy_key()
@@ -132,8 +141,14 @@ class House:
 
     async def simulated_ground(self) -> Ground:
         """Open the simulated disk; what the last kernel left on it is there."""
-        self.disk = SimulatedJournal(rows=list(self.disk.rows))
+        self.disk = await self.next_disk()
         return await self.ground_on(self.disk)
+
+    async def next_disk(self) -> SimulatedJournal:
+        """Return what the next process finds: the rows of the last one, read from the store that keeps them."""
+        if self.store is None:
+            return SimulatedJournal(rows=list(self.disk.rows))
+        return await KeptJournal.after(self.disk, self.store, self.path.parent)
 
     async def ground_on(self, journal: Journal) -> Ground:
         """Put a journal of the test's own into this installation."""
@@ -188,6 +203,9 @@ class House:
 
     async def read_simulated(self) -> tuple[Refold, Log]:
         """Return the verified state of the simulated journal, and what it says."""
+        if isinstance(self.disk, KeptJournal) and not self.disk.is_open:
+            self.disk = await self.next_disk()
+            await self.disk.aclose()
         journal = SimulatedJournal(rows=list(self.disk.rows))
         return await self.fold(journal), await read(journal)
 

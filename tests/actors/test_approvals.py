@@ -39,6 +39,8 @@ from tests.actors.rewriting import rewritten
 from tests.actors.stores.simulated import SimulatedJournal
 from tests.helm.evidence.forger import refusing_check_of_script
 
+pytestmark = pytest.mark.every_store
+
 Clock = trio.testing.MockClock
 
 

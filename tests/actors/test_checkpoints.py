@@ -27,6 +27,8 @@ from tests.actors.kit import LIMITS, House, known_to, remembered, settle
 from tests.actors.rewriting import Entry, rewritten
 from tests.actors.stores.simulated import SimulatedJournal
 
+pytestmark = pytest.mark.every_store
+
 Clock = trio.testing.MockClock
 
 EVERY_FOUR = attrs.evolve(LIMITS, checkpoint_every=4)

@@ -29,6 +29,8 @@ from tests.actors.policies import with_epoch
 from tests.actors.puppet import Hold, Puppet
 from tests.actors.test_kernel_commands import freeze_of
 
+pytestmark = pytest.mark.every_store
+
 DAY_MS = 86_400_000
 
 

@@ -22,6 +22,8 @@ from helm.contracts.verdict import Status
 from tests.actors.kit import House, Told, settle
 from tests.actors.puppet import Hold, Puppet, raising
 
+pytestmark = pytest.mark.every_store
+
 
 class Panic(BaseException):
     """What PyO3 raises where Rust code of a tool's extension module panics."""

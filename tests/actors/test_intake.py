@@ -20,6 +20,8 @@ from helm.guardian.intake import Caller, Terms, admit
 from tests.actors.kit import LIMITS, House, InlineIndex, Told, settle
 from tests.actors.puppet import Hold, Puppet, raising
 
+pytestmark = pytest.mark.every_store
+
 KEY = Terms(idempotency_key="order-1")
 
 

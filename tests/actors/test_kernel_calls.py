@@ -24,6 +24,8 @@ from helm.guardian.intake import PLAIN, Terms
 from tests.actors.kit import LIMITS, House, Told, settle
 from tests.actors.puppet import Hold, Puppet
 
+pytestmark = pytest.mark.every_store
+
 EACH = partial(attrs.evolve, LIMITS)
 
 

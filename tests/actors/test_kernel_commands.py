@@ -28,6 +28,8 @@ from tests.actors.kit import House, Told, all_of, settle
 from tests.actors.policies import POLICY, with_epoch
 from tests.actors.puppet import Hold, Puppet
 
+pytestmark = pytest.mark.every_store
+
 ALICE = Caller(tenant="local", principal="alice", session_id="s")
 
 

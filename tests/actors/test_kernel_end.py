@@ -27,6 +27,8 @@ from helm.guardian.intake import Caller, admit
 from tests.actors.kit import LIMITS, House, Log, Told, settle
 from tests.actors.puppet import Deed, Hold, Puppet, done, raising
 
+pytestmark = pytest.mark.every_store
+
 MIB = 1024 * 1024
 
 
@@ -263,6 +265,7 @@ class TestTheDiskFails:
         await settle()
         assert len(house.disk.batches) == handed
 
+    @pytest.mark.of_files
     async def test_a_full_disk_refuses_calls_and_loses_no_receipt(self, house: House) -> None:
         puppet, told = Puppet(), Told()
         for _ in range(2):
@@ -282,6 +285,7 @@ class TestTheDiskFails:
         log.check_all_sealed(shown=told.receipt_ids(), dispatched={order.decision_id for order in puppet.orders})
         assert len(puppet.orders) == orders + 1 and not state.open_intents
 
+    @pytest.mark.of_files
     async def test_a_disk_below_its_reserve_refuses_before_anything_is_written(self, house: House) -> None:
         ground = await break_ground(house.place)
         await ground.journal.aclose()

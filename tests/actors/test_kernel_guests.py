@@ -17,6 +17,8 @@ from tests.actors.puppet import Puppet
 from tests.actors.test_kernel_commands import freeze_of
 from tests.helm.runtime import guests
 
+pytestmark = pytest.mark.every_store
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:

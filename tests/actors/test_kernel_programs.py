@@ -18,6 +18,8 @@ from tests.actors.connectors.programs.kit import OPEN, SHELL, bundle, connection
 from tests.actors.kit import House
 from tests.actors.test_kernel_commands import freeze_of
 
+pytestmark = pytest.mark.every_store
+
 
 def plugged(text: str) -> dict[str, Connector]:
     """Return the connectors of a policy with one program."""

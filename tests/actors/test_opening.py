@@ -23,6 +23,8 @@ from tests.actors.puppet import Puppet
 from tests.actors.stores.tampering import Rows, tampered
 from tests.counterparts import postgres
 
+pytestmark = pytest.mark.every_store
+
 FUNCTIONS = {"local": Puppet(), "other": Puppet()}
 
 
@@ -123,6 +125,7 @@ async def test_a_journal_that_lost_its_last_rows_is_not_taken_for_a_shorter_one(
     await check_refused(house, "ahead of the journal")
 
 
+@pytest.mark.of_files
 async def test_a_journal_of_another_installation_is_refused(house: House) -> None:
     await fill(house)
     other = House.build_another(house.path / "other")

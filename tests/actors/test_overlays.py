@@ -30,6 +30,8 @@ from tests.actors.puppet import Puppet
 from tests.actors.rewriting import Entry, rewritten
 from tests.actors.stores.simulated import SimulatedJournal
 
+pytestmark = pytest.mark.every_store
+
 NEXT = POLICY.replace("epoch = 7", "epoch = 8")
 
 

@@ -21,6 +21,8 @@ from tests.actors.policies import POLICY
 from tests.actors.rewriting import Entry, rewritten
 from tests.actors.stores.simulated import SimulatedJournal
 
+pytestmark = pytest.mark.every_store
+
 Clock = trio.testing.MockClock
 
 HOUR = 3_600

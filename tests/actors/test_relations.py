@@ -31,6 +31,8 @@ from tests.actors.policies import POLICY
 from tests.actors.puppet import Puppet
 from tests.journeys.gateway import build, gateway
 
+pytestmark = pytest.mark.every_store
+
 OPEN_DOCUMENT = """
 [authz]
 model_id = "docs/1"

@@ -21,6 +21,8 @@ from tests.actors.delegating import grant, policy_of, signature, under
 from tests.actors.kit import House, known_to, remembered
 from tests.actors.policies import OPEN, POLICY
 
+pytestmark = pytest.mark.every_store
+
 TOOL = f"""
 connector = "local"
 effect_type = "read"

@@ -15,6 +15,8 @@ from helm.contracts.reason import ReasonCode
 from helm.guardian.intake import Caller, Terms
 from tests.actors.kit import House, settle
 
+pytestmark = pytest.mark.every_store
+
 
 def states(kernel: Kernel) -> list[str]:
     return [ceremony.state for ceremony in kernel.memory.approvals.ceremonies.values()]

@@ -23,6 +23,8 @@ from tests.actors.kit import LIMITS, House, Log, Told, settle
 from tests.actors.puppet import Hold, Puppet
 from tests.chaos.disasters import BreakingClock, BreakingIndex, BreakingPen, BreakingSensor, Disaster
 
+pytestmark = pytest.mark.every_store
+
 EFFECTS = 5
 SHORT = attrs.evolve(LIMITS, grace_s=0.5)
 KEY = Terms(idempotency_key="k")
@@ -235,6 +237,7 @@ async def test_an_office_dies_while_commits_are_under_way(
     await scene.check(real=False)
 
 
+@pytest.mark.of_files
 async def test_the_journals_file_vanishes(house: House) -> None:
     async def strike(scene: Scene, kernel: Kernel) -> None:
         house.place.journal_path.rename(house.place.journal_path.with_name("taken-away"))

@@ -141,6 +141,10 @@ def copied(installed: Path) -> Path:
     return place / installed.relative_to(site)
 
 
+MADE: Final[set[str]] = set()
+"""Schemas that this process has seen made: a connection more for each look would cost more than the look."""
+
+
 @cache
 def server() -> Server:
     """Return this process's server, started with the first test that asks."""
@@ -155,7 +159,9 @@ def database_of(path: Path) -> Database:
     directory = Path(os.environ[WHERE]) if WHERE in os.environ else server().directory
     schema = f"t_{hashlib.sha256(str(path).encode()).hexdigest()[:24]}"
     database = Database(f"postgresql://helm@/postgres?host={directory}&options=-csearch_path%3D{schema}")
-    ask(database, f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    if schema not in MADE:
+        ask(database, f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        MADE.add(schema)
     return database
 
 

@@ -61,7 +61,10 @@ class SimulatedJournal:
                 await self._gate.wait()
                 await trio.sleep(self.commit_seconds)
             finally:
-                first = self._commit(rows) if self._gate.is_set() else 0
+                first = 0
+                if self._gate.is_set():
+                    with trio.CancelScope(shield=True):
+                        first = await self._keep(rows)
             self._check()
             return first
 
@@ -77,11 +80,19 @@ class SimulatedJournal:
         self.closed = True
         await self._gate.wait()
 
+    async def _keep(self, rows: Sequence[bytes]) -> int:
+        """Have the disk keep what it takes; return the number of the first row."""
+        return self._commit(rows)
+
+    def _takes(self) -> bool:
+        """Tell whether what was handed over last comes to the disk."""
+        return self._writes_what_fails or not (self._failure or len(self.batches) == self._fails_at)
+
     def _commit(self, rows: Sequence[bytes]) -> int:
-        first = self.head + 1
+        first, takes = self.head + 1, self._takes()
         if len(self.batches) == self._fails_at:
             self._failure = "IOError: the disk is told to fail"
-        if not self._failure or self._writes_what_fails:
+        if takes:
             self.rows.extend(rows)
         return first
 
