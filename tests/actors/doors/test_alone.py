@@ -26,7 +26,7 @@ from tests.actors.doors.street import SOON_S, Street, heard, open_street, push, 
 from tests.actors.kit import House
 from tests.actors.puppet import Hold, Puppet
 
-HASTY = Bounds(idle_s=0.2, body_s=0.2, write_s=0.2, linger_s=0.1)
+BRIEF = Bounds(linger_s=0.3)
 READ = {"tool": "read", "arguments": {"path": "a"}, "session_id": "s"}
 
 
@@ -235,7 +235,7 @@ def mutated(seeds: list[bytes], rounds: int) -> list[bytes]:
 
 
 async def test_no_bytes_at_the_door_make_a_connection_fail_in_a_way_that_nobody_foresaw(house: House) -> None:
-    async with open_street(house, bounds=HASTY) as street:
+    async with open_street(house, bounds=BRIEF) as street:
         sound = [raw_request(street.agent, json.dumps(READ).encode()), upgrade(street.agent) + frame(b'{"id":"1"}')]
         for said in [*ODD, *mutated([*ODD[2:], *sound], 150)]:
             await street_heard(street, said)
@@ -244,7 +244,7 @@ async def test_no_bytes_at_the_door_make_a_connection_fail_in_a_way_that_nobody_
 
 
 async def test_no_bytes_at_the_proxy_make_a_connection_fail_in_a_way_that_nobody_foresaw(house: House) -> None:
-    async with open_lane(house, bounds=HASTY) as lane:
+    async with open_lane(house, bounds=BRIEF) as lane:
         for said in [*ODD, *mutated([*ODD[2:], lane.head("127.0.0.9:1"), lane.head("[::1]:1")], 100)]:
             await lane_heard(lane, said)
         assert (await lane.ask("127.0.0.9:1")).status == 403
