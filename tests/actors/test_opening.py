@@ -129,6 +129,7 @@ async def test_a_journal_that_lost_its_last_rows_is_not_taken_for_a_shorter_one(
 async def test_a_journal_of_another_installation_is_refused(house: House) -> None:
     await fill(house)
     other = House.build_another(house.path / "other")
+    other.keep_journal_in(house.place.config.journal)
     await fill(other)
     house.place.journal_path.rename(house.place.journal_path.with_name("taken-away"))
     other.place.journal_path.rename(house.place.journal_path)
