@@ -26,20 +26,25 @@ from actors.conforming.wire import Skipped, Unfit, Wire, object_in, told
 from helm.conformance.binding import bindings_of
 from helm.conformance.judge import Asked, Check, Seen
 from helm.conformance.vector import JUDGED, Expected, Step, Vector
+from helm.contracts.approval import ASSERTION, Action, Challenge
 from helm.contracts.verdict import Status
 from helm.crypto.canonical import canonical
 from helm.crypto.domains import KeyPurpose
-from helm.crypto.ed25519 import Signer
+from helm.crypto.ed25519 import PublicKey, Signer
 from helm.crypto.hashing import digest, sha256
+from helm.guardian.answering import Said, answer, check_challenge, check_shown
+from helm.guardian.ceremony import phrase
 from helm.guardian.delegation import GRANT, DelegationGrant, delegation_id, sign_grant
 from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, sign_command
 from helm.guardian.policy import Policy
 from helm.guardian.servers import APPROVE, SERVER_COMMAND, ServerCommand, sign_server_command
+from helm.wire import structure
 
 EXECUTE: Final = "/v1/tools/execute"
 EVALUATE: Final = "/api/v1/evaluate"
 CHAT: Final = "/v1/chat/completions"
 FREEZE: Final = "/api/v1/freeze"
+APPROVALS: Final = "/api/v1/approvals"
 REGISTRY: Final = "/api/v1/mcp/registry"
 
 TENANT: Final = "default"
@@ -246,6 +251,25 @@ def delegate(driver: Driver, step: Step) -> None:
     driver.delegation = {"id": delegation_id(grant), "sequence": 1, "verifier": VERIFIER}
 
 
+def approve(driver: Driver, _: Step) -> None:
+    """Agree to the call that waits, as its approver: look at what is shown, retype it, sign it."""
+    signer, where = (
+        driver.signer(driver.wire.server.approval_key, KeyPurpose.APPROVAL),
+        f"{APPROVALS}/{driver.approval_id}",
+    )
+    asked = {"action": Action.APPROVE.value, "key_id": signer.key_id}
+    offer = driver.wire.obeyed(f"{where}/challenge", asked, by=AGENT)
+    shown, challenge = offer["approval"], structure(offer["challenge"], Challenge, "challenge")
+    check_shown(shown)
+    check_challenge(shown, challenge, offer["signature"], PublicKey.from_hex(driver.wire.server.execution_key))
+    typed = phrase(Action.APPROVE.value, shown["tool"], shown["intent_hash"])
+    said = Said(action=Action.APPROVE.value, reason=REASON, typed=typed)
+    assertion, signature = answer(said, shown, (challenge, offer["signature"]), signer)
+    seen = driver.wire.get(where, by=AGENT)["ceremony_hash"]
+    body = {"assertion": ASSERTION.body(assertion), "ceremony_hash": seen, "signature": signature}
+    driver.wire.obeyed(f"{where}/{Action.APPROVE.value}", body, by=AGENT)
+
+
 def approve_server(driver: Driver, step: Step) -> None:
     """Approve an MCP server with the tools that the policy pins."""
     signer, now_ms = driver.signer(driver.wire.server.approval_key, KeyPurpose.APPROVAL), SystemClock().now_ms()
@@ -343,6 +367,7 @@ def look_at_evidence(driver: Driver, step: Step) -> None:
 
 
 STEPS: Final[Mapping[str, Callable[[Driver, Step], None]]] = {
+    "approve": approve,
     "approve_server": approve_server,
     "crash": crash,
     "crowd": crowd,
