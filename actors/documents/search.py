@@ -12,8 +12,8 @@ import attrs
 from actors.documents.library import Library, Page
 from actors.documents.lines import FENCE, told
 from actors.documents.slug import plain, slug
+from helm.surfaces.rows.documents import MAX_QUERY_CHARS
 
-MAX_QUERY_CHARS: Final = 200
 MAX_WORDS: Final = 8
 MAX_HITS: Final = 20
 """How much a question may ask for (T4): each word is one look through every page, some tenths of a millisecond."""

@@ -13,8 +13,10 @@ from actors.documents.export import contents, everything, exported
 from actors.documents.library import Library, Page, library
 from actors.documents.links import Turner
 from actors.documents.markdown import rendered
-from actors.documents.search import MAX_HITS, MAX_WORDS, search, words_of
+from actors.documents.search import MAX_HITS, MAX_WORDS, OF_PAGE, search, words_of
 from actors.documents.slug import slug
+from actors.doors.documents.leaf import found_leaf
+from helm.surfaces.rows.documents import MAX_QUERY_CHARS
 
 MARKUP = "<script>alert(1)</script> <img src=x onerror=alert(1)>"
 
@@ -142,6 +144,10 @@ def test_a_link_runs_nothing(target: str) -> None:
     assert "href" not in rendered(f"[a]({target})").html
 
 
+def test_cells_bring_no_style_that_the_policy_would_refuse() -> None:
+    assert "style" not in rendered("| a |\n|:-:|\n| b |").html
+
+
 def test_a_language_closes_no_attribute() -> None:
     assert 'onclick="' not in rendered('```x" onclick="y\nz\n```').html
 
@@ -195,6 +201,20 @@ def test_no_question_breaks_the_search(query: str) -> None:
 
 def test_a_question_is_of_few_words() -> None:
     assert len(words_of(" ".join(f"w{n}" for n in range(100)))) == MAX_WORDS
+    assert words_of(" " * MAX_QUERY_CHARS + "late") == []
+
+
+def test_a_long_page_does_not_hide_the_others() -> None:
+    library = shelf("# Page 0\n" + "\n".join(f"## Freeze {n}" for n in range(9)), "# Page 1\nfreeze")
+    assert [hit.page.route for hit in search(library, "freeze")] == ["/docs/p0"] * OF_PAGE + ["/docs/p1"]
+
+
+def test_markup_in_what_is_found_is_text() -> None:
+    library = shelf(f"# Page 0\n{MARKUP}\n## {MARKUP}\nneedle {MARKUP}")
+    found = found_leaf(library, "needle")
+    assert "<mark>needle</mark> &lt;script&gt;" in found
+    assert "<script" not in found
+    assert "onerror=alert" not in found.replace("&lt;img src=x onerror=alert", "")
 
 
 def test_every_page_is_found_by_its_title() -> None:
