@@ -146,11 +146,10 @@ class Gateway:
         """Read everything, and only then change anything; return the settings that wait for a restart."""
         now = written(self.place)
         signed = read_signed(self.place.policy_path, self.place.overlays_path)
-        if self.supervisor is not None:
-            self.supervisor.check_renewal()
+        tls = self.supervisor.read_certificate() if self.supervisor is not None else None
         await self._activate(signed)
         if self.supervisor is not None:
-            self.supervisor.renew()
+            self.supervisor.show_certificate(tls)
         return sorted(name for name in KINDS if self._written.get(name) != now.get(name))
 
     def waits(self) -> str:

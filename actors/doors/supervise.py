@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -75,13 +76,12 @@ class Supervisor:
             self._all.cancel()
         self._stopping.set()
 
-    def check_renewal(self) -> None:
-        """Raise Invalid where the certificate that the settings name, as it is now, cannot be used."""
-        tls_of(self.config)
+    def read_certificate(self) -> ssl.SSLContext | None:
+        """Return the TLS side with the certificate as its file has it now, None where there is none. Raises Invalid."""
+        return tls_of(self.config)
 
-    def renew(self) -> None:
-        """Show every connection from now on the certificate as it is now. Raises Invalid; then nothing is changed."""
-        tls = tls_of(self.config)
+    def show_certificate(self, tls: ssl.SSLContext | None) -> None:
+        """Show every connection from now on the certificate that was read."""
         for side in self._sides:
             side.renew()
         if self._stand_in is not None:

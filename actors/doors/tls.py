@@ -85,9 +85,8 @@ class Tls:
         return self._context
 
     def renew(self) -> None:
-        """Show the certificate as its file has it now, to whoever comes from now on. Raises Invalid."""
-        policy = self.policy()
-        self._context, self._made_for = asking(self.config, policy), policy
+        """Show the certificate as its file has it now, to whoever comes from now on."""
+        self._renew(self.policy())
 
     def _renew(self, policy: Policy) -> None:
         """Ask for certificates of another policy's domains; roots that went count for nothing, renewed or not."""

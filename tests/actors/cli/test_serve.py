@@ -6,18 +6,23 @@ import json
 import os
 import re
 import signal
+import socket
+import ssl
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import attrs
 import pytest
 
 from actors.cli.server import Reply, Server
+from actors.doors.hatch import address
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
+from tests.actors.doors.issuing import Pair, certified
 from tests.actors.manager import listening, told
 from tests.warm.python import python
 
@@ -53,7 +58,7 @@ def served(made: Made, *words: str, **environment: str) -> Iterator[Served]:
         try:
             assert process.stdout is not None
             gateway = Served(process, process.stdout)
-            found = re.search(r"http://\S+", gateway.wait_for("deciding at"))
+            found = re.search(r"https?://\S+", gateway.wait_for("deciding at"))
             assert found is not None
             gateway.url = found[0]
             yield gateway
@@ -104,6 +109,58 @@ def test_whoever_asks_for_a_reload_learns_what_came_of_it(made: Made) -> None:
     absent = helm("reload", *made.option)
     assert (absent.code, "is `helm serve` running" in absent.err) == (1, True)
     assert helm("ready", "--server", gateway.url).code == 1
+
+
+def test_a_new_certificate_is_shown_from_the_reload_on_and_a_bad_one_keeps_the_policy_too(
+    made: Made, tmp_path: Path
+) -> None:
+    place, policy = tmp_path / "tls", made.place().policy_path
+    place.mkdir()
+    first, second = certified(), certified()
+    cert, key = put(first, place)
+    with served(made, HELM_TLS_CERT=cert, HELM_TLS_KEY=key) as gateway:
+        assert shown(gateway.url) == first.der
+        put(second, place)
+        assert helm("reload", *made.option).code == 0
+        assert shown(gateway.url) == second.der
+        Path(key).write_text("no key")
+        edit(policy, "epoch = 1", "epoch = 2")
+        assert helm("policy", "sign", str(policy), *made.option).code == 0
+        refused = helm("reload", "--json", *made.option)
+        assert (refused.code, refused.json()["epoch"]) == (1, 1)
+        assert "tls_cert" in refused.json()["said"]
+        assert shown(gateway.url) == second.der
+
+
+def put(pair: Pair, place: Path) -> tuple[str, str]:
+    """Put a certificate and its key where the settings name them."""
+    cert, key = pair.files(place)
+    return str(Path(cert).replace(place / "tls.crt")), str(Path(key).replace(place / "tls.key"))
+
+
+def shown(url: str) -> bytes:
+    """Return the certificate that a gateway shows."""
+    host, _, port = url.removeprefix("https://").partition(":")
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((host, int(port)), timeout=SOON_S))
+
+
+SOON_S: Final = 20.0
+
+
+def test_what_a_gateway_left_that_died_is_in_nobodys_way(made: Made) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left, address(made.path) as path:
+        left.bind(path)
+    assert helm("reload", *made.option).code == 1
+    with served(made):
+        assert helm("reload", *made.option).code == 0
+        assert helm("backup", str(made.path.parent / "copy"), *made.option).code == 0
+        assert stat.S_IMODE((made.path / "serve.sock").lstat().st_mode) == 0o600
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line, address(made.path) as path:
+            line.settimeout(SOON_S)
+            line.connect(path)
+            line.sendall(b"relaod\n")
+            assert line.recv(1) == b""
+    assert not (made.path / "serve.sock").exists()
 
 
 def test_a_service_manager_hears_of_everything(made: Made) -> None:
