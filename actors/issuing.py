@@ -27,6 +27,10 @@ FROM_FILE: Final = "file"
 FROM_ENVIRONMENT: Final = "environment"
 
 
+class NotKept(Invalid):
+    """The file of keys cannot be written: what was asked for was not done, and the log says that it was begun."""
+
+
 @attrs.frozen(kw_only=True)
 class Wanted:
     """What kind of key an operator asks for."""
@@ -49,7 +53,7 @@ class Issuing:
     """One change of the file at a time."""
 
     async def issue(self, wanted: Wanted, operator: str) -> tuple[str, dict[str, JSONValue]]:
-        """Return a new key, said here once, and what is kept of it. Raises Invalid."""
+        """Return a new key, said here once, and what is kept of it. Raises Invalid, NotKept among them."""
         check_words(wanted.label, "label", MAX_LABEL)
         now_ms = self.kernel.parts.clock.now_ms()
         terms = KeyTerms(
@@ -60,7 +64,11 @@ class Issuing:
         async with self._writing:
             plain, key = self.keys.draw(wanted.key_class, wanted.tenant, wanted.principal, at_ms=now_ms, terms=terms)
             await self.kernel.command(IssueBearerKey(key, operator))
-            await self._keep((*self.keys.issued, key))
+            try:
+                await self._keep((*self.keys.issued, key))
+            except Invalid as problem:
+                LOG.error("a key was issued in the log, and cannot be kept: %s", problem)
+                raise NotKept("the file of keys cannot be written: nobody has the new key", key.name) from problem
         return plain, self.show(key.name)
 
     async def revoke(self, name: str, reason: str, operator: str) -> dict[str, JSONValue]:

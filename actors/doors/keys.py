@@ -9,7 +9,7 @@ from quart import Response
 
 from actors.doors.desk import Desk, answer, query, read_object
 from actors.doors.problem import Problem
-from actors.issuing import Issuing, Wanted, listed
+from actors.issuing import Issuing, NotKept, Wanted, listed
 from actors.kernel import Kernel
 from helm.contracts.errors import Invalid
 from helm.guardian.bearers import KeyClass
@@ -54,6 +54,8 @@ class KeyRoutes:
         )
         try:
             plain, key = await self.issuing.issue(wanted, operator)
+        except NotKept as problem:
+            raise Problem(status=503, detail=problem.what) from problem
         except Invalid as problem:
             raise Problem(status=400, detail=problem.what, place=problem.where) from problem
         return answer({"bearer_key": key, "key": plain}, 201, {"location": f"{KEYS}/{key['key_id']}"})

@@ -8,9 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
+from actors.cli.examine import bearer_keys
 from actors.doors.serve import serve
 from actors.opening import open_kernel
 from helm.config import Config
@@ -81,6 +83,20 @@ def test_a_key_that_never_was_is_not_found(made: Made) -> None:
     assert (refused.code, json.loads(refused.err)["code"]) == (1, "NOT_FOUND")
 
 
+def test_a_backup_brings_a_key_back_and_its_file_alone_does_not(made: Made, tmp_path: Path) -> None:
+    key(made, "issue", "--principal", "bob")
+    (bob,) = listed(made, "--principal", "bob")
+    assert helm("backup", str(tmp_path / "kept"), *made.option).code == 0
+    earlier = (made.path / "bearer.json").read_bytes()
+    key(made, "revoke", bob["key_id"], "--reason", "it leaked")
+    (made.path / "bearer.json").write_bytes(earlier)
+    assert [one["state"] for one in listed(made, "--principal", "bob")] == ["revoked"]
+    again = attrs.evolve(made, path=tmp_path / "restored")
+    words = ("--data-dir", str(again.path), "--keys", str(made.path / "keys"))
+    assert helm("restore", str(tmp_path / "kept"), *words).code == 0
+    assert [one["state"] for one in listed(again, "--principal", "bob")] == ["active"]
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -96,14 +112,12 @@ def test_a_key_for_nobody_in_particular_is_refused(made: Made, words: tuple[str,
 
 
 def test_the_doctor_counts_keys_and_misses_an_admin_key(made: Made) -> None:
-    def said() -> dict[str, Any]:
-        found = helm("doctor", "--json", *made.option).json()
-        return next(one for one in found if one["check"] == "bearer keys")
-
-    assert said()["detail"] == "2 issued, an admin key among them"
+    assert bearer_keys(made.place()) == ("bearer keys", "ok", "2 issued, an admin key among them", "")
     file = made.path / "bearer.json"
     file.write_text(file.read_text().replace('"key_class":"admin"', '"expires_at_ms":1,"key_class":"admin"'))
-    assert (said()["state"], said()["detail"]) == ("warn", "2 issued, no admin key that counts; 1 expired")
+    found = bearer_keys(made.place())
+    assert (found.state, found.detail) == ("warn", "2 issued, no admin key that counts; 1 expired")
+    assert found.hint == "helm key issue --class admin --principal NAME"
 
 
 def test_a_key_that_expired_makes_nobody_of_its_holder(made: Made, tmp_path: Path) -> None:

@@ -254,6 +254,18 @@ async def test_a_restart_knows_what_was_issued_and_what_was_taken_back(house: Ho
         assert (await street.call(READ, key=eve["key"])).json()["detail"] == "the bearer key was revoked"
 
 
+async def test_a_file_of_keys_that_cannot_be_written_lets_nobody_in_and_keeps_nobody(street: Street) -> None:
+    bob, keys = await issue(street), street.door.service.streams.who.keys
+    keys.path = keys.path.parent / "gone" / "keys.json"
+    body = {"class": "tenant", "principal": "eve", "tenant": "acme"}
+    told = await street.ask("POST", KEYS, body, key=street.admin)
+    assert (told.status, "gone" in told.json()["detail"]) == (503, False)
+    assert not (await street.ask("GET", f"{KEYS}?principal=eve", key=street.admin)).json()["keys"]
+    gone = await revoke(street, bob["bearer_key"]["key_id"])
+    assert (gone.status, gone.json()["state"]) == (200, "revoked")
+    assert (await street.call(READ, key=bob["key"])).json()["detail"] == "the bearer key was revoked"
+
+
 async def test_a_log_in_which_a_key_was_issued_twice_does_not_open(street: Street) -> None:
     bob = await issue(street)
     memory = street.kernel.memory
