@@ -12,15 +12,15 @@ from types import MappingProxyType
 from helm.contracts.call import CallContext, Source, ToolCall, Trust
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue, noun_of
-from helm.crypto.canonical import canonical, ordered_bytes, parse
+from helm.crypto.canonical import canonical, parse
 from helm.crypto.hashing import sha256
 from helm.guardian.delegation import Standing
-from helm.guardian.judgement import call_body
+from helm.guardian.judgement import facts_bytes
 from helm.guardian.points import Advice
 from helm.guardian.policy import Policy, ToolRule
 from helm.guardian.relations import AuthzSnapshot
 from helm.guardian.velocity import Pace, counting_delegator
-from helm.guardian.world import Sought, World, world_body
+from helm.guardian.world import Sought, World
 
 MAX_BYTES = 16 * 1024 * 1024
 """Largest facts that are read: arguments and texts at their limits, malformed ones in base64 (T4)."""
@@ -98,7 +98,7 @@ def read_facts(facts: bytes, policy: Policy, where: str) -> tuple[ToolCall, Worl
         check_paces(policy.rule(call.tool), world)
     except (Malformed, KeyError, TypeError, ValueError) as problem:
         raise Invalid(f"the facts cannot be read: {type(problem).__name__} {problem}", where, HINT) from problem
-    if ordered_bytes({"call": call_body(call), "world": world_body(world)}) != facts:
+    if facts_bytes(call, world) != facts:
         raise Invalid("the facts do not say what a call and its world say, under this policy", where, HINT)
     if sha256(call.arguments) != call.args_hash:
         raise Invalid("the arguments do not hash to the args_hash of their call", where, HINT)

@@ -20,7 +20,7 @@ from helm.guardian.offices.asking import joins, standing_of
 from helm.guardian.policy import ToolRule
 from helm.guardian.relations import snapshot_hash
 from helm.guardian.velocity import Tick, counting_delegator, tick_of
-from helm.guardian.world import world_body
+from helm.guardian.world import World, WorldFacts, world_facts
 
 PERMIT_TTL_MS = 10_000
 """How long an ALLOW may wait for its dispatch; the belt needs milliseconds, a hung disk may need more (T6)."""
@@ -55,7 +55,7 @@ class Judgement(Noun, frozen=True, kw_only=True):
 
 def judge(inquiry: Inquiry, finding: Finding, roster_hash: str) -> Judgement:
     """Seal the finding about `inquiry` into decision, record and, on ALLOW, a permit."""
-    facts = facts_bytes(inquiry)
+    facts = facts_bytes(inquiry.call, inquiry.world)
     decision = _decide(inquiry, finding, roster_hash, hash_in(domains.FACTS, facts))
     return Judgement(
         decision=decision,
@@ -67,39 +67,74 @@ def judge(inquiry: Inquiry, finding: Finding, roster_hash: str) -> Judgement:
     )
 
 
-def facts_bytes(inquiry: Inquiry) -> bytes:
-    """Return {"call": ..., "world": ...}: with the policy, enough to evaluate again."""
-    return ordered_bytes({"call": call_body(inquiry.call), "world": world_body(inquiry.world)})
+class CallFacts(Noun, frozen=True):
+    """The call as facts tell it. Malformed arguments stand there as base64 of their raw bytes."""
+
+    approval_id: str
+    args_hash: str
+    arguments: JSONValue
+    claimed_principal: str
+    credential_hash: str
+    delegation_id: str
+    delegation_proof: str
+    delegation_sequence: int
+    door: str
+    fault: str
+    fault_reason: str
+    idempotency_key: str
+    labels: tuple[str, ...]
+    malformed: str
+    oauth_resource: str
+    oauth_scopes: tuple[str, ...]
+    principal: str
+    session_id: str
+    tenant: str
+    texts: tuple[str, ...]
+    tool: str
+    transport: str
+    trust: str
 
 
-def call_body(call: ToolCall) -> dict[str, JSONValue]:
-    """Return the call as a JSON object. Malformed arguments stand there as base64 of their raw bytes."""
+class Facts(Noun, frozen=True):
+    """All that the offices could look at: with the policy, enough to evaluate again."""
+
+    call: CallFacts
+    world: WorldFacts
+
+
+def facts_bytes(call: ToolCall, world: World) -> bytes:
+    """Return the canonical bytes of the facts."""
+    return ordered_bytes(Facts(call_facts(call), world_facts(world)))
+
+
+def call_facts(call: ToolCall) -> CallFacts:
+    """Return the call as facts tell it."""
     context, source = call.context, call.source
-    return {
-        "approval_id": call.approval_id,
-        "args_hash": call.args_hash,
-        "arguments": b64encode(call.arguments).decode() if call.malformed else raw_value(call.arguments),
-        "claimed_principal": context.claimed_principal,
-        "credential_hash": context.credential_hash,
-        "delegation_id": call.delegation_id,
-        "delegation_proof": call.delegation_proof,
-        "delegation_sequence": call.delegation_sequence,
-        "door": source.door,
-        "fault": context.fault,
-        "fault_reason": context.fault_reason,
-        "idempotency_key": call.idempotency_key,
-        "labels": context.labels,
-        "malformed": call.malformed,
-        "oauth_resource": context.oauth_resource,
-        "oauth_scopes": context.oauth_scopes,
-        "principal": call.principal,
-        "session_id": call.session_id,
-        "tenant": call.tenant,
-        "texts": context.texts,
-        "tool": call.tool,
-        "transport": source.transport,
-        "trust": context.trust,
-    }
+    return CallFacts(
+        call.approval_id,  # approval_id
+        call.args_hash,  # args_hash
+        b64encode(call.arguments).decode() if call.malformed else raw_value(call.arguments),  # arguments
+        context.claimed_principal,  # claimed_principal
+        context.credential_hash,  # credential_hash
+        call.delegation_id,  # delegation_id
+        call.delegation_proof,  # delegation_proof
+        call.delegation_sequence,  # delegation_sequence
+        source.door,  # door
+        context.fault,  # fault
+        context.fault_reason,  # fault_reason
+        call.idempotency_key,  # idempotency_key
+        context.labels,  # labels
+        call.malformed,  # malformed
+        context.oauth_resource,  # oauth_resource
+        context.oauth_scopes,  # oauth_scopes
+        call.principal,  # principal
+        call.session_id,  # session_id
+        call.tenant,  # tenant
+        context.texts,  # texts
+        call.tool,  # tool
+        source.transport,  # transport
+        context.trust,  # trust
+    )
 
 
 GATE_WORDS = tuple(("PASS",) * passed for passed in range(64))

@@ -74,27 +74,52 @@ class World(Noun, frozen=True):
     rules, then for its delegator."""
 
 
-def world_body(world: World) -> dict[str, JSONValue]:
-    """Return the World as a JSON object; the policy stands there by its hash."""
-    return {
-        "approval": world.approval,
-        "approvals_asked": world.approvals_asked,
-        "authz": snapshot_body(world.authz),
-        "budgets": world.budgets,
-        "call_seq": world.call_seq,
-        "claim_conflict": world.claim_conflict,
-        "connector_halted": world.connector_halted,
-        "delegation": standing_body(world.delegation),
-        "fingerprint": world.fingerprint,
-        "fingerprint_at_boot": world.fingerprint_at_boot,
-        "frozen": world.frozen,
-        "kernel_epoch": world.kernel_epoch,
-        "log_id": world.log_id,
-        "now_ms": world.now_ms,
-        "pdp": advice_body(world.pdp),
-        "policy": world.policy.policy_hash,
-        "session_closed": world.session_closed,
-        "session_labels": world.session_labels,
-        "session_owner": world.session_owner,
-        "velocity": world.velocity,
-    }
+class WorldFacts(Noun, frozen=True):
+    """The World as facts tell it; the policy stands there by its hash."""
+
+    approval: Sought | None
+    approvals_asked: tuple[int, int]
+    authz: JSONValue
+    budgets: tuple[Usage, ...]
+    call_seq: int
+    claim_conflict: bool
+    connector_halted: str
+    delegation: JSONValue
+    fingerprint: str
+    fingerprint_at_boot: str
+    frozen: str
+    kernel_epoch: int
+    log_id: str
+    now_ms: int
+    pdp: JSONValue
+    policy: str
+    session_closed: bool
+    session_labels: tuple[str, ...]
+    session_owner: str
+    velocity: tuple[Pace, ...]
+
+
+def world_facts(world: World) -> WorldFacts:
+    """Return the World as facts tell it."""
+    return WorldFacts(
+        world.approval,  # approval
+        world.approvals_asked,  # approvals_asked
+        snapshot_body(world.authz),  # authz
+        world.budgets,  # budgets
+        world.call_seq,  # call_seq
+        world.claim_conflict,  # claim_conflict
+        world.connector_halted,  # connector_halted
+        standing_body(world.delegation),  # delegation
+        world.fingerprint,  # fingerprint
+        world.fingerprint_at_boot,  # fingerprint_at_boot
+        world.frozen,  # frozen
+        world.kernel_epoch,  # kernel_epoch
+        world.log_id,  # log_id
+        world.now_ms,  # now_ms
+        advice_body(world.pdp),  # pdp
+        world.policy.policy_hash,  # policy
+        world.session_closed,  # session_closed
+        world.session_labels,  # session_labels
+        world.session_owner,  # session_owner
+        world.velocity,  # velocity
+    )

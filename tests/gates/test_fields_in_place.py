@@ -15,10 +15,11 @@ from helm.contracts.decision import Decision
 from helm.contracts.form import Noun
 from helm.contracts.receipt import Receipt
 from helm.contracts.record import BoundaryRecord
-from helm.guardian.world import World
+from helm.guardian.judgement import CallFacts
+from helm.guardian.world import World, WorldFacts
 from tests.gates.source import ROOT
 
-WIDE: Final[tuple[type[Noun], ...]] = (BoundaryRecord, Decision, Receipt, World)
+WIDE: Final[tuple[type[Noun], ...]] = (BoundaryRecord, CallFacts, Decision, Receipt, World, WorldFacts)
 
 BESIDE = re.compile(r",  # (\w+)$")
 
