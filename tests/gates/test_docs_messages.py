@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.gates.source import ROOT
+from tests.gates.source import ROOT, Source, from_text, sources_under
 
 PAGES: Final = ("docs/public/troubleshooting.md", "docs/public/operator-runbook.md")
 QUOTED: Final = re.compile(r'`"([^`"]+)"`')
@@ -19,10 +19,10 @@ LEAST: Final = 4
 """Letters that a quotation has at least beside its dots: fewer would be found in anything."""
 
 
-def said_in(tree: ast.AST) -> Iterator[str]:
+def said_in(source: Source) -> Iterator[str]:
     """Yield every text that a module can say, with a line break for what is put in; docstrings say nothing."""
-    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    documents = {id(node.value) for node in source.nodes if isinstance(node, ast.Expr)}
+    for node in source.nodes:
         if isinstance(node, ast.JoinedStr):
             yield "".join(str(one.value) if isinstance(one, ast.Constant) else "\n" for one in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
@@ -32,8 +32,7 @@ def said_in(tree: ast.AST) -> Iterator[str]:
 @cache
 def said() -> str:
     """Return all that the program can say."""
-    files = [file for room in ("helm", "actors") for file in (ROOT / room).rglob("*.py")]
-    return "\0".join(text for file in files for text in said_in(ast.parse(file.read_bytes())))
+    return "\0".join(text for room in ("helm", "actors") for one in sources_under(room) for text in said_in(one))
 
 
 def is_said(message: str) -> bool:
@@ -61,4 +60,7 @@ def test_a_message_that_nothing_says_is_seen(message: str) -> None:
 
 
 def test_what_a_docstring_says_is_no_message() -> None:
-    assert list(said_in(ast.parse('def f():\n    "only described"\n    return f"{f} said"'))) == ["\n said", " said"]
+    assert list(said_in(from_text("a", 'def f():\n    "only described"\n    return f"{f} said"'))) == [
+        "\n said",
+        " said",
+    ]

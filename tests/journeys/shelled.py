@@ -27,7 +27,7 @@ DONE: Final = "done---"
 PORT: Final = "8420"
 """The port that pages name; what is typed here has a free one in its place."""
 
-WITHIN_S: Final = 60.0
+WITHIN_S: Final = 120.0
 
 SHOWN: Final[Mapping[str, str]] = MappingProxyType(
     {
