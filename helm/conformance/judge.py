@@ -31,7 +31,9 @@ from helm.evidence.trust_root import TrustRoot
 from helm.evidence.unseal import unseal_decision, unseal_receipt, unseal_record
 from helm.receipts.chain import SealedReceipt, SessionChains
 
-SEALED: Final = frozenset({*kinds_of(Receipt), *kinds_of(BoundaryRecord), *kinds_of(Decision), "record_hash"})
+SEALED: Final = frozenset(
+    {*kinds_of(Receipt), *kinds_of(BoundaryRecord), *kinds_of(Decision), "receipt_id", "record_hash"}
+)
 """The members that may have to be bound."""
 
 MAX_WORDS: Final = 500

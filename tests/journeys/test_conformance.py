@@ -50,6 +50,9 @@ BROKEN: Final = {
 }
 """Each gate with the category of its vectors, and the code that a server without it no longer gives."""
 
+LONG: Final = pytest.mark.timeout(600)
+"""The whole set takes a quarter of a minute of processor time, and a machine may have other things to do."""
+
 CONTROLS: Final = frozenset({"control"})
 
 
@@ -89,6 +92,7 @@ def of(*categories: str) -> tuple[Any, ...]:
     return tuple(one for one in found if not one.inside and one.server == "main")
 
 
+@LONG
 @pytest.mark.slow
 @pytest.mark.parametrize("gate", BROKEN)
 def test_a_server_with_this_gate_broken_does_not_conform(gate: str, tmp_path: Path) -> None:
@@ -104,6 +108,7 @@ def test_a_server_with_this_gate_broken_does_not_conform(gate: str, tmp_path: Pa
     assert report["summary"]["failed"]
 
 
+@LONG
 @pytest.mark.slow
 def test_the_same_process_with_no_gate_broken_conforms_in_all_of_these(tmp_path: Path) -> None:
     with served_by("-m", "actors.cli.main", path=tmp_path / "servers") as run:
@@ -112,6 +117,7 @@ def test_the_same_process_with_no_gate_broken_conforms_in_all_of_these(tmp_path:
     assert run.strays == 0
 
 
+@LONG
 @pytest.mark.slow
 def test_a_server_that_somebody_else_started_is_tested_by_its_address(tmp_path: Path, made: Made) -> None:
     place, out, counterparts = (
@@ -137,6 +143,7 @@ def test_a_server_that_somebody_else_started_is_tested_by_its_address(tmp_path: 
     assert helm("conform", "verify", str(out), *made.option).code == 0
 
 
+@LONG
 @pytest.mark.slow
 def test_our_own_server_reaches_the_highest_level(tmp_path: Path) -> None:
     out = tmp_path / "report.json"

@@ -113,13 +113,23 @@ async def test_more_reports_than_are_kept_push_the_oldest_out(tmp_path: Path) ->
     assert reports.folder.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.slow
 async def test_an_operator_has_vectors_run_and_the_running_kernel_is_not_touched(street: Street, house: House) -> None:
     before = street.kernel.parts.journal.head
     asked: dict[str, Any] = {"categories": ["control", "gate-0-freeze"], "level": "L2"}
     wanted = chosen(vector_set(), Wanted(categories=frozenset(asked["categories"]), level="L2"))
+    replies: list[Answered] = []
+
+    async def ask() -> None:
+        replies.append(await trio.to_thread.run_sync(ask_to_run, client, asked))
+
     with HelmClient(street.address.url, street.admin, timeout_s=RUN_S) as client:
-        reply = await trio.to_thread.run_sync(ask_to_run, client, asked)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            nursery.start_soon(ask)
+    refused, reply = sorted(replies, key=lambda one: one.status, reverse=True)
+    assert (refused.status, refused.json()["reason_code"]) == (503, "OVERLOADED")  # one run at a time
     assert reply.status == 201, reply.body
     document = reply.json()
     assert document["report"]["summary"] == {"failed": 0, "passed": len(wanted), "skipped": 0, "unobserved": 0}
