@@ -79,6 +79,8 @@ def log_of(config: Config, path: Path, losses: Losses, environment: Mapping[str,
     named = [str(getattr(config, name)) for name in sorted(SECRET)]
     if config.database is not None:
         named += sorted(config.database.secrets)
-    named += [environment.get(name, "") for name in (config.proxy_key_env, *COLLECTOR_KEYS)]
+    named.append(environment.get(config.proxy_key_env, ""))
+    for name in COLLECTOR_KEYS:
+        named += [value.partition("=")[2].strip() for value in environment.get(name, "").split(",")]
     words = Words(secrets=tuple(secret for secret in named if len(secret) >= MIN_SECRET))
     return Log(None if config.log == STDERR else path / config.log, words, losses)

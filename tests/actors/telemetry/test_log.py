@@ -12,15 +12,18 @@ from typing import Any, Final
 
 import attrs
 import pytest
+import trio
 
+from actors.connectors.mcp import McpConnector
 from actors.connectors.port import ConnectorFailed, Dispatch
-from actors.events import KERNEL_STOPPED, event
+from actors.events import CONNECTION_FAILED, KERNEL_STOPPED, event
 from actors.losses import Losses
 from actors.observing import observing
 from actors.telemetry import log as logs
-from actors.telemetry.line import HIDDEN, Words
+from actors.telemetry.line import HIDDEN, Words, of_record
 from actors.telemetry.log import Log, Spoken, Structured, listening
 from helm.contracts.form import JSONValue
+from helm.guardian.connection import McpConnection
 from tests.actors.doors.street import open_street
 from tests.actors.kit import House
 from tests.actors.puppet import Puppet
@@ -93,6 +96,27 @@ async def test_no_argument_output_or_credential_is_in_the_log(house: House, tmp_
     assert len([line for line in book.lines if line["event"] == "call"]) == 4
     text = book.path.read_text()
     assert [secret for secret in (SECRET, *keys) if secret in text] == []
+
+
+async def test_an_mcp_server_that_cannot_be_asked_is_an_event(nursery: trio.Nursery) -> None:
+    failed, told = trio.Event(), list[dict[str, Any]]()
+
+    class Hearing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(of_record(record))
+            failed.set()
+
+    async def drifted(*_: str) -> None:
+        raise AssertionError("nothing was listed")
+
+    connection = McpConnection(name="gone", command=("/no/such/program", SECRET), max_response_bytes=1024)
+    with listening(Hearing()), trio.fail_after(30):
+        nursery.start_soon(McpConnector(connection, {}).attend, drifted)
+        await failed.wait()
+        nursery.cancel_scope.cancel()
+    assert (told[0]["event"], told[0]["connector"]) == (CONNECTION_FAILED, "gone")
+    assert told[0]["failures"]
+    assert SECRET not in json.dumps(told)
 
 
 @pytest.mark.parametrize("name", ["helm.doors", "somebody.else", HOSTILE])
