@@ -153,6 +153,7 @@ class Supervisor:
             LOG.info("answering the requests under way, then stopping", extra=event(STOPPING))
             self.tell("answering the requests under way, then stopping")
             kernel.drain()
+            door.grace_s = 2 * self.config.grace_s  # whose call is cancelled after the first half still hears of it
             with trio.CancelScope(deadline=trio.current_time() + self.config.grace_s) as patience:
                 door.close()
                 if tunnels is not None:

@@ -50,7 +50,7 @@ class Machine:
         """Run a command in it, and return how that ended."""
         line = [podman.PLACE, "exec", self.name, *words]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **self.engine.variables}
-        return subprocess.run(line, capture_output=True, text=True, env=environment, check=False, timeout=120)
+        return subprocess.run(line, capture_output=True, text=True, env=environment, check=False, timeout=300)
 
     def ask(self, *words: str) -> str:
         """Run a command that must end well, and return what it says."""

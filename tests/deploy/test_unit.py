@@ -104,6 +104,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not systemd.is_there(), reason=systemd.HOW)
 class TestARealSystemd:
     """The unit as it stands, on systemd as the first process."""

@@ -196,6 +196,24 @@ async def until_not_ready(site: Site, address: Address) -> None:
     assert (await site.ask(address, "GET", "/healthz")).status == 200
 
 
+async def test_what_takes_longer_than_the_grace_is_cancelled_and_its_caller_hears_so(site: Site) -> None:
+    site.puppet.deed = Hold()
+    supervisor = site.supervisor()
+    supervisor.config = attrs.evolve(supervisor.config, grace_s=1.0)
+    replies = list[Reply]()
+
+    async def call() -> None:
+        replies.append(await site.ask(address, "POST", EXECUTE, READ))
+
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(supervisor.run)
+        nursery.start_soon(call)
+        await site.puppet.began.wait()
+        supervisor.stop()
+    assert [(reply.status, reply.json()["outcome"]) for reply in replies] == [(504, "INDETERMINATE")]
+    assert site.told[-1] == "out of time: 1 calls end as what is known of them"
+
+
 async def test_draining_takes_no_call_not_even_on_a_connection_that_stands(site: Site) -> None:
     async with site.house.kernel(site.puppet) as kernel:
         kernel.drain()
