@@ -29,6 +29,11 @@ NO_RESTARTS: Final[Mapping[str, Restart]] = MappingProxyType({})
 
 UNSEEN: Final = "dispatch: nothing reached the counterpart in the whole run, so that its silence proves nothing"
 
+STOPPING: Final = frozenset({"crash", "freeze", "move_house"})
+"""Steps after which nobody is served until they are undone."""
+
+STOPS: Final = "it stops the server that is tested: say that it may, --allow-stops"
+
 Told = Callable[[Result], None]
 
 
@@ -41,6 +46,8 @@ class Run:
     restarts: Mapping[str, Restart] = NO_RESTARTS
     is_own: bool = False
     """Whether the servers were started for this run alone."""
+    may_stop: bool = False
+    """Whether servers that were not may be stopped as well: frozen, moved, killed."""
     name: str = attrs.field(factory=lambda: secrets.token_hex(4))
     wires: dict[str, Wire] = attrs.field(factory=dict, init=False)
     policies: dict[str, Policy] = attrs.field(factory=dict, init=False)
@@ -66,6 +73,8 @@ class Run:
             return unobserved(vector)
         if vector.server not in self.target.servers:
             return Result(vector=vector, outcome=SKIPPED, why=f"the target names no server {vector.server!r}")
+        if not (self.is_own or self.may_stop) and any(step.do in STOPPING for step in vector.trigger):
+            return Result(vector=vector, outcome=SKIPPED, why=STOPS)
         server = self.target.servers[vector.server]
         wire = self.wires.setdefault(vector.server, Wire(server, stack))
         driver = Driver(

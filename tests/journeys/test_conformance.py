@@ -66,7 +66,8 @@ def served_by(*words: str, path: Path) -> Iterator[Run]:
         with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
             try:
                 url = address_in(process)
-                yield Run(target=attrs.evolve(target, servers={"main": attrs.evolve(main, url=url)}), service=service)
+                named = attrs.evolve(target, servers={"main": attrs.evolve(main, url=url)})
+                yield Run(target=named, service=service, may_stop=True)
             finally:
                 process.kill()
 

@@ -45,7 +45,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witnessed]:
     with counterpart() as service:
         made = set_up(tmp_path_factory.mktemp("servers") / "own", ["main"], service.origin.removeprefix("http://"))
         with gateways(made) as (target, _):
-            run = Run(target=target, service=service)
+            run = Run(target=target, service=service, may_stop=True)
             results = run.run((ALLOWED, BLOCKED), said_nothing)
             seen = {one.vector.id: one.seen for one in results if one.seen is not None}
             yield Witnessed(seen=seen, target=target, root=target.servers["main"].root)
@@ -158,7 +158,7 @@ def test_the_counterparts_silence_counts_only_where_it_was_reached_at_all(honest
 
 def test_a_dispatch_between_two_vectors_is_a_stray(honest: Witnessed) -> None:
     with counterpart() as service:
-        run = Run(target=honest.target, service=service)
+        run = Run(target=honest.target, service=service, may_stop=True)
         run.run((BLOCKED,), lambda _: service.deeds.append("/deeds/late"))
         assert run.strays == 1
 
@@ -169,7 +169,7 @@ def test_what_is_missing_is_skipped_aloud(honest: Witnessed) -> None:
     target = attrs.evolve(honest.target, servers={"main": poor})
     wanted = ("borrowed-session", "frozen-system", "delegation-beyond", "stale-policy", "allowed")
     with counterpart() as service:
-        results = Run(target=target, service=service).run([SET[name] for name in wanted], said_nothing)
+        results = Run(target=target, service=service, may_stop=True).run([SET[name] for name in wanted], said_nothing)
     assert [one.outcome for one in results[:4]] == [SKIPPED] * 4
     assert ["intruder" in results[0].why, "emergency" in results[1].why] == [True, True]
     assert ["delegation" in results[2].why, "stale" in results[3].why] == [True, True]
@@ -232,7 +232,7 @@ def test_a_server_that_only_says_no_conforms_in_nothing(said: tuple[int, bytes],
                 honest.target.servers["main"], url=f"http://127.0.0.1:{server.server_port}", data_dir=""
             )
             target = attrs.evolve(honest.target, servers=dict.fromkeys(SERVERS, main))
-            run = Run(target=target, service=service)
+            run = Run(target=target, service=service, may_stop=True)
             results = run.run([attrs.evolve(one, trigger=hasty(one)) for one in SET.vectors], said_nothing)
         finally:
             server.shutdown()
@@ -251,14 +251,26 @@ def test_a_server_that_is_not_ours_is_neither_killed_nor_moved(honest: Witnessed
     main = attrs.evolve(honest.target.servers["main"], data_dir="")
     target = attrs.evolve(honest.target, servers={"crash": main, "moved": main})
     with counterpart() as service:
-        results = Run(target=target, service=service).run((SET["killed-under-way"], SET["moved-house"]), said_nothing)
+        results = Run(target=target, service=service, may_stop=True).run(
+            (SET["killed-under-way"], SET["moved-house"]), said_nothing
+        )
     assert [one.outcome for one in results] == [SKIPPED, SKIPPED]
+
+
+def test_a_server_that_the_run_did_not_start_is_stopped_only_where_that_is_said(honest: Witnessed) -> None:
+    with counterpart() as service:
+        [frozen, refused] = Run(target=honest.target, service=service).run(
+            (SET["frozen-system"], SET["denied-by-the-ceilings"]), said_nothing
+        )
+    assert (frozen.outcome, "--allow-stops" in frozen.why) == (SKIPPED, True)
+    assert refused.seen is not None
+    assert refused.seen.reason_code == "PDP_DENY"
 
 
 def test_what_was_changed_is_changed_back_whatever_becomes_of_the_vector(honest: Witnessed) -> None:
     frozen = SET["frozen-system"]
     with counterpart() as service:
-        run = Run(target=honest.target, service=service)
+        run = Run(target=honest.target, service=service, may_stop=True)
         before = run.run((SET["denied-by-the-ceilings"],), said_nothing)[0].seen
         [stopped] = run.run((attrs.evolve(frozen, expected=attrs.evolve(frozen.expected, http=200)),), said_nothing)
         again = run.run((SET["denied-by-the-ceilings"],), said_nothing)[0].seen

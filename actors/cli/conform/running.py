@@ -68,6 +68,9 @@ def setup(directory: Path, counterpart: str, first_port: int, only: Sequence[str
 @choosing
 @click.option("--target", type=click.Path(path_type=Path, dir_okay=False), help="What `helm conform setup` wrote.")
 @click.option("--server", metavar="URL", help="Where the target's server `main` is, if not where the target says.")
+@click.option(
+    "--allow-stops", is_flag=True, help="Let vectors freeze, move or kill servers that the run did not start."
+)
 @click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="The evidence key that signs the report.")
 @click.option(
     "--data-dir",
@@ -84,6 +87,7 @@ def run(  # noqa: PLR0913 - a command has so many options
     code: str | None,
     target: Path | None,
     server: str | None,
+    allow_stops: bool,
     key: Path | None,
     data_dir: Path | None,
     out: Path | None,
@@ -100,7 +104,9 @@ def run(  # noqa: PLR0913 - a command has so many options
         raise click.UsageError("a report about servers of others is signed with a key of yours: --key or --data-dir")
     vectors = chosen(vector_set(), wanted(level, categories, ids, code))
     with tested(target, server, vectors) as stage:
-        document = perform(stage, vectors, signer_of(stage, key, data_dir), quiet=as_json)
+        document = perform(
+            attrs.evolve(stage, may_stop=allow_stops), vectors, signer_of(stage, key, data_dir), quiet=as_json
+        )
     keep(document, out, data_dir)
     report = document["report"]
     if as_json:
@@ -120,6 +126,7 @@ class Stage:
     service: Counterpart
     restarts: dict[str, Restart] = attrs.field(factory=dict)
     is_own: bool
+    may_stop: bool = False
 
 
 @contextmanager
@@ -127,7 +134,9 @@ def tested(target: Path | None, server: str | None, vectors: Sequence[Vector]) -
     """Yield what is tested: what a target names, or servers of our own. Raises Invalid, Failed."""
     if target is not None:
         named = read_target(target)
-        if server and "main" in named.servers:
+        if server and "main" not in named.servers:
+            raise Invalid("it names no server main", str(target), "--server says where that one is")
+        if server:
             named = attrs.evolve(named, servers={"main": attrs.evolve(named.servers["main"], url=server)})
         with listening(named) as service:
             yield Stage(target=named, service=service, is_own=False)
@@ -153,7 +162,9 @@ def listening(target: Target) -> Iterator[Counterpart]:
 def perform(stage: Stage, vectors: Sequence[Vector], signer: Signer, *, quiet: bool) -> dict[str, Any]:
     """Run the vectors, and return the signed report."""
     clock, restarts = SystemClock(), stage.restarts or NO_RESTARTS
-    run = Run(target=stage.target, service=stage.service, restarts=restarts, is_own=stage.is_own)
+    run = Run(
+        target=stage.target, service=stage.service, restarts=restarts, is_own=stage.is_own, may_stop=stage.may_stop
+    )
     begun_at_ms = clock.now_ms()
     results = run.run(vectors, untold if quiet else line)
     ran = Ran(

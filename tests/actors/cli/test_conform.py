@@ -63,6 +63,14 @@ def test_a_server_of_others_is_tested_with_a_target_and_reported_on_with_a_key(t
     assert "--key" in ended.err
 
 
+def test_an_address_for_a_server_that_the_target_does_not_name_is_not_passed_over(tmp_path: Path, made: Made) -> None:
+    target = tmp_path / "target.json"
+    target.write_text(json.dumps({"counterpart": of_this_process(), "servers": {}}))
+    ended = helm("conform", "run", "--target", str(target), "--server", "http://127.0.0.1:1", *made.option)
+    assert ended.code == 1
+    assert "no server main" in ended.err
+
+
 def of_this_process() -> str:
     """Return an address of this machine that no other test listens at: below the ports that are given out."""
     return f"127.0.0.1:{20_000 + os.getpid() % 10_000}"
