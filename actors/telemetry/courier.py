@@ -54,6 +54,7 @@ class Courier:
     """Reads the figures; called by the courier's thread."""
     interval_s: float
     """Between two messages of figures."""
+    last_words_s: float = LAST_WORDS_S
     _waiting: deque[Ended] = attrs.field(factory=deque, init=False, repr=False)
     _wake: threading.Event = attrs.field(factory=threading.Event, init=False, repr=False)
     _is_closing: bool = attrs.field(default=False, init=False)
@@ -78,7 +79,7 @@ class Courier:
         finally:
             self._is_closing = True
             self._wake.set()
-            thread.join(LAST_WORDS_S)
+            thread.join(self.last_words_s)
             self.collector.abandon()
 
     def run(self) -> None:

@@ -45,6 +45,7 @@ class Log:
     """None for stderr."""
     words: Words
     losses: Losses
+    last_words_s: float = LAST_WORDS_S
     _waiting: deque[Ended | Line] = attrs.field(factory=deque, init=False, repr=False)
     _wake: threading.Event = attrs.field(factory=threading.Event, init=False, repr=False)
     _is_closing: bool = attrs.field(default=False, init=False)
@@ -78,7 +79,7 @@ class Log:
         finally:
             self._is_closing = True
             self._wake.set()
-            thread.join(LAST_WORDS_S)
+            thread.join(self.last_words_s)
 
     def run(self) -> None:
         """Write until closed. What still waits then is written first."""

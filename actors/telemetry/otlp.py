@@ -51,11 +51,11 @@ SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 class Otlp:
     """A collector that speaks OTLP over HTTP. What it asks for in headers stands in OTEL_EXPORTER_OTLP_HEADERS."""
 
-    def __init__(self, endpoint: str, log_id: str) -> None:
+    def __init__(self, endpoint: str, log_id: str, timeout_s: float = TIMEOUT_S) -> None:
         base = endpoint.rstrip("/")
         self._resource = Resource.create(resource(__version__, log_id))
-        self._spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=TIMEOUT_S)
-        self._metrics = OTLPMetricExporter(f"{base}/v1/metrics", timeout=TIMEOUT_S)
+        self._spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=timeout_s)
+        self._metrics = OTLPMetricExporter(f"{base}/v1/metrics", timeout=timeout_s)
 
     def spans(self, calls: Sequence[Ended], /) -> bool:
         """Send the spans of these calls; return whether they were taken."""

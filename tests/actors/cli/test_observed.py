@@ -34,6 +34,13 @@ def wait_for_figures(heard: Heard, name: str) -> Any:
     return heard.figures[name]
 
 
+def wait_for_spans(heard: Heard, count: int) -> None:
+    """Return once the collector has heard of so many spans."""
+    while len(heard.spans) < count:
+        assert heard.told.wait(SOON_S)
+        heard.told.clear()
+
+
 @pytest.mark.slow
 def test_what_the_gateway_does_is_in_its_log_and_at_its_collector(made: Made) -> None:
     with collecting() as heard:
@@ -47,6 +54,7 @@ def test_what_the_gateway_does_is_in_its_log_and_at_its_collector(made: Made) ->
             edit(made.place().policy_path, "args.path.startsWith('public/')", "args.path.startsWith('p')")
             gateway.process.send_signal(signal.SIGHUP)
             gateway.wait_for("the policy stays as it is")
+            wait_for_spans(heard, 3)
             metrics = Server(gateway.url, made.admin_key).ask("GET", "/metrics").body.decode()
             gateway.process.send_signal(signal.SIGTERM)
             gateway.wait_for("then stopping")

@@ -28,6 +28,9 @@ from tests.actors.doors.street import open_street
 from tests.actors.kit import House
 from tests.actors.puppet import Puppet
 
+SOON_S: Final = 60.0
+"""Longest wait for a thread: on a busy machine it may get its turn late."""
+
 SECRET: Final = "correct-horse-battery-staple"
 HOSTILE: Final = 'x\n{"event":"call","verdict":"ALLOW"}\r\n\x1b[2J\x1b]0;owned\x07\x9b31m\u2028\u202e\x7f\x00"'
 TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -52,7 +55,7 @@ class Book:
 @contextmanager
 def logging_to(path: Path, *secrets: str) -> Iterator[Book]:
     """Log to a file, and have everything written at the end."""
-    log = Log(path, Words(secrets=secrets), Losses())
+    log = Log(path, Words(secrets=secrets), Losses(), SOON_S)
     book = Book(path, log)
     with log.running(), listening(Structured(log)):
         yield book
@@ -177,12 +180,12 @@ def test_a_log_is_for_whoever_runs_helm(tmp_path: Path) -> None:
 
 
 def test_a_log_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
-    log = Log(tmp_path / "log", Words(), Losses())
+    log = Log(tmp_path / "log", Words(), Losses(), SOON_S)
     for number in range(3):
         with log.running():
             log.take_line({"number": number})
         (tmp_path / "log").rename(tmp_path / f"log.{number}")
-    log = Log(tmp_path / "log", Words(), Losses())
+    log = Log(tmp_path / "log", Words(), Losses(), SOON_S)
     log._open()  # as a writer that is under way while somebody rotates
     (tmp_path / "log").rename(tmp_path / "log.3")
     log._write([{"number": 3}])
@@ -193,7 +196,7 @@ def test_a_log_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
 
 def test_a_full_queue_loses_lines_and_counts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "MAX_WAITING", 2)
-    log = Log(tmp_path / "log", Words(), Losses())
+    log = Log(tmp_path / "log", Words(), Losses(), SOON_S)
     for number in range(5):
         log.take_line({"number": number})
     assert log.losses.lines == 3
@@ -206,17 +209,16 @@ def test_a_disk_that_does_not_take_a_line_costs_a_count(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     (tmp_path / "log").symlink_to("/dev/full")
-    log = Log(tmp_path / "log", Words(), Losses())
+    log = Log(tmp_path / "log", Words(), Losses(), SOON_S)
     with log.running():
         log.take_line({"number": 1})
     assert log.losses.lines_unwritten == 1
 
 
-def test_a_reader_that_does_not_read_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "LAST_WORDS_S", 0.2)
+def test_a_reader_that_does_not_read_stops_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log")
     reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
-    log = Log(tmp_path / "log", Words(), Losses())
+    log = Log(tmp_path / "log", Words(), Losses(), 0.2)
     with log.running():  # and it ends, although what is to be written fits into no pipe
         for _ in range(logs.MAX_WAITING + 3):
             log.take_line({"filler": "x" * 100})

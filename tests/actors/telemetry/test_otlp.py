@@ -30,6 +30,9 @@ TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER: Final = "00f067aa0ba902b7"
 TRACEPARENT: Final = f"00-{TRACE}-{CALLER}-01"
 
+SOON_S: Final = 60.0
+"""Longest wait for a thread: on a busy machine it may get its turn late."""
+
 SECRET: Final = "correct-horse-battery-staple"
 
 
@@ -52,11 +55,12 @@ def carrying(courier: Courier) -> Iterator[None]:
 
 @asynccontextmanager
 async def told_street(
-    house: House, heard: Heard, *, share: float = 1.0, puppet: Puppet | None = None, interval_s: float = 3600.0
+    house: House, heard: Heard, *, share: float = 1.0, puppet: Puppet | None = None, timeout_s: float = SOON_S
 ) -> AsyncIterator[Told]:
     """Open a street before a collector; once it is closed, the collector has heard everything."""
     losses, found = Losses(), list[Figure]()
-    courier = Courier(Otlp(heard.url, house.place.log_id), losses, lambda: found, interval_s)
+    collector = Otlp(heard.url, house.place.log_id, timeout_s)
+    courier = Courier(collector, losses, lambda: found, 3600.0, last_words_s=SOON_S)
     puppet = puppet or Puppet()
     watched = observing(losses, share=share, tell_all=None, tell_traced=courier.take)
     async with open_street(house, puppet, observing=watched) as street:
@@ -232,9 +236,8 @@ async def test_a_collector_that_refuses_costs_a_count_and_no_receipt(house: Hous
     assert (told.losses.spans_undelivered, told.losses.figures_undelivered) == (6, 1)
 
 
-async def test_a_collector_that_is_not_there_costs_a_count(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.telemetry.otlp.TIMEOUT_S", 0.2)
-    async with told_street(house, Heard(url="http://127.0.0.1:9")) as told:
+async def test_a_collector_that_is_not_there_costs_a_count(house: House) -> None:
+    async with told_street(house, Heard(url="http://127.0.0.1:9"), timeout_s=0.2) as told:
         assert (await told.street.call({"tool": "read", "arguments": {}})).status == 200
     assert told.losses.spans == 2
 
@@ -244,8 +247,9 @@ async def test_a_collector_that_hangs_fills_a_bounded_queue_and_stops_nobody(
 ) -> None:
     monkeypatch.setattr(couriers, "MAX_WAITING", 4)
     monkeypatch.setattr(couriers, "BATCH", 2)
+    monkeypatch.setattr(couriers, "FLUSH_S", 3600.0)  # only a whole batch wakes it
     deaf, losses = Deaf(), Losses()
-    courier = Courier(deaf, losses, lambda: (), 3600.0)
+    courier = Courier(deaf, losses, lambda: (), 3600.0, last_words_s=SOON_S)
     watched = observing(losses, share=1.0, tell_all=None, tell_traced=courier.take)
     with courier.running():
         async with house.kernel(observing=watched) as kernel:
