@@ -30,6 +30,10 @@ SETTINGS: Final = (
 )
 """A server with little to do, which keeps what makes it durable as it is by default."""
 
+MEMORY: Final = Path("/dev/shm")
+ROOM_BYTES: Final = 2 * 1024**3
+"""For the clusters of all workers at once."""
+
 KEEPER: Final = """
 trap '' INT TERM
 "$0" -D "$1/data" -k "$1" $2 >>"$1/log" 2>&1 &
@@ -59,7 +63,7 @@ class Server:
     @classmethod
     def make(cls) -> Server:
         """Make a cluster, and start it."""
-        directory = Path(tempfile.mkdtemp(prefix="helm-pg-"))
+        directory = Path(tempfile.mkdtemp(prefix="helm-pg-", dir=in_memory()))
         who = nobody(directory) if os.geteuid() == 0 else {}
         server = cls(directory, programs(who), who)
         line: list[str | Path] = [
@@ -106,6 +110,11 @@ class Server:
     def url(self, schema: str = "public", database: str = "postgres") -> str:
         """Return the URL of a schema."""
         return f"postgresql://helm@/{database}?host={self.directory}&options=-csearch_path%3D{schema}"
+
+
+def in_memory() -> Path | None:
+    """Return where files wait for no disk, None where there is no room: they outlive any server, as the tests need."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES else None
 
 
 def nobody(directory: Path) -> dict[str, Any]:
