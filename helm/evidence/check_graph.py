@@ -9,7 +9,7 @@ from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import KeyPurpose
 from helm.evidence import manifest
-from helm.evidence.at_once import Line, read_call
+from helm.evidence.at_once import Call, Line, read_call, read_line
 from helm.evidence.control import SIGNED, check_event, said_of_overlays, said_of_raise, take_overlays
 from helm.evidence.layout import EVENTS, FRONTIER, MANIFEST, NODES, RECORDS, REFUSAL, SNAPSHOT
 from helm.evidence.lines import read_json, split_lines
@@ -33,7 +33,11 @@ class Nodes:
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
-        self.lines, self.records = reading.lines(NODES), reading.lines(RECORDS)
+        self.lines, self.records = reading.lines(NODES, self._read_lines), reading.lines(RECORDS, self._read_calls)
+        self.read: list[Line | None] = []
+        """The nodes of the shard at hand that are in their one form."""
+        self.calls: list[Call | None] = []
+        """The calls of the shard at hand, likewise."""
         self.events = split_lines(reading.members.get(EVENTS, b""), EVENTS)
         self.part = Part(reading.sessions, Graph(reading.manifest.cover.shard), read_frontier(reading.members))
         self.count = 0
@@ -44,7 +48,7 @@ class Nodes:
         kept = reading.kept.nodes if reading.keep else None
         for raw in self.lines.rest():
             where = self.lines.where
-            line = read_node(raw, where)
+            line = self.read[self.lines.at - 1] or read_node(raw, where)
             node = self.part.take(line, self._payload(line, where), where)
             self.count += 1
             reading.told = reading.sealed = reading.leaf = None
@@ -52,6 +56,12 @@ class Nodes:
                 kept.append(node)
             yield node
         self._end()
+
+    def _read_lines(self, _: str, lines: list[bytes]) -> None:
+        self.read = [*map(read_line, lines)]
+
+    def _read_calls(self, _: str, lines: list[bytes]) -> None:
+        self.calls = [*map(read_call, lines)]
 
     def _payload(self, line: Line, where: str) -> Payload:
         """Return the payload of a line's node, from the place where it must stand. Raises Invalid."""
@@ -61,7 +71,8 @@ class Nodes:
             raw, at = next(self.events, (b"", EVENTS))
             payload, stands_here = Payload(read_json(raw, at), raw, at), False
         else:
-            payload, stands_here = read_payload(self.records.take(), self.records.where), False
+            raw, at = self.records.take(), self.records.where
+            payload, stands_here = payload_in(self.calls[self.records.at - 1], raw, at), False
         if stands_here == stands_apart(line.node.kind, payload.body):
             raise Invalid("its payload does not stand where a payload of its kind stands", where, CHANGED)
         return payload
@@ -93,7 +104,11 @@ def read_frontier(members: Mapping[str, bytes]) -> dict[str, int]:
 
 def read_payload(raw: bytes, where: str) -> Payload:
     """Return the payload of a line of its own. Raises Invalid."""
-    call = read_call(raw)
+    return payload_in(read_call(raw), raw, where)
+
+
+def payload_in(call: Call | None, raw: bytes, where: str) -> Payload:
+    """Return the payload of a line of its own, of which the call was read where that could be. Raises Invalid."""
     if call is None:
         return Payload(read_json(raw, where), raw, where)
     record = {"record_hash": call.record.hash}

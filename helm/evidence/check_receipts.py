@@ -8,11 +8,11 @@ from helm.contracts.errors import Invalid
 from helm.contracts.receipt import RECEIPT_VERSION
 from helm.evidence.at_once import read_receipt
 from helm.evidence.check_condensed import Leaves
-from helm.evidence.layout import RECEIPTS
+from helm.evidence.layout import RECEIPTS, SNAPSHOT
 from helm.evidence.lines import read_json
 from helm.evidence.part import PartNode
+from helm.evidence.proven import keys_named_in, prove_read
 from helm.evidence.reading import CHANGED, Reading
-from helm.evidence.shards import Lines
 from helm.evidence.signed import check_signed
 from helm.evidence.unseal import unseal_receipt
 from helm.proofgraph.node import NodeKind
@@ -24,14 +24,17 @@ class Receipts:
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
-        self.lines = Lines(reading.members, RECEIPTS, opened=self._open)
+        self.lines = reading.lines(RECEIPTS, self._read)
         self.leaves = Leaves(reading)
+        self.named = keys_named_in(reading.members.get(SNAPSHOT, b""))
+        self.read: list[SealedReceipt | None] = []
+        """The receipts of the shard at hand that are in their one form."""
         self.keys: Sequence[str] = ()
+        """The keys that were found to have signed them."""
 
-    def _open(self, path: str) -> None:
-        """Begin a shard: ask once which keys were found to have signed its receipts."""
-        self.reading.shards.add(path)
-        self.keys = self.reading.proven(path)
+    def _read(self, path: str, lines: list[bytes]) -> None:
+        self.read = [*map(read_receipt, lines)]
+        self.keys = self.reading.proven(path) or prove_read(self.read, self.named)
 
     def take(self, node: PartNode) -> None:
         """Check the receipt that the next node binds."""
@@ -50,7 +53,7 @@ class Receipts:
 
     def _take_receipt(self, raw: bytes, lamport: int, receipt_hash: str) -> None:
         reading, where = self.reading, self.reading.receipt_at
-        sealed = read_receipt(raw) or unseal_receipt(read_json(raw, where), where)
+        sealed = self.read[self.lines.at - 1] or unseal_receipt(read_json(raw, where), where)
         if sealed.content.version != RECEIPT_VERSION:
             raise Invalid(f"is of version {sealed.content.version!r}, not {RECEIPT_VERSION}", where, CHANGED)
         if sealed.receipt_hash != receipt_hash:

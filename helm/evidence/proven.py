@@ -17,6 +17,7 @@ from helm.evidence.at_once import read_receipt
 from helm.evidence.layout import RECEIPTS, SNAPSHOT
 from helm.evidence.lines import read_json
 from helm.evidence.signed import signed_bytes
+from helm.receipts.chain import SealedReceipt
 
 Keys = Mapping[str, str]
 """Public keys by their names. Nobody vouches for them: a pack says so of itself."""
@@ -34,13 +35,17 @@ class Helpers(Protocol):
 
 def prove(receipts: Sequence[bytes], keys: Keys) -> list[str]:
     """Return for each receipt the public key that signed it, "" where none of `keys` is seen to have."""
+    return prove_read([*map(read_receipt, receipts)], keys)
+
+
+def prove_read(receipts: Sequence[SealedReceipt | None], keys: Keys) -> list[str]:
+    """Return the same for receipts that were read already, as far as they could be."""
     checked: dict[str, PublicKey] = {}
-    return [signed_by(raw, keys, checked) for raw in receipts]
+    return [signed_by(sealed, keys, checked) for sealed in receipts]
 
 
-def signed_by(raw: bytes, keys: Keys, checked: dict[str, PublicKey]) -> str:
+def signed_by(sealed: SealedReceipt | None, keys: Keys, checked: dict[str, PublicKey]) -> str:
     """Return the public key that signed a receipt, "" for none."""
-    sealed = read_receipt(raw)
     if sealed is None:
         return ""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -56,6 +56,10 @@ class Told:
     def intent_node(self) -> str:
         """The node that the receipt must name."""
         return "" if self.outcome is self.node else self.node.node_hash
+
+
+def unseen(path: str, lines: list[bytes]) -> None:
+    """Read nothing of a shard at once."""
 
 
 @attrs.define
@@ -149,9 +153,17 @@ class Reading:
     drifts: int = attrs.field(default=0, init=False)
     """How many receipts of boundary drift are in the pack."""
 
-    def lines(self, folder: str) -> Lines:
-        """Return the lines of a folder of shards, each shard noted when it is begun."""
-        return Lines(self.members, folder, opened=self.shards.add)
+    def lines(self, folder: str, begun: Callable[[str, list[bytes]], None] = unseen) -> Lines:
+        """Return the lines of a folder of shards, each shard noted when it is begun; `begun` is told as well.
+
+        Whoever reads a shard's lines all at once then reads them faster: one thing is done a thousand times.
+        """
+
+        def opened(path: str, lines: list[bytes]) -> None:
+            self.shards.add(path)
+            begun(path, lines)
+
+        return Lines(self.members, folder, opened=opened)
 
     @property
     def session(self) -> SessionKey:

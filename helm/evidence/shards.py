@@ -71,8 +71,8 @@ class Lines:
     folder: str
     path: str = attrs.field(default="", init=False)
     """The shard of the last line."""
-    opened: Callable[[str], None] = attrs.field(default=lambda path: None, repr=False)
-    """Told of each shard before its first line is taken."""
+    opened: Callable[[str, list[bytes]], None] = attrs.field(default=lambda path, lines: None, repr=False)
+    """Told of each shard and of its lines, before the first of them is taken."""
     shards: int = attrs.field(default=0, init=False)
     """How many were begun."""
     at: int = attrs.field(default=0, init=False)
@@ -122,7 +122,7 @@ class Lines:
         self._lines, self._is_full = cut(self.members[path], path)
         self.path, self.at = path, 0
         self.shards += 1
-        self.opened(path)
+        self.opened(path, self._lines)
 
 
 def cut(raw: bytes, path: str) -> tuple[list[bytes], bool]:
