@@ -25,7 +25,7 @@ from tests.tamper.matrix import KINDS, cases, target
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(program() is None, reason=HOW)]
 
-CASES_A_FILE: Final = 12
+CASES_A_FILE: Final = 8
 """Cases of each file of each kind of pack that are tried, spread over the whole file."""
 
 AT_ONCE: Final = 25

@@ -73,7 +73,8 @@ async def test_a_file_is_chosen_by_keyboard_and_each_kind_of_pin_counts(tmp_path
     async with visitor(tmp_path) as one:
         for kind, purpose in pins.items():
             await one.trust(kind, log.key(purpose).public_key)
-            await one.choose(a_pack())
+            await one.choose(a_pack(), f"{kind}.tar")
+            await one.page.reads(f"{kind}.tar was read in this browser alone")
             assert await one.settled() == "AUTHENTICATED"
         await one.page.reads("4 of session s1 of acme")
         await one.page.reads("without an outcome: 1")
@@ -182,8 +183,8 @@ async def test_nothing_serious_stands_in_the_way_of_whoever_verifies(tmp_path: P
         await page.look(await trio.Path(axe).read_text() + "; true")
         for pack, dark, width in ((a_pack(), False, 1280), (flipped(a_pack()), True, 1280), (a_pack(), True, 390)):
             await page.dress(width=width, dark=dark, phone=width < 800)
-            await one.drop(pack)
-            await one.settled()
+            await one.drop(pack, f"{width}-{dark}.tar")
+            await page.reads(f"{width}-{dark}.tar was read in this browser alone")
             found = await page.look(
                 "axe.run().then((told) => told.violations"
                 ".filter((one) => ['serious', 'critical'].includes(one.impact))"
