@@ -12,7 +12,7 @@ from actors.meter import BOUNDS_S
 from actors.observing import Ended
 from helm import __version__
 from helm.contracts.errors import Invalid
-from helm.interop.attributes import DECISION, EXECUTE_TOOL, OPERATION, UNHAPPY, Value, of_receipt, resource
+from helm.interop.attributes import DECISION, EXECUTE_TOOL, OPERATION, TOOL_CALL, UNHAPPY, Value, of_receipt, resource
 
 INSTALL: Final = "pip install 'helm-kernel[otel]'"
 
@@ -102,9 +102,9 @@ def spans_of(call: Ended, about: Resource) -> Iterator[ReadableSpan]:
 def effect_of(
     trace: Trace, decision: SpanContext, about: Resource, said: Mapping[str, Value], *, is_unhappy: bool
 ) -> ReadableSpan:
-    """Return the span of an effect, as the GenAI conventions have it for a tool that runs."""
+    """Return the span of an effect, with the attributes of the GenAI conventions for a tool that runs."""
     return ReadableSpan(
-        f"{EXECUTE_TOOL} {said.get('gen_ai.tool.name', '')}".rstrip(),
+        TOOL_CALL,
         SpanContext(trace.trace_id, trace.tool_id, is_remote=False, trace_flags=SAMPLED),
         decision,
         about,

@@ -21,8 +21,11 @@ NOTICE: Final = "Telemetry: not evidence, and nothing is decided by it. The sign
 DECISION: Final = "helm.governance.decision"
 """The span of a governed call, from its place on the belt to its durable receipt."""
 
+TOOL_CALL: Final = "gen_ai.tool_call"
+"""The span of the effect within it. Which tool it is, is an attribute: a name has few values."""
+
 EXECUTE_TOOL: Final = "execute_tool"
-"""The operation of the GenAI conventions for a tool that runs: its span is named after it and the tool."""
+"""The operation of the GenAI conventions for a tool that runs."""
 
 TOOL_NAME: Final = "gen_ai.tool.name"
 OPERATION: Final = "gen_ai.operation.name"

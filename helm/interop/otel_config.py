@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from helm.config import Config
 from helm.contracts.form import JSONValue
-from helm.interop.attributes import AUTHORITATIVE, DECISION, EXECUTE_TOOL, NOTICE, OF_RECEIPT, TOOL_NAME
+from helm.interop.attributes import AUTHORITATIVE, DECISION, NOTICE, OF_RECEIPT, TOOL_CALL, TOOL_NAME
 
 STANDARD_PORT: Final = 4318
 """Where OTLP over HTTP is taken where nobody says otherwise."""
@@ -37,7 +37,7 @@ def otel_config(config: Config) -> dict[str, JSONValue]:
         "environment": environment(config),
         "is_on": bool(config.otel_endpoint),
         "notice": NOTICE,
-        "spans": [DECISION, f"{EXECUTE_TOOL} {{{TOOL_NAME}}}"],
+        "spans": [DECISION, TOOL_CALL],
     }
 
 

@@ -61,7 +61,7 @@ def test_what_the_gateway_does_is_in_its_log_and_at_its_collector(made: Made) ->
             assert gateway.process.wait(timeout=20) == 0
     assert "helm_telemetry_lost_spans_total 0.0" in metrics
     assert [span.name for span in heard.spans].count("helm.governance.decision") == 2
-    assert [span.name for span in heard.spans].count("execute_tool files.read") == 1
+    assert [span.name for span in heard.spans].count("gen_ai.tool_call") == 1
     lines = [json.loads(line) for line in (made.path / "helm.log").read_text().splitlines()]
     assert [line["event"] for line in lines if line["event"] != "message"] == [
         "serving",

@@ -90,7 +90,7 @@ async def test_a_call_is_a_decision_and_within_it_the_tool_that_ran(house: House
     async with told_street(house, heard) as told:
         reply = await told.street.call({"tool": "read", "arguments": {}}, traceparent=TRACEPARENT)
     decision, effect = heard.spans
-    assert (decision.name, effect.name) == ("helm.governance.decision", "execute_tool read")
+    assert (decision.name, effect.name) == ("helm.governance.decision", "gen_ai.tool_call")
     assert decision.trace_id.hex() == effect.trace_id.hex() == TRACE
     assert (decision.parent_span_id.hex(), effect.parent_span_id) == (CALLER, decision.span_id)
     assert decision.start_time_unix_nano <= effect.start_time_unix_nano <= effect.end_time_unix_nano
@@ -132,7 +132,7 @@ async def test_the_trace_goes_on_to_whoever_executes_the_call(house: House, hear
         await told.street.call({"tool": "read", "arguments": {}}, traceparent=TRACEPARENT)
         await told.street.call({"tool": "read", "arguments": {}})
         (first, second) = told.orders
-    effects = [span for span in heard.spans if span.name.startswith("execute_tool")]
+    effects = [span for span in heard.spans if span.name == "gen_ai.tool_call"]
     assert first.traceparent == f"00-{TRACE}-{effects[0].span_id.hex()}-01"
     assert second.traceparent == f"00-{effects[1].trace_id.hex()}-{effects[1].span_id.hex()}-01"
 
