@@ -13,6 +13,7 @@ from actors.cli.failure import REFUSED
 from actors.cli.layered import layers_at, limits_of, what_it_changes
 from actors.cli.overlay import overlay
 from actors.cli.place import data_dir_option, open_place
+from actors.cli.policy_activate import activate, compile_
 from actors.cli.policy_state import cancel_raise
 from actors.cli.policy_state import show as show_state
 from actors.cli.supposing import supposing
@@ -34,6 +35,8 @@ def policy() -> None:
     """Check, explain and sign policy bundles."""
 
 
+policy.add_command(compile_)
+policy.add_command(activate)
 policy.add_command(overlay)
 policy.add_command(show_state)
 policy.add_command(cancel_raise)
@@ -116,7 +119,7 @@ def sign(file: Path, data_dir: Path, as_json: bool) -> None:
         show.fields(told(body))
     for line in what_it_changes(place, compiled):
         show.note(line)
-    show.note("Put it in force: kill -HUP the gateway that serves it, or start one.")
+    show.note(f"Put it in force: helm policy activate {file}")
 
 
 @policy.command("time-zone")

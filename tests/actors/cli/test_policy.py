@@ -6,7 +6,13 @@ from pathlib import Path
 from zoneinfo import TZPATH
 
 import pytest
+import trio
 
+from actors.cli.deciding import deciding_kernel
+from actors.cli.policy import active_policy
+from actors.policy_file import signature_path
+from helm.crypto import domains
+from helm.crypto.hashing import hash_in
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
 
@@ -186,3 +192,79 @@ def test_a_contradiction_is_named_with_its_line(timed: Made) -> None:
     assert "no call ever reaches throttle_above" in ended.failure()["message"]
     line = path.read_text(encoding="utf-8").splitlines().index("throttle_above = 10") + 1
     assert f"{path}:{line}" in ended.failure()["message"]
+
+
+# --- Compiled, and put in force
+
+
+def test_a_bundle_is_written_in_the_form_that_its_hash_covers(made: Made, tmp_path: Path) -> None:
+    path = made.place().policy_path
+    told = helm("policy", "check", str(path), "--json").json()
+    ended = helm("policy", "compile", str(path), "-o", str(tmp_path / "policy.json"))
+    assert ended.out.strip() == told["policy_hash"]
+    raw = (tmp_path / "policy.json").read_bytes()
+    assert hash_in(domains.POLICY, raw) == told["policy_hash"]
+    assert helm("policy", "compile", str(path)).out.encode() == raw
+    broken = edit(made, 'risk_tier = "T1"', 'risk_tier = "T9"')
+    assert helm("policy", "compile", str(broken)).code == 1
+
+
+def next_policy(made: Made, tmp_path: Path, *, signed: bool = True) -> Path:
+    """Write the policy's second epoch somewhere else, signed."""
+    text = made.place().policy_path.read_text(encoding="utf-8")
+    path = tmp_path / "next.toml"
+    path.write_text(text.replace("epoch = 1", "epoch = 2", 1), encoding="utf-8")
+    if signed:
+        assert helm("policy", "sign", str(path), *made.option).code == 0
+    return path
+
+
+def files_of(made: Made) -> list[bytes]:
+    """Return the policy and its signature as they stand."""
+    path = made.place().policy_path
+    return [path.read_bytes(), signature_path(path).read_bytes()]
+
+
+def test_a_policy_is_put_in_force_where_no_gateway_runs(used: Made, tmp_path: Path) -> None:
+    path = next_policy(used, tmp_path)
+    ended = helm("policy", "activate", str(path), "--json", *used.option)
+    assert (ended.code, ended.json()["epoch"]) == (0, 2)
+    assert used.place().policy_path.read_bytes() == path.read_bytes()
+    active = active_policy(used.place())
+    assert active is not None
+    assert (active.epoch, active.policy_hash) == (2, ended.json()["policy_hash"])
+
+
+def test_a_policy_that_nobody_vouches_for_is_not_put_in_force(used: Made, tmp_path: Path) -> None:
+    before = files_of(used)
+    path = next_policy(used, tmp_path, signed=False)
+    unsigned = helm("policy", "activate", str(path), *used.option)
+    assert (unsigned.code, "sign the policy" in unsigned.err) == (1, True)
+    signature_path(path).write_bytes(before[1])
+    assert helm("policy", "activate", str(path), *used.option).code == 1
+    active = active_policy(used.place())
+    assert (files_of(used), active.epoch if active else 0) == (before, 1)
+
+
+def test_an_older_policy_does_not_come_back(used: Made, tmp_path: Path) -> None:
+    old = tmp_path / "old.toml"
+    old.write_bytes(used.place().policy_path.read_bytes())
+    signature_path(old).write_bytes(signature_path(used.place().policy_path).read_bytes())
+    assert helm("policy", "activate", str(next_policy(used, tmp_path)), *used.option).code == 0
+    before = files_of(used)
+    ended = helm("policy", "activate", str(old), "--json", *used.option)
+    assert (ended.code, ended.failure()["code"]) == (1, "POLICY_EPOCH_CHANGED")
+    assert files_of(used) == before
+
+
+def test_what_another_kernel_holds_stays_as_it_was(used: Made, tmp_path: Path) -> None:
+    before, path = files_of(used), next_policy(used, tmp_path)
+
+    async def embedded() -> int:
+        async with deciding_kernel(used.place()):
+            ended = await trio.to_thread.run_sync(lambda: helm("policy", "activate", str(path), *used.option))
+        return ended.code
+
+    assert trio.run(embedded) == 1
+    active = active_policy(used.place())
+    assert (files_of(used), active.epoch if active else 0) == (before, 1)

@@ -111,6 +111,27 @@ def test_whoever_asks_for_a_reload_learns_what_came_of_it(made: Made) -> None:
     assert helm("ready", "--server", gateway.url).code == 1
 
 
+def test_a_policy_is_put_in_force_in_the_running_gateway_or_nothing_changes(made: Made, tmp_path: Path) -> None:
+    path, draft = made.place().policy_path, tmp_path / "next.toml"
+    text = path.read_text(encoding="utf-8")
+    with served(made) as gateway:
+        draft.write_text(text.replace("epoch = 1", "epoch = 2", 1), encoding="utf-8")
+        assert helm("policy", "sign", str(draft), *made.option).code == 0
+        ended = helm("policy", "activate", str(draft), "--json", *made.option)
+        assert (ended.code, ended.json()["epoch"]) == (0, 2)
+        assert gateway.wait_for("epoch") == "policy epoch 2 is in force"
+        before = path.read_bytes()
+        # A connector of a kind that only a program that embeds the kernel can serve: the gateway refuses it.
+        local = '[connectors.local]\nkind = "local"\n\n[connectors.files]'
+        third = text.replace("epoch = 1", "epoch = 3", 1).replace("[connectors.files]", local, 1)
+        draft.write_text(third.replace('connector = "files"', 'connector = "local"', 1), encoding="utf-8")
+        assert helm("policy", "sign", str(draft), *made.option).code == 0
+        refused = helm("policy", "activate", str(draft), "--json", *made.option)
+        assert (refused.code, refused.failure()["code"]) == (1, "REFUSED")
+        assert path.read_bytes() == before == text.replace("epoch = 1", "epoch = 2", 1).encode()
+        assert gateway.call(made, "files.read", "public/readme.txt").status == 200
+
+
 def test_a_new_certificate_is_shown_from_the_reload_on_and_a_bad_one_keeps_the_policy_too(
     made: Made, tmp_path: Path
 ) -> None:

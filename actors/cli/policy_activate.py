@@ -1,0 +1,117 @@
+"""helm policy compile, helm policy activate: a bundle in the form that its hash covers, and put in force."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from actors import durable
+from actors.cli import show
+from actors.cli.failure import Failed
+from actors.cli.place import data_dir_option, open_place
+from actors.installation import Installation
+from actors.policy_file import read_policy, read_signed, signature_path
+from helm.guardian.bundle_signature import check_succession
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("compile")
+@click.argument("file", type=FILE)
+@click.option("-o", "--output", type=FILE, help="Write it to this file, and its hash to stdout.")
+@show.json_option
+def compile_(file: Path, output: Path | None, as_json: bool) -> None:
+    """Write FILE in its one canonical form: what is hashed, signed and kept in evidence packs."""
+    compiled = read_policy(file)
+    if output is None:
+        sys.stdout.write(compiled.document.decode())
+        sys.stdout.flush()
+        show.note(f"{compiled.policy_hash}, epoch {compiled.epoch}")
+        return
+    durable.replace(output, compiled.document)
+    body = {"epoch": compiled.epoch, "file": str(output), "policy_hash": compiled.policy_hash}
+    if as_json:
+        show.as_object(body)
+    else:
+        click.echo(compiled.policy_hash)
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@data_dir_option
+@show.json_option
+def activate(file: Path, data_dir: Path, as_json: bool) -> None:
+    """Put FILE and the signature beside it in force, in the running gateway or in the log itself.
+
+    FILE becomes the data directory's policy once it is in force. Refused, everything stays as it was: the file, the
+    policy in force, and the log.
+    """
+    from actors.cli.policy import active_policy, check_vouched
+
+    place = open_place(data_dir)
+    signed = read_signed(file, place.overlays_path)
+    check_vouched(signed.policy, signed.signature, data_dir)
+    check_succession(active_policy(place), signed.policy)
+    with put(file, place):
+        told = in_force(place)
+    body = {"epoch": signed.policy.epoch, "policy_hash": signed.policy.policy_hash, "said": told}
+    if as_json:
+        show.as_object(body)
+    else:
+        show.note(show.plain(told))
+
+
+@contextmanager
+def put(file: Path, place: Installation) -> Iterator[None]:
+    """Put a policy file and its signature in their places, and what stood there back where the body fails.
+
+    Between the two writes a reload finds a signature of another policy, and keeps the one in force.
+    """
+    files = [(place.policy_path, file), (signature_path(place.policy_path), signature_path(file))]
+    before = [(to, to.read_bytes() if to.exists() else None) for to, _ in files]
+    wanted = [(to, by.read_bytes()) for to, by in files]
+    try:
+        for to, content in wanted:
+            durable.replace(to, content)
+        yield
+    except BaseException:
+        for to, was in before:
+            if was is None:
+                to.unlink(missing_ok=True)
+            else:
+                durable.replace(to, was)
+        raise
+
+
+def in_force(place: Installation) -> str:
+    """Have the data directory's policy put in force by whoever writes its log. Raises Failed, Invalid or Refused."""
+    from actors.cli.reload import ask
+    from actors.doors.hatch import NAME
+
+    if (place.path / NAME).exists():
+        try:
+            said: dict[str, Any] = ask(place.path)
+        except Failed:
+            return in_force_here(place)  # a gateway that was killed left its socket; one that lives has the log's lock
+        if said["refused"]:
+            raise Failed(str(said["said"]), "the gateway refused it: nothing has changed", "REFUSED")
+        return str(said["said"])
+    return in_force_here(place)
+
+
+def in_force_here(place: Installation) -> str:
+    """Write the activation into a log that no kernel writes now. Raises Invalid where one does."""
+    import trio
+
+    from actors.cli.deciding import deciding_kernel
+
+    async def begin() -> int:
+        async with deciding_kernel(place) as kernel:
+            return kernel.memory.bundle.epoch
+
+    return f"policy epoch {trio.run(begin)} is in force"
