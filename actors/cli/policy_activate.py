@@ -21,7 +21,7 @@ from helm.guardian.bundle_signature import check_succession
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command("compile")
+@click.command("compile", short_help="Write a bundle in the form that its hash covers.")
 @click.argument("file", type=FILE)
 @click.option("-o", "--output", type=FILE, help="Write it to this file, and its hash to stdout.")
 @show.json_option
@@ -41,7 +41,7 @@ def compile_(file: Path, output: Path | None, as_json: bool) -> None:
         click.echo(compiled.policy_hash)
 
 
-@click.command()
+@click.command(short_help="Put a signed bundle in force.")
 @click.argument("file", type=FILE)
 @data_dir_option
 @show.json_option
