@@ -1,15 +1,19 @@
 """An errand in a process of its own: work on a file that would hold up the loop, and may run away (T4).
 
 The file is the process's standard input, and it has no other way in: what comes back is one JSON object. A process that
-takes too long is killed, whoever asked; one that takes too much memory ends itself, and so does one whose kernel was
-killed before it could.
+takes too long is killed, whoever asked, with every process that it began; one that takes too much memory ends itself,
+and so does one whose kernel was killed before it could.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from math import ceil
 from typing import IO, Final
 
@@ -46,9 +50,8 @@ async def run(module: str, asked: Mapping[str, JSONValue], file: IO[bytes], boun
     said = record_bytes({"asked": dict(asked), "cpu_s": ceil(bound.wall_s), "memory_mib": bound.memory_mib}).decode()
     line = [sys.executable, "-c", PROGRAM.format(path=sys.path, module=module), said]
     with trio.move_on_after(bound.wall_s) as scope:
-        done = await trio.run_process(
-            line, stdin=file, capture_stdout=True, stderr=subprocess.DEVNULL, check=False, deliver_cancel=killed
-        )
+        begun = partial(trio.run_process, stdin=file, capture_stdout=True, stderr=subprocess.DEVNULL, check=False)
+        done = await begun(line, start_new_session=True, deliver_cancel=killed)
     if scope.cancelled_caught or done.returncode != 0:
         raise Unfinished
     answer: Answer = reread(done.stdout)
@@ -56,5 +59,6 @@ async def run(module: str, asked: Mapping[str, JSONValue], file: IO[bytes], boun
 
 
 async def killed(process: trio.Process) -> None:
-    """End an errand that nobody waits for any more."""
-    process.kill()
+    """End an errand that nobody waits for any more, with whatever it began: the session is its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ is sent; what cannot be sent is not missed, because no call may ever wait for it
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -21,6 +22,12 @@ SEND_S: Final = 1.0
 
 BEATS_PER_WATCH: Final = 3
 """Beats in the time after which silence counts as death: one may come late."""
+
+USEC: Final = re.compile(r"[0-9]{1,16}")
+"""A time that can be one: three centuries at most."""
+
+SHORTEST_WATCH_S: Final = 0.1
+"""Who wants to hear more often than that would have us do nothing else."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +46,8 @@ class ServiceManager:
             return cls()
         watched = environment.get("WATCHDOG_PID", str(process_id)) == str(process_id)
         usec = environment.get("WATCHDOG_USEC", "")
-        return cls(address=address, watch_s=int(usec) / 1e6 if watched and usec.isdigit() else 0.0)
+        watch_s = int(usec) / 1e6 if watched and USEC.fullmatch(usec) else 0.0
+        return cls(address=address, watch_s=max(watch_s, SHORTEST_WATCH_S) if watch_s else 0.0)
 
     def ready(self, status: str) -> None:
         """Say that calls are judged, or are again after a reload."""
@@ -69,9 +77,14 @@ class ServiceManager:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
             line.settimeout(wait_s)
-            line.sendto(said.encode("utf-8", "replace"), os.fsencode(self.address.replace("@", "\0", 1)))
+            line.sendto(said.encode("utf-8", "replace"), os.fsencode(name_in_system(self.address)))
 
 
 def one_line(text: str) -> str:
     """Return a text in one line: a second one would be another word to the manager."""
     return " ".join(text.split())
+
+
+def name_in_system(address: str) -> str:
+    """Return an address as the system has it: one that begins with @ is abstract, any other @ is part of a path."""
+    return f"\0{address[1:]}" if address.startswith("@") else address

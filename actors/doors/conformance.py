@@ -8,7 +8,7 @@ that somebody relies on is a place for that. `helm conform run --target` tests a
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, Final
 
 import trio
@@ -80,13 +80,15 @@ class ConformanceRoutes:
 
     async def _run(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return the report of a run in a process of its own. Raises Problem."""
-        errand = {"data_dir": str(self.reports.data_dir), **asked}
-        with TemporaryFile() as nothing:
-            try:
+        room = TemporaryDirectory(prefix="helm-conform-", ignore_cleanup_errors=True)
+        errand = {"data_dir": str(self.reports.data_dir), "room": room.name, **asked}
+        try:
+            with TemporaryFile() as nothing:
                 told = await aside.run(ERRAND, errand, nothing, PATIENCE)
-            except Unfinished as end:
-                detail = f"the run takes more time or memory than one here may: {HINT}"
-                raise Problem(status=422, detail=detail) from end
+        except Unfinished as end:
+            raise Problem(status=422, detail=f"the run takes more time or memory than one here may: {HINT}") from end
+        finally:
+            room.cleanup()  # a process that was killed leaves its servers' directories, keys included
         if "done" not in told:
             raise Problem(status=422, detail=f"it could not be run: {told['refused']}")
         done: dict[str, Any] = told["done"]

@@ -37,6 +37,7 @@ try:
     from opentelemetry.sdk.trace.export import SpanExportResult
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+    from requests import Response, Session
 except ImportError as problem:
     raise Invalid("it needs OpenTelemetry, which is not installed", "otel_endpoint", INSTALL) from problem
 
@@ -54,8 +55,8 @@ class Otlp:
     def __init__(self, endpoint: str, log_id: str, timeout_s: float = TIMEOUT_S) -> None:
         base = endpoint.rstrip("/")
         self._resource = Resource.create(resource(__version__, log_id))
-        self._spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=timeout_s)
-        self._metrics = OTLPMetricExporter(f"{base}/v1/metrics", timeout=timeout_s)
+        self._spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=timeout_s, session=line())
+        self._metrics = OTLPMetricExporter(f"{base}/v1/metrics", timeout=timeout_s, session=line())
 
     def spans(self, calls: Sequence[Ended], /) -> bool:
         """Send the spans of these calls; return whether they were taken."""
@@ -73,6 +74,22 @@ class Otlp:
         """Stop trying."""
         self._spans.shutdown()  # type: ignore[no-untyped-call]
         self._metrics.shutdown()
+
+
+def line() -> Session:
+    """Return a line to a collector on which the status of an answer is read, and nothing of what is behind its head.
+
+    By itself the exporter reads whole answers, for as long as they come: a collector could fill our memory (T4).
+    """
+    session = Session()
+    session.stream = True
+    session.hooks["response"] = [unread]
+    return session
+
+
+def unread(response: Response, **_: Any) -> None:
+    """Leave the rest of an answer where it is."""
+    response.close()
 
 
 def spans_of(call: Ended, about: Resource) -> Iterator[ReadableSpan]:

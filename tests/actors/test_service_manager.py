@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from itertools import count
+from pathlib import Path
 
 import pytest
 import trio
@@ -45,12 +46,34 @@ NUMBERS = count()
         ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, 30.0),
         ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"}, 0.0),
         ({"WATCHDOG_USEC": "soon"}, 0.0),
+        ({"WATCHDOG_USEC": "\u00b2"}, 0.0),
+        ({"WATCHDOG_USEC": "9" * 5000}, 0.0),
+        ({"WATCHDOG_USEC": "1"}, 0.1),
+        ({"WATCHDOG_USEC": "0"}, 0.0),
         ({}, 0.0),
     ],
-    ids=["watched", "by our number", "another process", "not a number", "not watched"],
+    ids=[
+        "watched",
+        "by our number",
+        "another process",
+        "not a number",
+        "a digit that is no number",
+        "more than a lifetime",
+        "so often that nothing else is done",
+        "never",
+        "not watched",
+    ],
 )
 def test_a_watch_is_kept_where_it_is_over_us(environment: dict[str, str], watch_s: float) -> None:
     assert ServiceManager.of({"NOTIFY_SOCKET": "/run/x", **environment}, 7).watch_s == watch_s
+
+
+def test_an_instance_of_a_unit_has_its_name_in_the_path(tmp_path: Path) -> None:
+    """A path with an @ in it, as of helm@2.service, is a path: whoever waits there would wait for ever."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        line.bind(str(tmp_path / "helm@2"))
+        ServiceManager.of({"NOTIFY_SOCKET": str(tmp_path / "helm@2")}, 1).stopping()
+        assert told(line) == ["STOPPING=1"]
 
 
 @pytest.mark.parametrize("address", ["", "relative", "vsock:2:1"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +20,15 @@ from helm.crypto.canonical import record_bytes, reread
 POLITENESS: Final = 10
 """How far a run stands back: calls are judged first."""
 
+MIB: Final = 2**20
+
 
 def serve() -> None:
     """Be the process: run what the command line names, keep the signed report, and tell it."""
     said = reread(sys.argv[1].encode())
     os.nice(POLITENESS)
+    most = said["memory_mib"] * MIB
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CPU, (said["cpu_s"], said["cpu_s"]))  # who would kill it may be dead itself
     try:
         told: dict[str, Any] = {"done": ran(**said["asked"])}
@@ -32,8 +37,9 @@ def serve() -> None:
     sys.stdout.buffer.write(record_bytes(told))
 
 
-def ran(data_dir: str, level: str, categories: list[str]) -> dict[str, Any]:
-    """Return the signed report of a run. Raises Invalid, Failed."""
+def ran(data_dir: str, room: str, level: str, categories: list[str]) -> dict[str, Any]:
+    """Return the signed report of a run, whose servers live in `room`. Raises Invalid, Failed."""
+    tempfile.tempdir = room
     vectors, place = chosen(vector_set(), wanted(level, categories, (), None)), Path(data_dir)
     with tested(None, None, vectors) as stage:
         document = perform(stage, vectors, signer_of(stage, None, place), quiet=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import attrs
@@ -240,6 +241,31 @@ async def test_a_collector_that_is_not_there_costs_a_count(house: House) -> None
     async with told_street(house, Heard(url="http://127.0.0.1:9"), timeout_s=0.2) as told:
         assert (await told.street.call({"tool": "read", "arguments": {}})).status == 200
     assert told.losses.spans == 2
+
+
+ENDLESS = 256 * 1024 * 1024
+
+
+def tell_endlessly(listener: socket.socket, sent: list[int]) -> None:
+    """Answer one message with a body that goes on for as long as anybody takes it, or nearly so."""
+    client, _ = listener.accept()
+    block = bytes(64 * 1024)
+    with client, suppress(OSError):
+        client.recv(65_536)
+        client.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\n\r\n")
+        while sum(sent) < ENDLESS:
+            client.sendall(block)
+            sent.append(len(block))
+
+
+def test_a_collector_that_never_ends_its_answer_does_not_fill_our_memory() -> None:
+    sent: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        collector = threading.Thread(target=tell_endlessly, args=(listener, sent))
+        collector.start()
+        assert Otlp(f"http://127.0.0.1:{listener.getsockname()[1]}", "log").figures([])
+        collector.join()
+    assert sum(sent) < ENDLESS // 4
 
 
 async def test_a_collector_that_hangs_fills_a_bounded_queue_and_stops_nobody(
