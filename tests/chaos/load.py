@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -101,6 +102,7 @@ async def run(directory: Path, effects: Path, *, holding: bool) -> None:
 def main() -> int:
     """Run until something ends it."""
     status = 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background deaf to it
     try:
         trio.run(partial(run, Path(sys.argv[1]), Path(sys.argv[2]), holding="--hold" in sys.argv))
     except* KeyboardInterrupt:  # bare, or out of the nursery that the callers live in

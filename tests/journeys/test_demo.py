@@ -35,7 +35,7 @@ def test_every_answer_is_the_expected_one_and_every_proof_holds(tmp_path: Path) 
     assert told["pack"]["report"]["authenticated"] is True
     assert told["pack"]["report"]["subject"]["receipts"] == told["pack"]["receipts"]
     assert told["tampered"]["refused_by"]["name"] == "manifest"
-    assert told["seconds"] < 10
+    assert told["seconds"] < 30  # four to seven on a quiet machine
     assert helm("verify", told["pack"]["path"], "--log-id", told["log_id"]).code == 0
     assert helm("receipts", "verify", "--data-dir", str(kept)).code == 0
 

@@ -121,6 +121,7 @@ def test_what_an_outsider_does_ends_at_the_manifest(path: str) -> None:
         assert (refusing_check(pack), refusing_check_of_script(pack)) == ("manifest", "manifest")
 
 
+@pytest.mark.slow
 def test_the_matrix_is_over_every_kind_of_file_and_thousands_of_fields() -> None:
     folders = {path.partition("/")[0] for kind in KINDS for path in target(kind).files}
     assert folders >= {

@@ -26,7 +26,7 @@ LONG = "a" * 100_000
 )
 def test_a_long_name_above_many_items_is_not_copied_for_each_of_them(value: Any) -> None:
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         with pytest.raises(Malformed):
             canonical(value)
@@ -34,7 +34,7 @@ def test_a_long_name_above_many_items_is_not_copied_for_each_of_them(value: Any)
     finally:
         tracemalloc.stop()
     assert peak < 50_000_000
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_the_place_of_a_refused_item_repeats_no_more_than_a_record_may_hold() -> None:
