@@ -48,8 +48,17 @@ def list_(data_dir: Path, server: str | None, as_json: bool) -> None:
     if as_json:
         show.as_object({"acts": [attrs.asdict(act, recurse=False) for act in acts]})
         return
-    rows = [(str(act.lamport), act.kind, show.plain(act.who), show.plain(act.reason)) for act in acts]
+    rows = [(str(act.lamport), called(act), show.plain(act.who), show.plain(act.reason)) for act in acts]
     show.table(("lamport", "act", "who", "reason"), rows)
+
+
+def called(act: Act) -> str:
+    """Return what an act is called in a table: a freeze and its end are of one kind, and differ in their command."""
+    command = act.says.get("command")
+    if act.kind != "FREEZE" or not isinstance(command, dict):
+        return act.kind
+    words = (str(command.get(name, "")) for name in ("scope", "target"))
+    return show.plain(" ".join(word for word in (str(command.get("action", "")).upper(), *words) if word))
 
 
 @audit.command()

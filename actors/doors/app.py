@@ -57,7 +57,7 @@ from helm.surfaces.table import TABLE
 
 SAID: Final = {
     HTTPStatus.BAD_REQUEST: "the request cannot be understood",
-    HTTPStatus.NOT_FOUND: "nothing is here",
+    HTTPStatus.NOT_FOUND: "nothing is here; GET /docs has the pages, /console/ is for people",
     HTTPStatus.METHOD_NOT_ALLOWED: "not with this method",
     HTTPStatus.REQUEST_TIMEOUT: "the body took too long",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"the body is longer than {desk.MAX_BODY_BYTES} bytes",

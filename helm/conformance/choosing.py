@@ -6,6 +6,7 @@ from typing import Final
 
 import attrs
 
+from helm.conformance.judge import rests_on_silence
 from helm.conformance.vector import LEVELS, Vector
 from helm.conformance.vector_set import VectorSet
 from helm.contracts.form import JSONValue
@@ -36,12 +37,25 @@ class Wanted:
         )
 
 
+CONTROL: Final = "control"
+"""The category of what must be let through."""
+
 NEGATIVE: Final = Wanted(only_cases=True)
 
 
 def chosen(vectors: VectorSet, wanted: Wanted) -> tuple[Vector, ...]:
     """Return the wanted vectors, in their order."""
     return tuple(one for one in vectors.vectors if wanted.admits(one))
+
+
+def to_run(vectors: VectorSet, wanted: Wanted) -> tuple[Vector, ...]:
+    """Return the wanted vectors, and before those that rest on silence alone a control: silence of what answers nobody
+    proves nothing.
+    """
+    found = chosen(vectors, wanted)
+    if any(one.deeds for one in found) or not any(rests_on_silence(one) for one in found):
+        return found
+    return (next(one for one in vectors.vectors if one.category == CONTROL and one.deeds), *found)
 
 
 def published(vectors: VectorSet, wanted: Wanted) -> dict[str, JSONValue]:

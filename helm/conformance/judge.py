@@ -227,6 +227,11 @@ def is_judged(vector: Vector) -> bool:
     return vector.expected.verdict != ""
 
 
+def rests_on_silence(vector: Vector) -> bool:
+    """Tell whether what is expected is that the counterpart hears nothing."""
+    return is_judged(vector) and vector.must_not_dispatch
+
+
 Step = Callable[[Vector, Seen, TrustRoot], None]
 
 STEPS: Final[Mapping[str, Step]] = {

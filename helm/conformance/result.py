@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from helm.conformance.judge import Check, Seen, failures, is_judged, plain
+from helm.conformance.judge import Check, Seen, failures, plain, rests_on_silence
 from helm.conformance.vector import Vector
 from helm.contracts.form import JSONValue
 
@@ -62,4 +62,4 @@ def unobserved(vector: Vector) -> Result:
 
 def is_silent(result: Result) -> bool:
     """Tell whether a passed result rests on the counterpart's silence."""
-    return result.outcome == PASSED and is_judged(result.vector) and result.vector.must_not_dispatch
+    return result.outcome == PASSED and rests_on_silence(result.vector)

@@ -15,6 +15,7 @@ import trio
 from mcp import StdioServerParameters
 from mcp.client.client import Client
 
+from actors.stores import lock
 from tests.actors.cli.conftest import Made, made
 from tests.actors.cli.shell import helm
 from tests.actors.connectors.mcp_address import at_address
@@ -82,6 +83,19 @@ async def test_another_program_under_the_same_name_is_not_started(made: Made) ->
     )
     assert ended.code == 1
     assert "not the command that the policy declares" in ended.err
+
+
+def test_beside_a_running_kernel_nothing_is_declared(made: Made) -> None:
+    before = (made.path / "policy.toml").read_bytes()
+    path = made.place().journal_path
+    held = lock.take(path.with_name(f"{path.name}.lock"))
+    try:
+        ended = helm("mcp", "wrap", *made.option, "--", *SMALL)
+    finally:
+        os.close(held)
+    assert ended.code == 1
+    assert "another kernel writes this journal" in ended.err
+    assert (made.path / "policy.toml").read_bytes() == before
 
 
 def test_a_name_that_the_policy_has_already_is_said_to_be_taken(made: Made) -> None:

@@ -13,7 +13,7 @@ from actors.cli.conform.reading import wanted
 from actors.cli.conform.running import keep, perform, signer_of, tested
 from actors.cli.failure import Failed
 from actors.conforming.material import vector_set
-from helm.conformance.choosing import chosen
+from helm.conformance.choosing import to_run
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import record_bytes, reread
 
@@ -40,7 +40,7 @@ def serve() -> None:
 def ran(data_dir: str, room: str, level: str, categories: list[str]) -> dict[str, Any]:
     """Return the signed report of a run, whose servers live in `room`. Raises Invalid, Failed."""
     tempfile.tempdir = room
-    vectors, place = chosen(vector_set(), wanted(level, categories, (), None)), Path(data_dir)
+    vectors, place = to_run(vector_set(), wanted(level, categories, (), None)), Path(data_dir)
     with tested(None, None, vectors) as stage:
         document = perform(stage, vectors, signer_of(stage, None, place), quiet=True)
     keep(document, None, place)

@@ -26,7 +26,7 @@ from actors.conforming.run import NO_RESTARTS, Run
 from actors.conforming.setup import TARGET_FILE, set_up
 from actors.conforming.target import Target, read_target
 from actors.installation import GENESIS_FILE, Installation, key_path
-from helm.conformance.choosing import chosen
+from helm.conformance.choosing import to_run
 from helm.conformance.report import Ran, seal_report
 from helm.conformance.result import FAILED, PASSED, SKIPPED, UNOBSERVED, Result
 from helm.conformance.vector import SERVERS, Vector
@@ -102,7 +102,7 @@ def run(  # noqa: PLR0913 - a command has so many options
         raise click.UsageError("say with --target what that server was set up with: helm conform setup")
     if target and key is None and data_dir is None:
         raise click.UsageError("a report about servers of others is signed with a key of yours: --key or --data-dir")
-    vectors = chosen(vector_set(), wanted(level, categories, ids, code))
+    vectors = to_run(vector_set(), wanted(level, categories, ids, code))
     with tested(target, server, vectors) as stage:
         document = perform(
             attrs.evolve(stage, may_stop=allow_stops), vectors, signer_of(stage, key, data_dir), quiet=as_json

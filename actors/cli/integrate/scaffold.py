@@ -77,6 +77,7 @@ def files_of(framework: str) -> Mapping[str, str]:
         "README.md": told.substitute(
             title=which.title,
             module=which.module,
+            read="files_read" if which.over_http else "files.read",
             gateway_row=GATEWAY_ROW if which.over_http else "",
             waiting=WAITING if which.over_http else "A call that needs a human is refused as one.",
         )

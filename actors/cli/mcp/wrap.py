@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from actors.cli.mcp.serve import run_over_stdio
 from actors.cli.place import data_dir_option, open_place
 from actors.installation import Installation
 from actors.policy_file import read_policy, read_signed
+from actors.stores import lock
 from helm.contracts.errors import Invalid
 from helm.guardian.connection import McpConnection
 from helm.guardian.intake import check_name
@@ -39,6 +41,7 @@ def wrap(data_dir: Path, server_id: str, principal: str, **reach: Any) -> None:
     if server_id in read_policy(place.policy_path).connectors:
         check_same(place, wanted)
     else:
+        check_alone(place)
         trio.run(introduce, place, wanted)
     run_over_stdio(place, read_signed(place.policy_path, place.overlays_path), principal, server_id)
 
@@ -49,6 +52,15 @@ def check_same(place: Installation, wanted: McpConnection) -> None:
     if attrs.evolve(known, max_response_bytes=wanted.max_response_bytes) != wanted:
         hint = f"the policy pins: {known.url or ' '.join(known.command)}; use another --server-id for another server"
         raise Invalid("this is not the command that the policy declares", f"server {wanted.name}", hint)
+
+
+def check_alone(place: Installation) -> None:
+    """Raise Invalid where another kernel writes the log already, before its policy is changed for nothing.
+
+    Of a database only the start itself finds that out.
+    """
+    path = place.journal_path
+    os.close(lock.take(path.with_name(f"{path.name}.lock")))
 
 
 async def introduce(place: Installation, wanted: McpConnection) -> None:

@@ -42,7 +42,11 @@ def test_every_act_says_who_and_why(acted: Made) -> None:
     assert activation["who"] == acted.place().policy_key().key_id
     assert all(act["at_ms"] > 0 for act in acts)
     assert {act["who"] for act in acts if act["kind"] == "KEY_ADDED"} == {acted.place().trust_admin_key().key_id}
-    assert "FREEZE" in audit(acted, "list").out
+    listed = audit(acted, "list").out
+    assert [line.split()[1:3] for line in listed.splitlines() if "drill" in line] == [
+        ["FREEZE", "global"],
+        ["UNFREEZE", "global"],
+    ]
 
 
 def test_no_call_is_an_act(acted: Made) -> None:

@@ -18,6 +18,7 @@ import attrs
 import pytest
 
 from actors.cli.integrate.scaffold import FRAMEWORKS
+from helm.config import Config
 from tests.actors.cli.shell import helm
 from tests.gates.source import ROOT
 
@@ -124,6 +125,8 @@ def test_what_is_written_is_whole_and_as_well_kept_as_the_rest(framework: str, t
     assert [
         name for name in files if name.startswith("helm_") and name != "helm_script.py" and f"`{name}`" not in readme
     ] == []
+    assert f"http://127.0.0.1:{Config().port}" in readme
+    assert ("files_read" if FRAMEWORKS[framework].over_http else "files.read") in readme
     settings = ["--config", str(ROOT / "pyproject.toml"), "--no-cache", str(tmp_path / "agent")]
     for words in (["check", "--ignore", "I001"], ["format", "--check"]):
         ruff = subprocess.run(["ruff", *words, *settings], capture_output=True, text=True, check=False)
