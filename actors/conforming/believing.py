@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,8 +50,13 @@ def shown(document: dict[str, Any], doubt: str) -> dict[str, JSONValue]:
 
 def level_held(data_dir: Path, registry: Registry | None, lamport: int) -> str:
     """Return the level that the latest report reached which holds, and is about this very program; "none" without."""
-    for document in islice(Reports(data_dir).all(), MAX_LOOKED_AT):
-        if not doubt_of(document, registry, lamport) and is_of_this_program(document["report"]):
+    reports = Reports(data_dir)
+    for file in reports.files()[:MAX_LOOKED_AT]:
+        try:
+            document = reports.get(file.stem)
+        except Invalid:  # whoever lists the reports is told of it; it names no level
+            continue
+        if document and not doubt_of(document, registry, lamport) and is_of_this_program(document["report"]):
             return str(document["report"]["level"])
     return NO_LEVEL
 

@@ -11,7 +11,9 @@ from typing import Any, Final
 import attrs
 
 from actors import durable
-from helm.contracts.errors import Invalid
+from helm.conformance.report import MEMBERS
+from helm.contracts.errors import Invalid, Malformed
+from helm.crypto.canonical import parse
 
 FOLDER: Final = "conformance"
 NAME: Final = re.compile(r"conf_[0-9a-f]{32}")
@@ -23,6 +25,8 @@ MAX_KEPT: Final = 100
 """Reports that are kept: the oldest go first (T4)."""
 
 FOLDER_MODE: Final = 0o700
+
+NOT_OURS: Final = "remove it: it was not written by a run"
 
 
 @attrs.frozen
@@ -47,7 +51,7 @@ class Reports:
     def files(self) -> list[Path]:
         """Return every report's file, the latest first."""
         found = [file for file in self.folder.glob("conf_*.json") if NAME.fullmatch(file.stem)]
-        return sorted(found, key=lambda file: (file.stat().st_mtime_ns, file.name), reverse=True)
+        return sorted(found, key=lambda file: (written_at_ns(file), file.name), reverse=True)
 
     def get(self, name: str) -> dict[str, Any] | None:
         """Return one report, None where there is none of this name. Raises Invalid."""
@@ -58,12 +62,14 @@ class Reports:
             raw = file.read_bytes()
         except FileNotFoundError:
             return None
-        if len(raw) > MAX_BYTES:
-            raise Invalid(f"is longer than {MAX_BYTES} bytes", str(file))
+        except OSError as problem:
+            raise Invalid(f"cannot be read: {problem.strerror}", str(file), NOT_OURS) from problem
         try:
-            document: dict[str, Any] = json.loads(raw)
-        except ValueError as problem:
-            raise Invalid("is not JSON", str(file), "remove it: it was not written by a run") from problem
+            document = parse(raw, max_bytes=MAX_BYTES)
+        except Malformed as problem:
+            raise Invalid(f"is not JSON: {problem}", str(file), NOT_OURS) from problem
+        if type(document) is not dict or type(report := document.get("report")) is not dict or report.keys() != MEMBERS:
+            raise Invalid("is no report", str(file), NOT_OURS)
         return document
 
     def all(self) -> Iterator[dict[str, Any]]:
@@ -72,3 +78,11 @@ class Reports:
             found = self.get(file.stem)
             if found is not None:
                 yield found
+
+
+def written_at_ns(file: Path) -> int:
+    """Return when a file was written, 0 for one that a run has pushed out meanwhile."""
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

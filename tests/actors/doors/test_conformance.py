@@ -105,6 +105,27 @@ async def test_a_report_about_another_program_says_nothing_of_this_one(
     assert await levels(street) == {"none"}
 
 
+@pytest.mark.parametrize(
+    "junk", [b"{", b"[]", b"[" * 100_000, b'{"report":{"level":"L3"}}', b'{"report":1.5}'], ids=len
+)
+async def test_a_file_that_is_no_report_names_no_level_and_hides_none(
+    street: Street, house: House, junk: bytes
+) -> None:
+    kept(house)
+    await trio.Path(Reports(house.path).folder / f"conf_{'f' * 32}.json").write_bytes(junk)
+    assert await levels(street) == {"L3"}
+    refused = await street.ask("GET", f"{CONFORMANCE}/reports", key=street.admin)
+    assert refused.status == 422
+    assert "remove it" in refused.json()["detail"]
+
+
+async def test_a_report_that_is_a_directory_is_refused_in_words(street: Street, house: House) -> None:
+    kept(house)
+    await trio.Path(Reports(house.path).folder / f"conf_{'f' * 32}.json").mkdir()
+    assert await levels(street) == {"L3"}
+    assert (await street.ask("GET", f"{CONFORMANCE}/reports/conf_{'f' * 32}", key=street.admin)).status == 422
+
+
 async def test_more_reports_than_are_kept_push_the_oldest_out(tmp_path: Path) -> None:
     reports = Reports(tmp_path)
     for number in range(MAX_KEPT + 1):
