@@ -16,7 +16,7 @@ from actors.identity.holder import Holder, Unbelieved
 from actors.identity.tokens import token_of
 from actors.identity.trust import Trust, check_bound
 from helm.contracts.errors import Invalid
-from helm.guardian.bearers import Bearers
+from helm.guardian.bearers import Bearers, Issued
 from helm.guardian.policy import Policy
 
 MAX_REMEMBERED: Final = 4096
@@ -32,8 +32,15 @@ class Credentials:
     clock: Clock
     bearers: Bearers
     """What the log says of keys: it outweighs their file."""
+    _edited: frozenset[str] = attrs.field(init=False)
+    """Keys of which the file says something else than the log: whoever edits it widens none (T8)."""
     _trust: Trust | None = attrs.field(default=None, init=False, repr=False)
     _remembered: OrderedDict[tuple[bool, bytes], Holder] = attrs.field(factory=OrderedDict, init=False, repr=False)
+
+    @_edited.default
+    def _otherwise_in_the_log(self) -> frozenset[str]:
+        issued = self.bearers.issued
+        return frozenset(k.name for k in self.keys.issued if k.name in issued and terms(k) != terms(issued[k.name]))
 
     def holder(self, authorization: str, presented: Presented | None, *, at_mcp: bool = False) -> Holder:
         """Return who came with what is no key of HELM's own. Raises Unbelieved.
@@ -65,8 +72,7 @@ class Credentials:
 
     def standing(self) -> tuple[BearerKey, ...]:
         """Return everyone whose key counts now."""
-        now_ms, revoked = self.clock.now_ms(), self.bearers.revoked
-        return tuple(key for key in self.keys.everyone if key.name not in revoked and key.counts_at(now_ms))
+        return tuple(key for key in self.keys.everyone if self.counts(key))
 
     def check_still(self, key: BearerKey) -> None:
         """Raise Unbelieved where what somebody came with counts no more.
@@ -92,8 +98,10 @@ class Credentials:
     def _check_own(self, key: BearerKey) -> None:
         if key.name in self.bearers.revoked:
             raise Unbelieved("the bearer key was revoked")
-        if key.expires_at_ms and self.clock.now_ms() >= key.expires_at_ms:
+        if not key.counts_at(self.clock.now_ms()):
             raise Unbelieved("the bearer key has expired")
+        if key.name in self._edited:
+            raise Unbelieved("the file of bearer keys says of this key what the log does not")
 
     def _certificate_holder(self, trust: Trust, presented: Presented, now_ms: int) -> Holder:
         holder = presented.holder
@@ -125,3 +133,8 @@ class Credentials:
             except Invalid as problem:  # plugging in such a policy is refused: one that got round it lets nobody in
                 raise Unbelieved("the policy's keys cannot be used") from problem
         return self._trust
+
+
+def terms(key: BearerKey | Issued) -> tuple[object, ...]:
+    """Return what a key opens, and until when."""
+    return key.key_class, key.tenant, key.principal, key.scope, key.expires_at_ms

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.bearer import BearerKey, BearerKeys, KeyClass
+from actors.bearer import BearerKey, BearerKeys, KeyClass, KeyTerms
 from helm.contracts.errors import Invalid
 from helm.crypto.hashing import sha256
 
@@ -197,3 +197,8 @@ def test_no_key_makes_its_holder_somebody_whom_an_issuer_vouches_for(keys: Beare
     keys.path.write_text(json.dumps({"keys": [written | {"principal": principal}]}))
     with pytest.raises(Invalid, match="no key of HELM's own"):
         BearerKeys.load(keys.path)
+
+
+def test_a_key_ends_with_the_very_millisecond_that_was_named(keys: BearerKeys) -> None:
+    _, key = keys.draw(KeyClass.TENANT, "acme", "bob", at_ms=0, terms=KeyTerms(expires_at_ms=10))
+    assert [key.counts_at(now_ms) for now_ms in (0, 9, 10, 11)] == [True, True, False, False]

@@ -11,10 +11,11 @@ import pytest
 import trio
 
 import helm
+from actors.aside import Bound
 from actors.client.blocking import HelmClient
 from actors.client.exchange import Answered
 from actors.conforming.material import vector_set
-from actors.conforming.reports import MAX_KEPT, Reports
+from actors.conforming.reports import MAX_BYTES, MAX_KEPT, Reports
 from helm.conformance.choosing import Wanted, chosen
 from helm.conformance.report import Ran, seal_report
 from helm.contracts.reason import CODES
@@ -119,11 +120,43 @@ async def test_a_file_that_is_no_report_names_no_level_and_hides_none(
     assert "remove it" in refused.json()["detail"]
 
 
+async def test_a_report_longer_than_any_is_not_read(street: Street, house: House) -> None:
+    name = kept(house)["report"]["report_id"]
+    async with await trio.Path(Reports(house.path).folder / f"{name}.json").open("ab") as file:
+        await file.write(b" " * MAX_BYTES)
+    assert await levels(street) == {"none"}
+    assert (await street.ask("GET", f"{CONFORMANCE}/reports/{name}", key=street.admin)).status == 422
+
+
+async def test_a_kernel_that_ends_begins_no_run(street: Street) -> None:
+    street.kernel.drain()
+    assert (await street.ask("POST", f"{CONFORMANCE}/run", {}, key=street.admin)).status == 503
+
+
+async def test_a_run_out_of_time_leaves_no_directory_of_its_servers(
+    street: Street, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hold keys; and whoever has run after run begun would fill the disk (T4)."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("actors.doors.conformance.PATIENCE", Bound(wall_s=2.0, memory_mib=4096))
+    told = await street.ask("POST", f"{CONFORMANCE}/run", {"level": "L3"}, key=street.admin)
+    assert (told.status, "takes more time" in told.json()["detail"]) == (422, True)
+    assert [one.name async for one in await trio.Path(tmp_path).glob("helm-conform-*")] == []
+
+
 async def test_a_report_that_is_a_directory_is_refused_in_words(street: Street, house: House) -> None:
     kept(house)
     await trio.Path(Reports(house.path).folder / f"conf_{'f' * 32}.json").mkdir()
     assert await levels(street) == {"L3"}
     assert (await street.ask("GET", f"{CONFORMANCE}/reports/conf_{'f' * 32}", key=street.admin)).status == 422
+
+
+def test_no_name_leads_out_of_the_reports(house: House) -> None:
+    report = kept(house)["report"]["report_id"]
+    reports = Reports(house.path)
+    assert reports.get(report) is not None
+    assert reports.get(f"../{reports.folder.name}/{report}") is None
+    assert reports.get(f"{report}\n") is None
 
 
 async def test_more_reports_than_are_kept_push_the_oldest_out(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from functools import partial
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -14,6 +16,7 @@ from actors.commands.bearers import RevokeBearerKey
 from actors.doors.serve import serve
 from actors.stream_client import open_stream
 from helm.config import Config
+from helm.contracts.errors import Invalid
 from helm.crypto.canonical import reread
 from helm.crypto.hashing import sha256
 from tests.actors.doors.frames import rude
@@ -136,6 +139,59 @@ async def test_a_body_that_takes_its_time_is_judged_by_the_key_as_it_stands_at_i
         assert b" 401 " in await until(client, b"the bearer key was revoked")
 
 
+async def test_an_operators_body_too_is_judged_by_the_key_as_it_stands_at_its_end(street: Street) -> None:
+    """Who is about to be thrown out must not have begun to issue a key for the time after."""
+    ops = await issue(street, **{"class": "admin", "principal": "ops", "tenant": None})
+    body = b'{"class": "admin", "principal": "mallory"}'
+    async with street.connected() as client:
+        heading = (
+            f"POST {KEYS} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {ops['key']}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        await client.stream.send_all(heading.encode() + body[:10])
+        await revoke(street, ops["bearer_key"]["key_id"])
+        await client.stream.send_all(body[10:])
+        assert b" 401 " in await until(client, b"the bearer key was revoked")
+    assert not (await street.ask("GET", f"{KEYS}?principal=mallory", key=street.admin)).json()["keys"]
+
+
+@pytest.mark.parametrize("reason", ["", "two\nlines", "x" * 501])
+async def test_a_key_is_taken_back_for_a_reason_of_one_line(street: Street, reason: str) -> None:
+    bob = await issue(street)
+    told = await street.ask(
+        "POST", f"{KEYS}/{bob['bearer_key']['key_id']}/revoke", {"reason": reason}, key=street.admin
+    )
+    assert told.status in {400, 409}
+    assert (await street.call(READ, key=bob["key"])).status == 200
+
+
+EDITS: dict[str, dict[str, Any]] = {
+    "another class": {"key_class": "admin", "tenant": ""},
+    "another tenant": {"tenant": "globex"},
+    "another principal": {"principal": "alice"},
+    "a wider scope": {"scope": ""},
+    "no end": {"expires_at_ms": 0},
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+async def test_whoever_edits_the_file_of_keys_widens_none_that_was_issued(house: House, edit: dict[str, Any]) -> None:
+    """T8: the log says what a key opens and until when, whatever its row in the file has become."""
+    async with open_street(house) as street:
+        bob = await issue(street, scope="read", expires_in_s=3600)
+        eve = await issue(street, principal="eve")
+    path = house.path / "street-keys.json"
+    file = json.loads(path.read_bytes())
+    file["keys"] = [one | edit if one["principal"] == "bob" else one for one in file["keys"]]
+    path.write_text(json.dumps(file))
+    async with house.kernel() as kernel:
+        door = await kernel.nursery.start(partial(serve, kernel, Config(port=0, grace_s=2.0), BearerKeys.load(path)))
+        street = Street(kernel, door, bob["key"], eve["key"], "")
+        told = await street.ask("GET", "/api/v1/receipts", key=bob["key"])
+        assert (told.status, told.json()["detail"][:29]) == (401, "the file of bearer keys says ")
+        assert (await street.call(READ, key=eve["key"])).status == 200
+
+
 async def test_a_key_ends_with_its_time(house: House) -> None:
     async with open_street(house) as street:
         bob = await issue(street, expires_in_s=60)
@@ -143,6 +199,8 @@ async def test_a_key_ends_with_its_time(house: House) -> None:
         house.clock.advance(61)
         refused = await street.call(READ, key=bob["key"])
         (shown,) = (await street.ask("GET", f"{KEYS}?state=expired", key=street.admin)).json()["keys"]
+        agents = (await street.ask("GET", "/api/v1/identity/agents?principal=bob", key=street.admin)).json()["agents"]
+    assert [one["source"] for one in agents] == ["embedding"]
     assert (refused.status, refused.json()["detail"]) == (401, "the bearer key has expired")
     assert shown["key_id"] == bob["bearer_key"]["key_id"]
 
@@ -266,11 +324,30 @@ async def test_a_file_of_keys_that_cannot_be_written_lets_nobody_in_and_keeps_no
     assert (await street.call(READ, key=bob["key"])).json()["detail"] == "the bearer key was revoked"
 
 
+async def test_a_key_for_which_the_file_has_no_room_is_refused_before_the_log_hears_of_it(
+    street: Street, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.bearer.MAX_BYTES", 100)
+    told = await street.ask("POST", KEYS, {"class": "tenant", "principal": "eve", "tenant": "acme"}, key=street.admin)
+    assert (told.status, told.json()["detail"]) == (400, "no more keys fit in the file")
+    assert not any(b"BEARER_KEY" in row for row in house.disk.rows)
+
+
 async def test_a_log_in_which_a_key_was_issued_twice_does_not_open(street: Street) -> None:
     bob = await issue(street)
     memory = street.kernel.memory
     with pytest.raises(Exception, match="issued before"):
         memory.bearers.issue(memory.bearers.issued[bob["bearer_key"]["key_id"]])
+
+
+async def test_a_log_in_which_a_key_is_issued_that_was_taken_back_does_not_open(street: Street) -> None:
+    """The first keys of an installation were issued before there was a log, and are taken back like any other."""
+    bob, bearers = await issue(street), street.kernel.memory.bearers
+    rival = await named(street, "agent", "globex")
+    assert (await revoke(street, rival)).status == 200
+    again = attrs.evolve(bearers.issued[bob["bearer_key"]["key_id"]], bearer_key=rival)
+    with pytest.raises(Invalid, match="issued before"):
+        bearers.issue(again)
 
 
 async def test_an_identity_whose_key_was_taken_back_is_not_told_as_one_with_a_key(street: Street) -> None:

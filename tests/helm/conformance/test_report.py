@@ -10,7 +10,7 @@ import pytest
 
 from actors.conforming.material import vector_set
 from helm.conformance.judge import STEPS, Check
-from helm.conformance.report import Ran, check_report, seal_report
+from helm.conformance.report import Ran, check_report, level_of, seal_report, summary_of
 from helm.conformance.result import FAILED, PASSED, SKIPPED, Result, unobserved
 from helm.conformance.vector import Vector
 from helm.contracts.errors import Invalid
@@ -130,6 +130,30 @@ def test_even_its_signer_cannot_make_it_say_more_than_its_results(forge: Callabl
     report = document(Result(vector=vector, outcome=FAILED, why="dispatch", checks=wrong))["report"]
     forge(report)
     with pytest.raises(Invalid):
+        check_report(signed_again(report), TRUSTED, SET)
+
+
+def passed_the_second_time(report: dict[str, Any]) -> None:
+    failed = next(one for one in report["results"] if one["outcome"] == FAILED)
+    report["results"].append(failed | {"outcome": PASSED, "checks": report["results"][0]["checks"]})
+
+
+def observed_from_inside(report: dict[str, Any]) -> None:
+    inside = next(one for one in report["results"] if one["outcome"] == "unobserved")
+    inside |= {"outcome": PASSED, "checks": report["results"][0]["checks"]}
+
+
+@pytest.mark.parametrize(
+    "forge", [doubled, passed_the_second_time, observed_from_inside, seen_after_all], ids=lambda forge: forge.__name__
+)
+def test_a_signer_who_also_counts_anew_is_not_believed_either(forge: Callable[[dict[str, Any]], None]) -> None:
+    """A result that its vector does not allow is no result, also where the counts and the level follow from it."""
+    vector = next(one for one in SET.vectors if one.id == "blocked-egress")
+    report = document(Result(vector=vector, outcome=FAILED, why="dispatch", checks=CHECKS))["report"]
+    forge(report)
+    report["summary"] = summary_of(report["results"])
+    report["level"] = level_of(report["results"], SET, report["strays"])
+    with pytest.raises(Invalid, match="result "):
         check_report(signed_again(report), TRUSTED, SET)
 
 
