@@ -157,6 +157,13 @@ def test_a_signer_who_also_counts_anew_is_not_believed_either(forge: Callable[[d
         check_report(signed_again(report), TRUSTED, SET)
 
 
+def test_a_signed_report_goes_by_no_name_but_its_own() -> None:
+    report = document()["report"] | {"report_id": "conf_" + "0" * 32}
+    signature = KEY.sign(domains.CONFORMANCE_REPORT, record_bytes(report))
+    with pytest.raises(Invalid, match="report_id"):
+        check_report({"public_key": KEY.public_key, "report": report, "signature": signature}, TRUSTED, SET)
+
+
 def test_one_changed_letter_breaks_the_signature() -> None:
     told = document()
     told["report"]["results"][0]["why"] = "x"
