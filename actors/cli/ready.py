@@ -32,7 +32,7 @@ def ready(data_dir: Path, server: str | None, as_json: bool) -> int:
     if as_json:
         show.as_object(said)
     else:
-        show.note(f"{url}: {'calls are judged' if said['ready'] else why or f'calls are not judged, HTTP {status}'}")
+        show.note(why or f"{url}: {'calls are judged' if said['ready'] else f'calls are not judged, HTTP {status}'}")
     return 0 if said["ready"] else REFUSED
 
 
