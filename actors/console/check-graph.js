@@ -72,6 +72,7 @@ export function* checkNodes(s) {
     need(inOrder(line.parents), `${where}: its parents are not sorted and unique`);
     for (const parent of line.parents) {
       if (edge.has(parent)) continue;
+      need(!heads.has(node.session) || heads.get(node.session), `${where}: the first nodes of its session are missing`);
       const at = outside.get(parent) ?? 0;
       need(at > 0 && at < node.lamport, `${where}: stands on what does not come before it`);
       reliedOn.add(parent);

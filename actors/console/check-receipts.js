@@ -27,7 +27,7 @@ export function* checkReceipts(s) {
   const binding = s.nodes.filter((node) => node.binds);
   for (const [index, node] of binding.entries()) {
     const bodyHash = node.receiptHash, line = next(receipts, `${node.where}: its receipt`);
-    need(!s.links.has(bodyHash), `${node.where}: binds a receipt that another node binds`);
+    if (s.links.has(bodyHash)) s.doubled ??= node.where; // a link that follows itself: the chain is not one
     if (line.raw.length) s.links.set(bodyHash, checkReceipt(s, node, line));
     else {
       s.links.set(bodyHash, checkLeaf(s, node, next(leaves, `${node.where}: ${LEAVES}`)));
@@ -40,8 +40,11 @@ export function* checkReceipts(s) {
   need(!s.pins.executionKey || s.links.size > s.condensed.size, "no receipt is there that the pinned key could vouch for");
 }
 
+const isLimit = (one) => Array.isArray(one) && one.length === 2 && typeof one[0] === "string" && Number.isSafeInteger(one[1]);
+
 function checkReceipt(s, node, { raw, start, where }) {
   const body = read(raw, where), receipt = shape(without(body, "receipt_id", "signature"), RECEIPT, where);
+  need(receipt.sandbox_limits.every(isLimit), `${where}: an odd limit`);
   if (receipt.verdict !== "ALLOW") checkVerdict(receipt.verdict, receipt.reason_code, where);
   need(receipt.lamport_clock >= 1 && (receipt.lamport_clock === 1) === (receipt.prev_hash === "GENESIS"), `${where}: an odd place`);
   need(body.receipt_id === short("rcpt_", hashIn("ReceiptName", canonical(receipt))) && typeof body.signature === "string", `${where}: was edited`);
@@ -72,6 +75,7 @@ export function receiptOf(s, found) {
 
 export function* checkChain(s) {
   const latest = new Map([...s.sessions].map((session) => [session, { clock: 0, signature: "GENESIS", lamport: 0 }]));
+  need(!s.doubled, () => `${s.doubled}: binds a receipt that another node binds`);
   for (const receipt of s.links.values()) {
     const last = latest.get(receipt.session);
     need(last !== undefined, `${receipt.where}: of another session`);

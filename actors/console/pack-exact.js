@@ -81,8 +81,8 @@ function checkValue(value, depth, isNumber, escapes) {
   return undefined;
 }
 
-/** Say whether a number is one that every reader reads alike. Whether it may be a fraction, the shape of its record says. */
-const isPlain = (value) => Math.abs(value) <= Number.MAX_SAFE_INTEGER;
+/** Say whether a number is one that every reader reads alike: no record holds a fraction. */
+const isPlain = Number.isSafeInteger;
 
 /** The same of a policy, whose canonical form is RFC 8785's in full. */
 export const isExact = (value) => Number.isFinite(value) && !(Math.abs(value) > Number.MAX_SAFE_INTEGER && Math.abs(value) < 1e21);

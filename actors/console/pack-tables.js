@@ -92,7 +92,7 @@ export const SCHEMAS = {
 };
 
 export const SCRIPTS = [
-  "sha256:ecb714df2dd6652fd2091dd8bf65aabeebae5b7dd2e56227efcfe489f758536e",
+  "sha256:804568d8f3aa2ad6833a94ca74f183fa23e048317aadbd1fe4ffad9601468b21",
 ];
 
 export const PURPOSES = new Set("execution approval delegation trust-admin policy evidence emergency witness".split(" "));

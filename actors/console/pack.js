@@ -25,7 +25,7 @@ function worker() {
 
 export async function pack(place) {
   const state = el("p", { role: "status", class: "small" }), told = el("section", { "aria-label": "What was found" });
-  const form = formOf(begin), drop = dropOf(take);
+  const form = formOf(begin, forget), drop = dropOf(take);
   let file = null, job = 0, isReady = office?.isReady ?? false;
   show(place, el("h1", {}, "Verify a pack"), el("p", { class: "soft" }, "In this browser alone: the file is read here and goes nowhere."), state, form.shown, drop.shown, told);
   office ??= worker();
@@ -41,7 +41,15 @@ export async function pack(place) {
     const words = navigator.onLine ? " Ready. All that is needed is loaded: unplug the network if you like, nothing is asked of it." : " Ready, and the network is unplugged: nothing here needs it.";
     return show(state, el("span", { class: "live", "aria-hidden": "true" }), words);
   }
+  /** Forget what was found: it is of another file, or under another pin, than what is shown now. */
+  function forget() {
+    job = 0;
+    office.postMessage({ stop: true });
+    show(told);
+  }
   function take(files) {
+    file = null;
+    forget();
     if (files.length !== 1) return drop.say("One pack at a time, please: a file that helm export wrote.");
     [file] = files;
     drop.say(`${file.name} · ${sizeOf(file.size)}`);
@@ -72,7 +80,7 @@ export async function pack(place) {
 }
 
 /** Ask what whoever looks trusts. `pins` returns it, or null after saying what is missing. */
-function formOf(submitted) {
+function formOf(submitted, changed) {
   const kind = el("select", { name: "kind" }, PINS.map(([name, title]) => el("option", { value: name }, title)));
   const field = el("input", { name: "pin", autocomplete: "off", spellcheck: "false", placeholder: PINS[0][2], list: "pinned-here", "aria-describedby": "pin-problem" });
   const recorders = el("textarea", { name: "recorders", rows: 2, spellcheck: "false", placeholder: "SOURCE=KEY, one a line" }), problem = el("p", { id: "pin-problem", class: "DENY small", role: "alert" });
@@ -100,7 +108,7 @@ function formOf(submitted) {
     event.preventDefault();
     submitted();
   };
-  const shown = el("form", { class: "card", onsubmit }, el("h2", {}, "What do you trust?"),
+  const shown = el("form", { class: "card", onsubmit, oninput: changed }, el("h2", {}, "What do you trust?"),
     el("p", { class: "soft small" }, "One thing that you got by another way than the pack came. It is never taken from the pack: a forged one would bring its own."),
     el("div", { class: "row" }, el("label", {}, "Trust", kind), el("label", { class: "wide" }, "As you were told it", field, known), el("button", { class: "first" }, "Verify")), problem,
     el("details", {}, el("summary", { class: "small" }, "Keys of recorders on hosts"), el("label", {}, "Whose chains beside the pack are checked too", recorders)));

@@ -120,6 +120,14 @@ def reread(written: bytes) -> JSONValue:
     return orjson.loads(written)
 
 
+def no_fraction(token: str) -> float:
+    """Raise ValueError: no record of ours holds a fraction."""
+    raise ValueError(f"{token[:32]} is a fraction, where none can be")
+
+
+reread_whole = msgspec.json.Decoder(float_hook=no_fraction).decode
+"""Return a fresh value of bytes that are canonical already, and hold no fraction. Raises ValueError."""
+
 fragment = orjson.Fragment
 """Canonical bytes that stand as they are, as one value inside a record that `record_bytes` writes."""
 

@@ -160,7 +160,7 @@ def files_in(raw: Raw, *, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEM
         before = path
         if len(places) > max_members:
             raise Invalid(f"more than {max_members} members", "archive", HINT)
-    if raw[offset:] != END:
+    if len(raw) != offset + len(END) or raw[offset:] != END:  # what goes on is not read: it may be a terabyte (T4)
         raise Invalid(f"{NOT_ONE_FORM}: it ends early, or goes on behind its end", f"byte {offset}", HINT)
     return Files(raw, places)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
-from helm.crypto.canonical import record_bytes
+from helm.crypto.canonical import MAX_DEPTH, record_bytes
 from helm.crypto.domains import KeyPurpose
 from helm.evidence import manifest
 from helm.evidence.at_once import Call, Line, read_call, read_line
@@ -26,6 +26,9 @@ from helm.trust.registry import Registry
 
 KINDS = frozenset({NodeKind.ATTESTATION, NodeKind.CHECKPOINT, NodeKind.EFFECT, NodeKind.INTENT, NodeKind.TRUST_EVENT})
 """The kinds that this verifier can check."""
+
+IN_A_LINE = MAX_DEPTH - 1
+"""Deepest nesting of a payload that stands in the line of its node: the line is one level of it."""
 
 
 class Nodes:
@@ -66,7 +69,10 @@ class Nodes:
     def _payload(self, line: Line, where: str) -> Payload:
         """Return the payload of a line's node, from the place where it must stand. Raises Invalid."""
         if line.payload:
-            payload, stands_here = Payload(read_json(line.payload, where), line.payload, where), True
+            payload, stands_here = (
+                Payload(read_json(line.payload, where, max_depth=IN_A_LINE), line.payload, where),
+                True,
+            )
         elif line.node.kind == NodeKind.TRUST_EVENT:
             raw, at = next(self.events, (b"", EVENTS))
             payload, stands_here = Payload(read_json(raw, at), raw, at), False
@@ -83,7 +89,7 @@ class Nodes:
         if spare is not None:
             raise Invalid("is the event of no node", spare[1], CHANGED)
         part, cover = self.part, self.reading.manifest.cover
-        if part.sessions != part.graph.heads.keys() or part.graph.lamport != cover.lamport:
+        if not self.count or part.sessions != part.graph.heads.keys() or part.graph.lamport != cover.lamport:
             raise Invalid("the last node, or every node of a session, is missing", NODES, CHANGED)
         if cover.scope == WHOLE and self.count != cover.lamport:
             raise Invalid("is not the whole log: a node is missing", NODES, CHANGED)

@@ -131,12 +131,18 @@ class Part:
         if [*parents] != sorted(set(parents)):
             raise Invalid("its parents are not sorted and unique", where, EDITED)
         for parent in parents:
-            self.check_parent(parent, lamport, where)
+            self.check_parent(parent, lamport, is_first=session != NO_SESSION and not head, where=where)
 
-    def check_parent(self, parent: str, lamport: int, where: str) -> None:
-        """Raise Invalid unless `parent` comes before `lamport`, on the edge or in the frontier."""
+    def check_parent(self, parent: str, lamport: int, *, is_first: bool, where: str) -> None:
+        """Raise Invalid unless `parent` comes before `lamport`, on the edge or in the frontier.
+
+        What a session begins with, `is_first`, stands on nothing in the frontier: that would be the place to hide
+        its true beginning, calls that no receipt tells of among it.
+        """
         if parent in self.edge:
             return
+        if is_first:
+            raise Invalid(f"stands on {parent}, and no session begins so: its first nodes are missing", where, EDITED)
         if not 0 < self.frontier.get(parent, 0) < lamport:
             raise Invalid(f"stands on {parent}, which does not come before it", where, EDITED)
         self.relied_on.add(parent)

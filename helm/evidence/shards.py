@@ -129,10 +129,8 @@ def cut(raw: bytes, path: str) -> tuple[list[bytes], bool]:
     """Return the lines of a shard, and whether it is full. Raises Invalid unless it ends where a shard must."""
     if len(raw) > MAX_SHARD_BYTES or not raw.endswith(b"\n"):
         raise Invalid("is too long for a shard, or its last line is cut off", path, CHANGED)
-    lines = raw.split(b"\n")
-    lines.pop()
-    before = len(raw) - len(lines[-1]) - 1
-    if len(lines) > SHARD_LINES or before >= SHARD_BYTES:
+    lines = raw.split(b"\n", SHARD_LINES)  # and no more: a shard may be nothing but the ends of lines (T4)
+    if lines.pop() or len(raw) - len(lines[-1]) - 1 >= SHARD_BYTES:
         raise Invalid("goes on where a shard must end", path, CHANGED)
     return lines, is_full(len(lines), len(raw))
 

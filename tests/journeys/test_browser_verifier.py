@@ -40,6 +40,7 @@ ASKED_ABOUT: Final = {
     "tests/helm/evidence/test_condensing.py": "condensed",
     "tests/helm/evidence/test_host_packs.py": "host",
     "tests/helm/evidence/test_hostile_packs.py": "nodes",
+    "tests/helm/evidence/test_relinked_packs.py": "control",
     "tests/helm/evidence/test_scopes.py": "complete",
     "tests/helm/evidence/test_tampered_packs.py": "chain",
 }

@@ -192,3 +192,14 @@ async def test_nothing_serious_stands_in_the_way_of_whoever_verifies(tmp_path: P
             )
             assert found == [], (dark, width)
             assert await page.look("document.documentElement.scrollWidth <= innerWidth"), width
+
+
+async def test_no_verdict_of_one_pack_is_shown_beside_another_of_the_same_name(tmp_path: Path) -> None:
+    async with visitor(tmp_path) as one:
+        await one.drop(a_pack())
+        assert await one.settled() == "AUTHENTICATED"
+        await one.page.write("input[name=pin]", "sha256:nothing")
+        await one.page.until("!document.querySelector('.verdict, .made')")
+        await one.drop(flipped(a_pack()))
+        await one.page.reads("copy it whole")
+        assert not await one.page.look("!!document.querySelector('.verdict, .made')")

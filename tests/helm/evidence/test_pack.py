@@ -170,6 +170,7 @@ def test_only_a_published_script_goes_into_a_pack() -> None:
 def test_a_node_that_relied_on_another_session_names_it_in_the_frontier() -> None:
     log = Log().begin()
     grant = log.graph.heads
+    log.call("s1")
     log.call("s2")
     log.call("s1", relies_on=(grant[(TENANT, "s2")],))
     raw = pack_of(log)
