@@ -141,17 +141,40 @@ def check_archives(reading: Reading) -> None:
         reading.wheel = {info.filename: packed.read(info) for info in packed.infolist()}
         if len(reading.wheel) != len(packed.infolist()):
             raise Invalid("holds two files of one name", wheel.name)
-    with tarfile.open(sdist) as tar:
-        held = [(member.name, tar.extractfile(member)) for member in tar if member.isfile()]
-        reading.sdist = {name.partition("/")[2]: file.read() for name, file in held if file is not None}
+    reading.sdist = sources_in(sdist, reading.names.stem)
     check_record(reading.wheel, wheel.name, reading.names)
+    made = {f"{reading.names.stem}.dist-info/{name}" for name in ("RECORD", "WHEEL")}
     for name, raw in reading.wheel.items():
-        source = name.removeprefix("actors/documents/pages/")
-        if ".dist-info/" not in name and reading.sdist.get(source) != raw:
+        if name not in made and reading.sdist.get(source_of(name, reading.names)) != raw:
             raise Invalid(f"{name} is not the sdist's", wheel.name)
     modules = {name for name in reading.sdist if name.startswith(("helm/", "actors/")) and name.endswith(".py")}
     for name in sorted(modules - reading.wheel.keys()):
         raise Invalid(f"{name} is missing", wheel.name)
+
+
+def sources_in(sdist: Path, stem: str) -> dict[str, bytes]:
+    """Return the files of an sdist by path. Raises Invalid for what is no plain file of its one folder, or is twice."""
+    found: dict[str, bytes] = {}
+    with tarfile.open(sdist) as tar:
+        for member in tar:
+            top, _, name = member.name.partition("/")
+            file = tar.extractfile(member) if member.isfile() else None
+            if file is None or top != stem or not name or name in found:
+                raise Invalid(f"{member.name} is no plain file of {stem}, or is there twice", sdist.name)
+            found[name] = file.read()
+    return found
+
+
+def source_of(name: str, names: Names) -> str:
+    """Return what a file of the wheel is called in the sdist that it is made of."""
+    info, egg = f"{names.stem}.dist-info/", f"{names.stem.rpartition('-')[0]}.egg-info/"
+    said = {
+        f"{info}METADATA": "PKG-INFO",
+        f"{info}entry_points.txt": f"{egg}entry_points.txt",
+        f"{info}licenses/LICENSE": "LICENSE",
+        f"{info}top_level.txt": f"{egg}top_level.txt",
+    }
+    return said.get(name, name.removeprefix("actors/documents/pages/"))
 
 
 def check_record(held: Mapping[str, bytes], wheel: str, names: Names) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -149,15 +153,66 @@ def test_a_bill_that_is_not_the_wheels_is_refused_even_signed(
     assert refusal(released, folder).where == bill.name
 
 
+def forged_wheel(wheel: Path, changed: dict[str, bytes]) -> None:
+    """Put these files into a wheel, and a RECORD that counts them."""
+    with zipfile.ZipFile(wheel) as packed:
+        held = {name: packed.read(name) for name in packed.namelist()} | changed
+    record = next(name for name in held if name.endswith(".dist-info/RECORD"))
+    rows = [
+        f"{name},sha256={base64.urlsafe_b64encode(sha256(raw).digest()).rstrip(b'=').decode()},{len(raw)}\n"
+        for name, raw in held.items()
+        if name != record
+    ]
+    held[record] = "".join([*rows, f"{record},,\n"]).encode()
+    with zipfile.ZipFile(wheel, "w") as packed:
+        for name, raw in held.items():
+            packed.writestr(name, raw)
+
+
+INFO: Final = "{stem}.dist-info/"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "actors/backdoor.py",
+        INFO + "../actors/backdoor.py",
+        INFO + "entry_points.txt",
+        INFO + "METADATA",
+        INFO + "more.py",
+    ],
+)
 def test_a_wheel_that_is_not_the_sdists_is_refused_even_signed(
-    released: Released, checkout: Path, tmp_path: Path
+    released: Released, checkout: Path, tmp_path: Path, name: str
 ) -> None:
     folder = released.copy(tmp_path / "forged")
     (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel, "a") as packed:
-        packed.writestr("actors/backdoor.py", "import os")
+    place = name.format(stem=wheel.name.removesuffix("-py3-none-any.whl"))
+    forged_wheel(wheel, {place: b"import os"})
     sign_again(released, checkout, folder)
-    assert refusal(released, folder).where == wheel.name
+    refused = refusal(released, folder)
+    assert (refused.where, refused.what) == (wheel.name, f"{place} is not the sdist's")
+
+
+@pytest.mark.parametrize("odd", ["a link", "another folder", "twice"])
+def test_an_sdist_of_more_than_plain_files_each_once_is_refused_even_signed(
+    released: Released, checkout: Path, tmp_path: Path, odd: str
+) -> None:
+    folder = released.copy(tmp_path / "forged")
+    (sdist,) = folder.glob("*.tar.gz")
+    stem = sdist.name.removesuffix(".tar.gz")
+    with tarfile.open(sdist) as tar:
+        members = [(member, tar.extractfile(member)) for member in tar.getmembers()]
+        held = [(member, file.read()) for member, file in members if file is not None]
+    more = tarfile.TarInfo("elsewhere/setup.py" if odd == "another folder" else f"{stem}/setup.py")
+    if odd == "a link":
+        more.name, more.type, more.linkname = f"{stem}/helm/more.py", tarfile.SYMTYPE, "/etc/passwd"
+    with tarfile.open(sdist, "w:gz") as tar:
+        for member, raw in [*held, (more, b"")]:
+            tar.addfile(member, io.BytesIO(raw))
+    sign_again(released, checkout, folder)
+    refused = refusal(released, folder)
+    assert refused.where == sdist.name and "is no plain file" in refused.what
 
 
 def test_a_sample_of_another_log_is_refused_even_signed(released: Released, checkout: Path, tmp_path: Path) -> None:

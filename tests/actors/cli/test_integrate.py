@@ -237,3 +237,12 @@ def test_a_kernel_that_does_not_know_the_key_lists_nothing(kernel: Kernel, modul
     kernel.say({"detail": "no such key"}, status=401)
     with pytest.raises(module.NoAnswer, match="401 no such key"):
         module.Gateway(kernel.url, "helm_key").tools()
+
+
+@pytest.mark.parametrize("key", ["", "helm_secret\n", "helm_secret\r", "helm secret", "helm_sécret"])
+def test_a_key_that_no_header_takes_is_refused_before_a_complaint_about_it_reaches_the_model(
+    kernel: Kernel, module: ModuleType, key: str
+) -> None:
+    with pytest.raises(ValueError, match="one word") as refused:
+        module.Gateway(kernel.url, key)
+    assert "cret" not in str(refused.value)

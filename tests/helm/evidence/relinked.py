@@ -70,7 +70,11 @@ def told_anew(story: Story) -> bytes:
     """Return the pack in which every node hashes to its name again, and every receipt is signed again."""
     renamed: dict[str, str] = {}
     before: dict[object, tuple[int, str]] = {}
-    receipts, lines, records, events, signed = iter(story.receipts), [], [], [], []
+    receipts = iter(story.receipts)
+    lines: list[bytes] = []
+    records: list[bytes] = []
+    events: list[bytes] = []
+    signed: list[bytes] = []
     for node in story.nodes:
         payload = node["payload"]
         intent = payload.get("intent_node") if type(payload) is dict else None
