@@ -44,20 +44,21 @@ class Words:
 
     def line(self, said: Line) -> bytes:
         """Return one line, its end included."""
-        text = json.dumps(self.hidden(said), ensure_ascii=True, separators=(",", ":"))
-        return text.replace("\x7f", "\\u007f").encode() + b"\n"
+        return json.dumps(self.within(said), ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
-    def hidden(self, value: JSONValue) -> JSONValue:
+    def within(self, value: JSONValue) -> JSONValue:
         """Return a value with every secret in it hidden."""
         if isinstance(value, dict):
-            return {name: self.hidden(member) for name, member in value.items()}
+            return {name: self.within(member) for name, member in value.items()}
         if isinstance(value, list):
-            return [self.hidden(member) for member in value]
-        if not isinstance(value, str):
-            return value
+            return [self.within(member) for member in value]
+        return self.hidden(value) if isinstance(value, str) else value
+
+    def hidden(self, text: str) -> str:
+        """Return a text with every secret in it hidden."""
         for secret in self.secrets:
-            value = value.replace(secret, HIDDEN)
-        return BEARER.sub(HIDDEN, value)
+            text = text.replace(secret, HIDDEN)
+        return BEARER.sub(HIDDEN, text)
 
 
 def of_call(ended: Ended) -> Line:
@@ -85,14 +86,17 @@ def of_call(ended: Ended) -> Line:
     return {name: value for name, value in said.items() if value != ""}
 
 
-def of_record(record: logging.LogRecord) -> Line:
-    """Return what is said of a message of this program, or of a library's."""
+def of_record(record: logging.LogRecord, words: Words) -> Line:
+    """Return what is said of a message of this program, or of a library's.
+
+    What must not be told is hidden in the whole of it: of a secret that is cut in two, nobody knows that it is one.
+    """
     said: Line = {
         "at": moment(record.created),
         "level": record.levelname.lower(),
         "event": getattr(record, "event", MESSAGE),
         "logger": record.name[:MAX_MESSAGE],
-        "message": message_of(record)[:MAX_MESSAGE],
+        "message": words.hidden(message_of(record))[:MAX_MESSAGE],
         **getattr(record, "members", {}),
     }
     if record.exc_info and record.exc_info[1] is not None:

@@ -136,15 +136,19 @@ class Structured(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one message."""
-        self._log.take_line(of_record(record))
+        self._log.take_line(of_record(record, self._log.words))
 
 
 class Spoken(logging.Handler):
     """Says warnings on stderr, a line each, where no log was asked for. What is told otherwise is not said twice."""
 
+    def __init__(self, words: Words) -> None:
+        super().__init__()
+        self._words = words
+
     def emit(self, record: logging.LogRecord) -> None:
         """Say one message."""
-        said = of_record(record)
+        said = of_record(record, self._words)
         if said["event"] == MESSAGE and record.levelno >= logging.WARNING and record.name.split(".")[0] not in SILENT:
             kinds = [str(one["type"]) for one in said.get("failures", ())]
             try:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 import attrs
 
@@ -35,6 +36,8 @@ class Observers:
     observing: Observing
     reading: Reading
     """Told which kernel runs, by whoever runs it."""
+    words: Words
+    """Knows what must never be said, in the log or on stderr."""
     log: Log | None = None
     courier: Courier | None = None
 
@@ -43,7 +46,7 @@ class Observers:
         """Tell them for as long as the body runs. Raises Invalid where the log cannot be written."""
         with ExitStack() as stack:
             if self.log is None:
-                stack.enter_context(listening(Spoken()))
+                stack.enter_context(listening(Spoken(self.words)))
             else:
                 try:
                     stack.enter_context(self.log.running())
@@ -58,7 +61,8 @@ class Observers:
 def observers_of(place: Installation, environment: Mapping[str, str]) -> Observers:
     """Return the observers that the settings of an installation ask for. Raises Invalid."""
     config, losses, reading = place.config, Losses(), Reading()
-    log = log_of(config, place.path, losses, environment) if config.log else None
+    words = words_of(config, environment)
+    log = log_of(config, place.path, losses, words) if config.log else None
     courier = None
     if config.otel_endpoint:
         from actors.telemetry.otlp import Otlp
@@ -71,16 +75,21 @@ def observers_of(place: Installation, environment: Mapping[str, str]) -> Observe
         tell_all=log.take if log is not None and config.log_calls else None,
         tell_traced=courier.take if courier is not None and config.otel_sampling else None,
     )
-    return Observers(observing=told, reading=reading, log=log, courier=courier)
+    return Observers(observing=told, reading=reading, words=words, log=log, courier=courier)
 
 
-def log_of(config: Config, path: Path, losses: Losses, environment: Mapping[str, str]) -> Log:
-    """Return the log, which knows what it must never say."""
+def words_of(config: Config, environment: Mapping[str, str]) -> Words:
+    """Return who turns what happened into words, and knows what they must never hold."""
     named = [str(getattr(config, name)) for name in sorted(SECRET)]
     if config.database is not None:
         named += sorted(config.database.secrets)
     named.append(environment.get(config.proxy_key_env, ""))
     for name in COLLECTOR_KEYS:
-        named += [value.partition("=")[2].strip() for value in environment.get(name, "").split(",")]
-    words = Words(secrets=tuple(secret for secret in named if len(secret) >= MIN_SECRET))
+        told = [value.partition("=")[2].strip() for value in environment.get(name, "").split(",")]
+        named += [*told, *map(unquote, told)]  # the exporter reads them as a URL has them
+    return Words(secrets=tuple(dict.fromkeys(secret for secret in named if len(secret) >= MIN_SECRET)))
+
+
+def log_of(config: Config, path: Path, losses: Losses, words: Words) -> Log:
+    """Return the log."""
     return Log(None if config.log == STDERR else path / config.log, words, losses)

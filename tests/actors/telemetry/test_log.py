@@ -20,7 +20,7 @@ from actors.events import CONNECTION_FAILED, KERNEL_STOPPED, event
 from actors.losses import Losses
 from actors.observing import observing
 from actors.telemetry import log as logs
-from actors.telemetry.line import HIDDEN, Words, of_record
+from actors.telemetry.line import HIDDEN, MAX_MESSAGE, Words, of_record
 from actors.telemetry.log import Log, Spoken, Structured, listening
 from helm.contracts.form import JSONValue
 from helm.guardian.connection import McpConnection
@@ -106,7 +106,7 @@ async def test_an_mcp_server_that_cannot_be_asked_is_an_event(nursery: trio.Nurs
 
     class Hearing(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.append(of_record(record))
+            told.append(of_record(record, Words()))
             failed.set()
 
     async def drifted(*_: str) -> None:
@@ -132,8 +132,8 @@ def test_nobody_forges_a_line_or_paints_a_terminal(name: str, tmp_path: Path) ->
 
 
 def test_without_a_log_a_warning_is_one_line_for_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with listening(Spoken()):
-        logging.getLogger("helm.doors").warning("it said %s", HOSTILE)
+    with listening(Spoken(Words(secrets=(SECRET,)))):
+        logging.getLogger("helm.doors").warning("it said %s and %s", HOSTILE, SECRET)
         logging.getLogger("helm.doors").info("not worth a line")
         logging.getLogger("helm.doors").error("told by other ways", extra=event(KERNEL_STOPPED))
         logging.getLogger("mcp.client").warning(HOSTILE)
@@ -141,6 +141,7 @@ def test_without_a_log_a_warning_is_one_line_for_a_terminal(capsys: pytest.Captu
     assert said.count("\n") == 1
     assert said.isascii()
     assert said[:-1].isprintable()
+    assert SECRET not in said
 
 
 def test_of_another_library_only_the_place_is_written(tmp_path: Path) -> None:
@@ -171,6 +172,17 @@ def test_what_this_process_must_not_tell_is_hidden_wherever_it_comes_from(tmp_pa
     with logging_to(tmp_path / "log", SECRET, quoted) as book:
         logging.getLogger("helm.doors").error("%s, %s, %s, Authorization: Bearer abc.def", SECRET, key, quoted)
     assert book.lines[0]["message"] == f"{HIDDEN}, {HIDDEN}, {HIDDEN}, Authorization: {HIDDEN}"
+
+
+def test_a_secret_at_the_edge_of_a_long_message_is_not_shown_by_half(tmp_path: Path) -> None:
+    key = "helm_" + "k" * 43
+    with logging_to(tmp_path / "log", SECRET) as book:
+        for hidden in (SECRET, key):
+            for seen in range(1, len(hidden)):
+                logging.getLogger("helm.doors").error("%s%s", "-" * (MAX_MESSAGE - seen), hidden)
+    lines = [line["message"] for line in book.lines]
+    assert max(map(len, lines)) == MAX_MESSAGE
+    assert all(line.lstrip("-") in {HIDDEN[:n] for n in range(len(HIDDEN) + 1)} for line in lines)
 
 
 def test_a_log_is_for_whoever_runs_helm(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from actors.executor import Executor
 from actors.installation import Installation
 from actors.meter import Meter
 from actors.observing import UNOBSERVED, ObservedExecutor, ObservedMeter
-from actors.telemetry.observers import log_of, observers_of
+from actors.telemetry.line import Words
+from actors.telemetry.observers import log_of, observers_of, words_of
 from helm.config import Config
 from tests.actors.kit import House
 from tests.gates.source import ROOT
@@ -58,10 +59,13 @@ def test_what_is_lost_is_counted_behind_every_kernel_of_the_process(house: House
 
 def test_the_log_knows_what_it_must_not_say(house: House) -> None:
     config = Config(admin_api_key=KEY, log="stderr", database_url="postgresql://me:pass%2Fword1@db/helm")
-    environment = {"OPENAI_API_KEY": "sk-secret-1", "OTEL_EXPORTER_OTLP_HEADERS": "x-token=collected-1,y=short"}
-    words = log_of(config, house.path, observers_of(house.place, {}).observing.meter().losses, environment).words
-    said = words.line({"message": f"{KEY} pass%2Fword1 pass/word1 sk-secret-1 collected-1"}).decode()
-    assert said == '{"message":"[secret] [secret] [secret] [secret] [secret]"}\n'
+    environment = {
+        "OPENAI_API_KEY": "sk-secret-1",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-token=collected-1,y=short,z=a%20word%2F2",
+    }
+    words = words_of(config, environment)
+    said = words.line({"message": f"{KEY} pass%2Fword1 pass/word1 sk-secret-1 collected-1 a%20word%2F2 a word/2"})
+    assert said.decode() == f'{{"message":"{" ".join(["[secret]"] * 7)}"}}\n'
 
 
 LOADED: Final = """
@@ -101,5 +105,5 @@ def test_without_the_library_the_setting_is_refused_and_says_what_to_install(hou
 
 @pytest.mark.parametrize("name", ["helm.log", "logs/helm.log"])
 def test_a_log_lies_in_the_data_directory_unless_its_path_says_otherwise(house: House, name: str) -> None:
-    assert log_of(Config(log=name), house.path, Meter().losses, {}).path == house.path / name
-    assert log_of(Config(log="/var/log/helm"), house.path, Meter().losses, {}).path == Path("/var/log/helm")
+    assert log_of(Config(log=name), house.path, Meter().losses, Words()).path == house.path / name
+    assert log_of(Config(log="/var/log/helm"), house.path, Meter().losses, Words()).path == Path("/var/log/helm")
