@@ -162,6 +162,17 @@ def test_an_islands_policy_reaches_no_other_host(place: Made, upstream: str) -> 
     assert "island mode: it reaches another host than the upstream" in ended.err
 
 
+def test_no_reload_brings_an_island_a_policy_that_reaches_another_host(place: Made, upstream: str) -> None:
+    (place.path / "prices.toml").write_text(PRICES)
+    path = place.place().policy_path
+    with proxied(place, upstream, *ISLAND, "--prices", str(place.path / "prices.toml")):
+        path.write_text(path.read_text().replace("epoch = 1", "epoch = 2"))
+        append_to_policy(place, HTTP_CLIENT)
+        refused = helm("reload", "--json", *place.option)
+    assert (refused.code, refused.json()["refused"], refused.json()["epoch"]) == (1, True, 1)
+    assert "island mode: it reaches another host than the upstream" in refused.json()["said"]
+
+
 def test_a_proxy_without_an_upstream_is_a_usage_error(made: Made) -> None:
     ended = helm("proxy", *made.option)
     assert ended.code == 2

@@ -78,6 +78,15 @@ async def test_a_revoked_key_opens_nothing_on_the_very_connection_that_it_had_op
     assert (again.status, again.json()) == (200, told.json())
 
 
+async def test_a_list_that_is_cut_says_so(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = (await street.ask("GET", KEYS, key=street.admin)).json()
+    assert (listed["is_complete"], len(listed["keys"])) == (True, 3)
+    for most, is_complete in ((3, True), (2, False)):
+        monkeypatch.setattr("actors.doors.keys.MAX_SHOWN", most)
+        listed = (await street.ask("GET", KEYS, key=street.admin)).json()
+        assert (listed["is_complete"], len(listed["keys"])) == (is_complete, most)
+
+
 async def test_a_second_key_of_a_principal_is_the_way_to_turn_one(street: Street) -> None:
     second = await issue(street, principal="agent")
     await revoke(street, await named(street, "agent"))

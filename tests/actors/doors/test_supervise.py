@@ -23,7 +23,7 @@ from actors.kernel import Kernel
 from actors.mailbox import KernelStopped
 from helm.config import Config
 from helm.contracts.errors import Invalid
-from tests.actors.doors.street import JSON, SOON_S, Client, Reply, issue_keys
+from tests.actors.doors.street import JSON, SOON_S, Client, Reply, heard, issue_keys, raw_request
 from tests.actors.kit import House
 from tests.actors.manager import manager_at
 from tests.actors.puppet import Hold, Puppet
@@ -166,6 +166,22 @@ async def test_told_to_stop_it_answers_what_is_under_way(site: Site) -> None:
     assert [reply.status for reply in replies] == [200]
     assert (late.status, late.json()["reason_code"]) == (503, "KERNEL_STOPPED")
     assert len(site.puppet.orders) == 1
+
+
+async def test_a_call_whose_body_ends_after_we_were_told_to_stop_is_not_begun(site: Site) -> None:
+    supervisor = site.supervisor()
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(supervisor.run)
+        raw = raw_request(site.key, READ)
+        stream = await trio.open_tcp_stream(address.host, address.port)
+        await stream.send_all(raw[:-5])
+        supervisor.stop()
+        await until_not_ready(site, address)
+        await stream.send_all(raw[-5:])
+        late = await heard(stream)
+        await trio.aclose_forcefully(stream)
+    assert (late.split(b" ", 2)[1], b"KERNEL_STOPPED" in late) == (b"503", True)
+    assert site.puppet.orders == []
 
 
 async def test_a_call_whose_client_left_is_waited_for_too(site: Site) -> None:
