@@ -14,6 +14,7 @@ from typing import Final
 
 import attrs
 
+from actors.events import CONNECTION_FAILED
 from actors.losses import Losses
 from actors.observing import Ended
 from actors.telemetry.line import MESSAGE, Line, Words, of_call, of_record, plain
@@ -32,6 +33,9 @@ LAST_WORDS_S: Final = 3.0
 
 SILENT: Final = frozenset({"client", "mcp"})
 """Loggers of the MCP SDK: what they say without being asked is of servers, and of no use to whoever sits there."""
+
+SPOKEN: Final = frozenset({MESSAGE, CONNECTION_FAILED})
+"""What nobody but a log, or whoever reads stderr, is told of; each command says its other events itself."""
 
 MODE: Final = 0o600
 """Who called what is for whoever runs HELM."""
@@ -149,10 +153,11 @@ class Spoken(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Say one message."""
         said = of_record(record, self._words)
-        if said["event"] == MESSAGE and record.levelno >= logging.WARNING and record.name.split(".")[0] not in SILENT:
+        if said["event"] in SPOKEN and record.levelno >= logging.WARNING and record.name.split(".")[0] not in SILENT:
+            about = [f"({said['connector']})"] if "connector" in said else []
             kinds = [str(one["type"]) for one in said.get("failures", ())]
             try:
-                sys.stderr.write(plain([str(said["message"]), *kinds]) + "\n")
+                sys.stderr.write(plain([str(said["message"]), *about, *kinds]) + "\n")
             except OSError:  # nobody reads it any more
                 pass
 

@@ -144,6 +144,16 @@ def test_without_a_log_a_warning_is_one_line_for_a_terminal(capsys: pytest.Captu
     assert SECRET not in said
 
 
+def test_without_a_log_a_server_that_cannot_be_asked_is_named_on_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with listening(Spoken(Words())):
+        logging.getLogger("helm.connectors").warning(
+            "it cannot be asked", extra=event(CONNECTION_FAILED, connector="notes")
+        )
+    assert "notes" in capsys.readouterr().err
+
+
 def test_of_another_library_only_the_place_is_written(tmp_path: Path) -> None:
     with logging_to(tmp_path / "log") as book:
         logging.getLogger("httpcore2").warning("sent %s", SECRET)
