@@ -26,7 +26,8 @@ from actors.commands.command import Command, attest
 from actors.commands.policy import ActivatePolicy
 from actors.commands.servers import NoteDrift
 from actors.commands.start import started, trust_draft
-from actors.connectors.port import Attended, Connector
+from actors.connectors.attendance import Attendance
+from actors.connectors.port import Connector
 from actors.fingerprint import Sensor
 from actors.guardian import Guardian
 from actors.hsm import TokenKey
@@ -113,6 +114,7 @@ class Kernel:
         self.supervision = Supervision(limits.grace_s, self._owes, self._begin_nothing)
         self.nursery: trio.Nursery
         """Where a door is started: it ends with the offices beside it, and they end with it."""
+        self.attendance: Attendance
         self.owed = 0
         """Intents that ended without an outcome, once the kernel has ended."""
         self.news = News(self.memory.approvals, self.check_running)
@@ -276,13 +278,7 @@ class Kernel:
 
     def _plug(self, connectors: Mapping[str, Connector]) -> None:
         self.executor.plug(connectors)
-        self._attend(connectors)
-
-    def _attend(self, connectors: Mapping[str, Connector]) -> None:
-        """Let what connectors keep running run for as long as calls may need it."""
-        for connector in connectors.values():
-            if isinstance(connector, Attended):
-                self.nursery.start_soon(connector.attend, self._note_drift)
+        self.attendance.turn_to(connectors)
 
     async def _note_drift(self, server_id: str, operation: str, listed: str) -> None:
         await self.supervision.opened.wait()  # not before the kernel's own first word
@@ -398,7 +394,8 @@ class Kernel:
     async def work(self, effects: trio.Nursery) -> None:
         """Start what ends first: sentinel, guardian, timelock, and the executor's hands; doors live beside them."""
         self.nursery = effects
-        self._attend(self.parts.connectors)
+        self.attendance = Attendance(effects, self._note_drift)
+        self.attendance.turn_to(self.parts.connectors)
         office, after_opening = self.supervision.office, self.supervision.after_opening
         await effects.start(self.supervision.sentinel)
         effects.start_soon(office, partial(self.guardian.run, self._at_guardian), "guardian")

@@ -1,0 +1,89 @@
+"""A connector is attended once, however often it is plugged in, and not for ever after it was replaced (T4)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import trio
+import trio.testing
+
+from actors.connectors.attendance import LINGER_S, Attendance
+from tests.actors.kit import House
+from tests.actors.puppet import Puppet
+
+
+@attrs.define(eq=False)
+class Kept(Puppet):
+    """A connector with something that runs."""
+
+    running: int = 0
+    begun: int = 0
+
+    async def attend(self, report: Any) -> None:
+        """Run until cancelled."""
+        self.begun += 1
+        self.running += 1
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.running -= 1
+
+
+@asynccontextmanager
+async def attendance() -> AsyncIterator[Attendance]:
+    async def untold(*_: str) -> None:
+        """Nobody drifts here."""
+
+    async with trio.open_nursery() as nursery:
+        yield Attendance(nursery, untold)
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_plugged_in_again_is_not_started_again() -> None:
+    one = Kept()
+    async with attendance() as attending:
+        for _ in range(3):
+            attending.turn_to({"one": one, "the same": one})
+            await trio.testing.wait_all_tasks_blocked()
+        assert (one.begun, one.running) == (1, 1)
+
+
+async def test_what_is_replaced_ends_when_nothing_of_it_can_be_under_way(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    old, new = Kept(), Kept()
+    async with attendance() as attending:
+        attending.turn_to({"one": old})
+        await trio.sleep(1)
+        attending.turn_to({"one": new})
+        await trio.sleep(LINGER_S - 1)
+        attending.turn_to({"one": new})
+        assert (old.running, new.running) == (1, 1)
+        await trio.sleep(2)
+        assert (old.running, new.running) == (0, 1)
+
+
+async def test_what_comes_back_stays(autojump_clock: trio.testing.MockClock) -> None:
+    one = Kept()
+    async with attendance() as attending:
+        for connectors in ({"one": one}, {}, {"one": one}):
+            attending.turn_to(connectors)
+            await trio.sleep(1)
+        await trio.sleep(2 * LINGER_S)
+        assert (one.begun, one.running) == (1, 1)
+        attending.turn_to({})
+        await trio.sleep(2 * LINGER_S)
+        attending.turn_to({"one": one})
+        await trio.testing.wait_all_tasks_blocked()
+        assert (one.begun, one.running) == (2, 1)
+
+
+async def test_a_kernel_starts_each_server_of_its_policy_once(house: House) -> None:
+    one = Kept()
+    async with house.kernel(one):
+        await trio.testing.wait_all_tasks_blocked()
+        assert (one.begun, one.running) == (1, 1)
+    assert one.running == 0
