@@ -162,6 +162,7 @@ def test_an_islands_policy_reaches_no_other_host(place: Made, upstream: str) -> 
     assert "island mode: it reaches another host than the upstream" in ended.err
 
 
+@pytest.mark.slow
 def test_no_reload_brings_an_island_a_policy_that_reaches_another_host(place: Made, upstream: str) -> None:
     (place.path / "prices.toml").write_text(PRICES)
     path = place.place().policy_path

@@ -13,7 +13,7 @@ from actors.documents.export import contents, everything, exported
 from actors.documents.library import Library, Page, library
 from actors.documents.links import Turner
 from actors.documents.markdown import rendered
-from actors.documents.search import MAX_HITS, MAX_WORDS, OF_PAGE, search, words_of
+from actors.documents.search import MAX_HITS, MAX_WORDS, OF_PAGE, parts, search, words_of
 from actors.documents.slug import slug
 from actors.doors.documents.leaf import found_leaf
 from helm.surfaces.rows.documents import MAX_QUERY_CHARS
@@ -192,6 +192,15 @@ def test_a_snippet_shows_the_words_where_they_stand() -> None:
     (hit,) = search(library, "needle")
     assert hit.snippet[1] == "Needle"
     assert (hit.snippet[0].startswith("… before"), hit.snippet[-1].endswith("behind …")) == (True, True)
+
+
+def test_whoever_searches_without_pause_does_not_hold_up_the_kernels_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter changes threads every 5 ms by itself: it is let go before each section (T4)."""
+    yielded: list[float] = []
+    monkeypatch.setattr("actors.documents.search.sleep", yielded.append)
+    search(library(), "a e i o u t n s")
+    assert len(yielded) >= len(parts(library()))
+    assert set(yielded) == {0}
 
 
 @pytest.mark.parametrize("query", ["", "   ", "%%%", "(((((", "[a-", "\\", "a" * 10_000, "\x00"])
