@@ -26,6 +26,7 @@ from actors.kernel import Kernel
 from helm.conformance.choosing import NEGATIVE, Wanted, published
 from helm.conformance.vector import LEVELS
 from helm.contracts.errors import Invalid
+from helm.contracts.form import JSONValue
 
 REPORTS: Final = "/api/v1/conformance/reports"
 
@@ -98,13 +99,16 @@ class ConformanceRoutes:
         """Answer with the kept reports, each held against the keys of this log."""
         check_admin(self.desk.caller())
         query()
+        parts = self.kernel.parts
+        registry, head = parts.state.registry, parts.journal.head
+
+        def rows() -> list[JSONValue]:
+            return [shown(one, doubt_of(one, registry, head)) for one in self.reports.all()]
+
         try:
-            found = await trio.to_thread.run_sync(lambda: list(self.reports.all()))
+            return answer({"reports": await trio.to_thread.run_sync(rows)})
         except Invalid as problem:
             raise Problem(status=422, detail=str(problem)) from problem
-        parts = self.kernel.parts
-        rows = [shown(one, doubt_of(one, parts.state.registry, parts.journal.head)) for one in found]
-        return answer({"reports": rows})
 
     async def show(self, report_id: str) -> Response:
         """Answer with one report as it was signed."""
