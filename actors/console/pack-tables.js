@@ -92,7 +92,7 @@ export const SCHEMAS = {
 };
 
 export const SCRIPTS = [
-  "sha256:804568d8f3aa2ad6833a94ca74f183fa23e048317aadbd1fe4ffad9601468b21",
+  "sha256:4a19a5b473fd7504b67c07ccb3708664b6f9a4e44f4dfd491c9e8bfb958b590a",
 ];
 
 export const PURPOSES = new Set("execution approval delegation trust-admin policy evidence emergency witness".split(" "));

@@ -45,7 +45,7 @@ class CondensedCalls:
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
         self.last_lamport = 0
-        self.youngest_ms = 0
+        self.youngest_ms: int | None = None
         """When the last call of tier T2 was decided that was condensed."""
 
     def take(self, node: PartNode) -> None:
@@ -58,7 +58,7 @@ class CondensedCalls:
         self.last_lamport = node.lamport
         decision = told.decision.content
         if why_not(decision, leaf.risk_tier, decision.decided_at_ms):
-            self.youngest_ms = max(self.youngest_ms, decision.decided_at_ms)
+            self.youngest_ms = max(self.youngest_ms or decision.decided_at_ms, decision.decided_at_ms)
 
     def end(self) -> None:
         """Hold what was condensed against the last checkpoint of the pack."""
@@ -70,7 +70,7 @@ class CondensedCalls:
         latest = covering(reading)
         if self.last_lamport > latest.lamport:
             raise Invalid("no checkpoint covers all that was condensed", LEAVES, CHANGED)
-        if self.youngest_ms and latest.issued_at_ms - self.youngest_ms < T2_WINDOW_MS:
+        if self.youngest_ms is not None and latest.issued_at_ms - self.youngest_ms < T2_WINDOW_MS:
             raise Invalid("a receipt of tier T2 was condensed before its time", LEAVES, CHANGED)
 
 

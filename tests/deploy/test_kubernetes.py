@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from actors.doors.packs import MAX_PACK_BYTES, PATIENCE, UPLOADS
 from helm.config import Config, from_environment
 from helm.surfaces.table import TABLE
 from tests.counterparts import programs
@@ -161,3 +162,17 @@ def test_nothing_inside_the_cluster_is_reached_but_its_name_service() -> None:
         outside["to"][0]["ipBlock"]["except"]
     )
     assert spec["podSelector"]["matchLabels"] == of_kind("Deployment")["spec"]["selector"]["matchLabels"]
+
+
+def in_mib(quantity: str) -> int:
+    """Return a quantity of memory."""
+    number, unit = int(quantity[:-2]), quantity[-2:]
+    return {"Mi": 1, "Gi": 1024}[unit] * number
+
+
+def test_packs_that_strangers_bring_take_neither_the_room_of_programs_nor_the_memory_of_the_kernel() -> None:
+    pod = of_kind("Deployment")["spec"]["template"]["spec"]
+    (tmp,) = (one["emptyDir"] for one in pod["volumes"] if one["name"] == "tmp")
+    room, memory = in_mib(tmp["sizeLimit"]), in_mib(pod["containers"][0]["resources"]["limits"]["memory"])
+    assert room >= 2 * UPLOADS * MAX_PACK_BYTES // 2**20
+    assert memory >= room + PATIENCE.memory_mib + 512, "what stands in a tmpfs counts as the pod's memory"

@@ -18,6 +18,7 @@ import pytest
 from helm.crypto.canonical import record_bytes, reread
 from helm.evidence.layout import EVENTS, FACTS, FRONTIER, NODES, RECEIPTS, RECORDS
 from helm.evidence.verify import CHECKS
+from helm.proofgraph.node import Draft, NodeKind
 from tests.helm.evidence.forger import (
     FACT_LINES,
     NODE_LINES,
@@ -32,7 +33,7 @@ from tests.helm.evidence.forger import (
     root_of,
     unpacked,
 )
-from tests.helm.evidence.material import Log
+from tests.helm.evidence.material import TENANT, Log
 from tests.helm.evidence.relinked import Story, changed_story
 from tests.helm.evidence.test_hostile_packs import mutate
 
@@ -137,6 +138,21 @@ def test_a_pack_of_no_node_is_refused() -> None:
 
 
 FOLDERS = (NODES, RECORDS, FACTS, RECEIPTS, EVENTS)
+
+
+def test_a_trust_event_of_no_node_is_refused() -> None:
+    members = unpacked(pack_of(a_log()))
+    members[EVENTS] += members[EVENTS].splitlines(keepends=True)[-1]
+    check_refused(resealed(members), "nodes", root=root_of(a_log()))
+
+
+def test_a_receipt_that_two_nodes_bind_is_no_chain() -> None:
+    log = Log().begin()
+    log.refuse("s1")
+    entry = log.entries[-1]
+    draft = Draft(NodeKind.ATTESTATION.value, record_bytes(entry["node"]["payload"]), TENANT, "s1", "agent-1")
+    log.write(draft, entry["beside"])
+    check_refused(pack_of(log), "chain", root=root_of(log))
 
 
 # --- Anything else
