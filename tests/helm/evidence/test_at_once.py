@@ -117,6 +117,28 @@ def test_a_name_in_another_place_is_not_read_at_once(member: bytes) -> None:
     assert read_receipt(moved) is None
 
 
+@pytest.mark.parametrize("member", [b',"decision_id":"', b',"record_id":"'])
+@pytest.mark.parametrize("raw", CALLS)
+def test_a_call_with_a_name_in_another_place_is_not_read_at_once(raw: bytes, member: bytes) -> None:
+    assert read_call(raw) is not None
+    begin = raw.index(member)
+    end = raw.index(b'"', begin + len(member)) + 1
+    last = raw.index(b"}", end)
+    moved = raw[:begin] + raw[end:last] + raw[begin:end] + raw[last:]
+    assert reread(moved) == reread(raw)
+    assert read_call(moved) is None
+
+
+@pytest.mark.parametrize("raw", CALLS)
+def test_a_call_under_another_members_name_is_not_read_at_once(raw: bytes) -> None:
+    assert read_call(raw.replace(b'{"decision":', b'{"decisioN":', 1)) is None
+
+
+def test_a_call_with_the_effect_of_another_is_not_read_at_once() -> None:
+    (raw, *_) = (one for one in CALLS if b',"effect":' in one)
+    assert read_call(raw.replace(b'"irreversible":false', b'"irreversible":true')) is None
+
+
 class Numbers(Noun, frozen=True):
     """A record with numbers in every place."""
 

@@ -12,7 +12,7 @@ from helm.contracts.errors import Invalid
 from helm.evidence import archive
 from helm.evidence.layout import EVENTS, RECEIPTS, shard_path
 from helm.evidence.lines import split_lines
-from helm.evidence.shards import cut
+from helm.evidence.shards import MAX_SHARD_BYTES, cut
 from tests.helm.evidence.forger import a_log, a_pack, check_refused, resealed, root_of, standalone, unpacked
 
 PATH: Final = shard_path(RECEIPTS, 0)
@@ -45,6 +45,16 @@ def test_a_shard_of_millions_of_lines_is_not_split_into_them(bomb: bytes) -> Non
 
     assert taken(refuse) < 2 * len(bomb)
     assert taken(refuse_by_script) < 2 * len(bomb)
+
+
+def test_a_line_longer_than_a_shard_is_refused() -> None:
+    script = standalone()
+    state = script.State(b"", None)
+    state.members = {PATH: b"x" * MAX_SHARD_BYTES + b"\n"}
+    with pytest.raises(script.Refused, match="too long"):
+        next(script.shards(state, RECEIPTS))
+    with pytest.raises(Invalid, match="too long"):
+        cut(state.members[PATH], PATH)
 
 
 @pytest.mark.parametrize("bomb", BOMBS, ids=["empty", "short"])

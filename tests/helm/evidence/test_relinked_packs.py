@@ -22,11 +22,14 @@ from helm.proofgraph.node import Draft, NodeKind
 from tests.helm.evidence.forger import (
     FACT_LINES,
     NODE_LINES,
+    RECEIPT_LINES,
     RECORD_LINES,
     Members,
     check_refused,
+    flipped,
     pack_of,
     pack_of_scope,
+    packed,
     refusing_check,
     refusing_check_of_script,
     resealed,
@@ -153,6 +156,34 @@ def test_a_receipt_that_two_nodes_bind_is_no_chain() -> None:
     draft = Draft(NodeKind.ATTESTATION.value, record_bytes(entry["node"]["payload"]), TENANT, "s1", "agent-1")
     log.write(draft, entry["beside"])
     check_refused(pack_of(log), "chain", root=root_of(log))
+
+
+def test_a_node_at_the_clock_of_the_one_before_it_is_refused() -> None:
+    def doubled(story: Story) -> None:
+        story.nodes[-1]["lamport"] = story.nodes[-2]["lamport"]
+
+    check_refused(changed_story(unpacked(pack_of(a_log())), doubled), "nodes", root=root_of(a_log()))
+
+
+# --- Two faults at once: the first check that does not hold is the one that is named
+
+
+def test_a_fault_of_the_first_call_does_not_hide_a_manifest_that_nobody_signed() -> None:
+    members = unpacked(pack_of(a_log()))
+    first, second, *others = members[FACT_LINES].splitlines()
+    members[FACT_LINES] = lines([second, first, *others])
+    check_refused(resealed(members), "seals", root=root_of(a_log()))
+    check_refused(resealed(members, number=2), "signature", root=root_of(a_log()))
+
+
+def test_a_shard_that_was_changed_is_not_hidden_by_a_node_that_is_missing() -> None:
+    members = unpacked(pack_of(a_log()))
+    members[NODE_LINES] = lines(members[NODE_LINES].splitlines()[:-1])
+    raw = resealed(members)
+    check_refused(raw, "nodes", root=root_of(a_log()))
+    changed = unpacked(raw)
+    changed[RECEIPT_LINES] = flipped(changed[RECEIPT_LINES])
+    check_refused(packed(changed), "manifest", root=root_of(a_log()))
 
 
 # --- Anything else
