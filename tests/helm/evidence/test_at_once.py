@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import Noun
+from helm.crypto import domains
 from helm.crypto.canonical import ordered_bytes, reader_of, record_bytes, reread
-from helm.evidence.at_once import Call, read_call, read_line, read_receipt
+from helm.crypto.hashing import hash_in
+from helm.evidence.at_once import Call, read_call, read_line, read_receipt, read_record
 from helm.evidence.check_seals import without_bytes
 from helm.evidence.layout import REFUSAL
 from helm.evidence.lines import read_json
@@ -127,6 +129,17 @@ def test_a_call_with_a_name_in_another_place_is_not_read_at_once(raw: bytes, mem
     moved = raw[:begin] + raw[end:last] + raw[begin:end] + raw[last:]
     assert reread(moved) == reread(raw)
     assert read_call(moved) is None
+
+
+def test_a_record_that_was_hashed_with_its_names_in_another_place_is_not_read_at_once() -> None:
+    raw = record_bytes(reread(CALLS[0])["record"])
+    head, _, rest = raw.partition(b',"record_hash":"')
+    _, _, rest = rest.partition(b'","record_id":"')
+    name, _, tail = rest.partition(b'"')
+    assert read_record(raw) is not None
+    said = (head + tail)[:-1]
+    record_hash = hash_in(domains.RECORD, b'%b,"record_id":"%b"}' % (said, name)).encode()
+    assert read_record(b'%b,"record_hash":"%b","record_id":"%b"}' % (said, record_hash, name)) is None
 
 
 @pytest.mark.parametrize("raw", CALLS)

@@ -17,7 +17,7 @@ from helm.crypto.domains import KeyPurpose
 from helm.crypto.hashing import sha256
 from helm.evidence import archive
 from helm.evidence.condense import Condensed, condense, rehydrate
-from helm.evidence.condensed import COLD, LEAVES, T2_WINDOW_MS, leaf_of
+from helm.evidence.condensed import COLD, LEAF, LEAVES, T2_WINDOW_MS, leaf_of
 from helm.evidence.layout import MANIFEST
 from helm.evidence.lines import write_lines
 from helm.evidence.reading import Reading
@@ -253,3 +253,16 @@ def test_a_pack_of_several_sessions_is_not_condensed() -> None:
     members = unpacked(condensed(log).pack)
     mixed = resealed(unpacked(raw) | {path: members[path] for path in (COLD, LEAVES)})
     check_refused(mixed, "receipts", root=root_of(log))
+
+
+def test_a_leaf_in_a_pack_of_several_sessions_is_refused() -> None:
+    log = Log().begin()
+    sealed = log.call("s1")
+    log.call("s2")
+    log.checkpoint()
+    members = unpacked(pack_of_scope(log, "whole"))
+    _, *others = members[RECEIPT_LINES].splitlines(keepends=True)
+    members[RECEIPT_LINES] = b"".join([b"\n", *others])
+    members[LEAVES] = record_bytes(LEAF.body(leaf_of(sealed))) + b"\n"
+    members[COLD] = record_bytes({"cold_hash": sha256(b""), "manifest_hash": sha256(b""), "receipts": 1})
+    check_refused(resealed(members), "receipts", root=root_of(log))

@@ -160,9 +160,17 @@ def test_a_receipt_that_two_nodes_bind_is_no_chain() -> None:
 
 def test_a_node_at_the_clock_of_the_one_before_it_is_refused() -> None:
     def doubled(story: Story) -> None:
-        story.nodes[-1]["lamport"] = story.nodes[-2]["lamport"]
+        story.nodes[-2]["lamport"] = story.nodes[-3]["lamport"]
 
     check_refused(changed_story(unpacked(pack_of(a_log())), doubled), "nodes", root=root_of(a_log()))
+
+
+def test_a_node_that_stands_on_a_call_that_is_over_and_does_not_say_so_is_refused() -> None:
+    def relying(story: Story) -> None:
+        intent = next(node for node in story.nodes if node["kind"] == "INTENT")
+        story.nodes[-1]["parents"].append(intent["node_hash"])
+
+    check_refused(changed_story(unpacked(pack_of(a_log())), relying), "nodes", root=root_of(a_log()))
 
 
 # --- Two faults at once: the first check that does not hold is the one that is named
