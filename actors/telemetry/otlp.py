@@ -82,7 +82,6 @@ def line() -> Session:
     By itself the exporter reads whole answers, for as long as they come: a collector could fill our memory (T4).
     """
     session = Session()
-    session.stream = True
     session.hooks["response"] = [unread]
     return session
 

@@ -246,22 +246,31 @@ async def test_a_collector_that_is_not_there_costs_a_count(house: House) -> None
 ENDLESS = 256 * 1024 * 1024
 
 
-def tell_endlessly(listener: socket.socket, sent: list[int]) -> None:
+FRAMINGS: Final = {
+    "to the end of the connection": (b"", b""),
+    "in chunks": (b"transfer-encoding: chunked\r\n", b"10000\r\n"),
+    "compressed": (b"content-encoding: gzip\r\n", b""),
+}
+
+
+def tell_endlessly(listener: socket.socket, framing: tuple[bytes, bytes], sent: list[int]) -> None:
     """Answer one message with a body that goes on for as long as anybody takes it, or nearly so."""
     client, _ = listener.accept()
-    block = bytes(64 * 1024)
+    header, size = framing
+    block = size + bytes(64 * 1024) + (b"\r\n" if size else b"")
     with client, suppress(OSError):
         client.recv(65_536)
-        client.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\n\r\n")
+        client.sendall(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n")
         while sum(sent) < ENDLESS:
             client.sendall(block)
             sent.append(len(block))
 
 
-def test_a_collector_that_never_ends_its_answer_does_not_fill_our_memory() -> None:
+@pytest.mark.parametrize("framing", FRAMINGS.values(), ids=FRAMINGS)
+def test_a_collector_that_never_ends_its_answer_does_not_fill_our_memory(framing: tuple[bytes, bytes]) -> None:
     sent: list[int] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        collector = threading.Thread(target=tell_endlessly, args=(listener, sent))
+        collector = threading.Thread(target=tell_endlessly, args=(listener, framing, sent))
         collector.start()
         assert Otlp(f"http://127.0.0.1:{listener.getsockname()[1]}", "log").figures([])
         collector.join()
