@@ -135,12 +135,23 @@ async def test_a_tail_of_receipts_ends_with_the_key_of_its_reader(street: Street
     assert b"event: receipt" not in said
 
 
-async def test_a_body_that_takes_its_time_is_judged_by_the_key_as_it_stands_at_its_end(street: Street) -> None:
-    bob, body = await issue(street), b'{"tool": "read", "arguments": {"path": "a"}, "session_id": "s"}'
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/tools/execute", b'{"tool": "read", "arguments": {"path": "a"}, "session_id": "s"}'),
+        ("/api/v1/evaluate", b'{"tool": "read", "arguments": {"path": "a"}, "session_id": "s"}'),
+        ("/mcp", b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}'),
+    ],
+    ids=["execute", "evaluate", "mcp"],
+)
+async def test_a_body_that_takes_its_time_is_judged_by_the_key_as_it_stands_at_its_end(
+    street: Street, path: str, body: bytes
+) -> None:
+    bob = await issue(street)
     async with street.connected() as client:
         heading = (
-            f"POST /v1/tools/execute HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {bob['key']}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{street.address.port}\r\nauthorization: Bearer {bob['key']}\r\n"
+            f"accept: application/json\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         await client.stream.send_all(heading.encode() + body[:10])
         await revoke(street, bob["bearer_key"]["key_id"])

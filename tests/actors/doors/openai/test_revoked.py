@@ -6,6 +6,7 @@ import trio
 
 from actors.commands.bearers import RevokeBearerKey
 from tests.actors.doors.openai.lane import Lane, answered, call, completion, open_lane
+from tests.actors.doors.street import SOON_S, raw_request
 from tests.actors.kit import House
 
 
@@ -33,3 +34,20 @@ async def test_tool_calls_of_an_exchange_that_began_before_its_key_was_revoked_a
         "IDENTITY_ISOLATION_VIOLATION",
         "get_weather",
     )
+
+
+async def test_a_key_that_is_revoked_while_its_request_comes_in_asks_no_model(house: House) -> None:
+    body = b'{"model": "gpt-test", "messages": [{"role": "user", "content": "hi"}]}'
+    async with open_lane(house) as lane, lane.street.connected() as client:
+        raw = raw_request(lane.street.agent, body, path="/v1/chat/completions")
+        await client.stream.send_all(raw[:-10])
+        await revoke(lane)
+        await client.stream.send_all(raw[-10:])
+        said = b""
+        with trio.fail_after(SOON_S):
+            while b"the bearer key was revoked" not in said:
+                piece = await client.stream.receive_some()
+                assert piece, said
+                said += piece
+        assert lane.upstream.requests == []
+    assert said.split(b" ", 2)[1] == b"401"
