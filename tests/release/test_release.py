@@ -17,6 +17,9 @@ from typing import Any, Final
 import pytest
 
 from helm.contracts.errors import Invalid
+from helm.crypto.canonical import canonical
+from helm.crypto.dsse import read_envelope
+from helm.crypto.statement import PAYLOAD_TYPE
 from release.commit import Commit
 from release.environment import Environment
 from release.making import SUMS, digests_in, sums_of
@@ -153,10 +156,10 @@ def test_a_bill_that_is_not_the_wheels_is_refused_even_signed(
     assert refusal(released, folder).where == bill.name
 
 
-def forged_wheel(wheel: Path, changed: dict[str, bytes]) -> None:
-    """Put these files into a wheel, and a RECORD that counts them."""
+def forged_wheel(wheel: Path, changed: dict[str, bytes], without: str = "") -> None:
+    """Put these files into a wheel, or take one out, and a RECORD that counts what is there."""
     with zipfile.ZipFile(wheel) as packed:
-        held = {name: packed.read(name) for name in packed.namelist()} | changed
+        held = {name: packed.read(name) for name in packed.namelist() if name != without} | changed
     record = next(name for name in held if name.endswith(".dist-info/RECORD"))
     rows = [
         f"{name},sha256={base64.urlsafe_b64encode(sha256(raw).digest()).rstrip(b'=').decode()},{len(raw)}\n"
@@ -192,6 +195,46 @@ def test_a_wheel_that_is_not_the_sdists_is_refused_even_signed(
     sign_again(released, checkout, folder)
     refused = refusal(released, folder)
     assert (refused.where, refused.what) == (wheel.name, f"{place} is not the sdist's")
+
+
+def test_a_module_that_is_left_out_of_the_wheel_is_named_even_signed(
+    released: Released, checkout: Path, tmp_path: Path
+) -> None:
+    folder = released.copy(tmp_path / "forged")
+    (wheel,) = folder.glob("*.whl")
+    forged_wheel(wheel, {}, without="helm/evidence/verify.py")
+    sign_again(released, checkout, folder)
+    assert refusal(released, folder).what == "helm/evidence/verify.py is missing"
+
+
+def test_a_file_that_record_does_not_count_is_refused_even_signed(
+    released: Released, checkout: Path, tmp_path: Path
+) -> None:
+    folder = released.copy(tmp_path / "forged")
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel, "a") as packed:
+        packed.writestr("pyproject.toml", (checkout / "pyproject.toml").read_bytes())
+    sign_again(released, checkout, folder)
+    assert refusal(released, folder).what == "RECORD does not list the files that are in it, each once"
+
+
+def test_a_link_in_the_place_of_a_file_is_named(released: Released, tmp_path: Path) -> None:
+    folder = released.copy(tmp_path / "forged")
+    (wheel,) = folder.glob("*.whl")
+    wheel.rename(tmp_path / "elsewhere")
+    wheel.symlink_to(tmp_path / "elsewhere")
+    assert refusal(released, folder).where == wheel.name
+
+
+def test_provenance_that_speaks_of_a_file_twice_is_refused(released: Released, tmp_path: Path) -> None:
+    folder = released.copy(tmp_path / "forged")
+    (provenance,) = folder.glob("*.intoto.json")
+    statement = json.loads(read_envelope(provenance.read_bytes()).payload)
+    first = statement["subject"][0]
+    statement["subject"].insert(0, {**first, "digest": {"sha256": "0" * 64}})
+    provenance.write_bytes(released.key.seal(PAYLOAD_TYPE, canonical(statement)))
+    (folder / SUMS).write_text(sums_of(digests_in(folder)))
+    assert refusal(released, folder).where == provenance.name
 
 
 @pytest.mark.parametrize("odd", ["a link", "another folder", "twice"])
