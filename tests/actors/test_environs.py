@@ -56,6 +56,14 @@ def test_what_is_no_line_of_text_is_refused_and_not_quoted(tmp_path: Path, text:
     assert text not in str(refused.value)
 
 
+def test_a_credential_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    """A terabyte of nothing, of which not a block is on the disk (T4)."""
+    with (tmp_path / "HELM_PKCS11_PIN").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(Invalid, match="not one line"):
+        environs({"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "HELM_PKCS11_PIN").write_bytes(b"\xff")
     with pytest.raises(Invalid, match="UTF-8"):

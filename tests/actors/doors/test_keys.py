@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,9 @@ import trio
 
 from actors.bearer import BearerKeys, KeyClass
 from actors.commands.bearers import RevokeBearerKey
+from actors.doors.browsing import Wanted
 from actors.doors.serve import serve
+from actors.doors.tail import Reader, Tails
 from actors.stream_client import open_stream
 from helm.config import Config
 from helm.contracts.errors import Invalid
@@ -133,6 +136,19 @@ async def test_a_tail_of_receipts_ends_with_the_key_of_its_reader(street: Street
         await street.call(READ)
         said = await until(client, b"0\r\n\r\n")
     assert b"event: receipt" not in said
+
+
+async def test_of_a_page_of_receipts_none_is_told_once_its_readers_key_is_revoked(street: Street) -> None:
+    """A reader who takes them slowly would otherwise hear of a whole page more."""
+    for _ in range(3):
+        await street.call(READ)
+    told: list[int] = []
+    reader = Reader("acme", lambda: len(told) < 2)
+    async with aclosing(Tails(street.kernel).watch(Wanted(tenant="acme"), 0, reader)) as seen:
+        async for one in seen:
+            if one.receipt is not None:
+                told.append(one.seq)  # noqa: PERF401 - the reader looks at it meanwhile
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize(
