@@ -1,4 +1,4 @@
-"""The example of docs/client.md runs, and does what it says."""
+"""The examples of docs/client.md and docs/stream.md run, and do what they say."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
 
 from actors.policy_file import read_signed
 from tests.actors.puppet import Puppet
 from tests.gates.source import ROOT
 from tests.journeys.running import running
 
-EXAMPLE: Final = re.findall(
-    r"```python\n(.*?)```", (ROOT / "docs" / "client.md").read_text(encoding="utf-8"), re.DOTALL
-)
 
-
-def test_the_example_reads_is_refused_and_lists_what_became_of_both(tmp_path: Path) -> None:
+def typed(page: str, path: Path, *words: str) -> list[str]:
+    """Run the first example of a page against a gateway, and return the lines that it wrote."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
     puppet = Puppet(deed=lambda order: {"bytes": 2, "path": "public/readme.txt", "sha256": "", "text": "hi"})
     with running(
-        tmp_path / "house", lambda house: read_signed(house.place.policy_path), {"files": puppet, "web": puppet}
+        path / "house", lambda house: read_signed(house.place.policy_path), {"files": puppet, "web": puppet}
     ) as there:
         ended = subprocess.run(
-            [sys.executable, "-c", EXAMPLE[0]],
+            [sys.executable, "-c", example, *words],
             capture_output=True,
             text=True,
             timeout=100,
@@ -33,8 +31,17 @@ def test_the_example_reads_is_refused_and_lists_what_became_of_both(tmp_path: Pa
             cwd=ROOT,
             env={**os.environ, "HELM_URL": there.url, "HELM_API_KEY": there.key("agent")},
         )
-    said = ended.stdout.splitlines()
     assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()
+
+
+def test_many_calls_on_one_stream_are_answered_each(tmp_path: Path) -> None:
+    said = typed("stream.md", tmp_path, "public/readme.txt", "private/plan.txt")
+    assert sorted(said) == ["private/plan.txt DENY MISSING_REQUIREMENT", "public/readme.txt ALLOW "]
+
+
+def test_the_example_reads_is_refused_and_lists_what_became_of_both(tmp_path: Path) -> None:
+    said = typed("client.md", tmp_path)
     assert said[0].startswith("ALLOW rcpt_")
     assert said[1].startswith("refused: 403 NO_POLICY_DEFINED rcpt_")
     assert [line.split()[1] for line in said[2:]] == ["ALLOW", "DENY"]
