@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -259,12 +259,15 @@ async def test_an_effect_does_not_begin_before_its_intent_is_durable(
 
 
 @pytest.mark.parametrize(
-    "first", [Hold(), raising(ConnectorFailed("no")), raising(Panic())], ids=["waits", "fails", "panics"]
+    "make",
+    [Hold, lambda: raising(ConnectorFailed("no")), lambda: raising(Panic())],
+    ids=["waits", "fails", "panics"],
 )
 async def test_nothing_waits_behind_an_effect_that_waits_or_fails(
-    house: House, first: Any, autojump_clock: trio.testing.MockClock
+    house: House, make: Callable[[], Any], autojump_clock: trio.testing.MockClock
 ) -> None:
     """Intents that became durable together are one hand's work, for as long as none of their effects waits."""
+    first = make()
     puppet, told = Puppet(), Told()
     puppet.deed = lambda order: first(order) if order is puppet.orders[0] else {"n": 1}
     async with house.kernel(puppet) as kernel, trio.open_nursery() as callers:

@@ -114,6 +114,7 @@ def test_any_calls_any_crash_any_condensation_all_who_read_the_packs_agree(seed:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @settings(max_examples=60)
 @given(*RUNS)
 def test_many_more_of_them(seed: int, at: float, session: int) -> None:
