@@ -60,6 +60,10 @@ tamper:
 million *args:
     python -m bench.million {{ args }}
 
+# The kernel's own suite on SQLite and on PostgreSQL; `just check` runs it in memory and on PostgreSQL.
+stores:
+    pytest -m "every_store and slow" --timeout 600 tests
+
 # Whether what the documents name is there: files, sections, tests, commands, messages; and each claim of a map its proof.
 docs-truth:
     pytest tests/gates/test_docs_truth.py tests/gates/test_docs_maps.py tests/gates/test_docs_messages.py

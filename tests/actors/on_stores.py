@@ -16,9 +16,9 @@ from tests.counterparts import postgres
 
 MEMORY: Final = "memory"
 
-FILES: Final[list[Any]] = [MEMORY, pytest.param("sqlite", marks=pytest.mark.slow)]
+FILES: Final[list[Any]] = [MEMORY, pytest.param("sqlite", marks=[pytest.mark.slow, pytest.mark.long])]
 """Memory is the quick one: what a journal promises has tests of its own, on every store. Segments stand behind it
-wherever a test asks for the real disk."""
+wherever a test asks for the real disk. SQLite waits for `just stores`; the database does not, for it is the odd one."""
 
 DATABASES: Final[list[Any]] = [
     pytest.param(
