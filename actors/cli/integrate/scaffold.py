@@ -69,8 +69,8 @@ def scaffold(framework: str, out: Path, as_json: bool) -> None:
 def files_of(framework: str) -> Mapping[str, str]:
     """Return the names and texts of one framework's folder."""
     which = FRAMEWORKS[framework]
-    common = ["helm_gateway.py.txt", "helm_script.py.txt"] if which.over_http else ["helm_script.py.txt"]
-    paths = [*(HERE / framework).iterdir(), *(HERE / "common" / name for name in common)]
+    common = ["helm_environment", "helm_script", *(["helm_gateway"] if which.over_http else [])]
+    paths = [*(HERE / framework).iterdir(), *(HERE / "common" / f"{name}{KEPT}" for name in common)]
     found = {path.name.replace(KEPT, ".py"): path.read_text() for path in paths}
     told = Template((HERE / "common" / "README.md").read_text())
     return found | {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import importlib
 import json
 import subprocess
 import sys
@@ -84,7 +84,7 @@ def kernel() -> Iterator[Kernel]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
     said.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield said
     server.shutdown()
@@ -93,16 +93,13 @@ def kernel() -> Iterator[Kernel]:
 
 
 @pytest.fixture
-def module(tmp_path: Path) -> ModuleType:
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Return the written `helm_gateway`, imported."""
     helm("integrate", "scaffold", "--framework", "langgraph", "--out", str(tmp_path / "agent"))
-    spec = importlib.util.spec_from_file_location("helm_gateway", tmp_path / "agent" / "helm_gateway.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = made
-    spec.loader.exec_module(made)
-    return made
+    monkeypatch.syspath_prepend(tmp_path / "agent")
+    for name in ("helm_environment", "helm_gateway"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("helm_gateway")
 
 
 @pytest.fixture
@@ -134,10 +131,46 @@ def test_what_is_written_is_whole_and_as_well_kept_as_the_rest(framework: str, t
 
 
 def test_the_way_to_the_kernel_needs_nothing_but_python(module: ModuleType) -> None:
-    tree = ast.parse(Path(str(module.__file__)).read_text())
-    names = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
-    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+    gateway = Path(str(module.__file__))
+    for path, beside in ((gateway, {"helm_environment"}), (gateway.with_name("helm_environment.py"), set[str]())):
+        tree = ast.parse(path.read_text())
+        names = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+        names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names | beside
+
+
+@pytest.mark.parametrize("framework", sorted(FRAMEWORKS))
+def test_what_is_not_set_is_said_in_one_line_before_a_library_is_needed(framework: str, tmp_path: Path) -> None:
+    helm("integrate", "scaffold", "--framework", framework, "--out", str(tmp_path / "agent"))
+    key = {"HELM_API_KEY": "helm_secret"}
+    for environment, names in (
+        ({}, "HELM_URL and HELM_API_KEY"),
+        (key, "HELM_URL"),
+        ({**key, "HELM_URL": ""}, "HELM_URL"),
+    ):
+        ended = bare(tmp_path / "agent", environment)
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), ended.stderr
+        assert ended.stderr.startswith(f"{names} not set: export HELM_URL=http://127.0.0.1:{Config().port}")
+        assert "secret" not in ended.stderr
+    ended = bare(tmp_path / "agent", {**key, "HELM_URL": "http://127.0.0.1:9"})
+    assert "ModuleNotFoundError" in ended.stderr  # where all is set it goes on, to a library that is not there
+
+
+def bare(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a folder's program in this environment and no other, with no library but Python's."""
+    line = [sys.executable, "-S", "-B", "try_it.py"]
+    return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_an_agent_that_is_not_told_where_helm_is_says_so_too(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HELM_URL", raising=False)
+    monkeypatch.setenv("HELM_API_KEY", "helm_secret")
+    with pytest.raises(sys.modules["helm_environment"].NotSet, match=r"^HELM_URL not set: export HELM_URL=http:\S+ \("):
+        module.Gateway.from_environment()
+    monkeypatch.setenv("HELM_URL", "http://127.0.0.1:9/")
+    assert module.Gateway.from_environment().url == "http://127.0.0.1:9"
 
 
 def test_mcp_is_the_version_that_is_tested_here() -> None:
