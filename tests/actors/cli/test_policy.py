@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
+from signal import SIGINT, pthread_kill
+from threading import Event, Thread, main_thread
 from zoneinfo import TZPATH
 
 import pytest
 import trio
 
 from actors.cli.deciding import deciding_kernel
+from actors.cli.main import INTERRUPTED
 from actors.cli.policy import active_policy
+from actors.cli.policy_activate import put
+from actors.doors.hatch import address
+from actors.mailbox import KernelStopped
 from actors.policy_file import signature_path
+from helm.contracts.errors import Invalid, Refused
+from helm.contracts.reason import ReasonCode
 from helm.crypto import domains
 from helm.crypto.hashing import hash_in
 from tests.actors.cli.conftest import Made
@@ -220,9 +232,121 @@ def next_policy(made: Made, tmp_path: Path, *, signed: bool = True) -> Path:
 
 
 def files_of(made: Made) -> list[bytes]:
-    """Return the policy and its signature as they stand."""
+    """Return the policy and its signature as they stand, and the log."""
     path = made.place().policy_path
-    return [path.read_bytes(), signature_path(path).read_bytes()]
+    told = helm("audit", "list", "--json", *made.option).out.encode()
+    return [path.read_bytes(), signature_path(path).read_bytes(), told]
+
+
+MOST = 256 * 1024
+"""Bytes that a file may have where the disk takes no more than a policy."""
+
+
+def left_socket(made: Made) -> socket.socket:
+    """Return a socket at the place of a gateway's, which does not listen yet."""
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with address(made.path) as path:
+        line.bind(path)
+    return line
+
+
+@contextmanager
+def answering(made: Made, answer: Callable[[socket.socket], object]) -> Iterator[None]:
+    """Stand where a gateway's socket is, and let `answer` have the one client that comes."""
+
+    def serve() -> None:
+        with line.accept()[0] as client:
+            answer(client)
+
+    with left_socket(made) as line:
+        line.listen(1)
+        server = Thread(target=serve)
+        server.start()
+        yield
+        server.join()
+
+
+def activated(made: Made) -> int:
+    """Return the epoch of the policy that the log says is in force."""
+    active = active_policy(made.place())
+    return active.epoch if active else 0
+
+
+def test_the_socket_of_a_gateway_that_was_killed_keeps_nobody_from_activating(used: Made, tmp_path: Path) -> None:
+    path = next_policy(used, tmp_path)
+    left_socket(used).close()
+    ended = helm("policy", "activate", str(path), "--json", *used.option)
+    assert (ended.code, ended.json()["epoch"], activated(used)) == (0, 2, 2)
+    assert files_of(used)[:2] == [path.read_bytes(), signature_path(path).read_bytes()]
+
+
+def test_where_a_gateway_gives_no_answer_nobody_says_that_nothing_changed(used: Made, tmp_path: Path) -> None:
+    path = next_policy(used, tmp_path)
+    with answering(used, lambda client: client.recv(64)):
+        ended = helm("policy", "activate", str(path), "--json", *used.option)
+    assert (ended.code, ended.failure()["code"]) == (1, "NO_ANSWER")
+    assert "nobody knows" in ended.failure()["message"]
+    assert "helm policy show" in ended.failure()["hint"]
+    assert files_of(used)[:2] == [path.read_bytes(), signature_path(path).read_bytes()]
+    assert helm("policy", "show", *used.option).code == 0
+    assert helm("policy", "activate", str(path), *used.option).code == 0  # again, as it says
+    assert activated(used) == 2
+
+
+def test_where_a_gateway_refuses_everything_stays(used: Made, tmp_path: Path) -> None:
+    before, path = files_of(used), next_policy(used, tmp_path)
+
+    def refuse(client: socket.socket) -> None:
+        client.recv(64)
+        client.sendall(b'{"epoch":1,"refused":true,"said":"not that one"}\n')
+
+    with answering(used, refuse):
+        ended = helm("policy", "activate", str(path), "--json", *used.option)
+    assert (ended.code, ended.failure()["code"], ended.failure()["message"]) == (1, "REFUSED", "not that one")
+    assert files_of(used) == before
+
+
+def test_whoever_does_not_wait_for_the_answer_is_told_that_nobody_knows(used: Made, tmp_path: Path) -> None:
+    path, ended = next_policy(used, tmp_path), Event()
+
+    def ctrl_c(client: socket.socket) -> None:
+        client.recv(64)
+        pthread_kill(main_thread().ident or 0, SIGINT)
+        ended.wait()
+
+    with answering(used, ctrl_c):
+        interrupted = helm("policy", "activate", str(path), *used.option)
+        ended.set()
+    assert interrupted.code == INTERRUPTED
+    assert "nobody knows" in interrupted.err
+    assert files_of(used)[:2] == [path.read_bytes(), signature_path(path).read_bytes()]
+
+
+def test_a_kernel_that_ends_in_between_leaves_the_new_files(used: Made, tmp_path: Path) -> None:
+    path = next_policy(used, tmp_path)
+    with pytest.raises(KernelStopped), put(path, used.place()):
+        raise KernelStopped(unknown=True)
+    assert files_of(used)[:2] == [path.read_bytes(), signature_path(path).read_bytes()]
+
+
+def test_what_a_kernel_of_our_own_refuses_leaves_the_old_files(used: Made, tmp_path: Path) -> None:
+    before, path = files_of(used), next_policy(used, tmp_path)
+    with pytest.raises(Refused), put(path, used.place()):
+        raise Refused(ReasonCode.POLICY_VIOLATION, "another came first")
+    assert files_of(used) == before
+
+
+def test_what_cannot_be_written_whole_leaves_the_old_files(used: Made, tmp_path: Path) -> None:
+    before, path = files_of(used), next_policy(used, tmp_path)
+    signature_path(path).write_bytes(b" " * (MOST + 1))  # the second of the two
+    limits = getrlimit(RLIMIT_FSIZE)
+    setrlimit(RLIMIT_FSIZE, (MOST, limits[1]))
+    try:
+        with pytest.raises(Invalid, match="File too large"), put(path, used.place()):
+            pytest.fail("the half of it was put")
+    finally:
+        setrlimit(RLIMIT_FSIZE, limits)
+    assert files_of(used) == before
 
 
 def test_a_policy_is_put_in_force_where_no_gateway_runs(used: Made, tmp_path: Path) -> None:
@@ -240,7 +364,7 @@ def test_a_policy_that_nobody_vouches_for_is_not_put_in_force(used: Made, tmp_pa
     path = next_policy(used, tmp_path, signed=False)
     unsigned = helm("policy", "activate", str(path), *used.option)
     assert (unsigned.code, "sign the policy" in unsigned.err) == (1, True)
-    signature_path(path).write_bytes(before[1])
+    signature_path(path).write_bytes(before[1])  # of another policy
     assert helm("policy", "activate", str(path), *used.option).code == 1
     active = active_policy(used.place())
     assert (files_of(used), active.epoch if active else 0) == (before, 1)
@@ -258,7 +382,7 @@ def test_an_older_policy_does_not_come_back(used: Made, tmp_path: Path) -> None:
 
 
 def test_what_another_kernel_holds_stays_as_it_was(used: Made, tmp_path: Path) -> None:
-    before, path = files_of(used), next_policy(used, tmp_path)
+    before, path = files_of(used)[:2], next_policy(used, tmp_path)
 
     async def embedded() -> int:
         async with deciding_kernel(used.place()):
@@ -267,4 +391,4 @@ def test_what_another_kernel_holds_stays_as_it_was(used: Made, tmp_path: Path) -
 
     assert trio.run(embedded) == 1
     active = active_policy(used.place())
-    assert (files_of(used), active.epoch if active else 0) == (before, 1)
+    assert (files_of(used)[:2], active.epoch if active else 0) == (before, 1)
