@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
@@ -14,6 +12,7 @@ import attrs
 from actors.figures import Figure
 from actors.losses import Losses
 from actors.observing import Ended
+from actors.telemetry.satchel import Satchel
 
 MAX_WAITING: Final = 8192
 """Calls whose spans wait for the collector; more are lost, and counted (T4)."""
@@ -55,40 +54,31 @@ class Courier:
     interval_s: float
     """Between two messages of figures."""
     last_words_s: float = LAST_WORDS_S
-    _waiting: deque[Ended] = attrs.field(factory=deque, init=False, repr=False)
-    _wake: threading.Event = attrs.field(factory=threading.Event, init=False, repr=False)
-    _is_closing: bool = attrs.field(default=False, init=False)
+    _satchel: Satchel[Ended] = attrs.field(init=False, repr=False)
+
+    @_satchel.default
+    def _empty(self) -> Satchel[Ended]:
+        return Satchel("helm-telemetry", MAX_WAITING, BATCH, self.last_words_s)
 
     def take(self, ended: Ended) -> None:
         """Take what is to be told of one call, or count it as lost where there is no room."""
-        waiting = len(self._waiting)
-        if waiting >= MAX_WAITING:
+        if not self._satchel.put(ended):
             self.losses.spans_refused += spans_of(ended)
-            return
-        self._waiting.append(ended)
-        if waiting + 1 == BATCH:
-            self._wake.set()
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Carry for as long as the body runs, and a moment longer. The thread keeps no process alive."""
-        thread = threading.Thread(target=self.run, name="helm-telemetry", daemon=True)
-        thread.start()
+        """Carry for as long as the body runs, and a moment longer."""
         try:
-            yield
+            with self._satchel.carried(self.run):
+                yield
         finally:
-            self._is_closing = True
-            self._wake.set()
-            thread.join(self.last_words_s)
             self.collector.abandon()
 
     def run(self) -> None:
         """Carry until closed. What still waits then is carried first."""
         due_at = monotonic() + self.interval_s
         while True:
-            self._wake.wait(max(0.0, min(FLUSH_S, due_at - monotonic())))
-            self._wake.clear()
-            is_last = self._is_closing
+            is_last = self._satchel.wait(max(0.0, min(FLUSH_S, due_at - monotonic())))
             self._carry()
             if monotonic() >= due_at or is_last:
                 self._tell_figures()
@@ -97,8 +87,7 @@ class Courier:
                 return
 
     def _carry(self) -> None:
-        while self._waiting:
-            calls = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        for calls in self._satchel.batches():
             if not self.collector.spans(calls):
                 self.losses.spans_undelivered += sum(map(spans_of, calls))
 

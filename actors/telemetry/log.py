@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from actors.events import CONNECTION_FAILED
 from actors.losses import Losses
 from actors.observing import Ended
 from actors.telemetry.line import MESSAGE, Line, Words, of_call, of_record, plain
+from actors.telemetry.satchel import Satchel
 
 MAX_WAITING: Final = 16_384
 """Lines that wait to be written; more are lost, and counted (T4)."""
@@ -50,49 +49,36 @@ class Log:
     words: Words
     losses: Losses
     last_words_s: float = LAST_WORDS_S
-    _waiting: deque[Ended | Line] = attrs.field(factory=deque, init=False, repr=False)
-    _wake: threading.Event = attrs.field(factory=threading.Event, init=False, repr=False)
-    _is_closing: bool = attrs.field(default=False, init=False)
+    _satchel: Satchel[Ended | Line] = attrs.field(init=False, repr=False)
     _file: int = attrs.field(default=-1, init=False)
+
+    @_satchel.default
+    def _empty(self) -> Satchel[Ended | Line]:
+        return Satchel("helm-log", MAX_WAITING, TOGETHER, self.last_words_s)
 
     def take(self, ended: Ended) -> None:
         """Take the line about a call; called by the office that answers."""
-        waiting = len(self._waiting)
-        if waiting >= MAX_WAITING:
+        if not self._satchel.put(ended):
             self.losses.calls_refused += 1
-            return
-        self._waiting.append(ended)
-        if waiting + 1 == TOGETHER:
-            self._wake.set()
 
     def take_line(self, said: Line) -> None:
         """Take any other line; called by one thread at a time."""
-        if len(self._waiting) >= MAX_WAITING:
+        if not self._satchel.put(said):
             self.losses.lines_refused += 1
-            return
-        self._waiting.append(said)
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Write for as long as the body runs, and a moment longer. Raises OSError where the file cannot be opened."""
         self._open()
-        thread = threading.Thread(target=self.run, name="helm-log", daemon=True)
-        thread.start()
-        try:
+        with self._satchel.carried(self.run):
             yield
-        finally:
-            self._is_closing = True
-            self._wake.set()
-            thread.join(self.last_words_s)
 
     def run(self) -> None:
         """Write until closed. What still waits then is written first."""
         while True:
-            self._wake.wait(FLUSH_S)
-            self._wake.clear()
-            is_last = self._is_closing
-            while self._waiting:
-                self._write([self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))])
+            is_last = self._satchel.wait(FLUSH_S)
+            for said in self._satchel.batches():
+                self._write(said)
             if is_last:
                 self._close()
                 return

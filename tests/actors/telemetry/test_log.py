@@ -242,7 +242,7 @@ def test_a_reader_that_does_not_read_stops_nobody(tmp_path: Path) -> None:
     reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
     log = Log(tmp_path / "log", Words(), Losses(), 0.2)
     with log.running():  # and it ends, although what is to be written fits into no pipe
-        for _ in range(logs.MAX_WAITING + 3):
-            log.take_line({"filler": "x" * 100})
+        for _ in range(logs.MAX_WAITING + 2 * logs.TOGETHER):  # more than wait, and are in the writer's hand
+            log.take_line({"filler": "x" * 1000})
     assert log.losses.lines_refused > 0
     os.close(reader)
