@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
 
 import attrs
 
@@ -14,14 +13,12 @@ from actors.installation import Installation
 from actors.losses import Losses
 from actors.observing import Observing, observing
 from actors.telemetry.courier import Courier
+from actors.telemetry.headers import headers_of, secrets_in
 from actors.telemetry.line import Words
 from actors.telemetry.log import Log, Spoken, Structured, listening
 from actors.telemetry.reading import Reading
 from helm.config import SECRET, Config
 from helm.contracts.errors import Invalid
-
-COLLECTOR_KEYS: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
-"""Variables that the exporter reads: what a collector asks for in secret is in them."""
 
 STDERR: Final = "stderr"
 
@@ -67,7 +64,7 @@ def observers_of(place: Installation, environment: Mapping[str, str]) -> Observe
     if config.otel_endpoint:
         from actors.telemetry.otlp import Otlp
 
-        collector = Otlp(config.otel_endpoint, place.log_id)
+        collector = Otlp(config.otel_endpoint, place.log_id, headers_of(environment))
         courier = Courier(collector, losses, reading.figures, config.otel_interval_s)
     told = observing(
         losses,
@@ -83,10 +80,7 @@ def words_of(config: Config, environment: Mapping[str, str]) -> Words:
     named = [str(getattr(config, name)) for name in sorted(SECRET)]
     if config.database is not None:
         named += sorted(config.database.secrets)
-    named.append(environment.get(config.proxy_key_env, ""))
-    for name in COLLECTOR_KEYS:
-        told = [value.partition("=")[2].strip() for value in environment.get(name, "").split(",")]
-        named += [*told, *map(unquote, told)]  # the exporter reads them as a URL has them
+    named += [environment.get(config.proxy_key_env, ""), *secrets_in(environment)]
     return Words(secrets=tuple(dict.fromkeys(secret for secret in named if len(secret) >= MIN_SECRET)))
 
 

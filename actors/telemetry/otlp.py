@@ -10,6 +10,7 @@ from actors.figures import Figure, Kind
 from actors.mailbox import Trace
 from actors.meter import BOUNDS_S
 from actors.observing import Ended
+from actors.telemetry.headers import Headers
 from helm import __version__
 from helm.contracts.errors import Invalid
 from helm.interop.attributes import DECISION, EXECUTE_TOOL, OPERATION, TOOL_CALL, UNHAPPY, Value, of_receipt, resource
@@ -50,13 +51,15 @@ SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
 
 class Otlp:
-    """A collector that speaks OTLP over HTTP. What it asks for in headers stands in OTEL_EXPORTER_OTLP_HEADERS."""
+    """A collector that speaks OTLP over HTTP."""
 
-    def __init__(self, endpoint: str, log_id: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, endpoint: str, log_id: str, headers: Headers, timeout_s: float = TIMEOUT_S) -> None:
         base = endpoint.rstrip("/")
         self._resource = Resource.create(resource(__version__, log_id))
-        self._spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=timeout_s, session=line())
-        self._metrics = OTLPMetricExporter(f"{base}/v1/metrics", timeout=timeout_s, session=line())
+        self._spans = OTLPSpanExporter(f"{base}/v1/traces", headers=headers.spans, timeout=timeout_s, session=line())
+        self._metrics = OTLPMetricExporter(
+            f"{base}/v1/metrics", headers=headers.figures, timeout=timeout_s, session=line()
+        )
 
     def spans(self, calls: Sequence[Ended], /) -> bool:
         """Send the spans of these calls; return whether they were taken."""

@@ -20,6 +20,7 @@ from actors.observing import LOW_BITS, Sampler, observing
 from actors.origin import Origin
 from actors.telemetry import courier as couriers
 from actors.telemetry.courier import Courier
+from actors.telemetry.headers import Headers
 from actors.telemetry.otlp import Otlp
 from helm.contracts.form import JSONValue
 from tests.actors.doors.street import Street, open_street
@@ -60,7 +61,7 @@ async def told_street(
 ) -> AsyncIterator[Told]:
     """Open a street before a collector; once it is closed, the collector has heard everything."""
     losses, found = Losses(), list[Figure]()
-    collector = Otlp(heard.url, house.place.log_id, timeout_s)
+    collector = Otlp(heard.url, house.place.log_id, Headers(), timeout_s)
     courier = Courier(collector, losses, lambda: found, 3600.0, last_words_s=SOON_S)
     puppet = puppet or Puppet()
     watched = observing(losses, share=share, tell_all=None, tell_traced=courier.take)
@@ -272,7 +273,7 @@ def test_a_collector_that_never_ends_its_answer_does_not_fill_our_memory(framing
     with socket.create_server(("127.0.0.1", 0)) as listener:
         collector = threading.Thread(target=tell_endlessly, args=(listener, framing, sent))
         collector.start()
-        assert Otlp(f"http://127.0.0.1:{listener.getsockname()[1]}", "log").figures([])
+        assert Otlp(f"http://127.0.0.1:{listener.getsockname()[1]}", "log", Headers()).figures([])
         collector.join()
     assert sum(sent) < ENDLESS // 4
 
