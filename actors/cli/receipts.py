@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -131,19 +131,34 @@ def tail(data_dir: Path, server: str | None, as_json: bool, **wanted: str | None
 
 
 @receipts.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @data_dir_option
 @click.option("--log-id", default="", help="The log that was pinned; without it, the directory's own genesis.")
+@click.option("--execution-key", multiple=True, help="With FILE: a public key that may sign receipts, 64 digits.")
+@click.option("--part", is_flag=True, help="With FILE: receipts may be missing within a session; count them.")
 @show.json_option
-def verify(data_dir: Path, log_id: str, as_json: bool) -> None:
-    """Verify the whole journal from the genesis on.
+def verify(
+    file: Path | None, data_dir: Path, log_id: str, execution_key: Sequence[str], part: bool, as_json: bool
+) -> None:
+    """Verify the whole journal from the genesis on, or the receipts in FILE.
 
-    That is every node, link, seal and signature. It asks no kernel, and one may run meanwhile. A receipt that somebody
-    sent you is verified in its evidence pack: helm verify PACK.
+    Of the journal that is every node, link, seal and signature. It asks no kernel, and one may run meanwhile.
+
+    FILE holds receipts that somebody sent you, one on a line; - reads stdin. Each must earn its id, be signed by a key
+    that you bring, and follow the one before it in its session. What was decided, and whether the key still counted,
+    is in an evidence pack: helm verify PACK.
     """
-    place = open_place(data_dir)
-    pinned = log_id or place.log_id
-    show.note(f"reading {place.journal_at}, trusting {'the given log' if log_id else 'its own genesis'} {pinned}")
-    told = verify_journal(place.journal_at, pinned)
+    if file is not None:
+        from actors.cli.receipt_lines import verify_file
+
+        told = verify_file(file, execution_key, log_id, in_part=part)
+    elif execution_key or part:
+        raise click.UsageError("--execution-key and --part are about a FILE of receipts: name it")
+    else:
+        place = open_place(data_dir)
+        pinned = log_id or place.log_id
+        show.note(f"reading {place.journal_at}, trusting {'the given log' if log_id else 'its own genesis'} {pinned}")
+        told = verify_journal(place.journal_at, pinned)
     if as_json:
         show.as_object({"verified": True, **told})
     else:

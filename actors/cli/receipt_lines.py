@@ -1,0 +1,88 @@
+"""A file of receipts, one on a line, as `helm receipts tail --json` and the OpenAI proxy write them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+import click
+
+from actors.cli.bar import bar
+from helm.contracts.errors import Invalid, Malformed
+from helm.crypto.canonical import canonical, parse
+from helm.crypto.ed25519 import SignatureInvalid
+from helm.evidence.receipt_lines import EDITED, MAX_RECEIPT_BYTES, ReceiptLines, keys_by_name
+
+STDIN: Final = Path("-")
+
+MAX_LIST_BYTES: Final = 64 * 1024 * 1024
+"""The longest list that is read at once (T4): some 30,000 receipts as `helm receipts list --json` writes them."""
+
+
+def verify_file(path: Path, execution_keys: Sequence[str], log_id: str, *, in_part: bool) -> dict[str, Any]:
+    """Verify a file of receipts and return what it is. Raises Invalid naming the first line that fails, UsageError."""
+    if not execution_keys:
+        raise click.UsageError(
+            "receipts cannot vouch for themselves: give --execution-key, as `helm trust keys` of their log tells it"
+        )
+    try:
+        held = ReceiptLines(keys_by_name(execution_keys), log_id, in_part)
+    except SignatureInvalid as problem:
+        raise click.UsageError(f"--execution-key: {problem}") from problem
+    with opened(path) as (file, size), bar("verifying") as shown:
+        done = 0
+        for raw, where in lines_of(file, str(path)):
+            held.take(raw, where)
+            done += len(raw) + 1
+            shown.move(min(done, size), size)
+    if not held.receipts:
+        raise Invalid("holds no receipt", str(path), "nothing was verified")
+    return {
+        "log_id": held.log_id,
+        "receipts": held.receipts,
+        "sessions": held.sessions,
+        "missing": held.missing,
+    }
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """Yield an open file and its size, 0 where that is not known. Raises Invalid where it cannot be read."""
+    if path == STDIN:
+        yield sys.stdin.buffer, 0
+        return
+    try:
+        with path.open("rb") as file:
+            yield file, path.stat().st_size
+    except OSError as problem:
+        raise Invalid(f"cannot be read: {problem.strerror}", str(path), "name a file that is there") from problem
+
+
+def lines_of(file: IO[bytes], name: str) -> Iterator[tuple[bytes, str]]:
+    """Yield each receipt and its place: of lines, or of the one list that `receipts list` writes. Raises Invalid."""
+    number = 0
+    while line := file.readline(MAX_RECEIPT_BYTES + 1):
+        number += 1
+        where = f"{name}:{number}"
+        if number == 1 and line.startswith(b"["):
+            yield from members_of(line + file.read(MAX_LIST_BYTES + 1), name)
+            return
+        if not line.endswith(b"\n"):
+            longer = len(line) > MAX_RECEIPT_BYTES
+            raise Invalid("is longer than any receipt" if longer else "is cut off: its line has no end", where, EDITED)
+        yield line[:-1], where
+
+
+def members_of(raw: bytes, name: str) -> Iterator[tuple[bytes, str]]:
+    """Yield the canonical bytes of each member of a list, and its place. Raises Invalid."""
+    try:
+        members = parse(raw, max_bytes=MAX_LIST_BYTES)
+    except Malformed as problem:
+        raise Invalid(f"is not JSON: {problem}", name, EDITED) from problem
+    if not isinstance(members, list):
+        raise Invalid("is not a list of receipts", name, EDITED)
+    for number, member in enumerate(members):
+        yield canonical(member), f"{name}[{number}]"

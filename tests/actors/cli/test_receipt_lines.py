@@ -1,0 +1,135 @@
+"""helm receipts verify FILE: receipts that somebody sent, against a key that the reader brought."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.cli.receipt_lines import MAX_LIST_BYTES
+from helm.evidence.receipt_lines import MAX_RECEIPT_BYTES
+from tests.actors.cli.conftest import Made
+from tests.actors.cli.shell import Ended, helm
+
+
+def key_of(used: Made) -> str:
+    """Return the public key that signs the receipts of a data directory, as its own command tells it."""
+    keys: list[dict[str, Any]] = helm("trust", "keys", "--json", *used.option).json()["keys"]
+    [key] = [key["public_key"] for key in keys if key["purpose"] == "execution"]
+    return str(key)
+
+
+def verified(used: Made, file: Path, *more: str) -> Ended:
+    """Verify a file, trusting the key of a data directory."""
+    return helm("receipts", "verify", str(file), "--execution-key", key_of(used), *more)
+
+
+@pytest.fixture
+def listed(used: Made, tmp_path: Path) -> Path:
+    """Return the list of receipts that `helm receipts list` writes."""
+    path = tmp_path / "receipts.json"
+    path.write_text(helm("receipts", "list", "--json", *used.option).out)
+    return path
+
+
+@pytest.fixture
+def lines(listed: Path, tmp_path: Path) -> Path:
+    """Return the receipts one on a line, as `helm receipts tail` writes them."""
+    path = tmp_path / "receipts.jsonl"
+    path.write_text("".join(json.dumps(receipt) + "\n" for receipt in json.loads(listed.read_text())))
+    return path
+
+
+def test_what_the_list_writes_verifies(used: Made, listed: Path) -> None:
+    told = verified(used, listed, "--json")
+    assert (told.code, told.json()) == (
+        0,
+        {"verified": True, "log_id": used.log_id, "receipts": 3, "sessions": 1, "missing": 0},
+    )
+
+
+def test_lines_verify_and_say_so_to_people(used: Made, lines: Path) -> None:
+    told = verified(used, lines, "--log-id", used.log_id)
+    assert told.code == 0
+    assert "verified" in told.out
+    assert "ok" in told.out
+
+
+def test_lines_are_read_from_stdin(used: Made, lines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = key_of(used)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.read_bytes())))
+    assert helm("receipts", "verify", "-", "--execution-key", key, "--json").json()["receipts"] == 3
+
+
+def test_a_receipt_that_was_changed_is_refused_by_its_line(used: Made, lines: Path) -> None:
+    lines.write_text(lines.read_text().replace('"verdict": "DENY"', '"verdict": "ALLOW"'))
+    told = verified(used, lines)
+    assert told.code == 1
+    assert f"{lines}:2" in told.err
+    assert "verified" not in told.out
+
+
+def test_a_receipt_that_is_missing_is_refused_unless_a_part_was_asked_for(used: Made, lines: Path) -> None:
+    first, _, last = lines.read_text().splitlines(keepends=True)
+    lines.write_text(first + last)
+    assert verified(used, lines).code == 1
+    told = verified(used, lines, "--part", "--json").json()
+    assert (told["receipts"], told["missing"]) == (2, 1)
+
+
+def test_a_second_log_is_refused(used: Made, lines: Path) -> None:
+    assert verified(used, lines, "--log-id", "sha256:" + "0" * 64).code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "cannot vouch for themselves"),
+        (("--execution-key", "ab"), "--execution-key: the public key"),
+        (("--execution-key", "00" * 32), "low order"),
+    ],
+)
+def test_whoever_brings_no_key_is_told_to(lines: Path, words: tuple[str, ...], why: str) -> None:
+    told = helm("receipts", "verify", str(lines), *words)
+    assert told.code == 2
+    assert why in " ".join(told.err.split())
+
+
+@pytest.mark.parametrize("option", [("--part",), ("--execution-key", "00" * 32)])
+def test_what_is_about_a_file_asks_for_one(used: Made, option: tuple[str, ...]) -> None:
+    assert helm("receipts", "verify", *option, *used.option).code == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "holds no receipt"),
+        ("[]", "holds no receipt"),
+        ("{}", "has no end"),
+        ("{}\n", "is not an object sealed"),
+        ("[1]", "is not an object sealed"),
+        ("[1", "is not JSON"),
+        ("[1]2", "is not JSON"),
+        (" " * (MAX_RECEIPT_BYTES + 1) + "\n", "longer than any receipt"),
+        ("[" + " " * MAX_LIST_BYTES + "]", "is not JSON"),
+    ],
+)
+def test_a_file_that_proves_nothing_is_refused(used: Made, tmp_path: Path, content: str, why: str) -> None:
+    path = tmp_path / "odd"
+    path.write_text(content)
+    told = verified(used, path)
+    assert told.code == 1
+    assert why in told.err
+
+
+def test_a_file_that_is_not_there_is_refused(used: Made, tmp_path: Path) -> None:
+    assert "name a file that is there" in verified(used, tmp_path / "nothing").err
+
+
+def test_a_last_line_that_was_cut_off_is_refused(used: Made, lines: Path) -> None:
+    lines.write_text(lines.read_text()[:-1])
+    assert "has no end" in verified(used, lines).err
