@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 import click
 
 from actors.cli.bar import bar
 from helm.contracts.errors import Invalid, Malformed
+from helm.contracts.form import JSONValue
 from helm.crypto.canonical import canonical, parse
 from helm.crypto.ed25519 import SignatureInvalid
 from helm.evidence.receipt_lines import EDITED, MAX_RECEIPT_BYTES, ReceiptLines, keys_by_name
@@ -77,12 +78,10 @@ def lines_of(file: IO[bytes], name: str) -> Iterator[tuple[bytes, str]]:
 
 
 def members_of(raw: bytes, name: str) -> Iterator[tuple[bytes, str]]:
-    """Yield the canonical bytes of each member of a list, and its place. Raises Invalid."""
+    """Yield the canonical bytes of each member of what begins as a list, and its place. Raises Invalid."""
     try:
-        members = parse(raw, max_bytes=MAX_LIST_BYTES)
+        members = cast("list[JSONValue]", parse(raw, max_bytes=MAX_LIST_BYTES))
     except Malformed as problem:
         raise Invalid(f"is not JSON: {problem}", name, EDITED) from problem
-    if not isinstance(members, list):
-        raise Invalid("is not a list of receipts", name, EDITED)
     for number, member in enumerate(members):
         yield canonical(member), f"{name}[{number}]"

@@ -20,7 +20,8 @@ PAGE: Final = (ROOT / "docs" / "public" / "reference" / "verify.md").read_text(e
 
 @pytest.mark.slow
 def test_every_command_of_the_page_ends_as_the_page_says(used: Made, tmp_path: Path) -> None:
-    check_commands(PAGE, tmp_path, HELM_DATA_DIR=str(used.path), LOG_ID=used.log_id)
+    key = used.place().execution_key().public_key
+    check_commands(PAGE, tmp_path, HELM_DATA_DIR=str(used.path), LOG_ID=used.log_id, EXECUTION_KEY=key)
 
 
 def test_the_page_promises_something() -> None:
