@@ -140,9 +140,10 @@ def tail(data_dir: Path, server: str | None, as_json: bool, **wanted: str | None
 def verify(
     file: Path | None, data_dir: Path, log_id: str, execution_key: Sequence[str], part: bool, as_json: bool
 ) -> None:
-    """Verify the whole journal from the genesis on, or the receipts in FILE.
+    """Verify the whole journal, or the receipts in FILE.
 
-    Of the journal that is every node, link, seal and signature. It asks no kernel, and one may run meanwhile.
+    Of the journal that is every node, link, seal and signature, from the genesis on. It asks no kernel, and one may run
+    meanwhile.
 
     FILE holds receipts that somebody sent you, one on a line; - reads stdin. Each must earn its id, be signed by a key
     that you bring, and follow the one before it in its session. What was decided, and whether the key still counted,
