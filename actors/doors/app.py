@@ -39,6 +39,7 @@ from actors.doors.receipts import ReceiptRoutes
 from actors.doors.relations import RelationRoutes
 from actors.doors.sandbox import SandboxRoutes
 from actors.doors.sessions import SessionRoutes
+from actors.doors.signposts import lead_on
 from actors.doors.snapshots import SnapshotRoutes
 from actors.doors.tail import Tails
 from actors.doors.telemetry import TelemetryRoutes
@@ -73,6 +74,7 @@ def control_plane(kernel: Kernel, config: Config, who: Credentials, tails: Tails
     app = QuartTrio("helm", static_folder=None, template_folder=None)
     app.url_map = routed().url_map
     app.config.update(MAX_CONTENT_LENGTH=desk.MAX_BODY_BYTES, BODY_TIMEOUT=desk.BODY_S, PROPAGATE_EXCEPTIONS=False)
+    app.before_request(lead_on)
     app.after_request(dressed)
     tell_refusals(app)
     at = Desk(who)
