@@ -23,6 +23,7 @@ from actors.connectors.port import (
     Ran,
     Released,
 )
+from actors.connectors.uses import Uses
 from actors.hands import Hand, Hands, in_sight
 from actors.mailbox import Case, Inbox
 from helm.contracts.effect import Permit
@@ -59,12 +60,14 @@ class Executor:
     stopping: bool = attrs.field(default=False, init=False)
     """Set by the kernel when it is told to end: from then on nothing is begun."""
     hands: Hands = attrs.field(factory=Hands, init=False)
+    uses: Uses = attrs.field(factory=Uses, init=False)
     _unplugged: list[Connector] = attrs.field(factory=list, init=False)
     """Connectors that a newer policy replaced: what they had under way may still be."""
 
     def plug(self, connectors: Mapping[str, Connector]) -> None:
         """Let these serve from the next order on."""
-        self._unplugged += self.connectors.values()
+        staying = {id(one) for one in connectors.values()}
+        self._unplugged += (one for one in self.connectors.values() if id(one) not in staying)
         self.connectors = connectors
 
     async def aclose(self) -> None:
@@ -189,9 +192,13 @@ class Executor:
         connector, permit = self.connectors.get(order.connector), case.judged().permit
         if connector is None:
             raise NotDispatched(ReasonCode.POLICY_NOT_READY, f"no connector {order.connector!r} is plugged in")
-        if rule.carries_permit and permit is not None:
-            order = order.but(permit=await self.vouch(permit, rule.operation or rule.name))
-        return await connector.dispatch(order)
+        self.uses.begin(connector)
+        try:
+            if rule.carries_permit and permit is not None:
+                order = order.but(permit=await self.vouch(permit, rule.operation or rule.name))
+            return await connector.dispatch(order)
+        finally:
+            self.uses.end(connector)
 
     def _accept(self, case: Case, rule: ToolRule, output: JSONValue) -> None:
         said = ""

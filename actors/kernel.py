@@ -27,6 +27,7 @@ from actors.commands.policy import ActivatePolicy
 from actors.commands.servers import NoteDrift
 from actors.commands.start import started, trust_draft
 from actors.connectors.attendance import Attendance
+from actors.connectors.keeping import kept
 from actors.connectors.port import Connector
 from actors.fingerprint import Sensor
 from actors.guardian import Guardian
@@ -267,16 +268,20 @@ class Kernel:
         self.check_running()
         return await self.commands.command(command)
 
-    async def activate(self, signed: SignedPolicy, connectors: Mapping[str, Connector]) -> None:
+    async def activate(self, signed: SignedPolicy, connectors: Mapping[str, Connector], *, anew: bool = False) -> None:
         """Put a newer policy in force, with its connectors, between two calls; keep the active one where it is refused.
+
+        Of these, one that is as a running one was made is not plugged in: the running one goes on, unless `anew`.
 
         Raises Refused for a signature that does not vouch for it and for a policy that may not follow the active
         one, Invalid for a key that does not count and for an overlay that does not only narrow this policy.
         """
-        await self.command(ActivatePolicy(signed, self.parts.state.registry, lambda: self._plug(connectors)))
+        await self.command(ActivatePolicy(signed, self.parts.state.registry, lambda: self._plug(connectors, anew)))
         self.timelock.look()
 
-    def _plug(self, connectors: Mapping[str, Connector]) -> None:
+    def _plug(self, connectors: Mapping[str, Connector], anew: bool) -> None:
+        if not anew:
+            connectors = kept(self.executor.connectors, connectors)
         self.executor.plug(connectors)
         self.attendance.turn_to(connectors)
 
@@ -394,7 +399,7 @@ class Kernel:
     async def work(self, effects: trio.Nursery) -> None:
         """Start what ends first: sentinel, guardian, timelock, and the executor's hands; doors live beside them."""
         self.nursery = effects
-        self.attendance = Attendance(effects, self._note_drift)
+        self.attendance = Attendance(effects, self._note_drift, self.executor.uses)
         self.attendance.turn_to(self.parts.connectors)
         office, after_opening = self.supervision.office, self.supervision.after_opening
         await effects.start(self.supervision.sentinel)

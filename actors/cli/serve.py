@@ -120,16 +120,17 @@ class Gateway:
         if config.island_mode:
             check_island(signed.policy, read_place(config.proxy_upstream, allow_private=True).origin)
 
-    async def reload(self) -> dict[str, JSONValue]:
+    async def reload(self, anew: bool = False) -> dict[str, JSONValue]:
         """Put policy, overlays and certificate in force as they are now, or nothing where one of them is refused.
 
+        With `anew` every MCP server is started anew, also where nothing about it has changed.
         Return what came of it, for whoever asked; it is told to the terminal, and to the service manager, as well.
         """
         async with self._reading:
             self.manager.reloading()
             refused, told = False, ""
             try:
-                changed = await self._read_again()
+                changed = await self._read_again(anew)
             except (Invalid, Refused, Overloaded, KernelStopped) as problem:
                 refused, told = True, f"the policy stays as it is, epoch {self.signed.policy.epoch}: {problem}"
                 LOG.error("%s", told, extra=event(POLICY_REFUSED, policy_epoch=self.signed.policy.epoch))
@@ -142,12 +143,12 @@ class Gateway:
             self.manager.ready(told)
             return {"epoch": self.signed.policy.epoch, "refused": refused, "said": told}
 
-    async def _read_again(self) -> list[str]:
+    async def _read_again(self, anew: bool) -> list[str]:
         """Read everything, and only then change anything; return the settings that wait for a restart."""
         now = written(self.place)
         signed = read_signed(self.place.policy_path, self.place.overlays_path)
         tls = self.supervisor.read_certificate() if self.supervisor is not None else None
-        await self._activate(signed)
+        await self._activate(signed, anew)
         if self.supervisor is not None:
             self.supervisor.show_certificate(tls)
         return sorted(name for name in KINDS if self._written.get(name) != now.get(name))
@@ -157,11 +158,11 @@ class Gateway:
         waits = self.kernel is not None and self.kernel.memory.precedence.due_at_ms
         return ", a raise of its P0 ceilings waits: helm policy show" if waits else ""
 
-    async def _activate(self, signed: SignedPolicy) -> None:
+    async def _activate(self, signed: SignedPolicy, anew: bool) -> None:
         if self.kernel is None or self.kernel.stopping:
             raise KernelStopped("no kernel is running now")
         self.check(signed)
-        await self.kernel.activate(signed, plug(signed.policy, {}, self.place.path))
+        await self.kernel.activate(signed, plug(signed.policy, {}, self.place.path), anew=anew)
         self.signed = signed
 
 

@@ -37,6 +37,7 @@ from actors.connectors.mcp_stdio import Lost, open_program
 from actors.connectors.port import (
     PERMIT_HEADER,
     PERMIT_MEMBER,
+    Connector,
     ConnectorFailed,
     ConnectorUnknown,
     Dispatch,
@@ -44,6 +45,7 @@ from actors.connectors.port import (
     Report,
 )
 from actors.connectors.resolver import Resolver
+from actors.environs import environs
 from actors.events import CONNECTION_FAILED, event
 from actors.line import Line, NotGranted
 from actors.origin import META
@@ -51,6 +53,7 @@ from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.crypto.canonical import canonical
+from helm.guardian.bundle_tools import MAX_TIMEOUT_MS
 from helm.guardian.connection import McpConnection
 from helm.guardian.methods import METHODS, OF_CLIENT
 from helm.guardian.methods import PIN as METHOD_PIN
@@ -62,6 +65,9 @@ READY_S: Final = 20.0
 
 START_S: Final = 60.0
 """How long a server may take to be started, greet and list its tools (T4)."""
+
+LIST_AGAIN_S: Final = MAX_TIMEOUT_MS / 1000
+"""How long a server that goes on may take to say again what it lists: some answer nothing while a call lasts (T4)."""
 
 AGAIN_S: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
 """How long to wait before a server that ended is started again: longer each time, so that it does not spin (T4)."""
@@ -100,7 +106,8 @@ class McpConnector:
 
     connection: McpConnection
     pins: Mapping[str, str]
-    environment: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
+    environment: Mapping[str, str] = attrs.field(factory=lambda: environs(os.environ), repr=False)
+    """Where the variables that it is told come from: they are read once, here."""
     resolver: Resolver | None = None
     ssl_context: ssl.SSLContext | None = None
     listing: Mapping[str, ListedTool] = attrs.field(factory=dict, init=False)
@@ -111,10 +118,25 @@ class McpConnector:
     _client: Client | None = attrs.field(default=None, init=False)
     _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _again: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set where it is to be looked at again, or tried again if it is not there. One task at a time waits for it."""
 
     def __attrs_post_init__(self) -> None:
         passed = frozenset(operation for operation, pin in self.pins.items() if pin == METHOD_PIN)
         self.back = Back(self.connection.name, passed)
+        named = (*self.connection.environment, self.connection.bearer)
+        self.environment = {name: self.environment[name] for name in named if name in self.environment}
+
+    def is_same(self, other: Connector, /) -> bool:
+        """Tell whether `other` is of the same description and pins, and would tell the server the same secrets."""
+        return isinstance(other, McpConnector) and self._made_of() == other._made_of()
+
+    def _made_of(self) -> tuple[object, ...]:
+        return self.connection, dict(self.pins), self.environment, self.resolver, self.ssl_context
+
+    def look_again(self) -> None:
+        """Have the server say again what it lists, or be tried again at once where it cannot be asked."""
+        self._again.set()
 
     async def attend(self, report: Report) -> None:
         """Keep the server running, and compare what it lists with the pins, for ever."""
@@ -129,14 +151,18 @@ class McpConnector:
                 self._client = None
                 if self._ready.is_set():
                     self._ready = trio.Event()
-            await trio.sleep(wait_s)
+            with trio.move_on_after(wait_s):
+                await self._again.wait()
+            self._again = trio.Event()
 
     async def _serve(self, report: Report) -> None:
         link = link_to(self.connection, self.environment, resolver=self.resolver, ssl_context=self.ssl_context)
         with trio.CancelScope(deadline=trio.current_time() + START_S) as patience:
             async with Client(link, message_handler=self._heard, **self.back.callbacks()) as client:
                 patience.deadline = math.inf
-                await self._watch(client, report)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._list_again, client, report)
+                    await self._watch(client, report)
         raise Lost(f"it did not greet within {START_S:g} s")
 
     async def _watch(self, client: Client, report: Report) -> NoReturn:
@@ -150,6 +176,22 @@ class McpConnector:
             self._ready.set()
             await self._changed.wait()
             self._client, self._ready = None, trio.Event()  # nobody is asked by the old listing
+
+    async def _list_again(self, client: Client, report: Report) -> NoReturn:
+        """Compare what is listed with the pins whenever that is asked for, while calls go on.
+
+        Nothing says that it has changed. If it has, that counts from here as if the server had said so.
+        """
+        while True:
+            await self._again.wait()
+            self._again = trio.Event()
+            await self._ready.wait()
+            with trio.fail_after(LIST_AGAIN_S):
+                seen = await listed(client, self.connection.name)
+            if seen == self.listing:
+                await self._report_drift(report)
+            else:
+                self._changed.set()
 
     async def _heard(self, message: Any) -> None:
         """Look again at what is listed: after a notification that it changed, and when the server is gone."""
@@ -320,7 +362,7 @@ async def look_closely(connection: McpConnection) -> list[JSONValue]:
     said: list[JSONValue] = []
     try:
         with trio.fail_after(START_S):
-            async with Client(link_to(connection, os.environ)) as client:
+            async with Client(link_to(connection, environs(os.environ))) as client:
                 said = await bodies(client, connection.name)
     except* (*GONE, Invalid, trio.TooSlowError) as lost:
         hint = "run its command by hand" if connection.command else "is this the address of an MCP server?"

@@ -66,11 +66,24 @@ Report = Callable[[str, str, str], Awaitable[None]]
 
 
 @runtime_checkable
-class Attended(Protocol):
+class Attended(Connector, Protocol):
     """A connector with something that runs for as long as the kernel does."""
 
     async def attend(self, report: Report) -> None:
         """Keep it running until cancelled; what it meets is told by `dispatch`, and ends no kernel."""
+        ...
+
+
+@runtime_checkable
+class Lasting(Attended, Protocol):
+    """An attended connector that may go on under a newer policy. What it was made of MUST NOT change while it lasts."""
+
+    def is_same(self, other: Connector, /) -> bool:
+        """Tell whether `other` would be started just as this one is, down to the secrets, and held to the same pins."""
+        ...
+
+    def look_again(self) -> None:
+        """Check anew whatever is checked when it is started. Never waits: what comes of it is reported."""
         ...
 
 

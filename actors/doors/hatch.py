@@ -23,6 +23,13 @@ from helm.crypto.canonical import record_bytes
 NAME: Final = "serve.sock"
 
 RELOAD: Final = b"reload\n"
+ANEW: Final = b"reload anew\n"
+"""The same, and every MCP server is started anew."""
+
+WORDS: Final = {RELOAD: False, ANEW: True}
+LONGEST: Final = max(map(len, WORDS))
+"""More than that is not read (T4)."""
+
 PATIENCE_S: Final = 5.0
 """For a client to say its one word, and to take the answer."""
 
@@ -31,8 +38,8 @@ CLIENTS: Final = 4
 
 MODE: Final = 0o600
 
-Reload = Callable[[], Awaitable[dict[str, JSONValue]]]
-"""Reads everything again, and says what came of it."""
+Reload = Callable[[bool], Awaitable[dict[str, JSONValue]]]
+"""Reads everything again, and says what came of it; takes whether every MCP server is started anew."""
 
 
 @contextmanager
@@ -91,10 +98,12 @@ async def answer(stream: trio.SocketStream, reload: Reload) -> None:
         async with stream:
             asked = b""
             with trio.move_on_after(PATIENCE_S):
-                while len(asked) < len(RELOAD) and (piece := await stream.receive_some(len(RELOAD))):
+                while b"\n" not in asked and (piece := await stream.receive_some(LONGEST - len(asked))):
                     asked += piece
-            if asked != RELOAD:
+                    if len(asked) == LONGEST:
+                        break
+            if asked not in WORDS:
                 return
-            said = await reload()
+            said = await reload(WORDS[asked])
             with trio.move_on_after(PATIENCE_S):
                 await stream.send_all(record_bytes(said) + b"\n")

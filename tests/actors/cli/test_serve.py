@@ -176,11 +176,12 @@ def test_what_a_gateway_left_that_died_is_in_nobodys_way(made: Made) -> None:
         assert helm("reload", *made.option).code == 0
         assert helm("backup", str(made.path.parent / "copy"), *made.option).code == 0
         assert stat.S_IMODE((made.path / "serve.sock").lstat().st_mode) == 0o600
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line, address(made.path) as path:
-            line.settimeout(SOON_S)
-            line.connect(path)
-            line.sendall(b"relaod\n")
-            assert line.recv(1) == b""
+        for word in (b"relaod\n", b"reload\nanew\n", b"reload anew!"):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line, address(made.path) as path:
+                line.settimeout(SOON_S)
+                line.connect(path)
+                line.sendall(word)
+                assert line.recv(1) == b""
     assert not (made.path / "serve.sock").exists()
 
 

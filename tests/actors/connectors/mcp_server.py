@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -42,6 +43,10 @@ def small(*how: str) -> Server[Any]:
         if params.name == "sum":
             total = "many" if "spoofs" in how else arguments["a"] + arguments["b"]
             return CallToolResult(content=[TextContent(text=str(total))], structured_content={"sum": total})
+        if "waits" in arguments:  # until whoever opened this pipe to write has closed it
+            await trio.to_thread.run_sync(Path(arguments["waits"]).read_bytes, abandon_on_cancel=True)
+        if "who" in arguments:
+            return CallToolResult(content=[TextContent(text=str(os.getpid()))])
         if "fails" in arguments:
             return CallToolResult(content=[TextContent(text="it did not work")], is_error=True)
         return CallToolResult(content=[TextContent(text=os.environ.get("SPOKEN", "nothing") + str(arguments))])

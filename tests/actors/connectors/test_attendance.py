@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from actors.connectors.attendance import LINGER_S, Attendance
+from actors.connectors.uses import Uses
 from tests.actors.kit import House
 from tests.actors.puppet import Puppet
 
@@ -33,12 +34,12 @@ class Kept(Puppet):
 
 
 @asynccontextmanager
-async def attendance() -> AsyncIterator[Attendance]:
+async def attendance(uses: Uses | None = None) -> AsyncIterator[Attendance]:
     async def untold(*_: str) -> None:
         """Nobody drifts here."""
 
     async with trio.open_nursery() as nursery:
-        yield Attendance(nursery, untold)
+        yield Attendance(nursery, untold, uses or Uses())
         nursery.cancel_scope.cancel()
 
 
@@ -51,34 +52,76 @@ async def test_what_is_plugged_in_again_is_not_started_again() -> None:
         assert (one.begun, one.running) == (1, 1)
 
 
-async def test_what_is_replaced_ends_when_nothing_of_it_can_be_under_way(
+async def test_what_is_replaced_ends_with_its_last_effect_and_not_before() -> None:
+    old, new, uses = Kept(), Kept(), Uses()
+    async with attendance(uses) as attending:
+        attending.turn_to({"one": old})
+        uses.begin(old)
+        uses.begin(old)
+        await trio.testing.wait_all_tasks_blocked()
+        attending.turn_to({"one": new})
+        uses.begin(new)
+        for still_running in (1, 1, 0):
+            await trio.testing.wait_all_tasks_blocked()
+            assert (old.running, new.running) == (still_running, 1)
+            if still_running:
+                uses.end(old)
+
+
+async def test_what_is_idle_ends_as_it_is_replaced() -> None:
+    old = Kept()
+    async with attendance() as attending:
+        attending.turn_to({"one": old})
+        await trio.testing.wait_all_tasks_blocked()
+        attending.turn_to({})
+        await trio.testing.wait_all_tasks_blocked()
+        assert old.running == 0
+
+
+async def test_an_effect_that_never_ends_keeps_nothing_running_for_ever(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    old, new = Kept(), Kept()
-    async with attendance() as attending:
+    old, new, uses = Kept(), Kept(), Uses()
+    uses.begin(old)
+    async with attendance(uses) as attending:
         attending.turn_to({"one": old})
         await trio.sleep(1)
         attending.turn_to({"one": new})
         await trio.sleep(LINGER_S - 1)
-        attending.turn_to({"one": new})
+        attending.turn_to({"one": new})  # no reload gives it more time
         assert (old.running, new.running) == (1, 1)
         await trio.sleep(2)
         assert (old.running, new.running) == (0, 1)
 
 
 async def test_what_comes_back_stays(autojump_clock: trio.testing.MockClock) -> None:
-    one = Kept()
-    async with attendance() as attending:
+    one, uses = Kept(), Uses()
+    uses.begin(one)
+    async with attendance(uses) as attending:
         for connectors in ({"one": one}, {}, {"one": one}):
             attending.turn_to(connectors)
             await trio.sleep(1)
+        uses.end(one)
         await trio.sleep(2 * LINGER_S)
         assert (one.begun, one.running) == (1, 1)
         attending.turn_to({})
-        await trio.sleep(2 * LINGER_S)
+        await trio.sleep(1)
         attending.turn_to({"one": one})
         await trio.testing.wait_all_tasks_blocked()
         assert (one.begun, one.running) == (2, 1)
+
+
+async def test_what_came_back_and_left_again_is_given_its_whole_time(autojump_clock: trio.testing.MockClock) -> None:
+    one, uses = Kept(), Uses()
+    uses.begin(one)
+    async with attendance(uses) as attending:
+        for connectors in ({"one": one}, {}, {"one": one}, {}):
+            attending.turn_to(connectors)
+            await trio.sleep(LINGER_S / 2 + 1)
+        assert one.running == 1  # the first time that it was given is over by now
+        uses.end(one)
+        await trio.sleep(1)
+        assert one.running == 0
 
 
 async def test_a_kernel_starts_each_server_of_its_policy_once(house: House) -> None:

@@ -1,0 +1,59 @@
+"""helm reload, asked of a real gateway before a real MCP server: a server that has not changed is left in peace."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import trio
+
+from actors.cli.mcp.declaring import Terms, declaration
+from actors.cli.server import Server
+from actors.connectors.mcp import look_at
+from tests.actors.cli.conftest import Made
+from tests.actors.cli.shell import helm
+from tests.actors.cli.test_serve import Served, edit, served
+from tests.actors.connectors.test_mcp import server
+
+
+def declared(made: Made) -> Path:
+    """Let the policy declare the small server; return where the policy stands."""
+    path = made.place().policy_path
+    text = declaration(server(), trio.run(look_at, server()), Terms())
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n{text}", encoding="utf-8")
+    assert helm("policy", "sign", str(path), *made.option).code == 0
+    assert helm("mcp", "approve", "small", "--reason", "looked at its tools", *made.option).code == 0
+    return path
+
+
+def pid_behind(gateway: Served, made: Made) -> int:
+    """Return which process answers a call."""
+    body = json.dumps({"tool": "small.say", "arguments": {"who": True}}).encode()
+    asked = Server(gateway.url, made.tenant_key)
+    reply = asked.ask("POST", "/v1/tools/execute", body, **{"content-type": "application/json"})
+    assert reply.status == 200, reply.json()
+    return int(reply.json()["output"]["content"][0]["text"])
+
+
+@pytest.mark.slow
+def test_a_reload_leaves_a_server_in_peace_until_its_definition_changes_or_somebody_asks_for_it(made: Made) -> None:
+    path = declared(made)
+    with served(made) as gateway:
+        first = pid_behind(gateway, made)
+        assert helm("reload", *made.option).code == 0
+        edit(path, "epoch = 1", "epoch = 2")
+        refused = helm("reload", "--restart-servers", *made.option)
+        assert (refused.code, pid_behind(gateway, made)) == (1, first)
+        assert helm("policy", "sign", str(path), *made.option).code == 0
+        assert helm("reload", *made.option).code == 0
+        assert pid_behind(gateway, made) == first
+        edit(path, "epoch = 2", "epoch = 3")
+        edit(path, 'kind = "mcp"', 'kind = "mcp"\nenvironment = ["LATER"]')
+        assert helm("policy", "sign", str(path), *made.option).code == 0
+        assert helm("reload", *made.option).code == 0
+        second = pid_behind(gateway, made)
+        assert second != first
+        assert helm("reload", "--restart-servers", *made.option).code == 0
+        third = pid_behind(gateway, made)
+        assert third not in {first, second}
