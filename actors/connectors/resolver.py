@@ -31,7 +31,10 @@ def system_resolver() -> Resolver:
     limiter = trio.CapacityLimiter(MAX_LOOKUPS)
 
     async def resolve(host: str) -> Sequence[str]:
-        found = await trio.to_thread.run_sync(_look_up, host, abandon_on_cancel=True, limiter=limiter)
+        try:
+            found = _look_up(host, socket.AI_NUMERICHOST)  # an address, however it is written, asks nobody
+        except OSError:
+            found = await trio.to_thread.run_sync(_look_up, host, abandon_on_cancel=True, limiter=limiter)
         return [str(entry[4][0]) for entry in found]
 
     return resolve
@@ -58,5 +61,5 @@ def _check(host: str, address: str, *, allow_private: bool) -> None:
         raise NotDispatched(refused.code, f"{host}: {refused.reason}") from refused
 
 
-def _look_up(host: str) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
-    return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)  # type: ignore[return-value]
+def _look_up(host: str, flags: int = 0) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
+    return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=flags)  # type: ignore[return-value]

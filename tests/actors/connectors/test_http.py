@@ -484,6 +484,13 @@ async def test_tls_is_spoken_with_the_name_and_not_with_the_address(
     await connector.aclose()
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "127.1", "0x7f000001"])
+def test_for_an_address_the_system_resolver_asks_nobody_and_waits_for_nothing(address: str) -> None:
+    with pytest.raises(StopIteration) as resolved:
+        system_resolver()(address).send(None)  # type: ignore[attr-defined] # no loop is there to wait in
+    assert ip_address(resolved.value.value[0]).is_loopback
+
+
 async def test_the_system_resolver_reads_addresses_as_they_are() -> None:
     for address in ("127.0.0.1", "::1"):
         assert ip_address((await system_resolver()(address))[0]) == ip_address(address)
