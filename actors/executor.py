@@ -22,7 +22,9 @@ from actors.connectors.port import (
     NotDispatched,
     Ran,
     Released,
+    Unreachable,
 )
+from actors.connectors.trouble import Troubles
 from actors.connectors.uses import Uses
 from actors.hands import Hand, Hands, in_sight
 from actors.mailbox import Case, Inbox
@@ -61,6 +63,7 @@ class Executor:
     """Set by the kernel when it is told to end: from then on nothing is begun."""
     hands: Hands = attrs.field(factory=Hands, init=False)
     uses: Uses = attrs.field(factory=Uses, init=False)
+    troubles: Troubles = attrs.field(factory=Troubles, init=False)
     _unplugged: list[Connector] = attrs.field(factory=list, init=False)
     """Connectors that a newer policy replaced: what they had under way may still be."""
 
@@ -68,6 +71,9 @@ class Executor:
         """Let these serve from the next order on."""
         staying = {id(one) for one in connectors.values()}
         self._unplugged += (one for one in self.connectors.values() if id(one) not in staying)
+        for name, one in self.connectors.items():
+            if connectors.get(name) is not one:
+                self.troubles.forget(name)  # what was met was another's
         self.connectors = connectors
 
     async def aclose(self) -> None:
@@ -135,15 +141,24 @@ class Executor:
             output = await in_sight(self._dispatch(order, case, rule), partial(self._wait_for, hand, rule))
         except BaseException as failure:  # a connector is the world: its errors are an outcome, never our end
             self._share(hand)
+            self._note(order.connector, failure)
             if isinstance(failure, (ConnectorFailed, ConnectorUnknown)):
                 case.run = failure.run
             self._end(case, *outcome_of(failure, hand, rule))
             if is_ours(failure):
                 raise
         else:
+            self.troubles.forget(order.connector)
             self._accept(case, rule, output)
         finally:
             hand.until = math.inf
+
+    def _note(self, name: str, failure: BaseException) -> None:
+        """Note whether a connector that did not do its order could be reached, where that is known."""
+        if isinstance(failure, Unreachable):
+            self.troubles.note(name, failure.reason, self.clock.now_ms())
+        elif isinstance(failure, ConnectorFailed):
+            self.troubles.forget(name)
 
     def _not_started(self, case: Case) -> None:
         if case.decide_only:

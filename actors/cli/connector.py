@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from urllib.parse import quote
 import click
 
 from actors.cli import show
+from actors.cli.approvals.reading import moment
 from actors.cli.boundary_here import policy_of
 from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
@@ -30,17 +32,16 @@ def connector() -> None:
 @server_option
 @show.json_option
 def list_(data_dir: Path, server: str | None, as_json: bool) -> None:
-    """List the connectors, and why one is halted."""
+    """List the connectors, and why one does not serve.
+
+    Halted is in the log. Failing is known to a running kernel alone: ask it with --server.
+    """
     url = server_url(data_dir, server)
     found = Server(url).get(CONNECTORS, {})["connectors"] if url else connectors_here(open_place(data_dir))
     if as_json:
         show.as_object({"connectors": found})
     else:
-        rows = [
-            (show.plain(one["name"]), "halted" if one["halted"] else "serves", show.plain(one["halted"]))
-            for one in found
-        ]
-        show.table(("connector", "state", "why"), rows)
+        show.table(("connector", "state", "since", "why"), [row_of(one) for one in found])
 
 
 @connector.command()
@@ -88,11 +89,26 @@ def resume(name: str, reason: str, data_dir: Path, server: str | None, *, as_jso
         show.note(f"{name} serves again")
 
 
+def row_of(one: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Return a connector's line: what an operator has to lift is said before what may pass."""
+    name = show.plain(one["name"])
+    if one["halted"]:
+        return name, "halted", "", show.plain(one["halted"])
+    if one["failure"]:
+        return name, "failing", moment(one["failing_since_ms"]), show.plain(one["failure"])
+    return name, "serves", "", ""
+
+
 def connectors_here(place: Installation) -> list[dict[str, Any]]:
     """Return the connectors of the policy's file, and why the log says that one is halted. Raises Invalid."""
     halted = state_of_journal(place.journal_at, place.log_id).memory.halted
     names = sorted({*policy_of(place).connectors, *halted})
-    return [{"halted": halted.get(name, ""), "name": name} for name in names]
+    return [connector_here(name, halted.get(name, "")) for name in names]
+
+
+def connector_here(name: str, halted: str) -> dict[str, Any]:
+    """Return what is known of a connector without a kernel: nobody tries to reach it."""
+    return {"failing_since_ms": None, "failure": "", "halted": halted, "name": name}
 
 
 def pins_here(place: Installation, name: str) -> dict[str, Any]:
@@ -116,4 +132,4 @@ def resumed_here(place: Installation, name: str, reason: str) -> dict[str, Any]:
             await kernel.command(ResumeConnector(name, reason, ADMIN))
 
     trio.run(obey)
-    return {"halted": "", "name": name}
+    return connector_here(name, "")

@@ -20,9 +20,17 @@ import httpcore2
 import trio
 
 from actors.connectors.once import CLOSE, one_exchange_each, trusted_over
-from actors.connectors.port import PERMIT_HEADER, ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
+from actors.connectors.port import (
+    PERMIT_HEADER,
+    ConnectorFailed,
+    ConnectorUnknown,
+    Dispatch,
+    NotDispatched,
+    Unreachable,
+)
 from actors.connectors.request import OutboundRequest, check_operation, make_request
 from actors.connectors.resolver import Resolver, addresses_of, system_resolver
+from actors.connectors.trouble import cause_of
 from helm.contracts.errors import Invalid, Malformed, Refused
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
@@ -88,12 +96,21 @@ class HttpConnector:
         if operation is None:
             raise NotDispatched(ReasonCode.POLICY_NOT_READY, f"the service has no operation {name!r}")
         request = make_request(order, operation, self._origin)
+        try:
+            return await self._asked(order, request)
+        except Unreachable as refusal:
+            if self._origin:
+                raise
+            # Where the caller chose to go, one place of many is no trouble of the connector's.
+            raise NotDispatched(refusal.code, refusal.reason) from refusal
+
+    async def _asked(self, order: Dispatch, request: OutboundRequest) -> JSONValue:
         departure = _Departure()
         try:
             async with self._exchange(order, request, departure) as response:
                 return await self._answer(response)
         except _TRANSPORT_ERRORS as error:
-            raise _what_is_known(error, request, sent=departure.begun) from error
+            raise what_is_known(error, str(request.destination), sent=departure.begun) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -224,10 +241,13 @@ def _header_value(text: str) -> str:
     return text
 
 
-def _what_is_known(error: Exception, request: OutboundRequest, *, sent: bool) -> Exception:
-    what = f"{request.destination}: {type(error).__name__}"
+def what_is_known(error: Exception, where: str, *, sent: bool) -> ConnectorUnknown | NotDispatched:
+    """Return what an exchange that ended in `error` tells of its effect."""
+    cause = cause_of(error)
+    what = f"{where}: {type(error).__name__}" + (f" ({cause})" if cause else "")
     if sent:
         return ConnectorUnknown(f"{what} after the request had begun to leave")
     timed_out = isinstance(error, httpcore2.TimeoutException)
     code = ReasonCode.ERR_CONNECTOR_TIMEOUT if timed_out else ReasonCode.ERR_CONNECTOR_ERROR
-    return NotDispatched(code, f"{what} before anything was sent")
+    kind = NotDispatched if isinstance(error, httpcore2.PoolTimeout) else Unreachable  # its own calls fill it
+    return kind(code, f"{what} before anything was sent")

@@ -31,8 +31,9 @@ from mcp_types import (
 from mcp_types.methods import CLIENT_REQUESTS, MONOLITH_REQUESTS, is_input_required
 from pydantic import RootModel, ValidationError
 
+from actors.clock import Clock, SystemClock
 from actors.connectors.mcp_back import Back
-from actors.connectors.mcp_http import UNDERWAY, Departure, open_address
+from actors.connectors.mcp_http import UNDERWAY, Departure, Note, open_address, unnoted
 from actors.connectors.mcp_stdio import Lost, open_program
 from actors.connectors.port import (
     PERMIT_HEADER,
@@ -45,6 +46,7 @@ from actors.connectors.port import (
     Report,
 )
 from actors.connectors.resolver import Resolver
+from actors.connectors.trouble import Trouble, after
 from actors.environs import environs
 from actors.events import CONNECTION_FAILED, event
 from actors.line import Line, NotGranted
@@ -110,11 +112,14 @@ class McpConnector:
     """Where the variables that it is told come from: they are read once, here."""
     resolver: Resolver | None = None
     ssl_context: ssl.SSLContext | None = None
+    clock: Clock = attrs.field(factory=SystemClock)
     listing: Mapping[str, ListedTool] = attrs.field(factory=dict, init=False)
     """What is listed now."""
-    failure: str = attrs.field(default="it was not started yet", init=False)
-    """Why there is no server to ask, "" while there is one."""
+    trouble: Trouble | None = attrs.field(default=None, init=False)
+    """Why there is no server to ask, None while there is one, and before the first try has ended."""
     back: Back = attrs.field(init=False)
+    _met: str = attrs.field(default="", init=False)
+    """The last exchange over HTTP that failed."""
     _client: Client | None = attrs.field(default=None, init=False)
     _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -144,7 +149,7 @@ class McpConnector:
             try:
                 await self._serve(report)
             except* Exception as lost:  # a server makes the SDK raise what it likes, and ends no kernel by it (T4)
-                self.failure = f"it cannot be asked: {words(lost)}"
+                self.trouble = after(self.trouble, self._why(lost), self.clock.now_ms())
                 known = event(CONNECTION_FAILED, connector=self.connection.name)
                 LOG.warning("an MCP server cannot be asked; it is tried again", exc_info=lost, extra=known)
             finally:
@@ -156,7 +161,14 @@ class McpConnector:
             self._again = trio.Event()
 
     async def _serve(self, report: Report) -> None:
-        link = link_to(self.connection, self.environment, resolver=self.resolver, ssl_context=self.ssl_context)
+        self._met = ""
+        link = link_to(
+            self.connection,
+            self.environment,
+            resolver=self.resolver,
+            ssl_context=self.ssl_context,
+            note=self._note,
+        )
         with trio.CancelScope(deadline=trio.current_time() + START_S) as patience:
             async with Client(link, message_handler=self._heard, **self.back.callbacks()) as client:
                 patience.deadline = math.inf
@@ -169,10 +181,9 @@ class McpConnector:
         """Know what is listed, look again whenever it may have changed, for as long as the server is there."""
         while True:
             self._changed = trio.Event()
-            with trio.fail_after(START_S):
-                self.listing = await listed(client, self.connection.name)
+            self.listing = await self._listed(client, START_S)
             await self._report_drift(report)
-            self._client, self.failure = client, ""
+            self._client, self.trouble = client, None
             self._ready.set()
             await self._changed.wait()
             self._client, self._ready = None, trio.Event()  # nobody is asked by the old listing
@@ -186,12 +197,42 @@ class McpConnector:
             await self._again.wait()
             self._again = trio.Event()
             await self._ready.wait()
-            with trio.fail_after(LIST_AGAIN_S):
-                seen = await listed(client, self.connection.name)
+            seen = await self._listed(client, LIST_AGAIN_S)
             if seen == self.listing:
                 await self._report_drift(report)
             else:
                 self._changed.set()
+
+    async def _listed(self, client: Client, within_s: float) -> Mapping[str, ListedTool]:
+        """Return what is listed. Raises Lost, without a word of the server's, where that cannot be used."""
+        self._met = ""
+        try:
+            with trio.fail_after(within_s):
+                return await listed(client, self.connection.name)
+        except trio.TooSlowError as problem:
+            raise Lost(f"it did not list its tools within {within_s:g} s") from problem
+        except Invalid as problem:
+            raise Lost("what it lists cannot be used: `helm mcp pin` says why") from problem
+
+    def _note(self, said: str) -> None:
+        self._met = said
+
+    def _why(self, lost: BaseExceptionGroup[BaseException]) -> str:
+        """Return why there is no server to ask; what it said itself is left out, it may say anything (T2)."""
+        first = first_of(lost)
+        match first:
+            case Lost():
+                return str(first)
+            case Invalid():
+                return first.what
+            case OSError() if first.errno:
+                return f"its program cannot be started: {os.strerror(first.errno)}"
+            case _ if self._met:
+                return self._met
+            case MCPError():
+                return f"it answered with the error {first.error.code}"
+            case _:
+                return f"it does not speak MCP: {type(first).__name__}"
 
     async def _heard(self, message: Any) -> None:
         """Look again at what is listed: after a notification that it changed, and when the server is gone."""
@@ -302,7 +343,8 @@ class McpConnector:
             while self._client is None:  # it may be looked at again between its being ready and our being woken
                 await self._ready.wait()
         if self._client is None:
-            reason = f"the server {self.connection.name} is not there: {self.failure}"
+            failure = f"it cannot be asked: {self.trouble.said}" if self.trouble else "it was not started yet"
+            reason = f"the server {self.connection.name} is not there: {failure}"
             raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, reason)
         return self._client
 
@@ -376,10 +418,11 @@ def link_to(
     *,
     resolver: Resolver | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    note: Note = unnoted,
 ) -> Any:
     """Return how the SDK reaches a server: a program to start, or streams to an address."""
     if connection.url:
-        return open_address(connection, environment, resolver=resolver, ssl_context=ssl_context)
+        return open_address(connection, environment, resolver=resolver, ssl_context=ssl_context, note=note)
     return open_program(connection, environment)
 
 
@@ -410,7 +453,13 @@ def headers_beside(order: Dispatch) -> dict[str, str]:
 
 def words(lost: BaseExceptionGroup[BaseException]) -> str:
     """Return what the first of several failures says."""
+    first = first_of(lost)
+    return f"{type(first).__name__} {first}".strip()[:300]
+
+
+def first_of(lost: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first of several failures."""
     first: BaseException = lost
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    return f"{type(first).__name__} {first}".strip()[:300]
+    return first

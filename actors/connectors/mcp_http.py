@@ -9,7 +9,7 @@ raises ends the SDK's connection and all that is under way on it.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -19,12 +19,11 @@ import httpcore2
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
-from actors.connectors.http import CheckedNetwork
+from actors.connectors.http import CheckedNetwork, what_is_known
 from actors.connectors.once import CLOSE, one_exchange_each, trusted_over
 from actors.connectors.port import ConnectorFailed, ConnectorUnknown, NotDispatched
 from actors.connectors.resolver import Resolver, system_resolver
 from helm.contracts.errors import Invalid
-from helm.contracts.reason import ReasonCode
 from helm.guardian.connection import McpConnection
 
 MAX_CONNECTIONS: Final = 64
@@ -46,6 +45,14 @@ TROUBLE: Final = -32000
 """Of JSON-RPC's codes, the one in which the SDK tells its caller of what `Departure` knows better."""
 
 Pool = httpcore2.AsyncConnectionPool
+Problem = ConnectorFailed | ConnectorUnknown | NotDispatched
+
+Note = Callable[[str], None]
+"""Told of every exchange that failed, in words of our own: the SDK mixes them with the server's."""
+
+
+def unnoted(said: str, /) -> None:
+    """Tell nobody."""
 
 
 @attrs.define(eq=False)
@@ -55,7 +62,7 @@ class Departure:
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     """What the request carries beside what the SDK says."""
     begun: bool = False
-    problem: Exception | None = None
+    problem: Problem | None = None
     """One of the port's three."""
 
     async def __call__(self, step: str, _: Mapping[str, Any]) -> None:
@@ -75,6 +82,7 @@ async def open_address(
     *,
     resolver: Resolver | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    note: Note = unnoted,
 ) -> AsyncIterator[Any]:
     """Connect to a server and yield the SDK's two streams. Raises Invalid for a token that is not set."""
     pool = one_exchange_each(
@@ -82,7 +90,7 @@ async def open_address(
         ssl_context=ssl_context or trusted_over(connection.url.partition(":")[0].lower()),
         max_connections=MAX_CONNECTIONS,
     )
-    wire = Wire(pool, token_of(connection, environment), connection.max_response_bytes + ENVELOPE_BYTES)
+    wire = Wire(pool, token_of(connection, environment), connection.max_response_bytes + ENVELOPE_BYTES, note)
     async with (
         httpx2.AsyncClient(
             transport=wire, trust_env=False, timeout=None, headers={"user-agent": "helm", "accept-encoding": "identity"}
@@ -110,6 +118,7 @@ class Wire(httpx2.AsyncBaseTransport):
     pool: Pool
     token: str = attrs.field(repr=False)
     max_bytes: int
+    note: Note
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Return the answer to one request, one of our own where none came."""
@@ -119,9 +128,11 @@ class Wire(httpx2.AsyncBaseTransport):
         try:
             answer = await self.pool.handle_async_request(self._outbound(request, departure))
         except NotDispatched as refusal:
-            return told(departure, refusal)
+            return self._told(departure, refusal)
         except TRANSPORT_ERRORS as error:
-            return told(departure, what_is_known(error, request.url.host, sent=departure.begun))
+            return self._told(departure, what_is_known(error, request.url.host, sent=departure.begun))
+        if answer.status >= 400 and request.method == "POST":
+            self.note(f"HTTP {answer.status}")
         headers = [(name, value) for name, value in answer.headers if name.lower() in KEPT]
         pieces = Pieces(answer, departure, self.max_bytes, self._limit(request, headers))
         problem = misfit(answer) if request.method == "POST" else None
@@ -129,8 +140,12 @@ class Wire(httpx2.AsyncBaseTransport):
             problem = ConnectorUnknown("HTTP 202: taken, and no answer follows")
         if problem is not None:
             await pieces.aclose()
-            return told(departure, problem)
+            return self._told(departure, problem)
         return httpx2.Response(answer.status, headers=headers, stream=pieces)
+
+    def _told(self, departure: Departure, problem: Problem) -> httpx2.Response:
+        self.note(problem.reason)
+        return told(departure, problem)
 
     def _outbound(self, request: httpx2.Request, departure: Departure) -> httpcore2.Request:
         url = request.url
@@ -200,7 +215,7 @@ TRANSPORT_ERRORS: Final = (
 )
 
 
-def misfit(answer: httpcore2.Response) -> Exception | None:
+def misfit(answer: httpcore2.Response) -> Problem | None:
     """Return what is known of a call whose answer the SDK must not be shown, None for one that it may read."""
     headers = {name.lower(): value.strip().lower() for name, value in answer.headers}
     if headers.get(b"content-encoding", b"identity") != b"identity":
@@ -215,17 +230,7 @@ def misfit(answer: httpcore2.Response) -> Exception | None:
     return None
 
 
-def what_is_known(error: Exception, host: str, *, sent: bool) -> Exception:
-    """Return what an exchange that ended in `error` tells of its effect."""
-    what = f"{host}: {type(error).__name__}"
-    if sent:
-        return ConnectorUnknown(f"{what} after the request had begun to leave")
-    timed_out = isinstance(error, httpcore2.TimeoutException)
-    code = ReasonCode.ERR_CONNECTOR_TIMEOUT if timed_out else ReasonCode.ERR_CONNECTOR_ERROR
-    return NotDispatched(code, f"{what} before anything was sent")
-
-
-def told(departure: Departure, problem: Exception) -> httpx2.Response:
+def told(departure: Departure, problem: Problem) -> httpx2.Response:
     """Note what became of a request, and return it as the answer that lets the SDK end this one and no other."""
     departure.problem = problem
     error = {"code": TROUBLE, "message": str(problem)}

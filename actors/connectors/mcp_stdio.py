@@ -37,6 +37,9 @@ MAX_NOISE: Final = 256
 NOTICES_A_SECOND: Final = 200
 """Notifications that are read in one second; the next is not read before it is over, so that the server waits (T4)."""
 
+ENDED_S: Final = 1.0
+"""How long a program that closed its output may take to end, before it is said that it did not."""
+
 CLOSE_S: Final = 2.0
 """How long a program may take to end by itself once its input is closed, and again once it is told to."""
 
@@ -99,7 +102,19 @@ class Program:
                 self._check(held)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as problem:
             raise Lost("its output broke") from problem
-        raise Lost("it closed its output")
+        raise Lost(await self._end())
+
+    async def _end(self) -> str:
+        """Return how a program ended that says nothing more."""
+        with trio.move_on_after(ENDED_S):
+            await self.process.wait()
+        match self.process.returncode:
+            case None:
+                return "it closed its output"
+            case code if code < 0:
+                return f"it was ended by signal {-code}"
+            case code:
+                return f"it ended with exit code {code}"
 
     async def write(self) -> None:
         """Write every message. Raises Lost."""

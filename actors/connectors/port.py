@@ -150,5 +150,12 @@ class NotDispatched(Exception):
         self.reason = reason
 
 
+class Unreachable(NotDispatched):
+    """What stands behind the connector cannot be started or reached, whatever the order.
+
+    `reason` MUST be in words of HELM's own: operators are shown it for as long as that lasts.
+    """
+
+
 class Released(Exception):
     """The order was handed to its caller, who performs it where nobody of ours looks: it may happen, or never."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
-from actors.connectors.port import NotDispatched
+from actors.connectors.port import Unreachable
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.guardian.address import check_address
@@ -41,14 +41,14 @@ def system_resolver() -> Resolver:
 
 
 async def addresses_of(host: str, resolver: Resolver, *, allow_private: bool) -> Sequence[str]:
-    """Return the addresses to connect to; raises NotDispatched if there is none or any one is refused."""
+    """Return the addresses to connect to; raises Unreachable if there is none or any one is refused."""
     try:
         addresses = list(dict.fromkeys(await resolver(host)))[:MAX_ADDRESSES]
     except OSError as problem:
         reason = f"{host} does not resolve: {type(problem).__name__}"
-        raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, reason) from problem
+        raise Unreachable(ReasonCode.ERR_CONNECTOR_ERROR, reason) from problem
     if not addresses:
-        raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, f"{host} has no address")
+        raise Unreachable(ReasonCode.ERR_CONNECTOR_ERROR, f"{host} has no address")
     for address in addresses:
         _check(host, address, allow_private=allow_private)
     return addresses
@@ -58,7 +58,7 @@ def _check(host: str, address: str, *, allow_private: bool) -> None:
     try:
         check_address(address, allow_private=allow_private)
     except Refused as refused:
-        raise NotDispatched(refused.code, f"{host}: {refused.reason}") from refused
+        raise Unreachable(refused.code, f"{host}: {refused.reason}") from refused
 
 
 def _look_up(host: str, flags: int = 0) -> list[tuple[int, int, int, str, tuple[object, ...]]]:

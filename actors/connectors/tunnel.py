@@ -18,7 +18,7 @@ import attrs
 import trio
 
 from actors.connectors.http import ADDRESS_S
-from actors.connectors.port import ConnectorUnknown, Dispatch, Kept, NotDispatched
+from actors.connectors.port import ConnectorUnknown, Dispatch, Kept, NotDispatched, Unreachable
 from actors.connectors.resolver import Resolver, addresses_of, system_resolver
 from actors.line import Mouth
 from helm.contracts.errors import Refused
@@ -92,9 +92,7 @@ class TunnelConnector:
         """Return a connection, and the address that it goes to. Raises NotDispatched."""
         port = destination.port
         with trio.move_on_after(CONNECT_S):
-            addresses = await addresses_of(
-                destination.host, self._resolver, allow_private=self._connection.allow_private
-            )
+            addresses = await self._addresses(destination)
             for address in addresses:
                 self._check(destination, address)
             for address in addresses:
@@ -105,6 +103,13 @@ class TunnelConnector:
                         continue
             raise NotDispatched(ReasonCode.ERR_CONNECTOR_ERROR, f"{destination}: no address accepted a connection")
         raise NotDispatched(ReasonCode.ERR_CONNECTOR_TIMEOUT, f"{destination}: not connected within {CONNECT_S:g} s")
+
+    async def _addresses(self, destination: Destination) -> Sequence[str]:
+        """Return where a name leads. Raises NotDispatched: one name of many is no trouble of the connector's."""
+        try:
+            return await addresses_of(destination.host, self._resolver, allow_private=self._connection.allow_private)
+        except Unreachable as refusal:
+            raise NotDispatched(refusal.code, refusal.reason) from refusal
 
     def _check(self, destination: Destination, address: str) -> None:
         there = at(address, destination.port)

@@ -12,7 +12,7 @@ import trio
 
 from actors.connectors.compiling import ModuleCode
 from actors.connectors.guest_grant import surroundings
-from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, GuestUnknown, NotDispatched, Ran
+from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, GuestUnknown, NotDispatched, Ran, Unreachable
 from helm.contracts.errors import Broken, Malformed
 from helm.contracts.form import JSONValue, members
 from helm.contracts.reason import ReasonCode
@@ -78,7 +78,7 @@ class WasmConnector:
         try:
             return await trio.to_thread.run_sync(Cell, await self._code.get(), limits)
         except GuestEnded as refused:
-            raise NotDispatched(refused.code, refused.reason) from refused
+            raise Unreachable(refused.code, refused.reason) from refused
         except trio.Cancelled:
             raise NotDispatched(ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED, "the module was not ready in time") from None
 
@@ -97,7 +97,7 @@ class WasmConnector:
             answered = visit.outcome()
         except GuestEnded as end:
             if end.code is ReasonCode.SANDBOX_VIOLATION:  # what it was granted is not there: it never began
-                raise NotDispatched(end.code, end.reason) from end
+                raise Unreachable(end.code, end.reason) from end
             run = self._evidence(order, end.fuel_used, end.trap)
             if end.has_written and end.code is ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED:
                 raise GuestUnknown("the guest was interrupted after it had written into a folder", run) from end

@@ -13,9 +13,15 @@ export async function servers(place) {
   show(place, el("h1", {}, "Tools and servers"), el("p", { class: "soft" }, "A server that nobody approved is quarantined: its tools are not called, and not even listed."),
     el("h2", {}, "MCP servers"), all.length ? el("div", { class: "cards" }, all.map(server)) : empty("The policy names no MCP server.", "helm mcp scan looks through one before it is declared."),
     el("h2", {}, "Connectors"), el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ["Connector", "State"].map((name) => el("th", { scope: "col" }, name)))),
-      el("tbody", {}, connectors.connectors.map((one) => el("tr", {}, el("td", {}, one.name), el("td", {}, one.halted ? el("span", { class: "verdict DENY" }, `halted: ${one.halted}`) : el("span", { class: "verdict ALLOW" }, "serving"))))))),
+      el("tbody", {}, connectors.connectors.map((one) => el("tr", {}, el("td", {}, one.name), el("td", {}, standing(one))))))),
     policy ? [el("h2", {}, "Ceilings"), ceilings(policy.p0.in_force)] : "");
   return null;
+}
+
+function standing(one) {
+  if (one.halted) return el("span", { class: "verdict DENY" }, `halted: ${one.halted}`);
+  if (!one.failure) return el("span", { class: "verdict ALLOW" }, "serving");
+  return [el("span", { class: "verdict ESCALATE" }, `failing: ${one.failure}`), el("span", { class: "small soft" }, " since ", moment(one.failing_since_ms))];
 }
 
 function server(one) {

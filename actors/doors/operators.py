@@ -50,12 +50,10 @@ class OperatorRoutes:
         return answer(self._stops(key))
 
     async def connectors(self) -> Response:
-        """Answer with the connectors that are plugged in, and which of them are halted."""
+        """Answer with the connectors that are plugged in: which are halted, which cannot be reached, and why."""
         query()
-        halted = self.kernel.memory.halted
-        names = sorted({*self.kernel.executor.connectors, *halted})
-        rows = [{"halted": halted.get(name, ""), "name": name} for name in names]
-        return answer({"connectors": rows})
+        names = sorted({*self.kernel.executor.connectors, *self.kernel.memory.halted})
+        return answer({"connectors": [self._connector(name) for name in names]})
 
     async def resume(self, name: str) -> Response:
         """Let a halted connector serve again."""
@@ -70,7 +68,7 @@ class OperatorRoutes:
             await self.kernel.command(ResumeConnector(name, reason, key.principal))
         except Invalid as problem:
             raise Problem(status=409, detail=problem.what) from problem
-        return answer({"halted": "", "name": name})
+        return answer(self._connector(name))
 
     async def repin(self, name: str) -> Response:
         """Answer with what an MCP server's pins are, and what each would have to be: nothing is changed."""
@@ -81,6 +79,16 @@ class OperatorRoutes:
         if name not in servers_of(memory.policy):
             raise Problem(status=409, detail="no MCP server: its schemas stand in the policy itself, sign a new one")
         return answer(pins_of(name, memory.policy, memory.servers, memory.halted))
+
+    def _connector(self, name: str) -> dict[str, JSONValue]:
+        executor = self.kernel.executor
+        trouble = executor.troubles.of(name, executor.connectors.get(name))
+        return {
+            "failing_since_ms": trouble.since_ms if trouble else None,
+            "failure": trouble.said if trouble else "",
+            "halted": self.kernel.memory.halted.get(name, ""),
+            "name": name,
+        }
 
     def _check_key(self, command: FreezeCommand) -> None:
         registry = self.kernel.parts.state.registry

@@ -404,7 +404,7 @@ OBJECTS: Final[Mapping[str, Schema]] = MappingProxyType(
             checkpoint_hash=DIGEST,
             inclusion_proof=ref("Inclusion"),
         ),
-        "Connector": closed({"halted": TEXT, "name": TEXT}),
+        "Connector": closed({"failing_since_ms": maybe(WHOLE), "failure": TEXT, "halted": TEXT, "name": TEXT}),
         "BearerKey": closed(
             {
                 "class": one_of(*KeyClass),

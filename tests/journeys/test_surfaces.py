@@ -211,7 +211,8 @@ def sessions_are_opened_listed_followed_and_closed(walk: Walk) -> None:
 
 
 def connectors_are_listed_and_a_repin_is_a_draft(walk: Walk) -> None:
-    assert {"halted": "", "name": "local"} in walk.told("connector", "list")["connectors"]
+    serves = {"failing_since_ms": None, "failure": "", "halted": "", "name": "local"}
+    assert serves in walk.told("connector", "list")["connectors"]
     draft = walk.told("connector", "repin", "small")
     assert [(one["operation"], one["drifted"]) for one in draft["pins"]] == [("sum", False)]
     assert helm("connector", "repin", "small", *walk.here, "--json").json() == draft

@@ -13,7 +13,7 @@ import trio
 
 from actors.connectors.launch import engine as engines
 from actors.connectors.launch.engine import Engine, EngineFailed
-from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, Kept, NotDispatched
+from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, Kept, NotDispatched, Unreachable
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.guardian.connection import HARDENED, LaunchConnection, LaunchOperation, Tier
@@ -115,7 +115,7 @@ class LaunchConnector:
         name = self._connection.grant.engine
         engine = self._find(name)
         if engine is None:
-            raise NotDispatched(ReasonCode.ERR_ISOLATION_TIER_UNAVAILABLE, f"this host has no {name}")
+            raise Unreachable(ReasonCode.ERR_ISOLATION_TIER_UNAVAILABLE, f"this host has no {name}")
         return engine
 
     async def _tier(self, engine: Engine) -> Found:
@@ -124,12 +124,12 @@ class LaunchConnector:
         host = await engine.host()
         if host is None:
             what = f"{engine.name} does not answer: which tiers there are is unknown"
-            raise NotDispatched(ReasonCode.ERR_ISOLATION_TIER_UNAVAILABLE, what)
+            raise Unreachable(ReasonCode.ERR_ISOLATION_TIER_UNAVAILABLE, what)
         there = tiers(host, dedicated=grant.dedicated)
         found = there.get(Tier(grant.tier))
         if found is None:
             what = f"the policy demands {grant.tier}; this host has {', '.join(there)}"
-            raise NotDispatched(ReasonCode.ERR_ISOLATION_TIER_UNAVAILABLE, what)
+            raise Unreachable(ReasonCode.ERR_ISOLATION_TIER_UNAVAILABLE, what)
         return found
 
     async def _own(self, engine: Engine, name: str) -> dict[str, JSONValue]:

@@ -20,7 +20,15 @@ from typing import Any, Final
 import attrs
 import trio
 
-from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, GuestFailed, NotDispatched, Ran
+from actors.connectors.port import (
+    ConnectorFailed,
+    ConnectorUnknown,
+    Dispatch,
+    GuestFailed,
+    NotDispatched,
+    Ran,
+    Unreachable,
+)
 from actors.connectors.programs import bubblewrap, keeper
 from actors.connectors.programs.bubblewrap import Bubblewrap
 from actors.connectors.programs.filter import count, refusing
@@ -118,7 +126,7 @@ class ProgramConnector:
             self._tool = await self._find()
         if self._tool is None:
             what = "the grant asks for bubblewrap, which this host does not have: install it, or grant isolation = none"
-            raise NotDispatched(ReasonCode.SANDBOX_VIOLATION, what)
+            raise Unreachable(ReasonCode.SANDBOX_VIOLATION, what)
         return self._tool.words(self._connection.grant, filters=filters)
 
 
@@ -206,7 +214,7 @@ class Run:
     def outcome(self, tool: Bubblewrap | None) -> Ran:
         """Return the answer. Raises as `dispatch` says."""
         if "refused" in self.told:
-            raise NotDispatched(refusal_of(self.told["refused"]), f"not started: {self.told['refused']}")
+            raise Unreachable(refusal_of(self.told["refused"]), f"not started: {self.told['refused']}")
         if "began" not in self.told:
             raise self._unbegun()
         if tool is not None and "exit-code" not in self.by_tool and not (self.is_cut or self.is_flood):
@@ -233,7 +241,7 @@ class Run:
         ended = self.told.get("ended", {})
         if "child-pid" not in self.by_tool or ended.get("exit"):
             what = f"{tool.version} could not set up what the grant asks for: nothing was started"
-            return NotDispatched(ReasonCode.SANDBOX_VIOLATION, what)
+            return Unreachable(ReasonCode.SANDBOX_VIOLATION, what)
         enforced = self.enforced(tool)
         what = "the program's isolation ended with it"
         return self._broken(ReasonCode.ERR_COMPUTE_TRAP, what, enforced, ISOLATION_ENDED)
@@ -356,7 +364,7 @@ def fence_of(grant: ProgramGrant, directory: str) -> dict[str, JSONValue]:
         return {}
     if not keeper.IS_LINUX or not (grant.network or refusing(network=False)):
         what = "the grant asks for Landlock, and for a filter where it withholds the network: this host has not both"
-        raise NotDispatched(ReasonCode.SANDBOX_VIOLATION, what)
+        raise Unreachable(ReasonCode.SANDBOX_VIOLATION, what)
     return {
         "libraries": list(bubblewrap.LIBRARIES),
         "network": grant.network,

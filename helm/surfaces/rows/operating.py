@@ -227,7 +227,7 @@ OF_CONNECTORS: Final = (
         "list_connectors",
         CONNECTORS,
         Access.ADMIN,
-        "The connectors, and why one is halted.",
+        "The connectors, why one is halted, and why one cannot be started or reached, and since when.",
         closed({"connectors": listed(ref("Connector"))}),
     ),
     post(

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from actors.connectors.http import HttpConnector
-from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
+from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched, Unreachable
 from actors.connectors.resolver import Resolver, system_resolver
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
@@ -207,6 +207,18 @@ async def test_a_name_that_resolves_inside_is_refused(nursery: trio.Nursery, add
         await connector.dispatch(_order(server, {}, "add"))
     assert refused.value.code is ReasonCode.DATA_EGRESS_BLOCKED
     assert server.connections == 0
+
+
+async def test_a_service_out_of_reach_is_told_apart_from_one_place_of_many(nursery: trio.Nursery) -> None:
+    server = await _serve(nursery, ok(b"1"))
+    inside = Names(["10.0.0.1"])
+    with pytest.raises(Unreachable):
+        await _connect(server, resolver=inside, allow_private=False).dispatch(_order(server, {}, "add"))
+    url = f"http://api.example:{server.port}/"
+    with pytest.raises(NotDispatched) as refused:
+        await _fetcher(resolver=inside).dispatch(_order(server, {"url": url}, "fetch"))
+    assert type(refused.value) is NotDispatched  # its caller chose where to go
+    assert refused.value.code is ReasonCode.DATA_EGRESS_BLOCKED
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "0.0.0.0", "169.254.1.1"])

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 import trio
 
+from actors.connectors.port import ConnectorFailed, Dispatch, NotDispatched, Unreachable
 from actors.doors.browsing import MAX_SCAN, Wanted, receipts_after, receipts_before
 from actors.doors.tail import MAX_OF_TENANT, MAX_TAILS, Reader, Tails
 from actors.library import Library
 from helm import __version__
+from helm.contracts.form import JSONValue
+from helm.contracts.reason import ReasonCode
 from helm.crypto.canonical import record_bytes
 from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, sign_command
 from tests.actors.doors.street import SOON_S, Client, Street, open_street
@@ -428,6 +431,36 @@ async def test_two_tenants_cannot_see_what_the_other_waits_for(street: Street) -
         listed = (await street.ask("GET", "/api/v1/approvals?state=PENDING", key=key)).json()["approvals"]
         assert [parked["approval_id"] for parked in listed] == [mine]
     assert (await street.ask("GET", "/api/v1/approvals?state=EXPIRED")).json() == {"approvals": []}
+
+
+async def test_a_connector_that_cannot_be_reached_says_why_and_since_when_until_it_serves(house: House) -> None:
+    deeds = iter(
+        [
+            Unreachable(ReasonCode.ERR_CONNECTOR_ERROR, "host:1: ConnectError \x1b[2J"),
+            Unreachable(ReasonCode.ERR_CONNECTOR_TIMEOUT, "host:1: ConnectTimeout"),
+            NotDispatched(ReasonCode.SCHEMA_VIOLATION, "no fault of the connector's"),
+            ConnectorFailed("the service's own words"),
+        ]
+    )
+
+    def fail(_: Dispatch) -> JSONValue:
+        house.clock.advance(60)
+        raise next(deeds)
+
+    async with open_street(house, Puppet(fail)) as street:
+        told = []
+        for _ in range(4):
+            before_ms = house.clock.now_ms()
+            await street.call({"tool": "read", "arguments": {}})
+            shown = (await street.ask("GET", "/api/v1/connectors", key=street.admin)).json()["connectors"]
+            told.append((before_ms, next(row for row in shown if row["name"] == "local")))
+        theirs = await street.ask("GET", "/api/v1/connectors")
+    rows = [row for _, row in told]
+    says = ["host:1: ConnectError ?[2J", "host:1: ConnectTimeout", "host:1: ConnectTimeout", ""]
+    assert [row["failure"] for row in rows] == says
+    assert told[0][0] + 60_000 <= rows[0]["failing_since_ms"] <= told[1][0]
+    assert [row["failing_since_ms"] for row in rows] == [rows[0]["failing_since_ms"]] * 3 + [None]
+    assert theirs.status == 403
 
 
 async def test_a_connector_that_drifted_is_halted_until_an_operator_looks_at_it(house: House) -> None:
