@@ -14,7 +14,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched
+from actors.connectors.port import ConnectorFailed, ConnectorUnknown, Dispatch, NotDispatched, Unreachable
 from actors.executor import MAX_REASON
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
@@ -300,3 +300,16 @@ async def test_effects_of_one_batch_that_wait_are_under_way_together(
         assert told.answers == []
         hold.let_go()
     assert len(told.answers) == 8
+
+
+async def test_what_calls_met_at_a_connector_is_forgotten_with_it_and_not_before(house: House) -> None:
+    gone = Unreachable(ReasonCode.ERR_CONNECTOR_ERROR, "host:1: ConnectError")
+    async with house.kernel(Puppet(raising(gone))) as kernel:
+        executor = kernel.executor
+        assert (await kernel.call("read", {})).status is Status.NOT_DISPATCHED
+        executor.plug(dict(executor.connectors))
+        met = executor.troubles.of("local", executor.connectors["local"])
+        executor.plug({**executor.connectors, "local": Puppet()})
+        assert met is not None
+        assert met.said == "host:1: ConnectError"
+        assert executor.troubles.of("local", executor.connectors["local"]) is None
