@@ -628,6 +628,8 @@ class RecordVerification(TypedDict):
 class Connector(TypedDict):
     """See Connector in schemas/openapi/helm.openapi.yaml."""
 
+    failing_since_ms: int | None
+    failure: str
     halted: str
     name: str
 

@@ -1283,7 +1283,7 @@ class AsyncRows:
         return cast(answers.AuthProfile, told)
 
     async def list_connectors(self) -> answers.ListConnectorsAnswer:
-        """The connectors, and why one is halted."""
+        """The connectors, why one is halted, and why one cannot be started or reached, and since when."""
         told = await self._ask(
             "GET",
             "/api/v1/connectors",
