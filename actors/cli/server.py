@@ -19,8 +19,13 @@ from actors.cli.failure import Failed
 if TYPE_CHECKING:
     from actors.client.blocking import HelmClient
 
+ADMIN_KEY_VARIABLE = "HELM_ADMIN_KEY"
 KEY_VARIABLE = "HELM_API_KEY"
-"""Where the bearer key comes from: everyone on a machine can read a command line."""
+"""Where the bearer key comes from: everyone on a machine can read a command line.
+
+Two names, because agents read their own key from the second one: an operator's, under a name that no agent reads, is
+not handed to an agent by being there.
+"""
 
 CERTIFICATE_VARIABLE = "HELM_CLIENT_CERT"
 CERTIFICATE_KEY_VARIABLE = "HELM_CLIENT_KEY"
@@ -32,7 +37,7 @@ server_option = click.option(
     "--server",
     metavar="URL",
     envvar="HELM_URL",
-    help="Ask the kernel at this URL, with the key in HELM_API_KEY, instead of reading the data directory.",
+    help="Ask the kernel at this URL, with the key in HELM_ADMIN_KEY or HELM_API_KEY, not the data directory.",
 )
 
 
@@ -52,6 +57,8 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes = attrs.field(repr=False)
+    hint: str = ""
+    """What to do where the key was refused."""
 
     def json(self) -> Any:
         """Return the body's JSON value. Raises Failed."""
@@ -65,22 +72,34 @@ class Reply:
         if self.status < 400:
             return
         problem = self.json()
-        raise refused(self.status, problem if type(problem) is dict else {})
+        raise refused(self.status, problem if type(problem) is dict else {}, self.hint)
 
 
-def refused(status: int, problem: Mapping[str, Any]) -> Failed:
-    """Return a refusal in the words of the command line."""
-    hint = f"set {KEY_VARIABLE} to a key that opens this route" if status in (401, 403) else ""
+def refused(status: int, problem: Mapping[str, Any], hint: str) -> Failed:
+    """Return a refusal in the words of the command line, with the hint where the key was refused."""
+    hint = hint if status in (401, 403) else ""
     code = problem.get("reason_code") or f"HTTP_{status}"
     return Failed(str(problem.get("detail") or problem.get("title") or f"HTTP {status}"), hint, code)
 
 
+def operators_key() -> str:
+    """Return the key that an operator's commands send."""
+    return os.environ.get(ADMIN_KEY_VARIABLE, "") or os.environ.get(KEY_VARIABLE, "")
+
+
 @attrs.frozen
 class Server:
-    """One kernel's HTTP door, asked by the client that every other program may use."""
+    """One kernel's HTTP door, asked by the client that every other program may use, with an operator's key if any."""
 
     url: str
-    key: str = attrs.field(factory=lambda: os.environ.get(KEY_VARIABLE, ""), repr=False)
+    key: str = attrs.field(factory=operators_key, repr=False)
+    hint: str = f"set {ADMIN_KEY_VARIABLE} or {KEY_VARIABLE} to a key that opens this route"
+
+    @classmethod
+    def of_caller(cls, url: str) -> Server:
+        """Return the door as whoever makes calls asks there: an operator's key makes none, and is not sent."""
+        hint = f"set {KEY_VARIABLE} to the key of whoever makes calls; {ADMIN_KEY_VARIABLE} is not looked at here"
+        return cls(url, os.environ.get(KEY_VARIABLE, ""), hint)
 
     @contextmanager
     def client(self) -> Iterator[HelmClient]:
@@ -98,13 +117,13 @@ class Server:
         except NoAnswer as problem:
             raise Failed(str(problem), "is `helm serve` running there?", "NO_ANSWER") from problem
         except Problem as problem:
-            raise refused(problem.status, problem.members) from problem
+            raise refused(problem.status, problem.members, self.hint) from problem
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
         """Send one request and return the answer, whatever its status. Raises Failed where none comes."""
         with self.client() as client:
             told = client.send(method, path, content=body, headers=headers)
-        return Reply(status=told.status, headers=told.headers, body=told.body)
+        return Reply(status=told.status, headers=told.headers, body=told.body, hint=self.hint)
 
     def get(self, path: str, query: Mapping[str, str | int]) -> Any:
         """Return the JSON value at `path`, None for 404. Raises Failed for any other refusal."""

@@ -11,7 +11,7 @@ import trio
 from actors.cli import show
 from actors.cli.failure import Failed
 from actors.cli.receipt_source import Object
-from actors.cli.server import KEY_VARIABLE, Server, tls_context
+from actors.cli.server import Server, tls_context
 from actors.stream_client import Followed, StreamEnded, StreamRefused, open_stream
 
 NOT_OFFERED: Final = frozenset({400, 404, 405, 426, 501, 502})
@@ -48,7 +48,7 @@ class Following:
                     return False
                 self._left -= 1
                 if refusal.status != 503 or not self._left:
-                    raise failed(refusal, self._server.url) from refusal
+                    raise failed(refusal, self._server) from refusal
             except StreamEnded as end:
                 show.note(f"{end}; taking it up again")
                 self._left -= 1
@@ -71,9 +71,9 @@ class Following:
             self._tell(dict(one.receipt))
 
 
-def failed(refusal: StreamRefused, url: str) -> Failed:
+def failed(refusal: StreamRefused, server: Server) -> Failed:
     """Return a refusal in the words of the command line."""
     if not refusal.status:
-        return Failed(f"no answer from {url}: {refusal.why}", "is `helm serve` running there?", "NO_ANSWER")
-    hint = f"set {KEY_VARIABLE} to a key that opens this route" if refusal.status in (401, 403) else ""
+        return Failed(f"no answer from {server.url}: {refusal.why}", "is `helm serve` running there?", "NO_ANSWER")
+    hint = server.hint if refusal.status in (401, 403) else ""
     return Failed(refusal.why, hint, f"HTTP_{refusal.status}")

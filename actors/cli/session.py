@@ -61,7 +61,7 @@ def open_(session_id: str, tenant: str, principal: str, data_dir: Path, server: 
     """Open a session, under the name ID or under one of HELM's."""
     url = server_url(data_dir, server)
     if url:
-        told = Server(url).post(SESSIONS, {"session_id": session_id} if session_id else {})
+        told = Server.of_caller(url).post(SESSIONS, {"session_id": session_id} if session_id else {})
     else:
         told = changed_here(open_place(data_dir), (tenant, principal, session_id), closing=False)
     tell(told, as_json=as_json)
@@ -77,7 +77,7 @@ def close(session_id: str, tenant: str, principal: str, data_dir: Path, server: 
     """Close a session for ever."""
     url = server_url(data_dir, server)
     if url:
-        reply = Server(url).ask("DELETE", f"{SESSIONS}/{quote(session_id, safe='')}")
+        reply = Server.of_caller(url).ask("DELETE", f"{SESSIONS}/{quote(session_id, safe='')}")
         reply.check()
         told = reply.json()
     else:

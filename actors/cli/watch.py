@@ -57,7 +57,7 @@ class View:
 def watch(data_dir: Path, server: str | None, once: bool, every: float) -> None:
     """Watch what is decided, in a terminal, until Ctrl-C.
 
-    An admin key in HELM_API_KEY shows also what the kernel measures.
+    An admin key shows also what the kernel measures.
     """
     url = server_url(data_dir, server)
     source, kernel = source_of(data_dir, server), Server(url) if url else None

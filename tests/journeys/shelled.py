@@ -33,8 +33,8 @@ SHOWN: Final[Mapping[str, str]] = MappingProxyType(
     {
         "APPROVAL": r"(apr_[0-9a-f]{32})",
         "APPROVAL_KEY": r"approval\s+ACTIVE\s+(key_[0-9a-f]{32})",
-        "HELM_API_KEY": r"admin's key\s+(\S+)",
-        "HELM_KEY": r"agent's key\s+(\S+)",
+        "HELM_ADMIN_KEY": r"admin's key\s+(\S+)",
+        "HELM_API_KEY": r"agent's key\s+(\S+)",
         "LOG_ID": r"(?m)^log\s+(sha256:\S+)",
     }
 )

@@ -42,7 +42,7 @@ def create(*, principal: str, tenant: str, server: str | None, data_dir: Path, a
     body = body_of(**asked)
     url = server_url(data_dir, server)
     if url:
-        told: Told = Server(url).post(APPROVALS, body)
+        told: Told = Server.of_caller(url).post(APPROVALS, body)
     else:
         told = trio.run(ask_here, open_place(data_dir), tenant, principal, body)
     if as_json:

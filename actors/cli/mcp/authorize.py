@@ -40,7 +40,7 @@ def authorize_call(*, principal: str, server: str | None, data_dir: Path, as_jso
     body = body_of(**asked)
     url = server_url(data_dir, server)
     if url:
-        decided = Server(url).post(AUTHORIZE, body)
+        decided = Server.of_caller(url).post(AUTHORIZE, body)
     else:
         place = open_place(data_dir)
         decided = trio.run(decide, place, principal, body)
