@@ -13,11 +13,13 @@ import attrs
 import pytest
 import trio
 
+from actors.connectors.port import Unreachable
+from helm.contracts.reason import ReasonCode
 from helm.crypto.domains import RECEIPT
 from helm.crypto.ed25519 import SignatureInvalid, verify
 from tests.actors.cli.shell import helm
 from tests.actors.policies import POLICY
-from tests.actors.puppet import Puppet
+from tests.actors.puppet import Puppet, done, raising
 from tests.browser import HOW, Page, browser, program
 from tests.counterparts import programs
 from tests.journeys.gateway import Gateway, build, gateway
@@ -247,6 +249,24 @@ async def test_what_an_agent_writes_stays_text_in_every_room(tmp_path: Path) -> 
         for place in await here.page.look("[...document.querySelectorAll('.list a')].map((one) => one.hash)"):
             await here.page.look(f"location.hash = {json.dumps(place)}; true")
             await here.page.until("!!document.querySelector('.steps')")
+        assert not await here.page.look("window.broken")
+        assert complaints(here.page) == []
+
+
+async def test_an_operator_who_opens_the_bare_address_sees_why_a_connector_fails(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        here.puppet.deed = raising(Unreachable(ReasonCode.ERR_CONNECTOR_ERROR, f"it said {NAME}"))
+        assert (await here.at.call("read")).json()["outcome"] == "NOT_DISPATCHED"
+        for path in ("/", "/console"):
+            await here.page.go(f"{here.at.url}{path}")
+            await here.page.until("location.pathname === '/console/'")
+        await here.page.room("tools")
+        await here.page.reads(f"failing: it said {NAME} since")
+        here.puppet.deed = done
+        assert (await here.at.call("read")).status == 200
+        await here.page.room("now")
+        await here.page.room("tools")
+        await here.page.until("!document.querySelector('main').innerText.includes('failing')")
         assert not await here.page.look("window.broken")
         assert complaints(here.page) == []
 
