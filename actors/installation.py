@@ -241,7 +241,13 @@ class Installation:
 
     def key(self, purpose: KeyPurpose) -> Signer:
         """Return the key for `purpose`; whether it still counts, the registry knows. Raises Invalid."""
-        return read_key(self.path, purpose, self.token)
+        try:
+            return read_key(self.path, purpose, self.token)
+        except Invalid as problem:
+            if purpose is KeyPurpose.TRUST_ADMIN or os.path.lexists(key_path(self.path, purpose, self.token)):
+                raise
+            hint = f"bring it back from a copy; without one: helm trust rotate {purpose} --lost KEY_ID"
+            raise Invalid(problem.what, problem.where, hint) from problem
 
     def next_key(self, purpose: KeyPurpose) -> Signer:
         """Return the key that is to replace the one for `purpose`, made where there is none yet. Raises Invalid."""

@@ -26,6 +26,7 @@ from actors.commands.command import Command, attest
 from actors.commands.policy import ActivatePolicy
 from actors.commands.servers import NoteDrift
 from actors.commands.start import started, trust_draft
+from actors.commands.trust import ChangeTrust
 from actors.connectors.attendance import Attendance
 from actors.connectors.keeping import kept
 from actors.connectors.port import Connector
@@ -63,7 +64,7 @@ from helm.guardian.intake import PLAIN, Caller, Terms, admit
 from helm.guardian.memory import Boot
 from helm.proofgraph.checkpoint import Cause
 from helm.trust.event import TrustEvent
-from helm.trust.registry import fold
+from helm.trust.registry import Registry, fold
 
 VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
@@ -289,10 +290,11 @@ class Kernel:
         await self.supervision.opened.wait()  # not before the kernel's own first word
         await self.commands.pass_on(NoteDrift(server_id, operation, listed))
 
-    async def write_start(self, genesis: tuple[TrustEvent, ...]) -> None:
+    async def write_start(self, genesis: tuple[TrustEvent, ...], succession: TrustEvent | None = None) -> None:
         """Write what every start writes: a new log's genesis, then this kernel's epoch, before any call is taken.
 
-        Raises Invalid where the pen is not an execution key that counts.
+        `succession` is the event by which the pen counts; it goes before the first word of the pen. Raises Invalid
+        where the pen is not an execution key that counts.
         """
         parts = self.parts
         if parts.state.registry is None:
@@ -302,10 +304,20 @@ class Kernel:
                 await control.durable.wait()
             history = zip(genesis, (control.lamport for control in placed), strict=True)
             parts.state.registry = fold(history, parts.boot.log_id)
-        parts.state.registry.require(parts.pen.key_id, KeyPurpose.EXECUTION, self.appender.graph.lamport + 1)
+        registry = parts.state.registry
+        if succession is not None:
+            await self._succeed(succession, registry)
+        registry.require(parts.pen.key_id, KeyPurpose.EXECUTION, self.appender.graph.lamport + 1)
         await self._post(attest(started(parts.boot, parts.clock.now_ms()))).durable.wait()
         if parts.state.checkpoints.owed:
             await self._post(Control(None, forces=Cause.OVERRIDE)).durable.wait()
+
+    async def _succeed(self, event: TrustEvent, registry: Registry) -> None:
+        """Write the event by which the pen counts. Raises Invalid, and has written nothing, where it would not (T8)."""
+        pen = self.parts.pen
+        control = ChangeTrust(event, registry, pen.key_id).change(self.memory, self.parts.clock.now_ms())
+        registry.require(pen.key_id, KeyPurpose.EXECUTION, registry.lamport)
+        await self._post(control).durable.wait()
 
     def _post(self, control: Control) -> Control:
         self._at_appender.post(control)

@@ -54,12 +54,17 @@ class Ground:
     sensor: Sensor
     registry: RegistryFile | None = None
     """The file that snapshots of the surfaces are kept in."""
+    succession: TrustEvent | None = None
+    """The event by which the pen counts from this start on, None where it counts already."""
 
 
-async def break_ground(place: Installation) -> Ground:
-    """Lock and open the stores of a data directory. Raises Invalid where another kernel holds it."""
+async def break_ground(place: Installation, succession: TrustEvent | None = None) -> Ground:
+    """Lock and open the stores of a data directory. Raises Invalid where another kernel holds it.
+
+    With a `succession` the pen is the key that waits to replace the one before it, which may be lost.
+    """
     place.check_accepted()
-    pen = place.key(KeyPurpose.EXECUTION)
+    pen = place.key(KeyPurpose.EXECUTION) if succession is None else place.next_key(KeyPurpose.EXECUTION)
     journal = await open_journal(place, free_space_reserve=place.config.free_space_reserve_bytes)
     try:
         index = await IdIndex.open(place.index_path, place.log_id)
@@ -75,6 +80,7 @@ async def break_ground(place: Installation) -> Ground:
         genesis=place.genesis,
         sensor=Sensor(place.path, place.config_hash),
         registry=place.surfaces_file,
+        succession=succession,
     )
 
 
@@ -241,8 +247,8 @@ def bare(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def _start(kernel: Kernel, ground: Ground, policy: SignedPolicy | None) -> None:
-    """Write what a start writes: a new log's genesis, the kernel's epoch, the last words owed, the policy."""
-    await kernel.write_start(ground.genesis)
+    """Write what a start writes: genesis or succession, the kernel's epoch, the last words owed, the policy."""
+    await kernel.write_start(ground.genesis, ground.succession)
     await kernel.recover()
     if policy is not None:
         await kernel.activate(policy, kernel.executor.connectors)

@@ -21,10 +21,8 @@ class ChangeTrust(Command):
     registry: Registry | None
     pen_id: str
     """The key that this kernel signs its receipts with."""
-    idle: bool = False
-    """Whether this kernel takes no call, and so signs nothing any more: only then its own key is rotated (T8)."""
 
-    def change(self, memory: Memory, now_ms: int) -> Control | None:
+    def change(self, memory: Memory, now_ms: int) -> Control:
         """Fold the event, as every later start will; refuse what would leave this kernel without its pen."""
         event, registry = self.event, self.registry
         if registry is None:
@@ -40,6 +38,6 @@ class ChangeTrust(Command):
         if kind == EventKind.KEY_REVOKED and self.event.key_id == self.pen_id:
             hint = "rotate it first, then revoke the old one"
             raise Invalid("no kernel starts without its receipt-signing key", self.event.where, hint)
-        if kind == EventKind.KEY_ROTATED and self.event.replaces == self.pen_id and not self.idle:
-            hint = "stop the kernel, then: helm trust rotate execution --data-dir ..."
+        if kind == EventKind.KEY_ROTATED and self.event.replaces == self.pen_id:
+            hint = "stop the kernel, then say the same where the new key is: helm trust rotate execution --data-dir ..."
             raise Invalid("the running kernel signs its receipts with this key", self.event.where, hint)

@@ -35,6 +35,7 @@ SHOWN: Final[Mapping[str, str]] = MappingProxyType(
         "APPROVAL_KEY": r"approval\s+ACTIVE\s+(key_[0-9a-f]{32})",
         "HELM_ADMIN_KEY": r"admin's key\s+(\S+)",
         "HELM_API_KEY": r"agent's key\s+(\S+)",
+        "LOST_KEY": r"execution\s+ACTIVE\s+(key_[0-9a-f]{32})",
         "LOG_ID": r"(?m)^log\s+(sha256:\S+)",
     }
 )

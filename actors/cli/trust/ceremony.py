@@ -11,12 +11,12 @@ from actors.cli import keys, show
 from actors.cli.keys import token_of, token_options
 from actors.cli.place import data_dir_option
 from actors.cli.server import server_option
-from actors.cli.trust.changing import PURPOSES, Desk, promote
-from actors.installation import DRAFT_FILE, GENESIS_FILE, Installation, complete, next_path
+from actors.cli.trust.changing import PURPOSES, Desk, promote, replaces_own
+from actors.installation import DRAFT_FILE, GENESIS_FILE, complete
 from actors.trust_file import TrustFile, read_trust_file
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
-from helm.trust.event import EventKind, JointEvent, TrustEvent, cosign
+from helm.trust.event import JointEvent, TrustEvent, cosign
 
 
 @click.command()
@@ -82,15 +82,9 @@ def hand_in(given: TrustFile, where: dict[str, Any]) -> dict[str, Any]:
         raise Invalid(f"{len(given.events)} events", "trust file", "hand in one event at a time")
     desk, event = Desk.open(where), given.events[0]
     told = desk.hand_in(event)
-    if event.kind == EventKind.KEY_ROTATED and is_next(desk.place, event):
+    if replaces_own(event, desk.place):
         promote(desk.place, KeyPurpose(event.purpose))
     return told
-
-
-def is_next(place: Installation, event: TrustEvent) -> bool:
-    """Tell whether the key of the event waits in the data directory."""
-    purpose = KeyPurpose(event.purpose)
-    return next_path(place.path, purpose, place.token).exists() and place.next_key(purpose).key_id == event.key_id
 
 
 def signers(file: TrustFile) -> list[str]:

@@ -17,7 +17,7 @@ from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import Server, server_option, server_url
 from actors.cli.trust.reading import EVENTS, read_registry
 from actors.clock import SystemClock
-from actors.installation import KEYS, Installation
+from actors.installation import KEYS, Installation, next_path
 from actors.trust_file import TrustFile
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
@@ -107,25 +107,42 @@ def add(purpose: str, public_key: str, new_key: Path | None, reason: str, **wher
 
 @click.command()
 @click.argument("purpose", type=OWN_PURPOSES)
+@click.option("--lost", default="", metavar="KEY_ID", help="The key to replace, where its file is gone for good.")
 @options
-def rotate(purpose: str, reason: str, **where: Any) -> None:
+def rotate(purpose: str, lost: str, reason: str, **where: Any) -> None:
     """Put a new key in the place of this directory's key for PURPOSE. What the old one signed keeps verifying.
 
     The execution key signs receipts: it is rotated while no kernel runs. Said again after a crash, it ends what was
     begun.
     """
     desk = Desk.open(where)
+    if lost:
+        check_lost(desk, KeyPurpose(purpose), lost)
     new = desk.place.next_key(KeyPurpose(purpose))
     known, key = desk.registry.keys.get(new.key_id), checked(new.public_key)
     if known is not None and known.is_active:
         told: dict[str, Any] = {"height": known.added.height, "lamport": known.added.lamport}
     else:
-        old = desk.place.key(KeyPurpose(purpose)).key_id
+        old = lost or desk.place.key(KeyPurpose(purpose)).key_id
         change = attrs.evolve(change_of(EventKind.KEY_ROTATED, key, purpose, reason), replaces=old)
         told = desk.make(change)
     if "out" not in told:
         promote(desk.place, KeyPurpose(purpose))
     tell(told, key, as_json=where["as_json"])
+
+
+def check_lost(desk: Desk, purpose: KeyPurpose, lost: str) -> None:
+    """Raise Invalid unless `lost` is a key for `purpose`, and this directory has none that counts."""
+    known = known_key(desk.registry, lost)
+    if known.purpose is not purpose:
+        raise Invalid(f"the key is for {known.purpose}, not for {purpose}", lost, "helm trust keys lists them")
+    try:
+        here = desk.registry.keys.get(desk.place.key(purpose).key_id)
+    except Invalid:
+        return
+    if here is not None and here.is_active:
+        hint = f"rotate that one without --lost; a lost one beside it: helm trust revoke {lost}"
+        raise Invalid(f"this directory's key for {purpose} is there, and counts", here.public_key.key_id, hint)
 
 
 def promote(place: Installation, purpose: KeyPurpose) -> None:
@@ -184,12 +201,36 @@ async def write_event(event: TrustEvent, place: Installation) -> dict[str, Any]:
     from actors.commands.trust import ChangeTrust
     from actors.opening import open_kernel
 
+    if event.purpose == KeyPurpose.EXECUTION and replaces_own(event, place):
+        return await write_succession(event, place)
     async with open_kernel(place, policy=None) as kernel:
         parts = kernel.parts
-        control = await kernel.command(ChangeTrust(event, parts.state.registry, parts.pen.key_id, idle=True))
+        control = await kernel.command(ChangeTrust(event, parts.state.registry, parts.pen.key_id))
         if control is None:
             raise Failed("the event changed nothing", AGAIN)
         return {"event_hash": event_hash(event), "height": event.height, "lamport": control.lamport}
+
+
+async def write_succession(event: TrustEvent, place: Installation) -> dict[str, Any]:
+    """Run a kernel with the new execution key, and the event as its first word. Raises Invalid.
+
+    The old key signs nothing here: it may be lost.
+    """
+    from actors.opening import break_ground, run_kernel
+
+    ground = await break_ground(place, event)
+    async with run_kernel(ground, policy=None, connectors={}) as kernel:
+        registry = kernel.parts.state.registry
+        lamport = registry.keys[event.key_id].added.lamport if registry is not None else 0
+    return {"event_hash": event_hash(event), "height": event.height, "lamport": lamport}
+
+
+def replaces_own(event: TrustEvent, place: Installation) -> bool:
+    """Tell whether the event puts the key in place that waits in the data directory."""
+    purpose = KeyPurpose(event.purpose)
+    if event.kind != EventKind.KEY_ROTATED or not next_path(place.path, purpose, place.token).exists():
+        return False
+    return place.next_key(purpose).key_id == event.key_id
 
 
 def change_of(kind: EventKind, key: PublicKey, purpose: str, reason: str) -> KeyChange:
