@@ -490,7 +490,7 @@ async def test_tls_is_spoken_with_the_name_and_not_with_the_address(
     if is_trusted:
         assert await call() == 1
     else:
-        with pytest.raises(NotDispatched):
+        with pytest.raises(Unreachable, match=r"\(its certificate is not trusted\) before anything was sent"):
             await call()
         assert server.requests == []
     await connector.aclose()
