@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import attrs
 import trio
@@ -39,6 +40,8 @@ from helm.guardian.lasting import Withdrawn
 from helm.guardian.memory import Memory
 from helm.guardian.policy import ToolRule
 
+LOG: Final = logging.getLogger("helm.connectors")
+
 DISPATCH_BATCH = 64
 
 MAX_REASON = 500
@@ -65,7 +68,7 @@ class Executor:
     uses: Uses = attrs.field(factory=Uses, init=False)
     troubles: Troubles = attrs.field(factory=Troubles, init=False)
     _unplugged: list[Connector] = attrs.field(factory=list, init=False)
-    """Connectors that a newer policy replaced: what they had under way may still be."""
+    """Connectors that a newer policy replaced and that are not closed: what they had under way may still be."""
 
     def plug(self, connectors: Mapping[str, Connector]) -> None:
         """Let these serve from the next order on."""
@@ -75,6 +78,14 @@ class Executor:
             if connectors.get(name) is not one:
                 self.troubles.forget(name)  # what was met was another's
         self.connectors = connectors
+
+    async def let_go(self, connector: Connector) -> None:
+        """Close a connector that was replaced and has nothing under way. What it raises by that ends no kernel."""
+        try:
+            await connector.aclose()
+        except Exception as problem:  # likewise: whatever it raises, it is not used any more
+            LOG.warning("a connector that was replaced could not be closed", exc_info=problem)
+        self._unplugged = [one for one in self._unplugged if one is not connector]
 
     async def aclose(self) -> None:
         """Let every connector go, each once; nothing is under way any more."""

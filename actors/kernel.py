@@ -411,7 +411,7 @@ class Kernel:
     async def work(self, effects: trio.Nursery) -> None:
         """Start what ends first: sentinel, guardian, timelock, and the executor's hands; doors live beside them."""
         self.nursery = effects
-        self.attendance = Attendance(effects, self._note_drift, self.executor.uses)
+        self.attendance = Attendance(effects, self._note_drift, self.executor.uses, self.executor.let_go)
         self.attendance.turn_to(self.parts.connectors)
         office, after_opening = self.supervision.office, self.supervision.after_opening
         await effects.start(self.supervision.sentinel)

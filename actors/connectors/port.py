@@ -57,7 +57,10 @@ class Connector(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Let go of what is held; no dispatch is under way and none follows."""
+        """Let go of what is held; no dispatch is under way and none follows.
+
+        That is so when the kernel ends, and once the last order of a connector that was replaced has ended.
+        """
         ...
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import attrs
 import pytest
@@ -207,13 +209,15 @@ class TestFreeze:
 class TestActivation:
     """A newer policy takes over between two calls; anything else leaves the active one in force."""
 
-    async def test_a_newer_one_takes_over_with_its_connectors_and_the_old_ones_are_closed_at_the_end(
+    async def test_a_newer_one_takes_over_with_its_connectors_and_the_old_ones_are_closed(
         self, house: House, autojump_clock: trio.testing.MockClock
     ) -> None:
         old, new = Puppet(), Puppet()
         async with house.kernel(old) as kernel:
             before = await kernel.call("read", {})
             await kernel.activate(house.sign(with_epoch(8)), all_of(new))
+            await settle()
+            assert (old.closed, new.closed) == (1, 0)
             after = await kernel.call("read", {})
         assert (before.receipt.content.policy_epoch, after.receipt.content.policy_epoch) == (7, 8)
         assert (len(old.orders), len(new.orders)) == (1, 1)
@@ -277,9 +281,43 @@ class TestActivation:
             callers.start_soon(told.ask, partial(kernel.call, "read", {}))
             await puppet.began.wait()
             await kernel.activate(house.sign(with_epoch(8)), all_of(Puppet()))
+            await settle()
+            assert puppet.closed == 0
             hold.let_go()
+            await settle()
+            assert puppet.closed == 1
         assert [answer.status for answer in told.answers] == [Status.SUCCESS]
         assert puppet.closed == 1
+
+    async def test_a_replaced_connector_that_fails_as_it_is_closed_ends_no_kernel(
+        self, house: House, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        class Fragile(Puppet):
+            async def aclose(self) -> None:
+                await super().aclose()
+                raise OSError("it broke")
+
+        fragile = Fragile()
+        async with house.kernel(fragile) as kernel:
+            await kernel.activate(house.sign(with_epoch(8)), all_of(Puppet()))
+            await settle()
+            assert (await kernel.call("read", {})).allowed
+        assert fragile.closed == 1
+
+    async def test_nothing_is_kept_of_connectors_that_were_replaced(
+        self, house: House, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        async with house.kernel() as kernel:
+            gone = []
+            for epoch in (8, 9, 10):
+                one = Puppet()
+                gone.append(ref(one))
+                await kernel.activate(house.sign(with_epoch(epoch)), all_of(one))
+                await kernel.call("read", {})
+                del one
+            await settle()
+            gc.collect()
+            assert [one() is None for one in gone] == [True, True, False]
 
 
 class TestSessions:

@@ -14,6 +14,7 @@ from tests.gates.source import from_text, sources_under
 PLACES: Final[dict[str, str]] = {
     "helm.guardian.chain:Chain.find": "a gate that raises is a DENY",
     "actors.executor:Executor.effect": "a connector that raises is a FAILED call, not a failed kernel",
+    "actors.executor:Executor.let_go": "a connector that cannot be closed is not used any more either way",
     "actors.executor:Executor._accept": "an answer that cannot be checked, because its tool still changes it, is drift",
     "actors.connectors.mcp:McpConnector.attend": "whatever a server makes the SDK raise, it is started again",
     "actors.connectors.mcp:McpConnector._exchange": "what the SDK raises once it has asked leaves the effect open",
