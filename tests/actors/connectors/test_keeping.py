@@ -389,12 +389,14 @@ async def test_a_server_that_could_not_be_asked_is_tried_at_once(
     missing = attrs.evolve(server(), command=(*python(), str(program)))
     here = McpConnector(missing, {})
     mcp.LOG.addHandler(hearing)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(here.attend, unheard)
-        with trio.fail_after(SOON_S):
-            await hearing.told.wait()
-            shutil.copy(SERVER, program)
-            assert kept({"small": here}, {"small": McpConnector(missing, {})}) == {"small": here}
-            await here.listed()
-        nursery.cancel_scope.cancel()
-    mcp.LOG.removeHandler(hearing)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(here.attend, unheard)
+            with trio.fail_after(SOON_S):
+                await hearing.told.wait()
+                shutil.copy(SERVER, program)
+                assert kept({"small": here}, {"small": McpConnector(missing, {})}) == {"small": here}
+                await here.listed()
+            nursery.cancel_scope.cancel()
+    finally:
+        mcp.LOG.removeHandler(hearing)
