@@ -82,7 +82,7 @@ def of_server(database: Database) -> Diagnosis:
                 newest=VERSION,
                 durable="fsync and full_page_writes are on, the writer commits with synchronous_commit on",
                 doubts=doubts_of(default, standbys, standby=bool(link.run("SELECT pg_is_in_recovery()")[0][0])),
-                holder=fence.holder_of(link),
+                holder=fence.holder_of(link)[0],
                 size=int(size),
             )
         finally:

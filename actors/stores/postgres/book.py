@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Final
 
 import attrs
@@ -153,9 +153,8 @@ def opened(place: Place) -> Iterator[Book]:
     """Connect, take the lock, make or check the tables, become the writer. Raises Invalid."""
     where = str(place.database)
     link = connect(place.database, "kernel", writing=True)
-    try:
+    with closing(link), fence.held(link, where):
         try:
-            fence.take(link, where)
             schema.make_ready(link, where)
             commit_durably(link)
             writer = fence.announce(link)
@@ -168,8 +167,6 @@ def opened(place: Place) -> Iterator[Book]:
         if not book.is_condemned:
             with suppress(DatabaseLost):
                 fence.leave(link)
-    finally:
-        link.close()
 
 
 def commit_durably(link: Link) -> None:

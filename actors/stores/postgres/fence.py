@@ -10,12 +10,14 @@ import os
 import re
 import secrets
 import socket
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import Final
 
 import attrs
 
-from actors.stores.postgres.link import Link
+from actors.stores.postgres.link import DatabaseLost, Link
 from helm.contracts.errors import Invalid
 
 TAKE: Final = """
@@ -33,9 +35,15 @@ HOLDER: Final = """
 NAMED: Final = re.compile(r"helm kernel (?P<pid>\d+) on (?P<host>.*)")
 
 LEAVING_S: Final = 10.0
-"""How long a start waits for the session of a process that is dead already to be noticed by its server."""
+"""How long a start waits for the server to notice the end of a session that has ended on our side already."""
+
+HELD: Final[set[int]] = set()
+"""The sessions of this process that have a lock. Any other one that bears our name is on its way out: a journal that
+failed asks nothing more of its session, not even to give the lock back."""
 
 LOOK_S: Final = 0.05
+
+SESSION: Final = "SELECT pg_backend_pid()"
 
 RAISE: Final = "UPDATE helm_store SET writer_epoch = writer_epoch + 1, writer_token = %s RETURNING writer_epoch"
 
@@ -48,15 +56,30 @@ class Writer:
     token: str = attrs.field(repr=False)
 
 
-def take(link: Link, where: str) -> None:
-    """Take the lock for as long as the session lives. Raises Invalid where another kernel has it, DatabaseLost."""
-    waited_until = time.monotonic() + LEAVING_S
+@contextmanager
+def held(link: Link, where: str) -> Iterator[None]:
+    """Hold the lock until the body gives it back. Raises Invalid where it cannot be had."""
+    try:
+        session = take(link, where)
+    except DatabaseLost as problem:
+        raise Invalid(f"the journal cannot be read: {problem}", where) from problem
+    HELD.add(session)
+    try:
+        yield
+    finally:
+        HELD.discard(session)
+
+
+def take(link: Link, where: str) -> int:
+    """Take the lock for as long as the session lives, and return the session's number. Raises Invalid, DatabaseLost."""
+    waited_until = monotonic() + LEAVING_S
     while not link.run(TAKE)[0][0]:
-        holder = holder_of(link)
-        if not is_dead(holder) or time.monotonic() > waited_until:
+        holder, session = holder_of(link)
+        if not is_gone(holder, session) or monotonic() > waited_until:
             hint = f"{told(holder)}: commands reach it by --server; another kernel needs its own database"
             raise Invalid("another kernel writes this journal", where, hint)
-        time.sleep(LOOK_S)
+        sleep(LOOK_S)
+    return int(link.run(SESSION)[0][0])
 
 
 def leave(link: Link) -> None:
@@ -71,10 +94,10 @@ def announce(link: Link) -> Writer:
     return Writer(epoch=epoch, token=token)
 
 
-def holder_of(link: Link) -> str:
-    """Return the name of the session that has the lock, "" where none has. Raises DatabaseLost."""
+def holder_of(link: Link) -> tuple[str, int]:
+    """Return name and number of the session that has the lock, "" where none has. Raises DatabaseLost."""
     rows = link.run(HOLDER)
-    return f"{rows[0][1]} (session {rows[0][0]})" if rows else ""
+    return (f"{rows[0][1]} (session {rows[0][0]})", int(rows[0][0])) if rows else ("", 0)
 
 
 def told(holder: str) -> str:
@@ -83,13 +106,15 @@ def told(holder: str) -> str:
     return f"process {named['pid']} holds it, on {named['host']}" if named else f"it is held by {holder or 'somebody'}"
 
 
-def is_dead(holder: str) -> bool:
-    """Tell whether the lock is free by now, or its holder was a process of this machine that has ended."""
+def is_gone(holder: str, session: int) -> bool:
+    """Tell whether the lock is free by now, or held for a process of this machine that has ended, or given it up."""
     named = NAMED.match(holder)
     if not holder or named is None:
         return not holder
     if named["host"].partition(" (session ")[0] != socket.gethostname():
         return False
+    if int(named["pid"]) == os.getpid():
+        return session not in HELD
     try:
         os.kill(int(named["pid"]), 0)
     except ProcessLookupError:

@@ -179,6 +179,35 @@ class TestOneWriter:
         other.close()
         assert "process 1 holds it, on elsewhere" in str(refused.value.hint)
 
+    def test_a_session_of_ours_that_is_on_its_way_out_is_waited_for(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        leaving = connect(place.database, "kernel")
+        leaving.run(fence.TAKE)
+        monkeypatch.setattr(fence, "sleep", lambda _: leaving.close())
+        with opened(place) as book:
+            assert book.writer.epoch == 1
+
+    def test_a_second_kernel_of_this_process_is_not_waited_for(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fence, "sleep", pytest.fail)
+        with opened(place), pytest.raises(Invalid, match="another kernel writes"), opened(place):
+            pass
+
+    def test_a_lock_that_cannot_be_asked_for_begins_no_kernel(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fence, "TAKE", "SELECT 1 / 0")
+        with pytest.raises(Invalid, match="cannot be read"), opened(place):
+            pass
+
+    def test_a_session_that_failed_is_none_that_has_a_lock(self, place: Place) -> None:
+        with opened(place) as book:
+            book.condemn()
+            assert fence.HELD
+        assert not fence.HELD
+
 
 def end_sessions(database: Database) -> None:
     """End what a kernel has open, as an operator may."""
