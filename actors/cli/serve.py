@@ -17,6 +17,7 @@ import trio
 from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.place import data_dir_option, open_place
+from actors.connectors.port import Attended
 from actors.doors.hatch import attend
 from actors.doors.openai.proxy import proxy_of
 from actors.doors.supervise import NOBODY, Supervisor, serve_until_signalled
@@ -130,40 +131,44 @@ class Gateway:
             self.manager.reloading()
             refused, told = False, ""
             try:
-                changed = await self._read_again(anew)
+                remarks = await self._read_again(anew)
             except (Invalid, Refused, Overloaded, KernelStopped) as problem:
                 refused, told = True, f"the policy stays as it is, epoch {self.signed.policy.epoch}: {problem}"
                 LOG.error("%s", told, extra=event(POLICY_REFUSED, policy_epoch=self.signed.policy.epoch))
             else:
                 policy = self.signed.policy
-                told = f"policy epoch {policy.epoch} is in force{self.waits()}{unread(changed)}"
+                told = f"policy epoch {policy.epoch} is in force{self.waits()}{remarks}"
                 known = event(POLICY_ACTIVATED, policy_epoch=policy.epoch, policy_hash=policy.policy_hash)
                 LOG.info("%s", told, extra=known)
             self.tell(told)
             self.manager.ready(told)
             return {"epoch": self.signed.policy.epoch, "refused": refused, "said": told}
 
-    async def _read_again(self, anew: bool) -> list[str]:
-        """Read everything, and only then change anything; return the settings that wait for a restart."""
+    async def _read_again(self, anew: bool) -> str:
+        """Read everything, and only then change anything; return which servers were started, and what still waits."""
         now = written(self.place)
         signed = read_signed(self.place.policy_path, self.place.overlays_path)
         tls = self.supervisor.read_certificate() if self.supervisor is not None else None
-        await self._activate(signed, anew)
+        began = await self._activate(signed, anew)
         if self.supervisor is not None:
             self.supervisor.show_certificate(tls)
-        return sorted(name for name in KINDS if self._written.get(name) != now.get(name))
+        return started(began) + unread(sorted(name for name in KINDS if self._written.get(name) != now.get(name)))
 
     def waits(self) -> str:
         """Say that a raise of P0 ceilings waits, "" where none does."""
         waits = self.kernel is not None and self.kernel.memory.precedence.due_at_ms
         return ", a raise of its P0 ceilings waits: helm policy show" if waits else ""
 
-    async def _activate(self, signed: SignedPolicy, anew: bool) -> None:
+    async def _activate(self, signed: SignedPolicy, anew: bool) -> list[str]:
+        """Put a policy in force; return the servers that it started, by connector."""
         if self.kernel is None or self.kernel.stopping:
             raise KernelStopped("no kernel is running now")
         self.check(signed)
+        before = self.kernel.executor.connectors
         await self.kernel.activate(signed, plug(signed.policy, {}, self.place.path), anew=anew)
         self.signed = signed
+        now = self.kernel.executor.connectors
+        return sorted(name for name, one in now.items() if isinstance(one, Attended) and before.get(name) is not one)
 
 
 def written(place: Installation) -> dict[str, Any]:
@@ -171,6 +176,11 @@ def written(place: Installation) -> dict[str, Any]:
     toml_path = place.path / CONFIG_FILE
     in_file = from_file(read_text(toml_path), str(toml_path))
     return {**dict(in_file), **dict(from_environment(environs(os.environ)))}
+
+
+def started(servers: list[str]) -> str:
+    """Say which servers a reload started, "" where none was."""
+    return f"; started: {', '.join(servers)}" if servers else ""
 
 
 def unread(changed: list[str]) -> str:

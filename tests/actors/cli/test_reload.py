@@ -30,10 +30,17 @@ def declared(made: Made) -> Path:
 def pid_behind(gateway: Served, made: Made) -> int:
     """Return which process answers a call."""
     body = json.dumps({"tool": "small.say", "arguments": {"who": True}}).encode()
-    asked = Server(gateway.url, made.tenant_key)
-    reply = asked.ask("POST", "/v1/tools/execute", body, **{"content-type": "application/json"})
+    server_of_ours = Server(gateway.url, made.tenant_key)
+    reply = server_of_ours.ask("POST", "/v1/tools/execute", body, **{"content-type": "application/json"})
     assert reply.status == 200, reply.json()
     return int(reply.json()["output"]["content"][0]["text"])
+
+
+def asked(made: Made, *words: str) -> str:
+    """Have the gateway read everything again; return what it says."""
+    told = helm("reload", "--json", *words, *made.option)
+    assert told.code == 0
+    return str(told.json()["said"])
 
 
 @pytest.mark.slow
@@ -41,19 +48,18 @@ def test_a_reload_leaves_a_server_in_peace_until_its_definition_changes_or_someb
     path = declared(made)
     with served(made) as gateway:
         first = pid_behind(gateway, made)
-        assert helm("reload", *made.option).code == 0
+        assert asked(made) == "policy epoch 1 is in force"
         edit(path, "epoch = 1", "epoch = 2")
         refused = helm("reload", "--restart-servers", *made.option)
         assert (refused.code, pid_behind(gateway, made)) == (1, first)
         assert helm("policy", "sign", str(path), *made.option).code == 0
-        assert helm("reload", *made.option).code == 0
+        assert asked(made) == "policy epoch 2 is in force"
         assert pid_behind(gateway, made) == first
         edit(path, "epoch = 2", "epoch = 3")
         edit(path, 'kind = "mcp"', 'kind = "mcp"\nenvironment = ["LATER"]')
         assert helm("policy", "sign", str(path), *made.option).code == 0
-        assert helm("reload", *made.option).code == 0
+        assert asked(made) == "policy epoch 3 is in force; started: small"
         second = pid_behind(gateway, made)
         assert second != first
-        assert helm("reload", "--restart-servers", *made.option).code == 0
-        third = pid_behind(gateway, made)
-        assert third not in {first, second}
+        assert asked(made, "--restart-servers") == "policy epoch 3 is in force; started: small"
+        assert pid_behind(gateway, made) not in {first, second}

@@ -14,13 +14,16 @@ from typing import IO, Any
 import attrs
 import pytest
 import trio
+import trio.testing
 from mcp.server.lowlevel.server import Server
 from mcp_types import CallToolResult, ListToolsResult, TextContent, Tool
 
 from actors.cli.mcp.declaring import Terms, declaration
 from actors.connectors import mcp
+from actors.connectors.attendance import LINGER_S
 from actors.connectors.keeping import kept
 from actors.connectors.mcp import McpConnector, look_at
+from actors.connectors.mcp_stdio import Lost
 from actors.environs import PLACE
 from actors.kernel import Kernel
 from actors.mailbox import Answer
@@ -29,6 +32,7 @@ from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.guardian.connection import McpConnection
 from helm.guardian.servers import APPROVE
+from helm.mcp.pins import listing_of
 from tests.actors.connectors.mcp_address import Front, at_address
 from tests.actors.connectors.mcp_server import INPUT, OUTPUT, SAY
 from tests.actors.connectors.test_mcp import SERVER, command, compared, server, unheard
@@ -367,6 +371,38 @@ async def test_nobody_waits_for_a_server_that_goes_on_to_say_again_what_it_lists
         far.tools.pop()
         far.may_list.set()
         assert (await denied(at_hand)).reason_code is ReasonCode.SCHEMA_VIOLATION
+
+
+@attrs.define(eq=False)
+class Busy:
+    """A client of a server that answers nothing before its call has ended."""
+
+    lasts_s: float
+
+    async def list_tools(self, **_: Any) -> ListToolsResult:
+        """Answer late."""
+        await trio.sleep(self.lasts_s)
+        return ListToolsResult(tools=[SAY])
+
+
+@pytest.mark.parametrize(("lasts_s", "is_lost"), [(LINGER_S - 1, False), (LINGER_S + 1, True)])
+async def test_a_server_that_does_one_thing_at_a_time_may_end_the_longest_call_first(
+    lasts_s: float, is_lost: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    here, compared_at = connector(pins={"say": "sha256:" + "0" * 64}), []
+    here.listing = listing_of([SAY.model_dump(mode="json", by_alias=True, exclude_none=True)], "test")
+    here._ready.set()
+    here.look_again()
+
+    async def report(*_: str) -> None:
+        compared_at.append(trio.current_time())
+
+    with trio.move_on_after(2 * LINGER_S) as whole:
+        try:
+            await here._list_again(Busy(lasts_s), report)  # type: ignore[arg-type]
+        except Lost:
+            assert is_lost
+    assert (whole.cancelled_caught, len(compared_at)) == ((False, 0) if is_lost else (True, 1))
 
 
 class Hearing(logging.Handler):
