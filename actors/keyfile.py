@@ -90,6 +90,15 @@ def read_private(path: Path) -> bytes:
         os.close(descriptor)
 
 
+def purpose_of(path: Path) -> KeyPurpose:
+    """Return what the key of a file is for, as the file's first line says. Raises Invalid."""
+    first = read_private(path).partition(b"\n")[0].decode("utf-8", "replace").strip()
+    try:
+        return KeyPurpose(first.removeprefix(PURPOSE_LINE))
+    except ValueError:
+        raise Invalid("its first line does not say what the key is for", str(path)) from None
+
+
 def from_pem(pem: bytes, purpose: KeyPurpose, where: str) -> SigningKey:
     """Return the key for `purpose` in the `pem` found at `where`. Raises Invalid, never quoting the key."""
     if len(pem) > MAX_BYTES or pem.count(BEGIN) != 1:

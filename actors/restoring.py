@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import trio
 
 from actors import durable
@@ -21,7 +22,6 @@ from actors.clock import Clock
 from actors.installation import (
     CONFIG_FILE,
     GENESIS_FILE,
-    KEYS,
     RESTORED_FILE,
     Installation,
     how_to_empty,
@@ -29,6 +29,7 @@ from actors.installation import (
     read_text,
 )
 from actors.opening import open_journal
+from actors.restored_keys import OTHERS, TakenKeys, copy_keys, keep_what_counts
 from actors.stores.glance import glance
 from actors.stores.postgres.glance import has_journal
 from helm.config import NOTHING, read_config
@@ -49,20 +50,20 @@ def restore(
     keys: Path | None = None,
     environment: Mapping[str, str] = NOTHING,
     seen: Seen = unseen,
-) -> Installation:
+) -> TakenKeys:
     """Make a new installation of a backup that was proved. Raises Invalid; what was begun is then taken away.
 
     The genesis is written last: a directory without it is half made, and is never opened. `keys` is a directory of key
-    files, where the backup holds none.
+    files, where the backup holds none. Return what became of the key files.
     """
+    if keys is not None and proved.backup.holds_keys:
+        raise Invalid("the backup holds its keys itself", str(keys), "leave --keys out")
     check_empty(target)
     made = not target.exists()
     place = prospect(proved, target, environment)
     try:
         write_files(proved, target)
-        if keys is not None:
-            copy_keys(keys, target)
-        check_keys(place, proved.state)
+        taken = take_keys(keys, target, proved.state)
         trio.run(write_rows, proved, place)
         check_same(proved, read_back(place, proved.backup.entries, seen))
         durable.replace(target / RESTORED_FILE, note_of(proved, clock))
@@ -71,7 +72,7 @@ def restore(
         if place.config.database is None:
             clear(target, itself=made)
         raise
-    return place
+    return taken
 
 
 def check_empty(target: Path) -> None:
@@ -106,19 +107,20 @@ def write_files(proved: Proved, target: Path) -> None:
                 raise Invalid("was changed while it was read", file.path, CHANGED)
 
 
-def copy_keys(source: Path, target: Path) -> None:
-    """Copy the key files of another directory."""
-    for path in sorted(source.iterdir()):
-        if path.suffix in (".pem", ".token") and not path.is_symlink():
-            copy_file(path, target, f"keys/{path.name}")
+def take_keys(keys: Path | None, target: Path, state: Refold) -> TakenKeys:
+    """Copy the key files of another directory, and keep those that count; likewise those that the backup holds.
 
-
-def check_keys(place: Installation, state: Refold) -> None:
-    """Raise Invalid where a key that came along does not count in the log."""
-    if state.registry is None or not any((place.path / "keys").iterdir()):
-        return
-    for purpose in KEYS:
-        state.registry.require(place.key(purpose).key_id, purpose, state.graph.lamport + 1)
+    Raises Invalid where the other directory has none that counts: it is another log's.
+    """
+    links = copy_keys(keys, target) if keys is not None else {}
+    if state.registry is None:
+        return TakenKeys(left_aside=links)
+    taken = keep_what_counts(target / "keys", state.registry, state.graph.lamport + 1)
+    taken = attrs.evolve(taken, left_aside={**links, **taken.left_aside})
+    if keys is not None and not any((target / "keys").iterdir()):
+        why = "; ".join(f"{name}: {what}" for name, what in taken.left_aside.items())
+        raise Invalid(f"none of the keys counts in this log: {why}", str(keys), OTHERS)
+    return taken
 
 
 async def write_rows(proved: Proved, place: Installation) -> None:

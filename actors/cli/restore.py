@@ -12,14 +12,18 @@ from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.place import data_dir_option, open_place
 from actors.environs import environs
+from helm.crypto.domains import KeyPurpose
 
 if TYPE_CHECKING:
     from actors.backup_proof import Proved
+    from actors.restored_keys import TakenKeys
 
 LOST = (
     "what came after the backup is not known here: approvals that were used count as unused, budgets and velocities "
     "stand where they stood, and keys, delegations or approvals that were revoked since are valid again"
 )
+
+NO_PEN = "no kernel starts without the execution key: put a copy back, or: helm trust rotate execution --lost KEY_ID"
 
 
 @click.command()
@@ -33,7 +37,9 @@ LOST = (
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A checkpoint or signed note that was kept elsewhere: a backup that is older is refused. May be repeated.",
 )
-@click.option("--keys", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Key files to put in.")
+@click.option(
+    "--keys", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Put in the key files that count."
+)
 @click.option("--check", is_flag=True, help="Prove the backup, and restore nothing.")
 @click.option("--accept", is_flag=True, help="Let kernels start on what was restored to the data directory.")
 @show.json_option
@@ -49,13 +55,12 @@ def restore(backup: Path | None, data_dir: Path, check: bool, accept: bool, as_j
         told = accepted(data_dir)
     else:
         proved = prove_backup(backup, given)
-        if not check:
-            put_back(proved, data_dir, given["keys"])
-        told = told_of(proved, "" if check else str(data_dir))
+        keys = {} if check else put_back(proved, data_dir, given["keys"])
+        told = {**told_of(proved, "" if check else str(data_dir)), **keys}
     if as_json:
         show.as_object(told)
     else:
-        show.fields([(name.replace("_", " "), str(value) or "none") for name, value in told.items()])
+        show.fields([(name.replace("_", " "), words(value)) for name, value in told.items()])
     if backup is None or not check:
         show.note(LOST)
 
@@ -70,15 +75,35 @@ def prove_backup(backup: Path, given: dict[str, Any]) -> Proved:
         return prove(backup, log_id=given["log_id"], witnesses=witnesses, seen=shown.move)
 
 
-def put_back(proved: Proved, data_dir: Path, keys: Path | None) -> None:
-    """Restore what was proved. Raises Invalid."""
+def put_back(proved: Proved, data_dir: Path, keys: Path | None) -> dict[str, Any]:
+    """Restore what was proved, and say which keys did not come along. Raises Invalid."""
     from actors.clock import SystemClock
     from actors.restoring import restore as make
 
     with bar("verifying what was written") as shown:
-        make(proved, data_dir, clock=SystemClock(), keys=keys, environment=environs(os.environ), seen=shown.move)
+        taken = make(
+            proved, data_dir, clock=SystemClock(), keys=keys, environment=environs(os.environ), seen=shown.move
+        )
     if keys is None and not proved.backup.holds_keys:
         show.note(f"the backup holds no keys: copy yours to {data_dir / 'keys'}, mode 0600, before a start")
+    else:
+        tell_of_keys(taken)
+    return {"keys_left_aside": dict(taken.left_aside), "keys_missing": [purpose.value for purpose in taken.missing]}
+
+
+def tell_of_keys(taken: TakenKeys) -> None:
+    """Say which keys did not come along, and what that means."""
+    for name, why in taken.left_aside.items():
+        show.note(f"left aside: {show.plain(name)}: {why}")
+    if taken.missing:
+        show.note(f"no key for {', '.join(taken.missing)} came along")
+    if KeyPurpose.EXECUTION in taken.missing:
+        show.note(NO_PEN)
+
+
+def words(value: Any) -> str:
+    """Return a value for people: of several things their names, "none" where there is nothing to say."""
+    return (", ".join(value) if isinstance(value, dict | list) else str(value)) or "none"
 
 
 def told_of(proved: Proved, restored: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import attrs
 import pytest
 import trio
 
+from actors import keyfile
 from actors.backing_up import back_up
 from actors.clock import SystemClock
 from actors.commands.checkpoints import TakeCheckpoint
@@ -19,6 +20,7 @@ from actors.installation import Installation
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
 from actors.stores.glance import glance
+from helm.crypto.domains import KeyPurpose
 from helm.database import Database
 from helm.evidence.backup import read_manifest, write_manifest
 from helm.proofgraph.checkpoint import Cause
@@ -333,6 +335,139 @@ def test_keys_of_another_installation_are_refused_and_nothing_stays(backup: Path
     assert ended.code == 1
     assert "no trust event ever added this key" in ended.err
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_folder_without_keys_restores_nothing(backup: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("keys are in the safe")
+    ended = restored(backup, tmp_path / "new", "--keys", str(tmp_path / "empty"))
+    assert (ended.code, "no key file is there" in ended.err) == (1, True)
+    assert not (tmp_path / "new").exists()
+
+
+def trust(made: Made, *words: str) -> None:
+    ended = helm("trust", *words, "--reason", "a drill", *made.option)
+    assert ended.code == 0, ended.err
+
+
+def test_keys_that_do_not_count_any_more_keep_nobody_from_those_that_do(used: Made, tmp_path: Path) -> None:
+    keys, target, again = used.path / "keys", tmp_path / "new", attrs.evolve(used, path=tmp_path / "new")
+    trust(used, "add", "approval", "--new-key", str(keys / "alice.pem"))
+    trust(used, "add", "approval", "--new-key", str(keys / "bob.pem"))
+    trust(used, "revoke", keyfile.read(keys / "bob.pem", KeyPurpose.APPROVAL).key_id)
+    trust(used, "revoke", used.place().approval_key().key_id)
+    shutil.copy(keys / "policy.pem", keys / "policy-old.pem")
+    trust(used, "rotate", "policy")
+    assert helm("policy", "sign", str(used.place().policy_path), *used.option).code == 0
+    keyfile.write_new(keys / "evidence.next.pem", KeyPurpose.EVIDENCE)
+    (keys / "notes.pem").write_text("not a key")
+    (keys / "link.pem").symlink_to(keys / "alice.pem")
+    (keys / "notes.txt").write_text("where the copies are")
+    backup = taken(used, tmp_path / "backup")
+
+    ended = restored(backup, target, "--keys", str(keys), "--json")
+    assert ended.code == 0, ended.err
+    aside = ended.json()["keys_left_aside"]
+    assert {name: why.partition(" at lamport")[0] for name, why in aside.items()} == {
+        "approval.pem": "the key was revoked",
+        "bob.pem": "the key was revoked",
+        "evidence.next.pem": "no trust event ever added this key",
+        "link.pem": "it is a link, and none is followed",
+        "notes.pem": "its first line does not say what the key is for",
+        "policy-old.pem": "the key was rotated",
+    }
+    assert ended.json()["keys_missing"] == ["approval"]
+    for name in aside:
+        assert f"left aside: {name}: " in ended.err
+    assert {path.name for path in (target / "keys").iterdir()} == {
+        "alice.pem",
+        "delegation.pem",
+        "emergency.pem",
+        "evidence.pem",
+        "execution.pem",
+        "policy.pem",
+        "trust-admin.pem",
+    }
+    assert (keys / "approval.pem").exists()  # the folder is the user's
+    assert helm("restore", "--accept", *again.option).code == 0
+    shutil.copytree(used.path / "files", target / "files")
+    trio.run(use, again)
+
+
+def test_a_backup_with_keys_leaves_those_aside_that_do_not_count(used: Made, tmp_path: Path) -> None:
+    trust(used, "revoke", used.place().approval_key().key_id)
+    backup = taken(used, tmp_path / "backup", "--with-keys")
+    ended = restored(backup, tmp_path / "new")
+    assert ended.code == 0, ended.err
+    assert "left aside: approval.pem: the key was revoked" in ended.err
+    assert "keys left aside  approval.pem" in ended.out
+    assert not (tmp_path / "new" / "keys" / "approval.pem").exists()
+    twice = restored(backup, tmp_path / "third", "--keys", str(used.path / "keys"))
+    assert (twice.code, "holds its keys itself" in twice.err) == (1, True)
+
+
+def test_a_backup_that_holds_a_few_of_the_keys_is_restored_with_those(used: Made, tmp_path: Path) -> None:
+    trust(used, "revoke", used.place().approval_key().key_id)
+    keys = used.path / "keys"
+    keys.rename(tmp_path / "kept")
+    keys.mkdir(mode=0o700)
+    shutil.copy(tmp_path / "kept" / "approval.pem", keys)
+    shutil.copy(tmp_path / "kept" / "evidence.pem", keys)  # it signs the backup
+    backup = taken(used, tmp_path / "backup", "--with-keys")
+    ended = restored(backup, tmp_path / "new", "--json")
+    assert ended.code == 0, ended.err
+    assert set(ended.json()["keys_left_aside"]) == {"approval.pem"}
+    assert [path.name for path in (tmp_path / "new" / "keys").iterdir()] == ["evidence.pem"]
+    assert "no key for trust-admin, execution, policy, emergency, approval, delegation came along" in ended.err
+
+
+def test_a_restore_without_keys_says_where_to_put_them(backup: Path, tmp_path: Path) -> None:
+    ended = restored(backup, tmp_path / "new")
+    assert ended.code == 0, ended.err
+    assert "the backup holds no keys: copy yours" in ended.err
+    assert "came along" not in ended.err
+
+
+def test_a_reference_counts_by_the_key_that_it_names_without_its_token(
+    used: Made, backup: Path, tmp_path: Path
+) -> None:
+    keys = tmp_path / "references"
+    keys.mkdir()
+    execution = used.place().execution_key().public_key
+    stranger = keyfile.write_new(tmp_path / "stranger.pem", KeyPurpose.POLICY).public_key
+    for name, public in (("execution", execution), ("policy", stranger), ("evidence", "00"), ("approval", execution)):
+        lines = f"HELM-Key-Purpose: {name}\nHELM-Token-Object: 00\nHELM-Public-Key: {public}\n"
+        (keys / f"{name}.token").write_text(lines)
+    ended = restored(backup, tmp_path / "new", "--keys", str(keys), "--json")
+    assert ended.code == 0, ended.err
+    assert set(ended.json()["keys_left_aside"]) == {"approval.token", "evidence.token", "policy.token"}
+    assert "execution" not in ended.json()["keys_missing"]
+
+
+def test_a_key_under_the_name_of_another_purpose_is_left_aside(used: Made, backup: Path, tmp_path: Path) -> None:
+    keys = used.path / "keys"
+    shutil.copy(keys / "approval.pem", keys / "execution.pem")
+    ended = restored(backup, tmp_path / "new", "--keys", str(keys))
+    assert ended.code == 0, ended.err
+    assert "left aside: execution.pem: the key is not marked as one for execution" in ended.err
+    assert "helm trust rotate execution --lost" in ended.err
+
+
+def test_keys_that_are_younger_than_the_backup_are_left_aside_and_the_log_goes_on_without(
+    used: Made, backup: Path, tmp_path: Path
+) -> None:
+    lost, again = used.place().execution_key().key_id, attrs.evolve(used, path=tmp_path / "new")
+    trust(used, "rotate", "execution")  # after the backup: the disk that had its key is gone, and so is the old key
+    ended = restored(backup, again.path, "--keys", str(used.path / "keys"), "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json()["keys_left_aside"] == {"execution.pem": "no trust event ever added this key"}
+    assert ended.json()["keys_missing"] == ["execution"]
+    early = helm("trust", "rotate", "execution", "--lost", lost, "--reason", "a drill", *again.option)
+    assert (early.code, "helm restore --accept" in early.err) == (1, True)
+    assert helm("restore", "--accept", *again.option).code == 0
+    trust(again, "rotate", "execution", "--lost", lost)
+    shutil.copytree(used.path / "files", again.path / "files")
+    trio.run(use, again)
 
 
 def test_a_check_restores_nothing(backup: Path, tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""Which key files go into a restored installation: those that count in its log, and no others.
+
+A backup is older than the keys beside it, or younger: a file that stands for a key that was revoked or replaced before
+the backup, or added after it, is left aside and named. It keeps nobody from the keys that count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from actors import hsm, keyfile
+from actors.backing_up import copy_file
+from actors.installation import KEYS
+from helm.contracts.errors import Invalid
+from helm.crypto.domains import KeyPurpose
+from helm.crypto.ed25519 import PublicKey, SignatureInvalid
+from helm.trust.registry import Registry
+
+REFERENCE: Final = ".token"
+SUFFIXES: Final = (".pem", REFERENCE)
+
+OTHERS: Final = "name the folder that holds copies of this log's keys, or leave it out and copy them to keys/ later"
+
+
+@attrs.frozen(kw_only=True)
+class TakenKeys:
+    """What became of the key files."""
+
+    left_aside: Mapping[str, str] = attrs.field(factory=dict)
+    """Why a file was not taken, by its name."""
+    missing: tuple[KeyPurpose, ...] = ()
+    """What an installation has keys for, and none came along."""
+
+
+def copy_keys(source: Path, target: Path) -> dict[str, str]:
+    """Copy the key files of a folder; return why a file was not, by its name. Raises Invalid where it has none."""
+    found = [path for path in sorted(source.iterdir()) if path.suffix in SUFFIXES and path.is_file()]
+    if not found:
+        raise Invalid("no key file is there", str(source), OTHERS)
+    for path in found:
+        if not path.is_symlink():
+            copy_file(path, target, f"keys/{path.name}")
+    return {path.name: "it is a link, and none is followed" for path in found if path.is_symlink()}
+
+
+def keep_what_counts(folder: Path, registry: Registry, lamport: int) -> TakenKeys:
+    """Take away every key file of a folder that does not count in the node at `lamport`."""
+    aside = {}
+    for path in sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES):
+        try:
+            check_counts(path, registry, lamport)
+        except Invalid as problem:
+            aside[path.name] = problem.what
+            path.unlink()
+    kept = {path.stem for path in folder.iterdir()}
+    return TakenKeys(left_aside=aside, missing=tuple(purpose for purpose in KEYS if purpose not in kept))
+
+
+def check_counts(path: Path, registry: Registry, lamport: int) -> None:
+    """Raise Invalid unless the key of a file counts, for the purpose that its name says, else for what it says itself.
+
+    A reference is believed to be one to its token's key: a start asks the token, which need not be there now.
+    """
+    named = [purpose for purpose in KeyPurpose if purpose == path.stem]
+    purpose = named[0] if named else keyfile.purpose_of(path)
+    registry.require(key_id_of(path, purpose), purpose, lamport)
+
+
+def key_id_of(path: Path, purpose: KeyPurpose) -> str:
+    """Return the name of a file's key, or of the one that a reference is to. Raises Invalid."""
+    if path.suffix != REFERENCE:
+        return keyfile.read(path, purpose).key_id
+    _, public_key = hsm.reference(path, purpose)
+    try:
+        return PublicKey.from_hex(public_key).key_id
+    except SignatureInvalid as problem:
+        raise Invalid(str(problem), str(path)) from problem
