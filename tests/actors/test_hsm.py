@@ -217,6 +217,17 @@ def test_its_commands_are_signed_in_the_token_too(path: Path, tmp_path: Path) ->
     assert helm("verify", str(pack), "--log-id", opened(path).log_id).code == 0
 
 
+def test_a_lost_reference_is_replaced_by_another_key_of_the_token(path: Path) -> None:
+    where = ("--reason", "a drill", "--data-dir", str(path))
+    [lost] = trio.run(read, path)
+    (path / "keys" / "execution.token").unlink()
+    assert run("trust", "rotate", "execution", *where).code == 1
+    assert run("trust", "rotate", "execution", "--lost", lost, *where).code == 0
+    [signer] = trio.run(read, path)
+    assert signer == opened(path).execution_key().key_id != lost
+    assert run("receipts", "verify", "--data-dir", str(path)).code == 0
+
+
 def test_the_pin_comes_from_a_private_file_or_the_environment_and_from_nowhere_else(path: Path) -> None:
     with pytest.raises(Invalid, match="PIN is not known"):
         Installation.open(path).execution_key()
