@@ -9,9 +9,9 @@ import attrs
 import trio
 import trio.testing
 
-from actors.idle import is_anything_runnable
 from actors.mailbox import Case, Control, Inbox, Stage
 from actors.notary import Notary
+from actors.process.idle import is_anything_runnable
 from actors.stores.index import IdIndex
 from actors.stores.port import Journal
 from helm.contracts.errors import Broken

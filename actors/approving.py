@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 
 from actors.commands.approvals import Assert, PutChallenge
-from actors.hsm import sign_aside
 from actors.kernel import Kernel
+from actors.keys.hsm import sign_aside
 from helm.contracts.approval import Assertion, Challenge
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue, members

@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 import attrs
 import trio
 
-from actors.clock import Clock
 from actors.commands.checkpoints import TakeCheckpoint
 from actors.commands.command import Command
 from actors.notary import Notary
+from actors.process.clock import Clock
 from helm.proofgraph.checkpoint import Cause
 
 

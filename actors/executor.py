@@ -12,7 +12,6 @@ import attrs
 import trio
 from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
-from actors.clock import Clock
 from actors.connectors.port import (
     Connector,
     ConnectorFailed,
@@ -29,6 +28,7 @@ from actors.connectors.trouble import Troubles
 from actors.connectors.uses import Uses
 from actors.hands import Hand, Hands, in_sight
 from actors.mailbox import Case, Inbox
+from actors.process.clock import Clock
 from helm.contracts.effect import Permit
 from helm.contracts.errors import Broken, Refused
 from helm.contracts.form import JSONValue

@@ -7,11 +7,11 @@ from typing import NoReturn
 
 import attrs
 
-from actors.clock import Clock
 from actors.commands.command import Command
 from actors.fingerprint import Sensor
 from actors.line import Mouth
 from actors.mailbox import Case, Control, Inbox, Stage
+from actors.process.clock import Clock
 from helm.contracts.reason import ReasonCode
 from helm.guardian.chain import CHAIN
 from helm.guardian.lasting import Withdrawn, withdrawn

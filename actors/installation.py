@@ -12,13 +12,15 @@ from typing import Any, Final
 
 import attrs
 
-from actors import durable, hsm, keyfile, policy_file
-from actors.bearer import BearerKeys, KeyClass
-from actors.clock import Clock
-from actors.hsm import TokenPlace
+from actors import policy_file
+from actors.keys import hsm, keyfile
+from actors.keys.bearer import BearerKeys, KeyClass
+from actors.keys.hsm import TokenPlace
+from actors.keys.trust_file import TrustFile, read_trust_file
+from actors.process import durable
+from actors.process.clock import Clock
 from actors.registry_file import RegistryFile
 from actors.stores import which
-from actors.trust_file import TrustFile, read_trust_file
 from helm.config import NOTHING, Config, read_config
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose

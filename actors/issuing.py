@@ -13,10 +13,10 @@ from typing import Final
 import attrs
 import trio
 
-from actors import durable
-from actors.bearer import BearerKey, BearerKeys, KeyTerms, content_of
 from actors.commands.bearers import IssueBearerKey, RevokeBearerKey
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey, BearerKeys, KeyTerms, content_of
+from actors.process import durable
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.guardian.bearers import MAX_LABEL, Bearers, Issued, KeyClass, KeyState, TakenBack, check_words

@@ -19,7 +19,6 @@ from trio.lowlevel import enable_ki_protection
 
 from actors.appender import Appender
 from actors.checkpointer import Checkpointer
-from actors.clock import Clock
 from actors.commanding import CAPACITY, Commanding
 from actors.commands.checkpoints import TakeCheckpoint
 from actors.commands.command import Command, attest
@@ -32,8 +31,8 @@ from actors.connectors.keeping import kept
 from actors.connectors.port import Connector
 from actors.fingerprint import Sensor
 from actors.guardian import Guardian
-from actors.hsm import TokenKey
 from actors.intake import Intake
+from actors.keys.hsm import TokenKey
 from actors.library import Library
 from actors.line import Line
 from actors.mailbox import Answer, Case, Control, Inbox, KernelStopped, Overloaded, Stage
@@ -43,6 +42,7 @@ from actors.observing import UNOBSERVED, Observing
 from actors.origin import NOWHERE, Origin
 from actors.pdp import DecisionPoints
 from actors.places import Places
+from actors.process.clock import Clock
 from actors.recovery import reopened
 from actors.signed_policy import SignedPolicy
 from actors.signer import Signer

@@ -8,8 +8,8 @@ from typing import Final
 
 import attrs
 
-from actors.clock import Clock
-from actors.hsm import sign_aside
+from actors.keys.hsm import sign_aside
+from actors.process.clock import Clock
 from helm.crypto.ed25519 import Signer as Pen
 from helm.evidence.checkpoints import Checkpoints, Occasion, checkpoint_of, payload_of, peaks_of, seal
 from helm.evidence.leaf import receipt_leaves

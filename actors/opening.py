@@ -11,9 +11,6 @@ import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from actors import durable
-from actors.clock import Clock, SystemClock
-from actors.collector import SPARING
 from actors.connectors.port import Connector
 from actors.fingerprint import Sensor
 from actors.installation import Installation
@@ -21,6 +18,9 @@ from actors.kernel import Kernel, Limits, Parts
 from actors.mailbox import KernelStopped
 from actors.observing import UNOBSERVED, Observing
 from actors.plugging import Given, plug
+from actors.process import durable
+from actors.process.clock import Clock, SystemClock
+from actors.process.collector import SPARING
 from actors.recovery import Progress, refold
 from actors.registry_file import RegistryFile
 from actors.signed_policy import SignedPolicy

@@ -13,10 +13,10 @@ from collections.abc import Callable
 import attrs
 import trio
 
-from actors.clock import Clock
 from actors.connectors.opa import OpaClient, PointFailed
 from actors.connectors.resolver import Resolver, system_resolver
 from actors.mailbox import Case
+from actors.process.clock import Clock
 from helm.contracts.errors import Broken
 from helm.guardian.opa import advice_of, no_advice
 from helm.guardian.points import Advice, OpaPoint, Question

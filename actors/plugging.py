@@ -15,7 +15,7 @@ from actors.connectors.programs.connector import ProgramConnector
 from actors.connectors.tunnel import TunnelConnector
 from actors.connectors.wasm import WasmConnector
 from actors.identity.pinned import check_identity
-from actors.provenance import check_provenance
+from actors.outside.provenance import check_provenance
 from helm.contracts.errors import Invalid
 from helm.guardian.connection import (
     ClientConnection,

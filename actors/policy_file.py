@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors import durable
 from actors.identity.pinned import check_identity
+from actors.process import durable
 from actors.signed_policy import SignedOverlay, SignedPolicy
 from helm.contracts.errors import Invalid, Malformed
 from helm.crypto.canonical import parse, record_bytes

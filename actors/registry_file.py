@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from actors import durable
+from actors.process import durable
 from actors.stores import lock
 from actors.stores.snapshot import Snapshot
 from helm.contracts.errors import Invalid, Malformed

@@ -8,8 +8,8 @@ from typing import NoReturn
 import attrs
 import trio
 
-from actors.clock import Clock
 from actors.mailbox import Case, Inbox
+from actors.process.clock import Clock
 from helm.contracts.errors import Broken
 from helm.contracts.receipt import RECEIPT_VERSION, Receipt
 from helm.crypto.ed25519 import Signer as Pen

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 import attrs
 import trio
 
-from actors.clock import Clock
 from actors.commands.approvals import ExpireApprovals, UnlockApprovals
 from actors.commands.command import Command
 from actors.commands.policy import PassRaise
+from actors.process.clock import Clock
 from helm.guardian.ceremony import ENDING, Ceremony
 from helm.guardian.memory import Memory
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from actors.connectors.port import NotDispatched
-from actors.hsm import TokenLost, sign_aside
+from actors.keys.hsm import TokenLost, sign_aside
 from helm.contracts.effect import Permit
 from helm.contracts.reason import ReasonCode
 from helm.crypto.ed25519 import Signer

@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from actors.clock import SystemClock
 from actors.installation import Installation
 from actors.kernel import Kernel, Limits
 from actors.opening import open_kernel
 from actors.policy_file import sign_text
+from actors.process.clock import SystemClock
 
 POLICY = """
 version = "helm.policy/1"

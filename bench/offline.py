@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 
 import trio
 
-from actors.crew import crew
-from actors.evidence_export import export_session
+from actors.evidence.crew import crew
+from actors.evidence.export import export_session
 from actors.installation import Installation
 from actors.kernel import Kernel
 from bench.figure import Figure

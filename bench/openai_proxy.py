@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 
 import trio
 
-from actors.clock import SystemClock
 from actors.doors.openai.proxy import proxy_of
 from actors.doors.serve import serve
 from actors.installation import Installation
 from actors.opening import open_kernel
 from actors.policy_file import sign_text
+from actors.process.clock import SystemClock
 from bench.figure import Figure
 from helm.config import Config
 

@@ -13,9 +13,9 @@ import attrs
 import trio
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
-from actors.bearer import BearerKeys, KeyClass
 from actors.doors.serve import serve
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKeys, KeyClass
 from bench.figure import Figure
 from bench.ground import kernel_to_measure
 from bench.load import Load, load

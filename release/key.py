@@ -10,7 +10,7 @@ import attrs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from actors.keyfile import MODE, WRITE_FLAGS, read_private, write_durably
+from actors.keys.keyfile import MODE, WRITE_FLAGS, read_private, write_durably
 from helm.contracts.errors import Invalid
 from helm.crypto.dsse import Envelope, EnvelopeSignature, pae, written_envelope
 

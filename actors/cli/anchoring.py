@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from actors import durable
 from actors.cli import show
 from actors.cli.external_receipt import read_bounded
 from actors.cli.failure import REFUSED, Failed
 from actors.cli.verify import of_pack, read_pack, trust_root
+from actors.process import durable
 from helm.contracts.errors import Invalid, Malformed
 from helm.crypto.canonical import parse
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid

@@ -22,8 +22,8 @@ def backup(target: Path, data_dir: Path, with_keys: bool, as_json: bool) -> None
     Every row is verified as it is copied, a kernel may run meanwhile, and TARGET is there whole or not at all. Private
     keys are not in it unless --with-keys says so: keep copies of DATA_DIR/keys elsewhere.
     """
-    from actors.backing_up import back_up
-    from actors.clock import SystemClock
+    from actors.backups.making import back_up
+    from actors.process.clock import SystemClock
 
     place = open_place(data_dir)
     show.note(f"reading {place.journal_at}")

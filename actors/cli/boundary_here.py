@@ -10,10 +10,10 @@ from actors.cli.failure import Failed
 from actors.cli.place import open_place
 from actors.cli.receipt_source import backwards, holding
 from actors.cli.receipts import state_of_journal
-from actors.clock import SystemClock
 from actors.conforming.believing import level_held
 from actors.installation import GENESIS_FILE, Installation
 from actors.policy_file import read_policy
+from actors.process.clock import SystemClock
 from actors.stores.glance import glance
 from actors.stores.which import POSTGRESQL
 from actors.trust_log import registry_of

@@ -40,7 +40,7 @@ def surfaces(name: str, data_dir: Path, as_json: bool) -> None:
 
 def read_surfaces(data_dir: Path) -> dict[str, Any]:
     """Return what the rows come to. Raises Invalid where they do not follow, or what was kept is something else."""
-    from actors.backing_up import rows_of
+    from actors.backups.making import rows_of
     from actors.recovery import read_entry
     from actors.stores.glance import glance
     from actors.stores.kept import kept_at

@@ -15,11 +15,11 @@ from actors.cli.failure import REFUSED
 from actors.cli.overlay import known_epochs, signed_by, written_here
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
-from actors.clock import SystemClock
 from actors.commands.policy import layers_of
 from actors.doors.budgets import MAX_ACCOUNTS, accounts_of
 from actors.installation import Installation
 from actors.policy_file import read_policy
+from actors.process.clock import SystemClock
 from actors.signed_policy import SignedOverlay
 from helm.crypto.canonical import reread
 from helm.guardian.bundle_overlay import VERSION, compile_overlay, overlay_bytes

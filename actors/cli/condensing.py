@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from actors import durable
 from actors.cli import show
 from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.verify import read_pack
+from actors.process import durable
 from helm.evidence.condense import condense as condensed
 from helm.evidence.condense import rehydrate as whole
 from helm.evidence.trust_root import TrustRoot

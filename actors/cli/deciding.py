@@ -11,9 +11,9 @@ import attrs
 from actors.policy_file import read_signed
 
 if TYPE_CHECKING:
-    from actors.bearer import BearerKey
     from actors.installation import Installation
     from actors.kernel import Kernel
+    from actors.keys.bearer import BearerKey
 
 
 @attrs.frozen
@@ -45,7 +45,7 @@ async def deciding_kernel(place: Installation) -> AsyncIterator[Kernel]:
 
 def key_of(tenant: str, principal: str, command: str) -> BearerKey:
     """Return a key for whoever sits at the data directory, and asks in the name of a principal."""
-    from actors.bearer import BearerKey, KeyClass
+    from actors.keys.bearer import BearerKey, KeyClass
     from helm.crypto.hashing import sha256
 
     return BearerKey(

@@ -13,9 +13,9 @@ from actors.cli import keys, show
 from actors.cli.keys import token_options
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
-from actors.clock import SystemClock
 from actors.installation import TENANT, Installation
 from actors.policy_file import read_signed
+from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer

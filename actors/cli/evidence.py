@@ -20,9 +20,9 @@ from actors.cli.evidence_look import diff, graph
 from actors.cli.failure import Failed
 from actors.cli.host_evidence import attach_host_chain, correlate_host
 from actors.cli.place import data_dir_option, open_place
-from actors.crew import crew
-from actors.evidence_export import glance_over, replay_script, write_pack
-from actors.file_spool import file_spools
+from actors.evidence.crew import crew
+from actors.evidence.export import glance_over, replay_script, write_pack
+from actors.evidence.spool import file_spools
 from actors.installation import TENANT, Installation
 from actors.stores.glance import glance
 from helm.evidence.envelopes.kinds import EnvelopeKind

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from actors import durable
 from actors.cli import drawing, show
 from actors.cli.failure import Failed
 from actors.cli.verify import of_pack, read_pack, trust_root
-from actors.crew import crew
+from actors.evidence.crew import crew
+from actors.process import durable
 from helm.evidence.difference import Difference, difference
 from helm.evidence.picture import Picture, picture
 from helm.evidence.reading import Reading

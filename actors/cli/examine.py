@@ -20,9 +20,9 @@ from actors.cli.examine_points import examine_points
 from actors.cli.examine_store import examine_store
 from actors.cli.finding import Finding
 from actors.cli.receipts import verify_journal
-from actors.clock import SystemClock
 from actors.installation import KEYS, Installation
 from actors.policy_file import read_signed
+from actors.process.clock import SystemClock
 from actors.stores.glance import glance, sqlite_version
 from actors.trust_log import registry_of
 from helm.contracts.errors import Invalid, Refused

@@ -11,8 +11,8 @@ from actors.cli import show
 from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
-from actors.clock import SystemClock
 from actors.installation import Installation
+from actors.process.clock import SystemClock
 from helm.guardian.freezes import FREEZE_COMMAND, FreezeCommand, Freezes, sign_command
 
 FREEZE = f"{API}/freeze"

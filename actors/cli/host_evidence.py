@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from actors import durable
 from actors.cli import show
 from actors.cli.external_receipt import read_chain_file, read_key
 from actors.cli.failure import REFUSED, Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.verify import host_key_option, host_keys, read_pack, trust_root
 from actors.installation import GENESIS_FILE, Installation
+from actors.process import durable
 from helm.contracts.errors import Invalid
 from helm.crypto.ed25519 import Signer
 from helm.evidence.attach import attach, note_drift

@@ -13,9 +13,9 @@ from actors.cli import show
 from actors.cli.failure import REFUSED, Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
-from actors.clock import SystemClock
 from actors.installation import Installation
 from actors.policy_file import read_policy
+from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid
 
 AGENTS: Final = f"{API}/identity/agents"

@@ -9,8 +9,8 @@ import click
 
 from actors.cli import show
 from actors.cli.keys import PIN, token_of
-from actors.clock import SystemClock
 from actors.installation import ALONE, DRAFT_FILE, Administration, FirstKeys, Installation
+from actors.process.clock import SystemClock
 
 
 @click.command()

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import click
 
-from actors import hsm, keyfile
-from actors.hsm import TokenPlace
+from actors.keys import hsm, keyfile
+from actors.keys.hsm import TokenPlace
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer
 

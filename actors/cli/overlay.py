@@ -10,9 +10,9 @@ import click
 from actors.cli import show
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
-from actors.clock import SystemClock
 from actors.installation import Installation
 from actors.policy_file import read_overlay, read_policy, signature_path, write_overlay_signature
+from actors.process.clock import SystemClock
 from actors.signed_policy import SignedOverlay
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import reread

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from actors.environs import environs
 from actors.installation import Installation
+from actors.process.environs import environs
 
 data_dir_option = click.option(
     "--data-dir",

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import click
 
-from actors import durable
 from actors.cli import show
 from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.installation import Installation
 from actors.policy_file import read_policy, read_signed, signature_path
+from actors.process import durable
 from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bundle_signature import check_succession
 

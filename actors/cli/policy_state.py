@@ -13,8 +13,8 @@ from actors.cli.failure import Failed
 from actors.cli.overlay import POLICY, row_of, state_of
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import Server, server_option, server_url
-from actors.clock import SystemClock
 from actors.installation import Installation
+from actors.process.clock import SystemClock
 from helm.guardian.precedence import RAISE_CANCEL, RaiseCancel, sign_cancel
 
 

@@ -11,8 +11,8 @@ from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.failure import REFUSED
 from actors.cli.verify import of_pack, trust_root
-from actors.crew import crew
-from actors.pack_file import pack_in
+from actors.evidence.crew import crew
+from actors.evidence.pack_file import pack_in
 from helm.evidence.replay import Rejudged
 from helm.evidence.replay_report import ReplayReport, replay_report
 

@@ -11,12 +11,12 @@ import click
 from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.place import data_dir_option, open_place
-from actors.environs import environs
+from actors.process.environs import environs
 from helm.crypto.domains import KeyPurpose
 
 if TYPE_CHECKING:
-    from actors.backup_proof import Proved
-    from actors.restored_keys import TakenKeys
+    from actors.backups.proof import Proved
+    from actors.backups.restored_keys import TakenKeys
 
 LOST = (
     "what came after the backup is not known here: approvals that were used count as unused, budgets and velocities "
@@ -67,7 +67,7 @@ def restore(backup: Path | None, data_dir: Path, check: bool, accept: bool, as_j
 
 def prove_backup(backup: Path, given: dict[str, Any]) -> Proved:
     """Check a backup. Raises Invalid."""
-    from actors.backup_proof import Witness, prove
+    from actors.backups.proof import Witness, prove
 
     show.note(f"reading {backup}, trusting {given['log_id'] or 'its own genesis'}")
     witnesses = [Witness(where=str(path), raw=path.read_bytes()) for path in given["witnesses"]]
@@ -77,8 +77,8 @@ def prove_backup(backup: Path, given: dict[str, Any]) -> Proved:
 
 def put_back(proved: Proved, data_dir: Path, keys: Path | None) -> dict[str, Any]:
     """Restore what was proved, and say which keys did not come along. Raises Invalid."""
-    from actors.clock import SystemClock
-    from actors.restoring import restore as make
+    from actors.backups.restoring import restore as make
+    from actors.process.clock import SystemClock
 
     with bar("verifying what was written") as shown:
         taken = make(
@@ -120,6 +120,6 @@ def told_of(proved: Proved, restored: str) -> dict[str, Any]:
 
 def accepted(data_dir: Path) -> dict[str, Any]:
     """Let kernels start. Raises Invalid."""
-    from actors.restoring import accept
+    from actors.backups.restoring import accept
 
     return accept(open_place(data_dir))

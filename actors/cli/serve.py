@@ -21,15 +21,15 @@ from actors.connectors.port import Attended
 from actors.doors.hatch import attend
 from actors.doors.openai.proxy import proxy_of
 from actors.doors.supervise import NOBODY, Supervisor, serve_until_signalled
-from actors.environs import environs
-from actors.events import POLICY_ACTIVATED, POLICY_REFUSED, event
 from actors.installation import CONFIG_FILE, Installation, read_text
 from actors.kernel import Kernel
 from actors.mailbox import KernelStopped, Overloaded
 from actors.opening import open_kernel
 from actors.plugging import plug
 from actors.policy_file import read_signed
-from actors.service_manager import ServiceManager
+from actors.process.environs import environs
+from actors.process.events import POLICY_ACTIVATED, POLICY_REFUSED, event
+from actors.process.service_manager import ServiceManager
 from actors.signed_policy import SignedPolicy
 from actors.telemetry.observers import Observers, observers_of
 from helm.config import KINDS, from_environment, from_file

@@ -10,8 +10,8 @@ import click
 
 from actors.cli import show
 from actors.cli.failure import REFUSED
-from actors.crew import crew
-from actors.pack_file import pack_in
+from actors.evidence.crew import crew
+from actors.evidence.pack_file import pack_in
 from helm.contracts.errors import Invalid
 from helm.evidence.report import Outcome, Report
 from helm.evidence.scope import RANGE, WHOLE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from actors.bearer import BearerKey, BearerKeys
 from actors.commands.command import Command, attest
+from actors.keys.bearer import BearerKey, BearerKeys
 from actors.mailbox import Control
 from helm.guardian.bearers import MAX_REASON, Issued, TakenBack, check_last, check_words
 from helm.guardian.intake import Caller

@@ -16,13 +16,13 @@ from urllib.parse import quote
 
 import attrs
 
-from actors import keyfile
 from actors.client.exchange import Answered, NoAnswer
-from actors.clock import SystemClock
 from actors.conforming import evidence
 from actors.conforming.counterpart import Counterpart
 from actors.conforming.target import AGENT, OPERATOR, ServerUnderTest
 from actors.conforming.wire import Skipped, Unfit, Wire, object_in, told
+from actors.keys import keyfile
+from actors.process.clock import SystemClock
 from helm.conformance.binding import bindings_of
 from helm.conformance.judge import Asked, Check, Seen
 from helm.conformance.vector import JUDGED, Expected, Step, Vector

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from actors import durable
+from actors.process import durable
 from helm.conformance.report import MEMBERS
 from helm.contracts.errors import Invalid, Malformed
 from helm.crypto.canonical import parse

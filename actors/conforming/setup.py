@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from actors import durable
-from actors.bearer import KeyClass
-from actors.clock import SystemClock
 from actors.conforming import material
 from actors.conforming.target import AGENT, CALLERS, OPERATOR, ServerUnderTest, Target
 from actors.connectors.compiling import module_file
 from actors.installation import CONFIG_FILE, TENANT, Installation, key_path, read_text
+from actors.keys.bearer import KeyClass
 from actors.plugging import MODULES
 from actors.policy_file import sign_text, write_signature
+from actors.process import durable
+from actors.process.clock import SystemClock
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.hashing import sha256
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from actors.durable import replace
+from actors.process.durable import replace
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.contracts.sandbox import SandboxGrant

@@ -31,7 +31,6 @@ from mcp_types import (
 from mcp_types.methods import CLIENT_REQUESTS, MONOLITH_REQUESTS, is_input_required
 from pydantic import RootModel, ValidationError
 
-from actors.clock import Clock, SystemClock
 from actors.connectors.mcp_back import Back
 from actors.connectors.mcp_http import UNDERWAY, Departure, Note, open_address, unnoted
 from actors.connectors.mcp_stdio import Lost, open_program
@@ -47,10 +46,11 @@ from actors.connectors.port import (
 )
 from actors.connectors.resolver import Resolver
 from actors.connectors.trouble import Trouble, after
-from actors.environs import environs
-from actors.events import CONNECTION_FAILED, event
 from actors.line import Line, NotGranted
 from actors.origin import META
+from actors.process.clock import Clock, SystemClock
+from actors.process.environs import environs
+from actors.process.events import CONNECTION_FAILED, event
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode

@@ -18,7 +18,7 @@ from pathlib import Path
 import attrs
 
 from actors.connectors.guest_grant import RUNTIME_VERSION
-from actors.durable import replace, write_new
+from actors.process.durable import replace, write_new
 from helm.contracts.errors import Invalid
 from helm.runtime.sandbox.guest import SETTINGS
 

@@ -7,7 +7,6 @@ from typing import Final
 from quart import Response
 
 from actors.approving import Approving
-from actors.bearer import BearerKey
 from actors.doors.desk import Desk, answer, heading, read_object
 from actors.doors.entry import Entry
 from actors.doors.envelope import MEMBERS, asked_in
@@ -15,6 +14,7 @@ from actors.doors.heading import Heading
 from actors.doors.problem import Problem
 from actors.doors.told import APPROVALS, evidence, tell
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey
 from actors.mailbox import Answer
 from helm.config import Config
 from helm.contracts.call import ASKING, Source

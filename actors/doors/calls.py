@@ -12,7 +12,6 @@ from typing import Any
 import attrs
 import trio
 
-from actors.bearer import BearerKey
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.credentials import BESIDE, authenticate, check_open, check_still, presented_in
 from actors.doors.entry import UNANSWERED, Entry, untold
@@ -23,6 +22,7 @@ from actors.doors.told import Headers, Told, tell, tell_problem, tell_verdict
 from actors.identity.certificates import Presented
 from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey
 from actors.mailbox import Answer
 from helm.config import Config
 from helm.contracts.call import Source, ToolCall

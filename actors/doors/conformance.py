@@ -14,8 +14,6 @@ from typing import Any, Final
 import trio
 from quart import Response
 
-from actors import aside
-from actors.aside import Bound, Unfinished
 from actors.conforming.believing import doubt_of, shown
 from actors.conforming.material import vector_set
 from actors.conforming.reports import Reports
@@ -23,6 +21,8 @@ from actors.doors.credentials import check_admin
 from actors.doors.desk import Desk, answer, query, read_object
 from actors.doors.problem import Problem, overloaded
 from actors.kernel import Kernel
+from actors.process import aside
+from actors.process.aside import Bound, Unfinished
 from helm.conformance.choosing import NEGATIVE, Wanted, published
 from helm.conformance.vector import LEVELS
 from helm.contracts.errors import Invalid

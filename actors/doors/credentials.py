@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from actors.bearer import BearerKey, KeyClass, KeyScope
 from actors.doors.problem import Problem
 from actors.identity.certificates import Presented
 from actors.identity.credentials import Credentials
 from actors.identity.holder import Unbelieved
+from actors.keys.bearer import BearerKey, KeyClass, KeyScope
 from helm.surfaces.route import Access, Door, Route
 from helm.surfaces.table import TABLE
 

@@ -8,11 +8,11 @@ from functools import cache
 import attrs
 from quart import Response, g, request
 
-from actors.bearer import BearerKey
 from actors.doors.credentials import authenticate, check_open, check_still, presented_in
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem
 from actors.identity.credentials import Credentials
+from actors.keys.bearer import BearerKey
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import parse, record_bytes

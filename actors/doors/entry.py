@@ -6,11 +6,11 @@ from typing import Final
 
 import attrs
 
-from actors.bearer import BearerKey
 from actors.doors.credentials import KEPT, check_opening, session_of
 from actors.doors.envelope import Asked, unframed
 from actors.doors.problem import Problem, overloaded, stopped
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey
 from actors.mailbox import KernelStopped, Overloaded
 from actors.stores.index import IndexFailed
 from actors.stores.port import JournalFailed

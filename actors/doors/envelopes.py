@@ -9,9 +9,9 @@ from quart import Response
 from actors.doors.credentials import tenant_of
 from actors.doors.desk import Desk, answer, query, read_object, whole_number
 from actors.doors.problem import Problem
-from actors.envelopes import Kept
+from actors.evidence.envelopes import Kept
+from actors.evidence.wrapping import Wrapping, may_see, wanted
 from actors.kernel import Kernel
-from actors.wrapping import Wrapping, may_see, wanted
 from helm.config import Config
 from helm.contracts.errors import Invalid
 from helm.evidence.envelopes.kinds import EnvelopeKind

@@ -9,14 +9,14 @@ import attrs
 import trio
 from quart import Response
 
-from actors import aside
-from actors.aside import Bound, Unfinished
-from actors.bearer import BearerKey
 from actors.doors.credentials import tenant_of
 from actors.doors.desk import Desk, query, read_object
 from actors.doors.packs import ERRANDS
 from actors.doors.problem import Problem, overloaded
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey
+from actors.process import aside
+from actors.process.aside import Bound, Unfinished
 from helm.config import Config
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue

@@ -7,13 +7,13 @@ from typing import Final
 
 from quart import Response
 
-from actors.bearer import BearerKey
 from actors.doors.browsing import Wanted, receipts_before
 from actors.doors.credentials import tenant_of
 from actors.doors.desk import Desk, answer, query
 from actors.doors.problem import Problem
 from actors.identity.agents import MAX_AGENTS, Agent, Name, body_of, domains_of, issuers_of, known, sessions_of
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey
 from helm.contracts.form import JSONValue
 from helm.guardian.policy import Policy
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from quart import Response
 
-from actors.bearer import BearerKey
 from actors.commands.connectors import ResumeConnector
 from actors.commands.freeze import Freeze
 from actors.doors.credentials import tenant_of
 from actors.doors.desk import Desk, answer, query, read_object
 from actors.doors.problem import Problem
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.domains import KeyPurpose

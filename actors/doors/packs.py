@@ -13,20 +13,20 @@ from urllib.parse import parse_qsl
 import attrs
 import trio
 
-from actors import aside
-from actors.aside import Answer, Bound, Unfinished
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, say, too_large
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem, overloaded
 from actors.doors.told import tell_object, tell_problem
+from actors.process import aside
+from actors.process.aside import Answer, Bound, Unfinished
 from helm.contracts.errors import Invalid
 from helm.evidence.trust_root import TrustRoot
 
 VERIFY: Final = "/api/v1/evidence/verify"
 REPLAY: Final = "/api/v1/replay/verify"
 
-ERRANDS: Final = "actors.evidence_errands"
+ERRANDS: Final = "actors.evidence.errands"
 
 MEDIA_TYPES: Final = ("application/x-tar", "application/octet-stream")
 PINS: Final = ("log_id", "genesis_key", "execution_key", "checkpoint")

@@ -8,11 +8,11 @@ from typing import Any, Final
 from quart import Response
 
 from actors.appender import session_key
-from actors.bearer import BearerKey, KeyClass
 from actors.doors.credentials import tenant_of
 from actors.doors.desk import Desk, answer, query, whole_number
 from actors.doors.problem import Problem
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey, KeyClass
 from helm.contracts.form import JSONValue
 from helm.receipts.chain import SessionKey
 

@@ -6,13 +6,13 @@ from functools import partial
 
 from quart import Response, request
 
-from actors.bearer import BearerKey
 from actors.doors.browsing import Wanted, receipts_after, receipts_before
 from actors.doors.credentials import tenant_of
 from actors.doors.desk import Desk, answer, heading, query, whole_number
 from actors.doors.problem import Problem
 from actors.doors.tail import Reader, Tails, server_sent
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey
 from helm.contracts.form import JSONValue
 
 MAX_LIMIT = 200

@@ -12,7 +12,6 @@ import trio
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.trio.worker_context import WorkerContext
 
-from actors.bearer import BearerKeys
 from actors.doors.alone import alone
 from actors.doors.app import control_plane
 from actors.doors.bounds import BOUNDS, Bounds
@@ -38,6 +37,7 @@ from actors.doors.told import tell_problem
 from actors.doors.upgrade import STREAM, Streams
 from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKeys
 from actors.meter import Meter
 from helm.config import Config
 from helm.contracts.call import Source

@@ -6,13 +6,13 @@ import secrets
 
 from quart import Response
 
-from actors.bearer import BearerKey, KeyClass
 from actors.commands.sessions import CloseSession, OpenSession
 from actors.doors.credentials import check_opening
 from actors.doors.desk import Desk, answer, query, read_object
 from actors.doors.envelope import unframed
 from actors.doors.problem import Problem
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey, KeyClass
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.guardian.intake import Caller, check_name

@@ -14,7 +14,6 @@ from typing import Protocol
 import attrs
 import trio
 
-from actors.bearer import BearerKey
 from actors.doors.credentials import check_calls, tenant_of
 from actors.doors.entry import UNANSWERED, Entry, untold
 from actors.doors.frames import FORBIDDEN, NORMAL, RESTART, Ended, Frames, text_frame
@@ -24,6 +23,7 @@ from actors.doors.tail import POLL_S, Reader, Seen, Tails
 from actors.doors.told import RETRIED, members_of
 from actors.identity.credentials import Credentials
 from actors.identity.holder import Unbelieved
+from actors.keys.bearer import BearerKey
 from actors.mailbox import Answer, Case, Delivery, KernelStopped
 from actors.origin import Origin
 from helm.contracts.call import ToolCall

@@ -16,17 +16,17 @@ from functools import partial
 import attrs
 import trio
 
-from actors.bearer import BearerKeys
 from actors.doors.connect.door import ConnectDoor, bind_tunnels, serve_tunnels
 from actors.doors.openai.proxy import Proxy
 from actors.doors.serve import Door, serve
 from actors.doors.sockets import Address, Bound, bind
 from actors.doors.stand_in import StandIn
 from actors.doors.tls import Tls, tls_of
-from actors.events import KERNEL_STOPPED, SERVING, STOPPING, event
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKeys
 from actors.mailbox import KernelStopped
-from actors.service_manager import ServiceManager
+from actors.process.events import KERNEL_STOPPED, SERVING, STOPPING, event
+from actors.process.service_manager import ServiceManager
 from helm.config import Config
 from helm.contracts.errors import Invalid
 

@@ -13,7 +13,6 @@ from wsproto.events import AcceptConnection, Request
 from wsproto.handshake import H11Handshake
 from wsproto.utilities import RemoteProtocolError
 
-from actors.bearer import BearerKey
 from actors.doors.bounds import Bounds
 from actors.doors.credentials import BESIDE, authenticate, check_open
 from actors.doors.entry import UNANSWERED, untold
@@ -23,6 +22,7 @@ from actors.doors.problem import Problem, overloaded
 from actors.doors.stream import Lane, Line, Stream
 from actors.identity.certificates import Presented
 from actors.identity.credentials import Credentials
+from actors.keys.bearer import BearerKey
 from helm.config import Config
 
 STREAM: Final = b"/v1/stream"

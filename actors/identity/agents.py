@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from actors.bearer import BearerKey, KeyClass
+from actors.keys.bearer import BearerKey, KeyClass
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import record_bytes
 from helm.crypto.hashing import sha256

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from actors.bearer import BearerKeys
 from actors.identity.certificates import proved
 from actors.identity.holder import Holder, Unbelieved
 from actors.identity.tokens import token_of
 from actors.identity.trust import Trust
+from actors.keys.bearer import BearerKeys
 from helm.contracts.form import JSONValue
 from helm.guardian.policy import Policy
 

@@ -9,12 +9,12 @@ from typing import Final
 
 import attrs
 
-from actors.bearer import BearerKey, BearerKeys
-from actors.clock import Clock
 from actors.identity.certificates import Presented
 from actors.identity.holder import Holder, Unbelieved
 from actors.identity.tokens import token_of
 from actors.identity.trust import Trust, check_bound
+from actors.keys.bearer import BearerKey, BearerKeys
+from actors.process.clock import Clock
 from helm.contracts.errors import Invalid
 from helm.guardian.bearers import Bearers, Issued
 from helm.guardian.policy import Policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from actors.bearer import PRINCIPAL, BearerKey, KeyClass
+from actors.keys.bearer import PRINCIPAL, BearerKey, KeyClass
 from helm.guardian.identity import trust_domain_of
 
 

@@ -8,7 +8,7 @@ from typing import Self
 import attrs
 import trio
 
-from actors.idle import is_anything_runnable
+from actors.process.idle import is_anything_runnable
 from actors.stores.port import JournalFailed
 from actors.stores.reader import Reader
 from actors.stores.snapshot import Keeper, Snapshot

@@ -12,9 +12,9 @@ from typing import Final
 
 import attrs
 
-from actors.events import CONNECTION_FAILED
 from actors.losses import Losses
 from actors.observing import Ended
+from actors.process.events import CONNECTION_FAILED
 from actors.telemetry.line import MESSAGE, Line, Words, of_call, of_record, plain
 from actors.telemetry.satchel import Satchel
 

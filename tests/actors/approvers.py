@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import attrs
 
-from actors import durable, keyfile
 from actors.approving import Approving
 from actors.installation import GENESIS_FILE, Installation
 from actors.kernel import Kernel
+from actors.keys import keyfile
+from actors.process import durable
 from helm.contracts.approval import CHALLENGED, Assertion, Challenge
 from helm.contracts.form import noun_of
 from helm.crypto.canonical import record_bytes

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from actors.service_manager import ServiceManager
+from actors.process.service_manager import ServiceManager
 
 MAX_BYTES = 64 * 1024
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.clock import Clock
 from actors.commands.policy import CancelRaise, ChangeOverlays
 from actors.installation import Installation
 from actors.kernel import Kernel
+from actors.process.clock import Clock
 from actors.signed_policy import SignedOverlay
 from helm.crypto.canonical import canonical
 from helm.crypto.ed25519 import Signer

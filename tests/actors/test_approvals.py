@@ -13,7 +13,7 @@ import trio.testing
 from actors.approving import Approving
 from actors.commands.approvals import Assert, Stale
 from actors.commands.trust import ChangeTrust
-from actors.evidence_export import export_session
+from actors.evidence.export import export_session
 from actors.kernel import Kernel
 from actors.mailbox import Answer, KernelStopped
 from actors.recovery import refold

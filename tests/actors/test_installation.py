@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 import pytest
 
-from actors.bearer import BearerKeys
 from actors.installation import FirstKeys, Installation
+from actors.keys.bearer import BearerKeys
 from actors.policy_file import read_signed
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose

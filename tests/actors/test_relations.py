@@ -11,11 +11,11 @@ import attrs
 import pytest
 import trio
 
-from actors.clock import SystemClock
 from actors.commands.delegation import BindDelegation
 from actors.commands.relations import ChangeRelations
 from actors.kernel import Kernel
 from actors.mailbox import Answer
+from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid
 from helm.contracts.reason import ReasonCode
 from helm.crypto.canonical import canonical, parse

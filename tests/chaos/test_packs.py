@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.commands.checkpoints import TakeCheckpoint
-from actors.evidence_export import replay_script
+from actors.evidence.export import replay_script
 from actors.kernel import Limits
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import reread

@@ -14,12 +14,12 @@ import pytest
 import trio
 
 from actors.cli.mcp.declaring import Terms, declaration
-from actors.clock import SystemClock
 from actors.commands.servers import CommandServer
 from actors.connectors.mcp import McpConnector, look_at, pins_for
 from actors.doors.mcp.core import Core
 from actors.doors.mcp.http import MCP
 from actors.doors.serve import Door
+from actors.process.clock import SystemClock
 from helm.guardian.bundle_servers import MAX_BYTES
 from helm.guardian.connection import McpConnection
 from helm.guardian.methods import OF_SERVER

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import trio
 
-from actors.clock import SystemClock
 from actors.connectors.port import Connector, Dispatch
 from actors.kernel import Kernel
+from actors.process.clock import SystemClock
 from helm.contracts.form import JSONValue
 from tests.actors.puppet import Puppet
 from tests.browser import Page, browser

@@ -12,12 +12,12 @@ from typing import Any
 import attrs
 import trio
 
-from actors.bearer import KeyClass
 from actors.cli.server import Reply, Server
 from actors.connectors.port import Connector
 from actors.doors.serve import Door, serve
 from actors.installation import TENANT, Installation
 from actors.kernel import Kernel, Limits
+from actors.keys.bearer import KeyClass
 from actors.opening import Ground, break_ground, run_kernel
 from actors.policy_file import sign_text
 from actors.signed_policy import SignedPolicy

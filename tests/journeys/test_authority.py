@@ -11,8 +11,8 @@ import pytest
 import trio
 
 from actors.cli.server import Reply
-from actors.clock import SystemClock
 from actors.policy_file import sign_text
+from actors.process.clock import SystemClock
 from tests.actors.cli.shell import Ended, helm
 from tests.actors.puppet import Puppet
 from tests.journeys.gateway import Gateway, House, build, gateway

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from actors.cli.server import Reply
-from actors.clock import SystemClock
+from actors.process.clock import SystemClock
 from helm.guardian.delegation import (
     GRANT,
     REVOCATION,

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.clock import SystemClock
-from actors.evidence_export import replay_script
+from actors.evidence.export import replay_script
 from actors.installation import Installation
 from actors.opening import break_ground
 from actors.plugging import plug
 from actors.policy_file import read_signed
+from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid
 from tests.actors.cli.shell import Ended, helm
 from tests.journeys.gateway import NOON_MS, House, SetClock, build, gateway

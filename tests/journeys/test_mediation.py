@@ -15,7 +15,6 @@ import trio
 import trio.testing
 from mcp_types import CallToolRequestParams, CallToolResult, TextContent
 
-from actors.bearer import BearerKey, KeyClass
 from actors.cli.freeze import Stop, sign
 from actors.cli.mcp.declaring import Terms, declaration
 from actors.commands.servers import CommandServer
@@ -25,6 +24,7 @@ from actors.doors.mcp.core import Core
 from actors.doors.mcp.http import EXECUTE as MCP_EXECUTE
 from actors.doors.mcp.stdio import StdioDoor
 from actors.doors.mcp.wire import Fault, Message, read, refused
+from actors.keys.bearer import BearerKey, KeyClass
 from actors.signed_policy import SignedPolicy
 from actors.stream_client import StreamClient, open_stream
 from helm.contracts.call import Source

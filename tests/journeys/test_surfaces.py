@@ -18,7 +18,7 @@ import pytest
 from quart import Response, request
 from quart.signals import request_finished
 
-from actors.clock import SystemClock
+from actors.process.clock import SystemClock
 from actors.signed_policy import SignedPolicy
 from helm.contracts.schema import Schema
 from helm.crypto.canonical import reread

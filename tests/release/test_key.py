@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from actors.keyfile import write_new
+from actors.keys.keyfile import write_new
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from release import key

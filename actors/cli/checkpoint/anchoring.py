@@ -18,10 +18,10 @@ from actors.cli import show
 from actors.cli.checkpoint.source import Told, find, on_directory
 from actors.cli.failure import REFUSED, Failed
 from actors.cli.place import data_dir_option, open_place
-from actors.clock import SystemClock
 from actors.connectors.anchor_file import NotAppended, append
 from actors.connectors.anchor_log import AnchorFailed, AnchorLog
 from actors.installation import Installation
+from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid
 from helm.evidence.anchor_port import FileTarget, LogTarget, Target, Try, anchored, statement, targets_in
 from helm.evidence.lines import read_lines

@@ -12,12 +12,10 @@ from typing import Any
 import attrs
 import click
 
-from actors import durable, keyfile
 from actors.cli import show
 from actors.cli.conform.own import gateways
 from actors.cli.conform.reading import choosing, wanted
 from actors.cli.failure import REFUSED, Failed
-from actors.clock import SystemClock
 from actors.conforming.counterpart import Counterpart, counterpart
 from actors.conforming.driver import Restart
 from actors.conforming.material import vector_set
@@ -26,6 +24,9 @@ from actors.conforming.run import NO_RESTARTS, Run
 from actors.conforming.setup import TARGET_FILE, set_up
 from actors.conforming.target import Target, read_target
 from actors.installation import GENESIS_FILE, Installation, key_path
+from actors.keys import keyfile
+from actors.process import durable
+from actors.process.clock import SystemClock
 from helm.conformance.choosing import to_run
 from helm.conformance.report import Ran, seal_report
 from helm.conformance.result import FAILED, PASSED, SKIPPED, UNOBSERVED, Result

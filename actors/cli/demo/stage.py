@@ -9,16 +9,16 @@ from pathlib import Path
 
 import attrs
 
-from actors import durable
-from actors.bearer import KeyClass
 from actors.cli.demo.service import Orders, order_service
 from actors.cli.freeze import FREEZE
 from actors.cli.server import Server
-from actors.clock import SystemClock
 from actors.doors.serve import serve
 from actors.installation import TENANT, Installation
+from actors.keys.bearer import KeyClass
 from actors.opening import open_kernel
 from actors.policy_file import read_signed, sign_text, write_signature
+from actors.process import durable
+from actors.process.clock import SystemClock
 
 ORIGIN = "@ORDERS@"
 """What stands in the policy for the origin of the order service."""

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import click
 
-from actors import durable
 from actors.cli import show
 from actors.cli.checkpoint.source import find as find_checkpoint
 from actors.cli.checkpoint.source import read_file
@@ -15,11 +14,12 @@ from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.receipt_source import JournalReceipts
 from actors.cli.server import API, Server, server_option, server_url
-from actors.clock import SystemClock
-from actors.crew import crew
-from actors.envelopes import Envelopes, Kept
-from actors.evidence_errands import wrap_made
+from actors.evidence.crew import crew
+from actors.evidence.envelopes import Envelopes, Kept
+from actors.evidence.errands import wrap_made
 from actors.installation import Installation
+from actors.process import durable
+from actors.process.clock import SystemClock
 from actors.trust_log import registry_of
 from helm.crypto.canonical import canonical
 from helm.crypto.radix64 import from_base64

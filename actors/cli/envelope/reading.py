@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from actors import durable
 from actors.cli import show
 from actors.cli.envelope.making import ENVELOPES, check_free, tell
 from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import Server, server_option, server_url
-from actors.envelopes import Envelopes
+from actors.evidence.envelopes import Envelopes
+from actors.process import durable
 from helm.crypto.radix64 import from_base64
 from helm.evidence.envelopes.unwrap import unwrap
 

@@ -14,7 +14,7 @@ from actors.cli.envelope.reading import find
 from actors.cli.failure import REFUSED, Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import Server, server_option, server_url
-from actors.crew import crew
+from actors.evidence.crew import crew
 from actors.trust_log import registry_of
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue

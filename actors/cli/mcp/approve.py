@@ -16,9 +16,9 @@ from actors.cli.failure import Failed
 from actors.cli.mcp.declaring import connection_of
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
-from actors.clock import SystemClock
 from actors.installation import Installation
 from actors.policy_file import read_policy
+from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid
 from helm.guardian.policy import Policy
 from helm.guardian.servers import APPROVE, REVOKE, SERVER_COMMAND, ServerCommand, Servers, sign_server_command

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import attrs
 
-from actors import durable
 from actors.installation import Installation
 from actors.policy_file import MAX_POLICY_BYTES, read_policy, sign_text, signature_path, write_signature
+from actors.process import durable
 from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue

@@ -12,10 +12,10 @@ from typing import Any, Final
 import attrs
 import click
 
-from actors import durable
 from actors.cli import show
 from actors.cli.mcp.launching import launch
 from actors.cli.place import data_dir_option, open_place
+from actors.process import durable
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.hashing import sha256

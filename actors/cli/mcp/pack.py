@@ -11,12 +11,12 @@ from typing import Final
 
 import click
 
-from actors import durable
 from actors.cli import show
 from actors.cli.mcp.declaring import connection_of
 from actors.cli.mcp.launching import wrapping
 from actors.cli.place import data_dir_option, open_place
 from actors.policy_file import read_policy
+from actors.process import durable
 from helm.contracts.errors import Invalid
 from helm.crypto.hashing import sha256
 from helm.guardian.policy import Policy

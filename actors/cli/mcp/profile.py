@@ -17,9 +17,9 @@ from actors.cli.failure import REFUSED, Failed
 from actors.cli.mcp.declaring import declare, text
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
-from actors.clock import SystemClock
 from actors.installation import TENANT
 from actors.policy_file import read_policy
+from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid
 from helm.guardian.bundle_jwks import MAX_JWKS_BYTES
 from helm.guardian.identity import ALGORITHMS

@@ -10,16 +10,16 @@ from typing import Final
 import click
 import trio
 
-from actors.bearer import KEY_BYTES, BearerKey, KeyClass
 from actors.cli import show
 from actors.cli.place import data_dir_option, open_place
 from actors.doors.entry import Entry
 from actors.doors.mcp.core import Core
 from actors.doors.mcp.stdio import NotRead, StdioDoor, TooLong
-from actors.environs import environs
 from actors.installation import TENANT, Installation
+from actors.keys.bearer import KEY_BYTES, BearerKey, KeyClass
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
+from actors.process.environs import environs
 from actors.signed_policy import SignedPolicy
 from actors.telemetry.observers import Observers, observers_of
 from helm.contracts.call import Source

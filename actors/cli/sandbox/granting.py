@@ -13,12 +13,12 @@ from actors.cli.failure import REFUSED, Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.sandbox.asking import asked_grant, grant_options, policy_lines
 from actors.cli.server import API, Server, server_option, server_url
-from actors.clock import SystemClock
 from actors.connectors.drafts import MAX_DRAFT_BYTES, Drafts
 from actors.connectors.grant_host import content_hash_of, host_findings
 from actors.connectors.grant_host import profiles as known_profiles
 from actors.plugging import MODULES
 from actors.policy_file import read_policy
+from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.contracts.sandbox import PreopenMode

@@ -91,8 +91,8 @@ def run(
 def add(module: Path, data_dir: Path, as_json: bool) -> None:
     """Keep MODULE under the hash that a policy pins it by."""
     from actors.connectors.compiling import module_file
-    from actors.durable import replace
     from actors.plugging import MODULES
+    from actors.process.durable import replace
 
     found = read_module(module)
     folder = data_dir / MODULES

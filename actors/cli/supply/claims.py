@@ -8,7 +8,7 @@ import click
 
 from actors.cli import show
 from actors.cli.supply.telling import tell
-from actors.outside_file import digest_of, read_whole
+from actors.outside.file import digest_of, read_whole
 from helm.crypto.dsse import MAX_ENVELOPE_BYTES, read_envelope
 from helm.supply.log_checkpoint import Log
 from helm.supply.log_entry import MAX_FILE_BYTES

@@ -13,13 +13,13 @@ from typing import Any
 
 import click
 
-from actors import durable
 from actors.cli import show
 from actors.cli.supply.telling import tell
 from actors.cli.supposing import MOMENT
-from actors.clock import SystemClock
-from actors.outside_file import read_whole
-from actors.tuf_directory import read_metadata, stored_at, stored_files
+from actors.outside.file import read_whole
+from actors.outside.tuf_directory import read_metadata, stored_at, stored_files
+from actors.process import durable
+from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid
 from helm.supply.metadata_set import LIMITS, ROOT
 from helm.supply.tuf import StoredFile, TufReading, check_target_name, verify_repository

@@ -13,7 +13,7 @@ from actors.cli.place import data_dir_option
 from actors.cli.server import server_option
 from actors.cli.trust.changing import PURPOSES, Desk, promote, replaces_own
 from actors.installation import DRAFT_FILE, GENESIS_FILE, complete
-from actors.trust_file import TrustFile, read_trust_file
+from actors.keys.trust_file import TrustFile, read_trust_file
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.trust.event import JointEvent, TrustEvent, cosign

@@ -10,15 +10,15 @@ import attrs
 import click
 import trio
 
-from actors import keyfile
 from actors.cli import show
 from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import Server, server_option, server_url
 from actors.cli.trust.reading import EVENTS, read_registry
-from actors.clock import SystemClock
 from actors.installation import KEYS, Installation, next_path
-from actors.trust_file import TrustFile
+from actors.keys import keyfile
+from actors.keys.trust_file import TrustFile
+from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid

@@ -16,7 +16,6 @@ from typing import Final
 import attrs
 import trio
 
-from actors.bearer import BearerKey, BearerKeys
 from actors.doors.alone import alone, known
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.connect.head import UNHEARD, Head, read_head, who_asks
@@ -30,6 +29,7 @@ from actors.doors.told import HTTP_STATUS, PROBLEM, Told, common, evidence, fini
 from actors.identity.certificates import Presented
 from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey, BearerKeys
 from actors.mailbox import Answer
 from helm.config import Config
 from helm.contracts.call import CallContext, Source, ToolCall

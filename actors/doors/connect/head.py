@@ -9,13 +9,13 @@ import attrs
 import h11
 import trio
 
-from actors.bearer import BearerKey
 from actors.doors.credentials import authenticate, check_calls
 from actors.doors.envelope import plain_name
 from actors.doors.heading import Heading, heading_of
 from actors.doors.problem import Problem
 from actors.identity.certificates import Presented
 from actors.identity.credentials import Credentials
+from actors.keys.bearer import BearerKey
 from helm.contracts.errors import Refused
 from helm.guardian.destination import normalise
 

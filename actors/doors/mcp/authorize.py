@@ -6,7 +6,6 @@ from typing import Final
 
 from quart import Response
 
-from actors.bearer import BearerKey
 from actors.doors.desk import Desk, answer, heading, read_object
 from actors.doors.entry import Entry
 from actors.doors.envelope import Asked
@@ -15,6 +14,7 @@ from actors.doors.told import common, evidence
 from actors.identity.holder import TokenHolder
 from actors.identity.trust import MAX_SCOPES
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey
 from helm.config import Config
 from helm.contracts.call import Source
 from helm.contracts.errors import Malformed

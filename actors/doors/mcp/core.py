@@ -13,7 +13,6 @@ from typing import Final
 
 import attrs
 
-from actors.bearer import BearerKey
 from actors.doors.entry import UNANSWERED, Entry
 from actors.doors.envelope import Asked
 from actors.doors.mcp import passing, wire
@@ -22,6 +21,7 @@ from actors.doors.mcp.listing import NO_NAMES, Listing, Names, list_tools, names
 from actors.doors.mcp.result import EVIDENCE, call_result, evidence
 from actors.doors.mcp.wire import Fault, Message, Torn
 from actors.doors.problem import Problem
+from actors.keys.bearer import BearerKey
 from actors.line import NotGranted
 from actors.mailbox import Answer, KernelStopped, Overloaded
 from actors.origin import ORIGIN, Origin, traceparent_in

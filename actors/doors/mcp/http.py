@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from actors.bearer import BearerKey
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, check_framing, read_body
 from actors.doors.credentials import BESIDE, authenticate, check_open, check_still, presented_in
@@ -31,6 +30,7 @@ from actors.doors.told import JSON, Told, length_of, tell_problem
 from actors.identity.certificates import Presented
 from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey
 from actors.origin import ORIGIN
 from helm.config import Config
 from helm.contracts.call import Source

@@ -12,11 +12,11 @@ from typing import Final
 import attrs
 import trio
 
-from actors.bearer import BearerKey
 from actors.doors.mcp import wire
 from actors.doors.mcp.core import Core
 from actors.doors.mcp.line import CallLine, Client
 from actors.doors.mcp.wire import Fault, Message, Reply, Torn
+from actors.keys.bearer import BearerKey
 
 IN_FLIGHT: Final = 64
 """Messages under way at once; the next one is not read before one of them is answered (T4)."""

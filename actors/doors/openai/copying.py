@@ -6,8 +6,8 @@ import logging
 from typing import NoReturn
 
 from actors.doors.openai.proxy import Proxy
+from actors.evidence.receipt_file import ReceiptFile
 from actors.kernel import Kernel
-from actors.receipt_file import ReceiptFile
 from helm.openai.request import DOOR
 
 LOG = logging.getLogger("helm.doors")

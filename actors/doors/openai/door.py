@@ -12,7 +12,6 @@ from functools import partial
 
 import attrs
 
-from actors.bearer import BearerKey
 from actors.connectors.upstream import Upstream
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import BROKEN, Gone, Receive, Scope, Send, check_framing, read_body, say
@@ -27,6 +26,7 @@ from actors.doors.openai.said import Failed, say_failed, say_problem
 from actors.doors.problem import Problem, overloaded
 from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKey
 from actors.origin import ORIGIN
 from helm.config import Config
 from helm.contracts.call import CallContext, Source

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from actors import durable
+from actors.process import durable
 from actors.stores.segments.folder import UNFINISHED, path_of
 from actors.stores.segments.frame import Kind, mark
 from actors.stores.segments.raw_file import Disk, RawFile, open_raw

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from actors import durable
+from actors.process import durable
 from helm.contracts.errors import Invalid
 
 NAME = re.compile(r"([0-9]{20})\.segment")

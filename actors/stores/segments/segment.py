@@ -17,7 +17,7 @@ from pathlib import Path
 
 import attrs
 
-from actors import durable
+from actors.process import durable
 from actors.stores.segments.folder import UNFINISHED, path_of
 from actors.stores.segments.frame import BLOCK, Header, Kind, mark
 from actors.stores.segments.raw_file import Disk, RawFile, open_raw

@@ -10,10 +10,10 @@ import attrs
 import pytest
 import trio
 
-from actors.clock import SystemClock
 from actors.installation import Installation
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
+from actors.process.clock import SystemClock
 from tests.actors.cli.shell import helm
 
 

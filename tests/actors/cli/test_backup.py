@@ -12,13 +12,13 @@ import attrs
 import pytest
 import trio
 
-from actors import keyfile
-from actors.backing_up import back_up
-from actors.clock import SystemClock
+from actors.backups.making import back_up
 from actors.commands.checkpoints import TakeCheckpoint
 from actors.installation import Installation
+from actors.keys import keyfile
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
+from actors.process.clock import SystemClock
 from actors.stores.glance import glance
 from helm.crypto.domains import KeyPurpose
 from helm.database import Database

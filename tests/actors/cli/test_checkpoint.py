@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import trio
 
-from actors.bearer import BearerKeys, KeyClass
-from actors.clock import SystemClock
 from actors.doors.serve import serve
 from actors.installation import Installation
+from actors.keys.bearer import BearerKeys, KeyClass
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
+from actors.process.clock import SystemClock
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import Ended, helm
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import trio
 
-from actors.clock import SystemClock
 from actors.installation import Installation
 from actors.opening import open_kernel
+from actors.process.clock import SystemClock
 from actors.stores.postgres.fence import TAKE
 from actors.stores.postgres.link import connect
 from tests.actors.cli.conftest import Made, use

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import trio
 
-from actors.bearer import BearerKeys, KeyClass
-from actors.clock import SystemClock
 from actors.doors.serve import serve
-from actors.envelopes import MAX_ENVELOPES
+from actors.evidence.envelopes import MAX_ENVELOPES
 from actors.installation import Installation
+from actors.keys.bearer import BearerKeys, KeyClass
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
+from actors.process.clock import SystemClock
 from helm.config import Config
 from helm.evidence.envelopes.kinds import EXPERIMENTAL, SUFFIXES, EnvelopeKind
 from tests.actors.cli.conftest import Made

@@ -97,7 +97,7 @@ async def test_a_kernel_of_another_log_is_not_sent_our_command(
     async with open_kernel(place, policy=None) as kernel:
         door = await kernel.nursery.start(serve, kernel, place.config, place.bearer_keys())
         keys = place.bearer_keys()
-        from actors.bearer import KeyClass
+        from actors.keys.bearer import KeyClass
 
         admin = keys.issue(KeyClass.ADMIN, "", "another", at_ms=0)
         stop = partial(helm, "freeze", "--reason", "r", "--server", door.address.url, *made.option, HELM_API_KEY=admin)

@@ -10,13 +10,13 @@ import attrs
 import pytest
 import trio
 
-from actors import keyfile
-from actors.clock import SystemClock
 from actors.doors.serve import serve
 from actors.installation import Installation
+from actors.keys import keyfile
+from actors.keys.trust_file import TrustFile
 from actors.opening import break_ground, open_kernel, run_kernel
 from actors.policy_file import read_signed
-from actors.trust_file import TrustFile
+from actors.process.clock import SystemClock
 from actors.trust_log import registry_of
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import trio
 
-from actors import keyfile
 from actors.doors.serve import serve
 from actors.installation import Installation
+from actors.keys import keyfile
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
 from helm.crypto.domains import KeyPurpose

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import trio
 
-from actors import keyfile
 from actors.cli.trust.ceremony import signers
 from actors.installation import Installation
+from actors.keys import keyfile
+from actors.keys.trust_file import TrustFile, read_trust_file
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
-from actors.trust_file import TrustFile, read_trust_file
 from helm.crypto.domains import KeyPurpose
 from helm.trust.event import to_body
 from tests.actors.cli.shell import Ended, helm
@@ -188,7 +188,7 @@ def check_with_script(pack: Path, log_id: str, tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    from actors.evidence_export import replay_script
+    from actors.evidence.export import replay_script
 
     script = tmp_path / "verify.py"
     script.write_bytes(replay_script())

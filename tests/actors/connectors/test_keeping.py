@@ -24,10 +24,10 @@ from actors.connectors.attendance import LINGER_S
 from actors.connectors.keeping import kept
 from actors.connectors.mcp import McpConnector, look_at
 from actors.connectors.mcp_stdio import Lost
-from actors.environs import PLACE
 from actors.kernel import Kernel
 from actors.mailbox import Answer
 from actors.plugging import plug
+from actors.process.environs import PLACE
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.guardian.connection import McpConnection

@@ -13,13 +13,13 @@ import attrs
 import h11
 import trio
 
-from actors.bearer import BearerKeys, KeyClass
 from actors.connectors.port import Connector
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.calls import EVALUATE, EXECUTE
 from actors.doors.serve import Door, serve
 from actors.doors.sockets import Address
 from actors.kernel import Kernel, Limits
+from actors.keys.bearer import BearerKeys, KeyClass
 from actors.observing import UNOBSERVED, Observing
 from helm.config import Config
 from tests.actors.kit import LIMITS, House

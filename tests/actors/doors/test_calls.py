@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import trio
 
-from actors.bearer import KeyClass
 from actors.doors.calls import EVALUATE, EXECUTE
 from actors.kernel import Limits
+from actors.keys.bearer import KeyClass
 from helm.crypto.canonical import canonical, reread
 from helm.evidence.signed import check_signed
 from helm.evidence.unseal import unseal_receipt

@@ -16,7 +16,6 @@ import pytest
 import trio
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from actors.bearer import BearerKeys
 from actors.doors.calls import EXECUTE
 from actors.doors.connect.head import who_asks
 from actors.doors.heading import heading_of
@@ -24,6 +23,7 @@ from actors.doors.problem import Problem
 from actors.doors.tls import asking
 from actors.identity.certificates import Presented
 from actors.identity.credentials import Credentials
+from actors.keys.bearer import BearerKeys
 from actors.stream_client import StreamEnded, open_stream
 from helm.config import Config, read_config
 from helm.contracts.errors import Invalid

@@ -11,11 +11,11 @@ import pytest
 import trio
 
 import helm
-from actors.aside import Bound
 from actors.client.blocking import HelmClient
 from actors.client.exchange import Answered
 from actors.conforming.material import vector_set
 from actors.conforming.reports import MAX_BYTES, MAX_KEPT, Reports
+from actors.process.aside import Bound
 from helm.conformance.choosing import Wanted, chosen
 from helm.conformance.report import Ran, seal_report
 from helm.contracts.reason import CODES

@@ -9,8 +9,6 @@ from typing import Any, Final
 import pytest
 from quart import Response
 
-from actors.bearer import BearerKeys
-from actors.clock import SystemClock
 from actors.doors.app import Handler, mounted
 from actors.doors.bounds import BOUNDS
 from actors.doors.calls import MAX_PIECES
@@ -20,6 +18,8 @@ from actors.doors.serve import MAX_HEADING_BYTES, data_plane
 from actors.doors.told import HTTP_STATUS, OTHERWISE
 from actors.doors.upgrade import STREAM
 from actors.identity.credentials import Credentials
+from actors.keys.bearer import BearerKeys
+from actors.process.clock import SystemClock
 from helm.config import Config
 from helm.crypto.canonical import canonical, reread
 from helm.guardian.bearers import Bearers

@@ -13,15 +13,15 @@ from hypercorn.events import RawData
 from hypercorn.protocol.events import Response
 from hypercorn.trio.worker_context import WorkerContext
 
-from actors.bearer import BearerKeys, KeyClass
-from actors.clock import SystemClock
 from actors.doors.calls import EXECUTE, CallsDoor
 from actors.doors.http1 import Http1
 from actors.doors.serve import hypercorn_config
 from actors.doors.told import Headers, Told
 from actors.identity.credentials import Credentials
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKeys, KeyClass
 from actors.mailbox import KernelStopped
+from actors.process.clock import SystemClock
 from actors.stores.index import IndexFailed
 from actors.stores.port import JournalFailed
 from helm.config import Config

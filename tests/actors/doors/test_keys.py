@@ -12,11 +12,11 @@ import attrs
 import pytest
 import trio
 
-from actors.bearer import BearerKeys, KeyClass
 from actors.commands.bearers import RevokeBearerKey
 from actors.doors.browsing import Wanted
 from actors.doors.serve import serve
 from actors.doors.tail import Reader, Tails
+from actors.keys.bearer import BearerKeys, KeyClass
 from actors.stream_client import open_stream
 from helm.config import Config
 from helm.contracts.errors import Invalid
@@ -363,7 +363,7 @@ async def test_a_file_of_keys_that_cannot_be_written_lets_nobody_in_and_keeps_no
 async def test_a_key_for_which_the_file_has_no_room_is_refused_before_the_log_hears_of_it(
     street: Street, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.bearer.MAX_BYTES", 100)
+    monkeypatch.setattr("actors.keys.bearer.MAX_BYTES", 100)
     told = await street.ask("POST", KEYS, {"class": "tenant", "principal": "eve", "tenant": "acme"}, key=street.admin)
     assert (told.status, told.json()["detail"]) == (400, "no more keys fit in the file")
     assert not any(b"BEARER_KEY" in row for row in house.disk.rows)

@@ -15,15 +15,15 @@ from urllib.parse import urlencode
 import pytest
 import trio
 
-from actors import aside
-from actors.aside import Bound, Unfinished
-from actors.bearer import BearerKeys
-from actors.clock import SystemClock
 from actors.doors.bounds import Bounds
 from actors.doors.desk import Desk
 from actors.doors.exports import ExportRoutes, Sending
 from actors.doors.packs import ERRANDS, MAX_PACK_BYTES, REPLAY, UPLOADS, VERIFY, PacksDoor
 from actors.identity.credentials import Credentials
+from actors.keys.bearer import BearerKeys
+from actors.process import aside
+from actors.process.aside import Bound, Unfinished
+from actors.process.clock import SystemClock
 from helm.config import Config
 from helm.evidence.trust_root import TrustRoot
 from helm.evidence.verify import CHECKS, verify_pack
@@ -175,7 +175,7 @@ async def test_a_verification_that_takes_too_long_or_too_much_memory_is_ended(tm
 
 async def test_an_errand_whose_kernel_was_killed_ends_by_itself(tmp_path: Path) -> None:
     """A pack that keeps its reader busy for ever must not outlive whoever would have ended it (T4)."""
-    spinning = "import actors.evidence_errands as e; e.ERRANDS = {'spin': lambda: exec('while True: pass')}; e.serve()"
+    spinning = "import actors.evidence.errands as e; e.ERRANDS = {'spin': lambda: exec('while True: pass')}; e.serve()"
     line = [sys.executable, "-c", spinning, '{"asked":{"errand":"spin"},"cpu_s":1,"memory_mib":2048}']
     with trio.fail_after(SOON_S):
         ended = await trio.run_process(line, check=False)

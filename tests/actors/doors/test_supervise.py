@@ -14,13 +14,13 @@ import h11
 import pytest
 import trio
 
-from actors.bearer import BearerKeys
 from actors.doors.calls import EXECUTE
 from actors.doors.sockets import Address
 from actors.doors.supervise import Supervisor, serve_until_signalled
-from actors.events import KERNEL_STOPPED
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKeys
 from actors.mailbox import KernelStopped
+from actors.process.events import KERNEL_STOPPED
 from helm.config import Config
 from helm.contracts.errors import Invalid
 from tests.actors.doors.street import JSON, SOON_S, Client, Reply, heard, issue_keys, raw_request

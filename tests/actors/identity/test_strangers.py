@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
-from actors.bearer import BearerKeys
 from actors.identity.credentials import Credentials
 from actors.identity.holder import Holder, Unbelieved
 from actors.identity.tokens import import_keys, token_of
 from actors.identity.trust import Trust
+from actors.keys.bearer import BearerKeys
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import canonical
 from helm.guardian.bearers import Bearers

@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from actors.environs import environs
+from actors.process.environs import environs
 from actors.telemetry.headers import FOR_BOTH, FOR_FIGURES, FOR_SPANS, Headers, headers_of
 from actors.telemetry.observers import observers_of
 from helm.config import Config

@@ -16,9 +16,9 @@ import trio
 
 from actors.connectors.mcp import McpConnector
 from actors.connectors.port import ConnectorFailed, Dispatch
-from actors.events import CONNECTION_FAILED, KERNEL_STOPPED, event
 from actors.losses import Losses
 from actors.observing import observing
+from actors.process.events import CONNECTION_FAILED, KERNEL_STOPPED, event
 from actors.telemetry import log as logs
 from actors.telemetry.line import HIDDEN, MAX_MESSAGE, Words, of_record
 from actors.telemetry.log import Log, Spoken, Structured, listening

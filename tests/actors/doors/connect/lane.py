@@ -13,12 +13,12 @@ from typing import Any
 import attrs
 import trio
 
-from actors.bearer import BearerKeys
 from actors.connectors.port import Connector
 from actors.connectors.tunnel import TunnelConnector
 from actors.doors.bounds import BOUNDS, Bounds
 from actors.doors.connect.door import ConnectDoor, serve_tunnels
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKeys
 from helm.config import Config
 from helm.guardian.bundle import load_toml
 from helm.guardian.connection import TunnelConnection

@@ -6,9 +6,9 @@ import attrs
 import pytest
 import trio
 
-from actors.bearer import KeyClass
 from actors.doors.bounds import BOUNDS
 from actors.doors.connect.head import MAX_HEAD_BYTES
+from actors.keys.bearer import KeyClass
 from tests.actors.doors.connect.lane import POLICY, Names, basic, echo, open_lane, place, push
 from tests.actors.doors.street import SOON_S, heard
 from tests.actors.kit import House

@@ -12,13 +12,13 @@ import attrs
 import openai
 import trio
 
-from actors.bearer import BearerKeys
 from actors.connectors.client import ClientConnector
 from actors.connectors.port import Connector
 from actors.doors.openai.door import OpenAiDoor
 from actors.doors.openai.proxy import Proxy, proxy_of
 from actors.doors.serve import Door, Front, serve
 from actors.kernel import Kernel
+from actors.keys.bearer import BearerKeys
 from actors.opening import Ground
 from helm.config import Config
 from tests.actors.connectors.server import Server, ok

@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from actors.evidence_export import export_session
+from actors.evidence.export import export_session
 from helm.evidence.replay import replay_pack
 from helm.evidence.selection import Selection
 from helm.evidence.trust_root import TrustRoot

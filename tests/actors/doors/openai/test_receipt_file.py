@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.evidence.receipt_file import ReceiptFile
 from actors.mailbox import KernelStopped
-from actors.receipt_file import ReceiptFile
 from helm.contracts.errors import Invalid
 from helm.openai.request import DOOR
 from tests.actors.doors.openai.lane import Lane, answered, call, completion, open_lane

@@ -10,9 +10,9 @@ from typing import IO
 
 import trio
 
-from actors import durable
+from actors.evidence.pack_file import PackFile
 from actors.library import PAGE, Library
-from actors.pack_file import PackFile
+from actors.process import durable
 from actors.stores.glance import Glance
 from helm.crypto.canonical import reread
 from helm.crypto.ed25519 import Signer as Pen

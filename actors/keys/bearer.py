@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 from attrs.validators import ge, in_, matches_re, max_len
 
-from actors import durable
+from actors.process import durable
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import parse, record_bytes

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.bearer import BearerKey, BearerKeys, KeyClass, KeyTerms
+from actors.keys.bearer import BearerKey, BearerKeys, KeyClass, KeyTerms
 from helm.contracts.errors import Invalid
 from helm.crypto.hashing import sha256
 

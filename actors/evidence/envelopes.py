@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from actors.durable import replace
+from actors.process.durable import replace
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import parse, record_bytes

@@ -9,8 +9,8 @@ from tempfile import TemporaryFile
 
 import trio
 
-from actors import aside
-from actors.aside import Bound
+from actors.process import aside
+from actors.process.aside import Bound
 
 LINGERING = "tests.actors.lingering"
 SOON_S = 60.0

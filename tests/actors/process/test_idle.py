@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 import trio.testing
 
-from actors.idle import is_anything_runnable
+from actors.process.idle import is_anything_runnable
 
 
 async def test_nothing_is_runnable_while_all_others_wait(autojump_clock: trio.testing.MockClock) -> None:

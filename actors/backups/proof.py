@@ -21,7 +21,7 @@ from typing import IO, Final
 
 import attrs
 
-from actors.backing_up import CHUNK_BYTES, Row, Seen, fold, unseen
+from actors.backups.making import CHUNK_BYTES, Row, Seen, fold, unseen
 from actors.installation import GENESIS_FILE, read_genesis
 from actors.recovery import MAX_ENTRY_BYTES
 from helm.contracts.errors import Invalid, Malformed

@@ -11,10 +11,10 @@ import attrs
 import trio
 
 from actors.checkpointing import Checkpointing
-from actors.envelopes import Envelopes, Kept
-from actors.hsm import TokenLost
+from actors.evidence.envelopes import Envelopes, Kept
 from actors.installation import Installation
 from actors.kernel import Kernel
+from actors.keys.hsm import TokenLost
 from helm.config import Config
 from helm.contracts.errors import Broken, Invalid
 from helm.crypto.canonical import canonical

@@ -12,9 +12,9 @@ from typing import Final
 
 import attrs
 
-from actors import hsm, keyfile
-from actors.backing_up import copy_file
+from actors.backups.making import copy_file
 from actors.installation import KEYS
+from actors.keys import hsm, keyfile
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.environs import MAX_CREDENTIAL_BYTES, MAX_CREDENTIALS, environs
 from actors.installation import Installation
+from actors.process.environs import MAX_CREDENTIAL_BYTES, MAX_CREDENTIALS, environs
 from helm.contracts.errors import Invalid
 from tests.actors.kit import House
 

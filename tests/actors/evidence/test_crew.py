@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.crew import Crew, crew
+from actors.evidence.crew import Crew, crew
 from helm.crypto.domains import KeyPurpose
 from helm.evidence.layout import SNAPSHOT
 from helm.evidence.lines import write_lines
@@ -16,7 +16,7 @@ from helm.evidence.proven import keys_named_in, nothing
 from helm.evidence.verify import verify_pack
 from tests.helm.evidence.forger import RECEIPT_LINES, a_log, a_pack, edited, resealed, root_of, unpacked
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MEMBERS = unpacked(a_pack())
 KEYS = keys_named_in(MEMBERS[SNAPSHOT])
 SIGNED = MEMBERS[RECEIPT_LINES].splitlines()
@@ -71,7 +71,7 @@ def test_a_process_that_must_not_start_others_verifies_alone() -> None:
     program = """
 import sys
 from actors.cli.offline import refuse
-from tests.actors.test_crew import Crew, KEYS, MEMBERS, RECEIPT_LINES
+from tests.actors.evidence.test_crew import Crew, KEYS, MEMBERS, RECEIPT_LINES
 hands = Crew(2, worth_it=1)
 sys.addaudithook(refuse)
 proven = hands.start({RECEIPT_LINES: MEMBERS[RECEIPT_LINES]}, KEYS)

@@ -21,7 +21,7 @@ from helm.evidence.selection import NotThere
 from helm.evidence.trust_root import TrustRoot
 
 if TYPE_CHECKING:
-    from actors.envelopes import Kept
+    from actors.evidence.envelopes import Kept
     from actors.installation import Installation
 
 MIB: Final = 1024 * 1024
@@ -51,8 +51,8 @@ def export(data_dir: str, session: tuple[str, str], scope: list[Any], through: i
 
     With `envelope` in `how`, an envelope of that kind is signed around it and kept, and returned by its name.
     """
-    from actors.evidence_export import glance_over, replay_script, write_into
-    from actors.file_spool import file_spools
+    from actors.evidence.export import glance_over, replay_script, write_into
+    from actors.evidence.spool import file_spools
     from actors.installation import Installation
     from actors.stores.glance import glance
     from helm.evidence.pack import PackMaterial
@@ -73,7 +73,7 @@ def export(data_dir: str, session: tuple[str, str], scope: list[Any], through: i
 
 def wrap_made(place: Installation, pack: IO[bytes], kind: str, experimental: bool, now_ms: int) -> Kept:
     """Sign an envelope around a pack that was made and verified just now, and keep it. Raises Invalid."""
-    from actors.envelopes import Envelopes
+    from actors.evidence.envelopes import Envelopes
     from actors.trust_log import registry_of
     from helm.evidence.envelopes.kinds import EnvelopeKind
     from helm.evidence.envelopes.native import of_pack

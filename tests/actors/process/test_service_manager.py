@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.service_manager import ServiceManager
+from actors.process.service_manager import ServiceManager
 from tests.actors.manager import listening, manager_at, told
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors import durable
+from actors.process import durable
 from helm.contracts.errors import Invalid
 
 

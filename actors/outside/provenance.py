@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors.outside_file import read_whole
+from actors.outside.file import read_whole
 from helm.contracts.errors import Invalid
 from helm.crypto.dsse import MAX_ENVELOPE_BYTES
 from helm.crypto.hashing import PREFIX, sha256

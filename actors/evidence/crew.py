@@ -29,7 +29,7 @@ WORTH_IT: Final = 4
 
 NOBODY: Final = b"-"
 
-PROGRAM: Final = "import sys; sys.path[:] = {path!r}; from actors.crew import serve; serve()"
+PROGRAM: Final = "import sys; sys.path[:] = {path!r}; from actors.evidence.crew import serve; serve()"
 
 
 @attrs.define

@@ -16,7 +16,7 @@ from typing import NoReturn
 import attrs
 import trio
 
-from actors import durable
+from actors.process import durable
 from actors.stores.port import Journal
 from helm.contracts.errors import Invalid
 from helm.crypto.canonical import record_bytes, reread

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from actors import keyfile
+from actors.keys import keyfile
 from helm.contracts.errors import Invalid
 from helm.crypto import domains
 from helm.crypto.domains import KeyPurpose

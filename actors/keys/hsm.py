@@ -19,7 +19,8 @@ from typing import Any, Final, NoReturn, TypeVar
 import attrs
 import trio
 
-from actors import durable, keyfile
+from actors.keys import keyfile
+from actors.process import durable
 from helm.contracts.errors import Broken, Invalid
 from helm.crypto.domains import KeyPurpose, check_may_sign
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid, Signer

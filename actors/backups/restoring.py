@@ -15,10 +15,9 @@ from typing import Any, Final
 import attrs
 import trio
 
-from actors import durable
-from actors.backing_up import PRIVATE, Row, Seen, copy_file, fold, rows_of, unseen
-from actors.backup_proof import CHANGED, Proved, lines_of
-from actors.clock import Clock
+from actors.backups.making import PRIVATE, Row, Seen, copy_file, fold, rows_of, unseen
+from actors.backups.proof import CHANGED, Proved, lines_of
+from actors.backups.restored_keys import OTHERS, TakenKeys, copy_keys, keep_what_counts
 from actors.installation import (
     CONFIG_FILE,
     GENESIS_FILE,
@@ -29,7 +28,8 @@ from actors.installation import (
     read_text,
 )
 from actors.opening import open_journal
-from actors.restored_keys import OTHERS, TakenKeys, copy_keys, keep_what_counts
+from actors.process import durable
+from actors.process.clock import Clock
 from actors.stores.glance import glance
 from actors.stores.postgres.glance import has_journal
 from helm.config import NOTHING, read_config

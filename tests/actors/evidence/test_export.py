@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.evidence_export import export_session, replay_script
+from actors.evidence.export import export_session, replay_script
 from actors.kernel import Kernel
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import PurposeMismatch

@@ -18,16 +18,16 @@ import attrs
 import pytest
 import trio
 
-from actors import hsm
 from actors.approving import Approving
 from actors.connectors.port import NotDispatched
-from actors.hsm import TokenLost, TokenPlace
+from actors.evidence.wrapping import Wrapping
 from actors.installation import Installation
+from actors.keys import hsm
+from actors.keys.hsm import TokenLost, TokenPlace
 from actors.mailbox import KernelStopped
 from actors.opening import open_kernel
 from actors.policy_file import read_signed
 from actors.vouching import vouch
-from actors.wrapping import Wrapping
 from helm.contracts.effect import Permit
 from helm.contracts.errors import Invalid
 from helm.crypto import domains

@@ -10,7 +10,7 @@ from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Final
 
-from actors.outside_file import CHUNK, OWN, bounded, unreadable
+from actors.outside.file import CHUNK, OWN, bounded, unreadable
 from helm.contracts.errors import Invalid
 from helm.supply.metadata_set import MAX_TARGETS_BYTES
 from helm.supply.tuf import StoredFile, check_target_name

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
-from actors import durable
-from actors.clock import Clock
 from actors.installation import BEARER_FILE, CONFIG_FILE, GENESIS_FILE, Installation
+from actors.process import durable
+from actors.process.clock import Clock
 from actors.recovery import read_entry
 from actors.stores.glance import Glance, glance
 from helm.contracts.errors import Invalid

@@ -1,0 +1,1 @@
+"""What others made: files read within a bound, repositories, provenance."""
