@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from actors.founding import found_installation
 from actors.installation import Installation
 from actors.kernel import Kernel, Limits
 from actors.opening import open_kernel
@@ -74,7 +75,7 @@ async def kernel_to_measure(limits: Limits | None = None) -> AsyncIterator[Kerne
 
 def place_at(path: Path) -> Installation:
     """Return a fresh installation in a directory that is not there yet."""
-    Installation.create(path, clock=SystemClock())
+    found_installation(path, clock=SystemClock())
     return Installation.open(path)
 
 

@@ -15,6 +15,7 @@ import trio
 
 from actors.doors.openai.proxy import proxy_of
 from actors.doors.serve import serve
+from actors.founding import found_installation
 from actors.installation import Installation
 from actors.opening import open_kernel
 from actors.policy_file import sign_text
@@ -89,7 +90,7 @@ async def proxy_to_measure() -> AsyncIterator[tuple[int, int, str]]:
     """Run an upstream and a proxy before it; yield their ports and the client's key."""
     with TemporaryDirectory(prefix="helm-bench-") as directory:
         path = Path(directory) / "data"
-        key = Installation.create(path, clock=SystemClock()).tenant
+        key = found_installation(path, clock=SystemClock()).tenant
         place = Installation.open(path)
         async with trio.open_nursery() as nursery:
             upstream = partial(trio.serve_tcp, partial(play, count()), 0, host="127.0.0.1")

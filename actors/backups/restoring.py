@@ -18,12 +18,12 @@ import trio
 from actors.backups.making import PRIVATE, Row, Seen, copy_file, fold, rows_of, unseen
 from actors.backups.proof import CHANGED, Proved, lines_of
 from actors.backups.restored_keys import OTHERS, TakenKeys, copy_keys, keep_what_counts
+from actors.founding import how_to_empty
 from actors.installation import (
     CONFIG_FILE,
     GENESIS_FILE,
     RESTORED_FILE,
     Installation,
-    how_to_empty,
     read_genesis,
     read_text,
 )

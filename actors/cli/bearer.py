@@ -16,7 +16,8 @@ from actors.cli.failure import Failed
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.receipts import state_of_journal
 from actors.cli.server import API, Server, server_option, server_url
-from actors.installation import ADMIN, TENANT, Installation
+from actors.founding import ADMIN, TENANT
+from actors.installation import Installation
 from actors.process.clock import SystemClock
 from helm.guardian.bearers import Bearers, KeyClass, KeyScope, KeyState
 

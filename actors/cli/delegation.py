@@ -13,7 +13,8 @@ from actors.cli import keys, show
 from actors.cli.keys import token_options
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
-from actors.installation import TENANT, Installation
+from actors.founding import TENANT
+from actors.installation import Installation
 from actors.policy_file import read_signed
 from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid

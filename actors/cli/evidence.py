@@ -23,7 +23,8 @@ from actors.cli.place import data_dir_option, open_place
 from actors.evidence.crew import crew
 from actors.evidence.export import glance_over, replay_script, write_pack
 from actors.evidence.spool import file_spools
-from actors.installation import TENANT, Installation
+from actors.founding import TENANT
+from actors.installation import Installation
 from actors.stores.glance import glance
 from helm.evidence.envelopes.kinds import EnvelopeKind
 from helm.evidence.envelopes.wrap import check_wanted

@@ -9,7 +9,8 @@ import click
 
 from actors.cli import show
 from actors.cli.keys import PIN, token_of
-from actors.installation import ALONE, DRAFT_FILE, Administration, FirstKeys, Installation
+from actors.founding import ALONE, DRAFT_FILE, Administration, FirstKeys, found_installation
+from actors.installation import Installation
 from actors.process.clock import SystemClock
 
 
@@ -23,7 +24,7 @@ from actors.process.clock import SystemClock
 def init(directory: Path, admins: str | None, others: tuple[str, ...], as_json: bool, **token: str | None) -> None:
     """Make DIRECTORY (./helm-data): keys of mode 0600, genesis, helm.toml, a signed starter policy."""
     administration = administration_of(admins, others)
-    keys = Installation.create(directory, clock=SystemClock(), administration=administration, token=token_of(**token))
+    keys = found_installation(directory, clock=SystemClock(), administration=administration, token=token_of(**token))
     if others:
         tell_draft(directory, keys, as_json=as_json)
         return

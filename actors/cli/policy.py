@@ -18,7 +18,8 @@ from actors.cli.policy_state import cancel_raise
 from actors.cli.policy_state import show as show_state
 from actors.cli.supposing import supposing
 from actors.cli.zone import rule_of
-from actors.installation import TENANT, Installation
+from actors.founding import TENANT
+from actors.installation import Installation
 from actors.policy_file import read_policy, read_signed, signature_path, write_signature
 from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession, sign_policy

@@ -12,7 +12,8 @@ from actors.cli import show
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.receipts import state_of_journal
 from actors.cli.server import API, Server, server_option, server_url
-from actors.installation import PRINCIPAL, TENANT, Installation
+from actors.founding import PRINCIPAL, TENANT
+from actors.installation import Installation
 from actors.process.clock import SystemClock
 
 SESSIONS = f"{API}/sessions"

@@ -11,7 +11,8 @@ from typing import Final
 from actors.conforming import material
 from actors.conforming.target import AGENT, CALLERS, OPERATOR, ServerUnderTest, Target
 from actors.connectors.compiling import module_file
-from actors.installation import CONFIG_FILE, TENANT, Installation, key_path, read_text
+from actors.founding import TENANT, found_installation
+from actors.installation import CONFIG_FILE, Installation, key_path, read_text
 from actors.keys.bearer import KeyClass
 from actors.plugging import MODULES
 from actors.policy_file import sign_text, write_signature
@@ -71,7 +72,7 @@ def write_target(base: Path, target: Target) -> None:
 def make_server(path: Path, name: str, origin: str, port: int) -> ServerUnderTest:
     """Make the data directory of one server. Raises Invalid."""
     clock = SystemClock()
-    first = Installation.create(path, clock=clock)
+    first = found_installation(path, clock=clock)
     settings = read_text(path / CONFIG_FILE) + f"\nport = {port}\n" + SETTINGS.get(name, "").format(origin=origin)
     durable.replace(path / CONFIG_FILE, settings.encode())
     place = Installation.open(path)

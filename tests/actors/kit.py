@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from actors.connectors.port import Connector
+from actors.founding import found_installation
 from actors.installation import Installation
 from actors.kernel import Kernel, Limits
 from actors.mailbox import Answer, KernelStopped, Overloaded
@@ -87,7 +88,7 @@ SIGNED: dict[tuple[str, str], SignedPolicy] = {}
 def model() -> TemporaryDirectory[str]:
     """Return the installation that the others are copies of; it is removed with the process."""
     directory = TemporaryDirectory(prefix="helm-model-")
-    Installation.create(Path(directory.name), clock=HouseClock())
+    found_installation(Path(directory.name), clock=HouseClock())
     return directory
 
 
@@ -111,7 +112,7 @@ class House:
     @classmethod
     def build_another(cls, path: Path) -> House:
         """Make an installation of its own below `path`."""
-        Installation.create(path / "data", clock=HouseClock())
+        found_installation(path / "data", clock=HouseClock())
         return cls(path / "data", Installation.open(path / "data"), HouseClock(), SimulatedJournal())
 
     def keep_journal_in(self, store: str) -> None:

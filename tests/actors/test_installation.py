@@ -11,7 +11,8 @@ from typing import Any
 import attrs
 import pytest
 
-from actors.installation import FirstKeys, Installation
+from actors.founding import FirstKeys, found_installation
+from actors.installation import Installation
 from actors.keys.bearer import BearerKeys
 from actors.policy_file import read_signed
 from helm.contracts.errors import Invalid
@@ -40,7 +41,7 @@ class Made:
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
     path = tmp_path / "helm-data"
-    return Made(path, Installation.create(path, clock=StoppedClock()))
+    return Made(path, found_installation(path, clock=StoppedClock()))
 
 
 def test_what_was_made_can_be_opened(made: Made) -> None:
@@ -106,7 +107,7 @@ def test_the_first_bearer_keys_are_said_once_and_kept_nowhere(made: Made) -> Non
 
 def test_two_installations_share_nothing(made: Made, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    Installation.create(other, clock=StoppedClock())
+    found_installation(other, clock=StoppedClock())
     first, second = Installation.open(made.path), Installation.open(other)
     assert first.log_id != second.log_id
     assert first.execution_key().key_id != second.execution_key().key_id
@@ -115,7 +116,7 @@ def test_two_installations_share_nothing(made: Made, tmp_path: Path) -> None:
 
 def test_an_empty_directory_is_taken_and_closed_to_others(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    Installation.create(tmp_path, clock=StoppedClock())
+    found_installation(tmp_path, clock=StoppedClock())
     assert tmp_path.stat().st_mode & 0o777 == 0o700
     Installation.open(tmp_path)
 
@@ -123,14 +124,14 @@ def test_an_empty_directory_is_taken_and_closed_to_others(tmp_path: Path) -> Non
 def test_an_installation_is_never_made_over_another(made: Made) -> None:
     before = Installation.open(made.path)
     with pytest.raises(Invalid, match="an installation is here already"):
-        Installation.create(made.path, clock=StoppedClock())
+        found_installation(made.path, clock=StoppedClock())
     assert Installation.open(made.path).log_id == before.log_id
 
 
 def test_a_directory_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(Invalid, match="not empty"):
-        Installation.create(tmp_path, clock=StoppedClock())
+        found_installation(tmp_path, clock=StoppedClock())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -138,7 +139,7 @@ def test_a_file_in_the_place_of_the_directory_is_refused(tmp_path: Path) -> None
     path = tmp_path / "helm-data"
     path.write_text("")
     with pytest.raises(Invalid, match="cannot be made"):
-        Installation.create(path, clock=StoppedClock())
+        found_installation(path, clock=StoppedClock())
     with pytest.raises(Invalid, match="not a directory"):
         Installation.open(path)
 
@@ -148,7 +149,7 @@ def test_a_directory_without_a_genesis_is_never_opened(made: Made) -> None:
     with pytest.raises(Invalid, match=r"genesis\.json: cannot be read"):
         Installation.open(made.path)
     with pytest.raises(Invalid, match="half-made"):
-        Installation.create(made.path, clock=StoppedClock())
+        found_installation(made.path, clock=StoppedClock())
 
 
 def test_what_was_never_made_is_not_opened(tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_a_directory_of_another_user_is_not_opened(made: Made) -> None:
 
 
 def test_a_key_of_another_installation_is_not_vouched_for(made: Made, tmp_path: Path) -> None:
-    Installation.create(tmp_path / "other", clock=StoppedClock())
+    found_installation(tmp_path / "other", clock=StoppedClock())
     name = "keys/execution.pem"
     (made.path / name).unlink()
     (tmp_path / "other" / name).rename(made.path / name)

@@ -15,7 +15,8 @@ import trio
 from actors.cli.server import Reply, Server
 from actors.connectors.port import Connector
 from actors.doors.serve import Door, serve
-from actors.installation import TENANT, Installation
+from actors.founding import TENANT, found_installation
+from actors.installation import Installation
 from actors.kernel import Kernel, Limits
 from actors.keys.bearer import KeyClass
 from actors.opening import Ground, break_ground, run_kernel
@@ -58,7 +59,7 @@ class House:
 def build(path: Path, *principals: str) -> House:
     """Make an installation in which these principals of the default tenant hold keys, and an operator."""
     clock = SetClock()
-    first = Installation.create(path, clock=clock)
+    first = found_installation(path, clock=clock)
     place = Installation.open(path, flags={"port": 0})
     bearer = place.bearer_keys()
     keys = {name: bearer.issue(KeyClass.TENANT, TENANT, name, at_ms=0) for name in principals}

@@ -16,7 +16,8 @@ from actors.cli.demo.play import Result
 from actors.cli.demo.steps import SEEN_BY_THE_WORLD, SESSION
 from actors.cli.evidence import export_pack
 from actors.cli.failure import Failed
-from actors.installation import TENANT, Installation
+from actors.founding import TENANT
+from actors.installation import Installation
 from helm.evidence.selection import Selection
 
 PACK = "demo-pack.tar"

@@ -13,7 +13,8 @@ from actors.cli.demo.service import Orders, order_service
 from actors.cli.freeze import FREEZE
 from actors.cli.server import Server
 from actors.doors.serve import serve
-from actors.installation import TENANT, Installation
+from actors.founding import TENANT, found_installation
+from actors.installation import Installation
 from actors.keys.bearer import KeyClass
 from actors.opening import open_kernel
 from actors.policy_file import read_signed, sign_text, write_signature
@@ -61,7 +62,7 @@ async def set_stage(path: Path, policy: str) -> AsyncIterator[Stage]:
 def make_place(path: Path, policy: str) -> dict[str, str]:
     """Make the installation with its signed policy; return everyone's bearer key."""
     clock = SystemClock()
-    first = Installation.create(path, clock=clock)
+    first = found_installation(path, clock=clock)
     place = Installation.open(path)
     durable.replace(place.policy_path, policy.encode())
     write_signature(place.policy_path, sign_text(policy, str(place.policy_path), place.policy_key()).signature)

@@ -10,7 +10,8 @@ import trio
 from actors.cli import show
 from actors.cli.failure import REFUSED
 from actors.cli.place import data_dir_option, open_place
-from actors.installation import TENANT, Installation
+from actors.founding import TENANT
+from actors.installation import Installation
 from actors.mailbox import Answer
 from actors.opening import open_kernel
 from actors.policy_file import read_signed

@@ -17,7 +17,7 @@ from actors.cli.failure import REFUSED, Failed
 from actors.cli.mcp.declaring import declare, text
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
-from actors.installation import TENANT
+from actors.founding import TENANT
 from actors.policy_file import read_policy
 from actors.process.clock import SystemClock
 from helm.contracts.errors import Invalid

@@ -15,7 +15,8 @@ from actors.cli.place import data_dir_option, open_place
 from actors.doors.entry import Entry
 from actors.doors.mcp.core import Core
 from actors.doors.mcp.stdio import NotRead, StdioDoor, TooLong
-from actors.installation import TENANT, Installation
+from actors.founding import TENANT
+from actors.installation import Installation
 from actors.keys.bearer import KEY_BYTES, BearerKey, KeyClass
 from actors.opening import open_kernel
 from actors.policy_file import read_signed

@@ -12,7 +12,8 @@ from actors.cli.keys import token_of, token_options
 from actors.cli.place import data_dir_option
 from actors.cli.server import server_option
 from actors.cli.trust.changing import PURPOSES, Desk, promote, replaces_own
-from actors.installation import DRAFT_FILE, GENESIS_FILE, complete
+from actors.founding import DRAFT_FILE, complete
+from actors.installation import GENESIS_FILE
 from actors.keys.trust_file import TrustFile, read_trust_file
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
