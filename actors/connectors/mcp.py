@@ -74,6 +74,9 @@ LIST_AGAIN_S: Final = MAX_TIMEOUT_MS / 1000
 AGAIN_S: Final = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
 """How long to wait before a server that ended is started again: longer each time, so that it does not spin (T4)."""
 
+STEADY_S: Final = 2 * START_S
+"""A server that ran for so long was there for others: when it ends, the waiting begins anew."""
+
 LOST: Final = frozenset({CONNECTION_CLOSED, PARSE_ERROR, REQUEST_TIMEOUT})
 """Codes by which the SDK tells of an answer that did not come, or cannot be read. A server that sends them itself is
 not believed more."""
@@ -100,6 +103,18 @@ Raw = RootModel[dict[str, Any]]
 
 GONE: Final = (OSError, ValueError, trio.BrokenResourceError, trio.ClosedResourceError, Lost, MCPError)
 """How a server is lost, or never comes."""
+
+
+@attrs.define
+class Pauses:
+    """How long to wait before the next try."""
+
+    _tries: int = 0
+
+    def after(self, ran_s: float) -> float:
+        """Return how many seconds to wait after a try that lasted `ran_s` seconds."""
+        self._tries = 1 if ran_s >= STEADY_S else self._tries + 1
+        return AGAIN_S[min(self._tries, len(AGAIN_S)) - 1]
 
 
 @attrs.define(eq=False)
@@ -143,9 +158,11 @@ class McpConnector:
         """Have the server say again what it lists, or be tried again at once where it cannot be asked."""
         self._again.set()
 
-    async def attend(self, report: Report) -> None:
+    async def attend(self, report: Report) -> NoReturn:
         """Keep the server running, and compare what it lists with the pins, for ever."""
-        for wait_s in (*AGAIN_S, *[AGAIN_S[-1]] * 1_000_000):
+        pauses = Pauses()
+        while True:
+            begun = trio.current_time()
             try:
                 await self._serve(report)
             except* Exception as lost:  # a server makes the SDK raise what it likes, and ends no kernel by it (T4)
@@ -156,7 +173,7 @@ class McpConnector:
                 self._client = None
                 if self._ready.is_set():
                     self._ready = trio.Event()
-            with trio.move_on_after(wait_s):
+            with trio.move_on_after(pauses.after(trio.current_time() - begun)):
                 await self._again.wait()
             self._again = trio.Event()
 

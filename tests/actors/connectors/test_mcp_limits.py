@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from actors.connectors import mcp, mcp_stdio
-from actors.connectors.mcp import McpConnector, look_at
+from actors.connectors.mcp import AGAIN_S, START_S, STEADY_S, McpConnector, Pauses, look_at
 from actors.connectors.port import ConnectorUnknown, NotDispatched
 from helm.contracts.errors import Invalid
 from helm.guardian.bundle_servers import MAX_BYTES
@@ -141,3 +141,21 @@ async def test_a_server_that_reads_nothing_is_given_up_in_time(monkeypatch: pyte
                 for _ in range(3):
                     nursery.start_soon(connector.dispatch, order(long, operation="sum"))
     assert scope.cancelled_caught
+
+
+def test_a_server_that_ends_at_once_is_tried_again_later_each_time() -> None:
+    pauses = Pauses()
+    waits = [pauses.after(ran_s=0.1) for _ in range(len(AGAIN_S) + 2)]
+    assert waits == [*AGAIN_S, AGAIN_S[-1], AGAIN_S[-1]]
+
+
+def test_a_server_that_hangs_at_its_start_is_not_taken_for_one_that_ran() -> None:
+    pauses = Pauses()
+    assert [pauses.after(ran_s=START_S) for _ in AGAIN_S] == [*AGAIN_S]
+
+
+def test_a_server_that_ran_for_long_is_back_at_once_when_it_ends() -> None:
+    pauses = Pauses()
+    for _ in AGAIN_S:
+        pauses.after(ran_s=0.1)
+    assert [pauses.after(ran_s=STEADY_S), pauses.after(ran_s=0.1)] == [*AGAIN_S[:2]]
