@@ -33,15 +33,17 @@ def of_time(rule: ToolRule, supposed: Supposed) -> Iterator[Row]:
 
 
 def of_velocity(rule: VelocityRule, supposed: Supposed) -> Iterator[Row]:
+    """Yield each level of a rule with what lies beyond it, and what becomes of the call that is supposed."""
     per = f"calls of one {rule.per} in {rule.window_s} s"
     levels = (Level.INTERRUPT, rule.interrupt_above), (Level.THROTTLE, rule.throttle_above)
     for level, above in (*levels, (Level.OBSERVE, rule.observe_above)):
         if above:
             held = f", held for {rule.cool_down_s} s" if rule.cool_down_s and level is not Level.OBSERVE else ""
-            yield Row("temporal", f"velocity {rule.id}: more than {above} {per}{held}", COMES_TO[level])
+            yield Row("temporal", f"velocity {rule.id}: at most {above} {per}", f"beyond that: {COMES_TO[level]}{held}")
     if supposed.calls is not None:
         level = rule.reached(supposed.calls)
-        what = f"velocity {rule.id}: after {supposed.calls} calls, level {level or 'none'}"
+        calls = "1 call" if supposed.calls == 1 else f"{supposed.calls} calls"
+        what = f"velocity {rule.id}: after {calls}, level {level or 'none'}"
         yield Row("temporal", what, COMES_TO[level])
 
 

@@ -9,7 +9,7 @@ import pytest
 from helm.contracts.errors import Invalid
 from helm.guardian.bundle import compile_document
 from helm.guardian.explain import explain
-from helm.guardian.explanation import Supposed
+from helm.guardian.explanation import Row, Supposed
 from tests.helm.guardian.bundles import document
 
 SHARED = {"id": "crowd", "per": "tenant", "tools": ["orders.*", "fetch"], "window_s": 60, "throttle_above": 9}
@@ -69,13 +69,23 @@ def test_a_rule_per_session_alone_is_refused_because_another_session_dodges_it()
     compile_document(bundle({**SHARED, "tools": ["pay"]}, velocity=per_session))
 
 
+def test_a_tool_that_is_allowed_is_not_called_denied_for_what_lies_beyond_its_pace() -> None:
+    policy = compile_document(bundle({**SHARED, "tools": ["pay"]}))
+    rows = [row for row in explain(policy, "pay", "agent-1", Supposed(calls=1)) if row.phase == "temporal"]
+    assert Row("temporal", "velocity crowd: after 1 call, level none", "PASS") in rows
+    assert not [row for row in rows if row.outcome.startswith(("DENY", "ESCALATE"))]
+
+
 def test_what_is_supposed_of_a_call_says_which_level_and_which_window_apply() -> None:
     whole = bundle({**SHARED, "tools": ["pay"], "observe_above": 2, "cool_down_s": 300})
     policy = compile_document(whole)
     rows = [row for row in explain(policy, "pay", "agent-1", Supposed(calls=12)) if row.phase == "temporal"]
     said = [f"{what} -> {outcome}" for _, what, outcome in rows]
-    assert "velocity crowd: more than 9 calls of one tenant in 60 s, held for 300 s -> DENY TEMPORAL_THROTTLE" in said
-    assert "velocity crowd: more than 2 calls of one tenant in 60 s -> PASS, noted as OBSERVE" in said
+    assert (
+        "velocity crowd: at most 9 calls of one tenant in 60 s -> beyond that: DENY TEMPORAL_THROTTLE, held for 300 s"
+        in said
+    )
+    assert "velocity crowd: at most 2 calls of one tenant in 60 s -> beyond that: PASS, noted as OBSERVE" in said
     assert "velocity crowd: after 12 calls, level THROTTLE -> DENY TEMPORAL_THROTTLE" in said
     assert "velocity tools.pay: after 12 calls, level THROTTLE -> DENY TEMPORAL_THROTTLE" in said
     monday = 1_791_187_200_000  # 2026-10-05T08:00Z
