@@ -15,7 +15,14 @@ from actors.cli.main import program
 from tests.gates.source import ROOT
 
 PAGES: Final = sorted(
-    [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT / "llms.txt"]
+    [
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "llms.txt",
+    ]
 )
 LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
 TEST: Final = re.compile(r"\b(tests/[\w./-]*[\w*](?:\.py)?)(?:::(\w+))?")
