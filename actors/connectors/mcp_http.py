@@ -128,7 +128,7 @@ class Wire(httpx2.AsyncBaseTransport):
         try:
             answer = await self.pool.handle_async_request(self._outbound(request, departure))
         except NotDispatched as refusal:
-            return self._told(departure, refusal)
+            return self._told(departure, of_call(refusal, departure))
         except TRANSPORT_ERRORS as error:
             return self._told(departure, what_is_known(error, request.url.host, sent=departure.begun))
         if answer.status >= 400 and request.method == "POST":
@@ -228,6 +228,13 @@ def misfit(answer: httpcore2.Response) -> Problem | None:
     if answer.status < 300 and answer.status != 202 and kind not in (b"application/json", b"text/event-stream"):
         return ConnectorUnknown(f"HTTP {answer.status} with an answer that is neither JSON nor a stream of events")
     return None
+
+
+def of_call(refusal: NotDispatched, departure: Departure) -> Problem:
+    """Return what a request that was refused before its first byte tells of its call, which may be of several."""
+    if departure.begun:
+        return ConnectorUnknown(f"{refusal.reason}, after another request of the call had begun to leave")
+    return refusal
 
 
 def told(departure: Departure, problem: Problem) -> httpx2.Response:

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from mcp.server.lowlevel.server import Server
 from mcp_types import CallToolRequestParams, CallToolResult
 
 from actors.connectors import mcp
@@ -20,9 +21,12 @@ from helm.contracts.errors import Invalid
 from helm.contracts.reason import ReasonCode
 from helm.guardian.bundle_servers import MAX_BYTES
 from helm.guardian.connection import McpConnection
+from helm.guardian.methods import PIN
+from tests.actors.connectors import mcp_rich
 from tests.actors.connectors.mcp_address import Front, answers, at_address
 from tests.actors.connectors.mcp_server import small
 from tests.actors.connectors.orders import order
+from tests.actors.connectors.test_mcp_back import Asked
 
 JSON = {"content_type": "application/json"}
 SUM = {"a": 1, "b": 2}
@@ -199,3 +203,34 @@ async def test_a_call_that_is_cancelled_is_cancelled_over_there(how: dict[str, A
             nursery.cancel_scope.cancel()
         with trio.fail_after(20):
             await ended.wait()
+
+
+async def test_a_name_that_is_gone_after_the_server_asked_back_does_not_make_the_call_one_that_was_never_sent() -> None:
+    """Each round of a call has a connection of its own: what becomes of the second unsays nothing of the first."""
+    is_gone: list[bool] = []
+
+    async def resolve(_: str) -> list[str]:
+        if is_gone:
+            raise OSError("no name server")
+        return ["127.0.0.1"]
+
+    class Person(Asked):
+        async def ask(self, tool: str, params: Any) -> Any:
+            is_gone.append(True)
+            return await super().ask(tool, params)
+
+    rich: Server[Any] = Server("rich", on_list_tools=mcp_rich.tools, on_call_tool=mcp_rich.call)
+    person = Person("one", {"action": "accept", "content": {"colour": "red"}})
+    async with at_address(rich, json_response=True) as (url, front):
+        connection = at(url.replace("127.0.0.1", "localhost"))
+        pins = {name: tool.pin for name, tool in (await look_at(connection)).items()} | {"elicitation/create": PIN}
+        connector = McpConnector(connection, pins, resolver=resolve)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connector.attend, nobody)
+            with pytest.raises(ConnectorUnknown, match="another request of the call had begun to leave"):
+                await connector.dispatch(order({}, operation="ask").but(line=person))
+            with pytest.raises(NotDispatched):
+                await connector.dispatch(order({}, operation="ask"))
+            nursery.cancel_scope.cancel()
+    assert person.asked
+    assert len([1 for _, _, body in front.seen if b'"tools/call"' in body]) == 1
