@@ -26,6 +26,9 @@ class Stay:
     """Around the wait for what it has under way, None while it was not replaced."""
     is_idle: bool = False
     """Whether nothing is under way through it any more, and nothing will be."""
+    after: trio.Event | None = None
+    """Set once the stay before has ended, None where there was none: nothing is attended twice at once."""
+    ended: trio.Event = attrs.field(factory=trio.Event)
 
 
 @attrs.define(eq=False)
@@ -49,8 +52,9 @@ class Attendance:
                 stay.farewell = trio.CancelScope(deadline=trio.current_time() + LINGER_S)
                 self.nursery.start_soon(self._let_go, stay, stay.farewell)
         for key, one in wanted.items():
-            if key not in self._staying or self._staying[key].scope.cancel_called:
-                self._staying[key] = stay = Stay(one)
+            before = self._staying.get(key)
+            if before is None or before.scope.cancel_called:
+                self._staying[key] = stay = Stay(one, after=before.ended if before is not None else None)
                 self.nursery.start_soon(self._stay, stay)
 
     async def _let_go(self, stay: Stay, farewell: trio.CancelScope) -> None:
@@ -63,12 +67,19 @@ class Attendance:
     async def _stay(self, stay: Stay) -> None:
         connector = stay.connector
         try:
-            with stay.scope:
-                if isinstance(connector, Attended):
-                    await connector.attend(self.report)
-                await trio.sleep_forever()
+            if stay.after is not None:
+                await stay.after.wait()
+            if not stay.scope.cancel_called:
+                await self._attend(stay)
         finally:
-            if self._staying[id(connector)] is stay:
+            stay.ended.set()
+            if self._staying.get(id(connector)) is stay:
                 del self._staying[id(connector)]
         if stay.is_idle and id(connector) not in self._staying:
             await self.close(connector)
+
+    async def _attend(self, stay: Stay) -> None:
+        with stay.scope:
+            if isinstance(stay.connector, Attended):
+                await stay.connector.attend(self.report)
+            await trio.sleep_forever()

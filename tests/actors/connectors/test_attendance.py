@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
+import pytest
 import trio
 import trio.testing
 
@@ -31,6 +32,31 @@ class Kept(Puppet):
             await trio.sleep_forever()
         finally:
             self.running -= 1
+
+
+@attrs.define(eq=False)
+class Slow(Kept):
+    """One that takes its time to end."""
+
+    may_end: trio.Event = attrs.field(factory=trio.Event)
+    most: int = 0
+    closed_while_running: int = 0
+
+    async def attend(self, report: Any) -> None:
+        """Run until cancelled, and until it may end."""
+        try:
+            self.most = max(self.most, self.running + 1)
+            await super().attend(report)
+        finally:
+            self.running += 1
+            with trio.CancelScope(shield=True):
+                await self.may_end.wait()
+            self.running -= 1
+
+    async def aclose(self) -> None:
+        """Count how often it was closed, and how often too early."""
+        self.closed_while_running += self.running
+        await super().aclose()
 
 
 @asynccontextmanager
@@ -111,6 +137,34 @@ async def test_what_comes_back_stays(autojump_clock: trio.testing.MockClock) -> 
         attending.turn_to({"one": one})
         await trio.testing.wait_all_tasks_blocked()
         assert (one.begun, one.running) == (2, 1)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+async def test_what_comes_back_before_it_has_ended_is_not_attended_twice_and_ends_no_kernel(turns: int) -> None:
+    one = Slow()
+    async with attendance() as attending:
+        for connectors in ({"one": one}, {}) * turns:
+            attending.turn_to(connectors)
+            await trio.testing.wait_all_tasks_blocked()
+        assert (one.begun, one.running, one.closed) == (1, 1, 0)
+        one.may_end.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (one.begun, one.running, one.closed) == (1, 0, 1)
+        attending.turn_to({"one": one})
+        await trio.testing.wait_all_tasks_blocked()
+        assert (one.begun, one.running, one.most, one.closed_while_running) == (2, 1, 1, 0)
+
+
+async def test_what_comes_back_while_it_ends_is_attended_once_it_has() -> None:
+    one = Slow()
+    async with attendance() as attending:
+        for connectors in ({"one": one}, {}, {"one": one}):
+            attending.turn_to(connectors)
+            await trio.testing.wait_all_tasks_blocked()
+        assert (one.begun, one.running) == (1, 1)
+        one.may_end.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (one.begun, one.running, one.most, one.closed) == (2, 1, 1, 0)
 
 
 async def test_what_came_back_and_left_again_is_given_its_whole_time(autojump_clock: trio.testing.MockClock) -> None:
