@@ -152,23 +152,23 @@ class Executor:
             output = await in_sight(self._dispatch(order, case, rule), partial(self._wait_for, hand, rule))
         except BaseException as failure:  # a connector is the world: its errors are an outcome, never our end
             self._share(hand)
-            self._note(order.connector, failure)
             if isinstance(failure, (ConnectorFailed, ConnectorUnknown)):
                 case.run = failure.run
             self._end(case, *outcome_of(failure, hand, rule))
             if is_ours(failure):
                 raise
         else:
-            self.troubles.forget(order.connector)
             self._accept(case, rule, output)
         finally:
             hand.until = math.inf
 
-    def _note(self, name: str, failure: BaseException) -> None:
-        """Note whether a connector that did not do its order could be reached, where that is known."""
-        if isinstance(failure, Unreachable):
-            self.troubles.note(name, failure.reason, self.clock.now_ms())
-        elif isinstance(failure, ConnectorFailed):
+    def _note(self, name: str, connector: Connector, refusal: Unreachable | None) -> None:
+        """Note whether a connector could be reached; of one that was replaced meanwhile there is nothing to tell."""
+        if self.connectors.get(name) is not connector:
+            return
+        if refusal is not None:
+            self.troubles.note(name, refusal.reason, self.clock.now_ms())
+        else:
             self.troubles.forget(name)
 
     def _not_started(self, case: Case) -> None:
@@ -222,7 +222,16 @@ class Executor:
         try:
             if rule.carries_permit and permit is not None:
                 order = order.but(permit=await self.vouch(permit, rule.operation or rule.name))
-            return await connector.dispatch(order)
+            output = await connector.dispatch(order)
+        except Unreachable as refusal:
+            self._note(order.connector, connector, refusal)
+            raise
+        except ConnectorFailed:
+            self._note(order.connector, connector, None)
+            raise
+        else:
+            self._note(order.connector, connector, None)
+            return output
         finally:
             self.uses.end(connector)
 

@@ -313,3 +313,52 @@ async def test_what_calls_met_at_a_connector_is_forgotten_with_it_and_not_before
         assert met is not None
         assert met.said == "host:1: ConnectError"
         assert executor.troubles.of("local", executor.connectors["local"]) is None
+
+
+@pytest.mark.parametrize("ends", ["out of reach", "failed", "done"])
+async def test_what_a_call_meets_at_a_connector_that_was_replaced_is_not_told_of_the_new_one(
+    house: House, ends: str
+) -> None:
+    gate, old, told = trio.Event(), Puppet(), Told()
+
+    async def late(_: Dispatch) -> JSONValue:
+        await gate.wait()
+        match ends:
+            case "out of reach":
+                raise Unreachable(ReasonCode.ERR_CONNECTOR_ERROR, "met at the old one")
+            case "failed":
+                raise ConnectorFailed("404")
+            case _:
+                return {"n": 1}
+
+    old.deed = late
+    async with house.kernel(old) as kernel:
+        executor = kernel.executor
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(told.ask, partial(kernel.call, "read", {}))
+            await old.began.wait()
+            executor.plug({**executor.connectors, "local": Puppet()})
+            executor.troubles.note("local", "met at the new one", 1)
+            gate.set()
+        found = executor.troubles.of("local", executor.connectors["local"])
+    assert len(told.answers) == 1
+    assert found is not None
+    assert found.said == "met at the new one"
+
+
+async def test_what_a_call_meets_at_a_connector_that_is_gone_is_kept_for_nobody(house: House) -> None:
+    gate, old, told = trio.Event(), Puppet(), Told()
+
+    async def late(_: Dispatch) -> JSONValue:
+        await gate.wait()
+        raise Unreachable(ReasonCode.ERR_CONNECTOR_ERROR, "met at the old one")
+
+    old.deed = late
+    async with house.kernel(old) as kernel:
+        executor = kernel.executor
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(told.ask, partial(kernel.call, "read", {}))
+            await old.began.wait()
+            executor.plug({})
+            gate.set()
+        assert executor.troubles.of("local", Puppet()) is None
