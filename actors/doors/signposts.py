@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from quart import Response, request
+from quart import Response, abort, request
 
 from helm.surfaces.rows.documents import HTML
 
@@ -29,8 +29,14 @@ LEADS: Final = MappingProxyType(
 
 
 async def lead_on() -> Response | None:
-    """Answer a browser's request for one of these; None for every other request, which goes its way."""
+    """Answer a browser's request for one of these; None for every other request, which goes its way.
+
+    One path has one spelling. A router takes the first slashes for one, and would lead on from //console by the Host
+    header and for ever: who stores answers for others could be made to store that one (T2).
+    """
     path = request.scope["path"]
+    if path.startswith("//"):
+        abort(404)
     is_asked = request.routing_exception is not None and request.method in {"GET", "HEAD"}
     page = LEADS.get(path) if is_asked else None
     if page is None or not (path == FOR_ALL or is_a_browser()):

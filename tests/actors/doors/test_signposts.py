@@ -51,6 +51,14 @@ async def test_a_forged_host_leads_nobody_away(accept: str, street: Street) -> N
         assert path != "/console" or told.headers["location"] == "/console/"
 
 
+async def test_an_address_of_two_slashes_leads_nobody_to_the_host_that_it_was_asked_under(street: Street) -> None:
+    for path in ("//console", "///console", "//console/", "//docs", "//docs/", "//healthz"):
+        for accept in (BROWSER, "*/*"):
+            told = await street.ask("GET", path, key="", accept=accept, host="evil.example")
+            assert (told.status, told.headers["content-type"]) == (404, "application/problem+json"), path
+            assert "evil" not in told.headers.get("location", "") + told.body.decode()
+
+
 @pytest.mark.parametrize("path", ["/docs", "/console/", "/healthz"])
 async def test_what_is_there_is_answered_as_ever(path: str, street: Street) -> None:
     assert (await street.ask("GET", path, key="", accept=BROWSER)).status == 200
