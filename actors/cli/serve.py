@@ -161,13 +161,14 @@ class Gateway:
 
     async def _activate(self, signed: SignedPolicy, anew: bool) -> list[str]:
         """Put a policy in force; return the servers that it started, by connector."""
-        if self.kernel is None or self.kernel.stopping:
+        kernel = self.kernel  # by the time that it has obeyed there may be another, or none
+        if kernel is None or kernel.stopping:
             raise KernelStopped("no kernel is running now")
         self.check(signed)
-        before = self.kernel.executor.connectors
-        await self.kernel.activate(signed, plug(signed.policy, {}, self.place.path), anew=anew)
+        before = kernel.executor.connectors
+        await kernel.activate(signed, plug(signed.policy, {}, self.place.path), anew=anew)
         self.signed = signed
-        now = self.kernel.executor.connectors
+        now = kernel.executor.connectors
         return sorted(name for name, one in now.items() if isinstance(one, Attended) and before.get(name) is not one)
 
 

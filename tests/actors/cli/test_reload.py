@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
 
 from actors.cli.mcp.declaring import Terms, declaration
+from actors.cli.serve import Gateway
 from actors.cli.server import Server
 from actors.connectors.mcp import look_at
+from actors.connectors.port import Connector
+from actors.policy_file import read_signed
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
 from tests.actors.cli.test_serve import Served, edit, served
@@ -63,3 +67,21 @@ def test_a_reload_leaves_a_server_in_peace_until_its_definition_changes_or_someb
         assert second != first
         assert asked(made, "--restart-servers") == "policy epoch 3 is in force; started: small"
         assert pid_behind(gateway, made) not in {first, second}
+
+
+async def test_a_gateway_that_ends_while_it_reads_everything_again_says_what_came_of_it(made: Made) -> None:
+    """The kernel obeyed with its last breath: by the time that it is asked what it started there is none."""
+    place, told = made.place(), list[str]()
+    gateway = Gateway(place, read_signed(place.policy_path, place.overlays_path), told.append)
+
+    class Ending:
+        stopping = False
+        executor = SimpleNamespace(connectors=dict[str, Connector]())
+
+        async def activate(self, *_: object, **__: object) -> None:
+            gateway.kernel = None
+
+    gateway.kernel = Ending()  # type: ignore[assignment]
+    said = await gateway.reload()
+    assert (said["refused"], told) == (False, ["policy epoch 1 is in force"])
+    assert (await gateway.reload())["refused"] is True
