@@ -33,7 +33,11 @@ class Headers:
 
 
 def headers_of(environment: Mapping[str, str]) -> Headers:
-    """Return what an environment says; what is for one kind outweighs what is for both. Raises Invalid."""
+    """Return what an environment says; what is for one kind outweighs what is for both. Raises Invalid.
+
+    What is for both is looked at where nobody needs it as well: the exporter looks at it, and quotes it.
+    """
+    headers_in(environment, FOR_BOTH)
     return Headers(spans=headers_in(environment, FOR_SPANS), figures=headers_in(environment, FOR_FIGURES))
 
 

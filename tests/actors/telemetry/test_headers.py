@@ -64,5 +64,14 @@ def test_what_is_no_header_is_refused_and_not_quoted(
     assert SECRET not in f"{refused.value} {refused.value.hint} {capsys.readouterr()} {caplog.text}"
 
 
+def test_what_is_no_header_is_refused_where_nobody_needs_it_too(monkeypatch: pytest.MonkeyPatch, house: House) -> None:
+    """The exporter reads the variable by itself, whatever it is given, and quotes what it does not understand."""
+    monkeypatch.setenv(FOR_BOTH, SECRET)
+    place = attrs.evolve(house.place, config=Config(otel_endpoint="http://127.0.0.1:9"))
+    with pytest.raises(Invalid, match="name=value") as refused:
+        observers_of(place, {FOR_BOTH: SECRET, FOR_SPANS: "x-token=spans", FOR_FIGURES: "x-token=figures"})
+    assert refused.value.where == FOR_BOTH
+
+
 def test_a_header_is_shown_in_no_traceback() -> None:
     assert SECRET not in repr(Headers(spans={"a": SECRET}, figures={"a": SECRET}))
