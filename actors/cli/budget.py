@@ -12,6 +12,7 @@ import click
 
 from actors.cli import show
 from actors.cli.failure import REFUSED
+from actors.cli.in_force import note_where_other
 from actors.cli.overlay import known_epochs, signed_by, written_here
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
@@ -46,6 +47,8 @@ def list_(data_dir: Path, server: str | None, *, as_json: bool) -> None:
     """List the budgets, and what is used of each in its window."""
     url = server_url(data_dir, server)
     rows = Server(url).get(f"{API}/budgets", {})["budgets"] if url else looked_at(open_place(data_dir))
+    if not url:
+        note_where_other(open_place(data_dir))
     if as_json:
         show.as_object(rows)
         return

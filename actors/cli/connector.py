@@ -13,6 +13,7 @@ from actors.cli import show
 from actors.cli.approvals.reading import moment
 from actors.cli.boundary_here import policy_of
 from actors.cli.failure import Failed
+from actors.cli.in_force import note_where_other
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.receipts import state_of_journal
 from actors.cli.server import API, Server, server_option, server_url
@@ -39,6 +40,8 @@ def list_(data_dir: Path, server: str | None, as_json: bool) -> None:
     """
     url = server_url(data_dir, server)
     found = Server(url).get(CONNECTORS, {})["connectors"] if url else connectors_here(open_place(data_dir))
+    if not url:
+        note_where_other(open_place(data_dir))
     if as_json:
         show.as_object({"connectors": found})
     else:

@@ -20,15 +20,14 @@ from actors.cli.examine_points import examine_points
 from actors.cli.examine_store import examine_store
 from actors.cli.finding import Finding
 from actors.cli.receipts import verify_journal
+from actors.cli.startable import check_startable
 from actors.installation import KEYS, Installation
 from actors.policy_file import read_signed
 from actors.process.clock import SystemClock
 from actors.stores.glance import glance, sqlite_version
 from actors.trust_log import registry_of
 from helm.contracts.errors import Invalid, Refused
-from helm.crypto.domains import KeyPurpose
 from helm.guardian.bearers import Bearers
-from helm.guardian.bundle_signature import check_signature
 
 DISTRIBUTION = "helm-kernel"
 PINNED = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^;\s]+)\s*(?:;(?P<marker>.*))?")
@@ -167,12 +166,14 @@ def exposure(place: Installation) -> Finding:
 
 
 def policy(place: Installation) -> Finding:
-    """Compile the policy and check its signature, as a start would."""
+    """Ask of the policy what a start would ask. Raises Invalid, or Refused, as a start does."""
     signed = read_signed(place.policy_path, place.overlays_path)
-    registry = registry_of(place)
-    key = registry.require(signed.signature.key_id, KeyPurpose.POLICY, registry.lamport + 1)
-    check_signature(signed.policy, signed.signature, key.hex)
-    detail = f"epoch {signed.policy.epoch}, {len(signed.policy.tools)} tools, signed by {key.key_id}"
+    local = check_startable(place, signed)
+    policy = signed.policy
+    detail = f"epoch {policy.epoch}, {len(policy.tools)} tools, signed by {signed.signature.key_id}"
+    if local:
+        hint = "start the program that gives their functions, or take them out of the policy"
+        return Finding("policy", "warn", f"{detail}; `helm serve` refuses local connectors: {', '.join(local)}", hint)
     return Finding("policy", "ok", detail)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import attrs
 import click
 
 from actors.cli import show
 from actors.cli.failure import REFUSED
+from actors.cli.in_force import active_policy, note_where_other
 from actors.cli.layered import layers_at, limits_of, what_it_changes
 from actors.cli.overlay import overlay
 from actors.cli.place import data_dir_option, open_place
@@ -19,10 +19,10 @@ from actors.cli.policy_state import show as show_state
 from actors.cli.supposing import supposing
 from actors.cli.zone import rule_of
 from actors.founding import TENANT
-from actors.installation import Installation
 from actors.policy_file import read_policy, read_signed, signature_path, write_signature
+from actors.signed_policy import SignedPolicy, check_signed
 from helm.contracts.errors import Invalid, Refused
-from helm.guardian.bundle_signature import PolicySignature, check_signature, check_succession, sign_policy
+from helm.guardian.bundle_signature import PolicySignature, check_succession, sign_policy
 from helm.guardian.explain import explain as rules_of
 from helm.guardian.explanation import Supposed
 from helm.guardian.points import OpaPoint
@@ -84,6 +84,8 @@ def explain(tool: str, file: Path | None, data_dir: Path, supposed: Supposed, *,
     policy = layered.layers.of(tenant, principal)
     rows, limits = rules_of(policy, tool, principal, supposed), limits_of(layered, tool, tenant, principal)
     show.note(f"{layered.path}, epoch {layered.layers.bundle.epoch}")
+    if file is None:
+        note_where_other(open_place(data_dir))
     if how["as_json"]:
         rules = [row._asdict() for row in rows]
         refused = [refusal._asdict() for refusal in layered.refused]
@@ -139,30 +141,6 @@ def told(body: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name.replace("_", " "), str(value)) for name, value in body.items()]
 
 
-@attrs.frozen
-class Activated:
-    """The policy that the journal says is in force, as far as the next one must know it."""
-
-    scope: str
-    epoch: int
-    policy_hash: str
-
-
-def active_policy(place: Installation) -> Activated | None:
-    """Return what was activated last, None where nothing ever was. Raises Invalid."""
-    from actors.cli.receipt_source import holding
-    from actors.stores.glance import glance
-
-    if not place.has_journal:
-        return None
-    with glance(place.journal_at) as journal:
-        for _, entry in holding(journal, '"type":"POLICY_ACTIVATED"'):
-            payload = entry["node"]["payload"]
-            if payload.get("type") == "POLICY_ACTIVATED":
-                return Activated(payload["scope"], payload["epoch"], payload["policy_hash"])
-    return None
-
-
 def signature_state(file: Path, compiled: Policy, data_dir: Path) -> str:
     """Say what the signature beside a file is worth here. A check of the text alone does not depend on it."""
     try:
@@ -179,11 +157,8 @@ def signature_state(file: Path, compiled: Policy, data_dir: Path) -> str:
 def check_vouched(compiled: Policy, signature: PolicySignature, data_dir: Path) -> None:
     """Raise Invalid or Refused unless a policy key that counts in the data directory's log vouches for the policy."""
     from actors.trust_log import registry_of
-    from helm.crypto.domains import KeyPurpose
 
-    registry = registry_of(open_place(data_dir))
-    key = registry.require(signature.key_id, KeyPurpose.POLICY, registry.lamport + 1)
-    check_signature(compiled, signature, key.hex)
+    check_signed(SignedPolicy(policy=compiled, signature=signature), registry_of(open_place(data_dir)))
 
 
 def summary(compiled: Policy) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def activate(file: Path, data_dir: Path, as_json: bool) -> None:
     FILE becomes the data directory's policy once it is in force. Refused, everything stays as it was: the file, the
     policy in force, and the log. Where a gateway gives no answer, FILE stays: nobody knows whether it is in force.
     """
-    from actors.cli.policy import active_policy, check_vouched
+    from actors.cli.in_force import active_policy
+    from actors.cli.policy import check_vouched
 
     place = open_place(data_dir)
     signed = read_signed(file, place.overlays_path)

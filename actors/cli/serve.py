@@ -17,6 +17,7 @@ import trio
 from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.place import data_dir_option, open_place
+from actors.cli.startable import check_room
 from actors.connectors.port import Attended
 from actors.doors.hatch import attend
 from actors.doors.openai.proxy import proxy_of
@@ -35,8 +36,6 @@ from actors.telemetry.observers import Observers, observers_of
 from helm.config import KINDS, from_environment, from_file
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
-from helm.openai.policy import check_island
-from helm.openai.upstream import read_place
 
 LOG = logging.getLogger("helm.policy")
 
@@ -117,9 +116,7 @@ class Gateway:
 
     def check(self, signed: SignedPolicy) -> None:
         """Raise Invalid for a policy that the settings leave no room for."""
-        config = self.place.config
-        if config.island_mode:
-            check_island(signed.policy, read_place(config.proxy_upstream, allow_private=True).origin)
+        check_room(self.place.config, signed.policy)
 
     async def reload(self, anew: bool = False) -> dict[str, JSONValue]:
         """Put policy, overlays and certificate in force as they are now, or nothing where one of them is refused.

@@ -14,7 +14,7 @@ from helm.contracts.form import JSONValue
 from helm.crypto.canonical import canonical, parse
 from helm.crypto.domains import KeyPurpose
 from helm.guardian.bundle_overlay import compile_overlay
-from helm.guardian.bundle_signature import check_succession
+from helm.guardian.bundle_signature import InForce, check_succession
 from helm.guardian.ceilings import ceilings_of
 from helm.guardian.layers import Layers
 from helm.guardian.memory import Active, Memory
@@ -23,6 +23,37 @@ from helm.guardian.overlays import Overlays, Standing, command_body
 from helm.guardian.policy import NO_POLICY, Policy
 from helm.guardian.precedence import RAISE_CANCEL, Precedence, RaiseCancel, Stated, check_cancel
 from helm.trust.registry import Registry
+
+
+@attrs.frozen(kw_only=True)
+class Succession:
+    """What comes of putting a signed policy in force; nothing is changed by knowing it."""
+
+    precedence: Precedence
+    layers: Layers
+    changes: tuple[SignedOverlay, ...]
+    """The overlays that come with it and were not said before."""
+    again: bool
+    """It is the active one already."""
+
+
+def succession_of(
+    signed: SignedPolicy, registry: Registry | None, active: InForce | None, precedence: Precedence, at_ms: int
+) -> Succession:
+    """Return what comes of putting a signed policy in force after the active one.
+
+    Raises Refused for a signature that does not vouch for it and for a policy that may not follow, Invalid for a key
+    that does not count and for an overlay that does not only narrow this policy.
+    """
+    policy = signed.policy
+    check_signed(signed, registry)
+    check_succession(active, policy)
+    again = active is not None and active.policy_hash == policy.policy_hash
+    precedence = precedence if again else precedence.activated(stated_by(policy), at_ms)
+    changes = tuple(one for one in signed.overlays if is_news(one, precedence.overlays))
+    overlays = with_changes(precedence.overlays, changes, registry, policy)
+    precedence = attrs.evolve(precedence, overlays=overlays)
+    return Succession(precedence=precedence, layers=layers_of(precedence, policy), changes=changes, again=again)
 
 
 @attrs.define(eq=False)
@@ -39,24 +70,18 @@ class ActivatePolicy(Command):
         What it raises of the ceilings waits. Overlays in force stay so, and must be about it: each that is not comes
         with it, signed anew, or was removed before.
         """
-        policy = self.signed.policy
-        check_signed(self.signed, self.registry)  # here: a key revoked a moment ago puts nothing in force
-        check_succession(memory.active, policy)
-        again = memory.active is not None and memory.active.policy_hash == policy.policy_hash
-        at_ms = max(now_ms, memory.latest_ms)
-        precedence = memory.precedence if again else memory.precedence.activated(stated_by(policy), at_ms)
-        changes = [one for one in self.signed.overlays if is_news(one, precedence.overlays)]
-        overlays = with_changes(precedence.overlays, changes, self.registry, policy)
-        precedence = attrs.evolve(precedence, overlays=overlays)
-        layers = layers_of(precedence, policy)
-        memory.put(layers)
-        memory.precedence = precedence
+        policy, at_ms = self.signed.policy, max(now_ms, memory.latest_ms)
+        # here: a key revoked a moment ago puts nothing in force
+        next_ = succession_of(self.signed, self.registry, memory.active, memory.precedence, at_ms)
+        memory.put(next_.layers)
+        memory.precedence = next_.precedence
         memory.latest_ms = at_ms
         memory.active = Active(scope=policy.scope, epoch=policy.epoch, policy_hash=policy.policy_hash)
         self.plug()
-        events = [] if again else [attest(activation(self.signed, at_ms), beside=(b'"bundle":' + policy.document,))]
-        if changes:
-            events.append(overlaid(changes, at_ms))
+        bundle = (b'"bundle":' + policy.document,)
+        events = [] if next_.again else [attest(activation(self.signed, at_ms), beside=bundle)]
+        if next_.changes:
+            events.append(overlaid(next_.changes, at_ms))
         self.before = tuple(events[:-1])
         return events[-1] if events else None
 

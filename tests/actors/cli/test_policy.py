@@ -15,8 +15,8 @@ import pytest
 import trio
 
 from actors.cli.deciding import deciding_kernel
+from actors.cli.in_force import active_policy
 from actors.cli.main import INTERRUPTED
-from actors.cli.policy import active_policy
 from actors.cli.policy_activate import put
 from actors.doors.hatch import address
 from actors.mailbox import KernelStopped
