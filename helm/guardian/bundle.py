@@ -38,6 +38,14 @@ MAX_DEPTH = 56
 
 MAX_EPOCH = 2**53 - 1
 
+MEMBERS = frozenset(
+    (
+        *("version", "scope", "epoch", "not_before", "max_age_s", "p0", "compliance", "principals", "approvers"),
+        *("budgets", "connectors", "windows", "velocity", "authz", "decision_points", "identity", "oauth", "tools"),
+    )
+)
+"""What a bundle may say. A misspelt one is named before whatever it leaves undeclared; `finish` is what refuses it."""
+
 
 def load_toml(text: str, where: str) -> Policy:
     """Compile a bundle; `where` names the file. Raises Invalid with the line, as far as it can be told."""
@@ -65,6 +73,7 @@ def compile_written(written: bytes) -> Policy:
     bundle = Table("", parse(written, max_depth=MAX_DEPTH))
     if bundle.text("version") != VERSION:
         raise Invalid("another version of the policy format", "version", f'write version = "{VERSION}"')
+    bundle.check_known(MEMBERS)
     p0, hard_budget = read_p0(bundle.table("p0"))
     budgets = (*hard_budget, *read_budgets(bundle))
     connections = read_connections(bundle)

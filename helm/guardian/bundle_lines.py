@@ -27,10 +27,17 @@ def located(problem: Invalid, text: str, where: str) -> Invalid:
 
 
 def line_of(path: str, text: str) -> int:
-    """Return the line of the longest part of `path` that the text spells out, 0 where there is none."""
+    """Return the line of the longest part of `path` that the text spells out, 0 where there is none.
+
+    A table that only headers of tables below it name begins at the first of them.
+    """
     before, _, pointer = path.partition("#")
     path = dotted(before, pointer)
-    found = {known: line for known, line in lines_of(text).items() if is_start(known, path)}
+    lines = lines_of(text)
+    inside = [line for known, line in lines.items() if is_start(path, known)]
+    if inside:
+        return min(inside)
+    found = {known: line for known, line in lines.items() if is_start(known, path)}
     return found[max(found, key=len)] if found else 0
 
 

@@ -6,7 +6,7 @@ A misspelt member would otherwise be a rule that its author believes in and nobo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ import attrs
 from helm.contracts.dialect import shown
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
+from helm.contracts.nearest import or_nearest
 
 NAME = re.compile(r"[!-~]{1,256}")
 """A name is visible ASCII, as in a call: what a person reads is what is compared."""
@@ -163,10 +164,13 @@ class Table:
 
     def finish(self) -> None:
         """Refuse every member that nobody asked for. Raises Invalid."""
+        self.check_known(self.asked)
+
+    def check_known(self, names: Collection[str]) -> None:
+        """Refuse every member that is none of these. Raises Invalid."""
         for member in self.members:
-            if member not in self.asked:
-                hint = f"there are {', '.join(sorted(self.asked))}"
-                raise Invalid(f"unknown key {shown(member)}", self.at(member), hint)
+            if member not in names:
+                raise Invalid(f"unknown key {shown(member)}", self.at(member), or_nearest(member, names))
 
 
 def looks_like(name: str, member: str) -> bool:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from helm.contracts.errors import Invalid
+from helm.contracts.nearest import or_nearest
 from helm.guardian.bundle_table import Table, below, check_choice
 from helm.guardian.policy import ToolRule
 from helm.guardian.time_zone import UTC, TimeZone, time_zone
@@ -59,7 +60,7 @@ def read_windows(table: Table, named: Windows) -> Iterator[Window]:
 
 def named_window(name: str, named: Windows, place: str) -> Window:
     if name not in named:
-        hint = f"declare [windows.{name}], or use one of {', '.join(sorted(named))}"
+        hint = f"declare [windows.{name}]; {or_nearest(name, named)}"
         raise Invalid(f"the window {name} is not declared", place, hint)
     return named[name]
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
+from helm.contracts.nearest import or_nearest
 from helm.contracts.schema import Schema
 from helm.contracts.verdict import EffectType, RiskTier
 from helm.crypto import domains
@@ -124,7 +125,7 @@ def read_tool(name: str, table: Table, around: Around) -> ToolRule:
 def read_connection_name(table: Table, connections: Mapping[str, Connection]) -> Connection:
     name = table.name("connector")
     if name not in connections:
-        hint = f"declare [connectors.{name}], or use one of {', '.join(sorted(connections))}"
+        hint = f"declare [connectors.{name}]; {or_nearest(name, connections)}"
         raise Invalid(f"the connector {name} is not declared", table.at("connector"), hint)
     return connections[name]
 

@@ -13,7 +13,7 @@ from helm.contracts.errors import Invalid
 from helm.crypto import domains
 from helm.crypto.canonical import canonical, parse
 from helm.crypto.hashing import hash_in
-from helm.guardian.bundle import compile_document, load_toml
+from helm.guardian.bundle import MEMBERS, compile_document, load_toml
 from helm.guardian.bundle_lines import line_of, lines_of
 from tests.helm.guardian.bundles import FULL, document, policy, without
 
@@ -289,6 +289,28 @@ def test_a_mistake_is_told_with_file_line_and_path(old: str, new: str, where: st
     assert toml_refusal(old, new).where == where
 
 
+@pytest.mark.parametrize("written", ["connector.local", "conectors.local"])
+def test_a_misspelt_table_is_named_with_its_line_before_the_tools_that_miss_it(written: str) -> None:
+    problem = toml_refusal("connectors.local", written)
+    member = written.partition(".")[0]
+    assert problem.what == f"unknown key '{member}'"
+    assert (problem.where, problem.hint) == (f"policy.toml:6: {member}", "did you mean connectors?")
+
+
+def test_what_is_not_declared_is_never_answered_with_an_empty_list() -> None:
+    window = refusal(document("tools", "pay", windows=["night"]))
+    assert window.hint == "declare [windows.night]; there are none yet"
+    bare = {name: value for name, value in document().items() if name != "connectors"}
+    assert refusal(bare).hint.endswith("; there are none yet")
+
+
+@pytest.mark.parametrize("member", sorted(MEMBERS))
+def test_every_member_that_is_known_is_read(member: str) -> None:
+    """One that is read and not known could be used by nobody."""
+    problem = refusal({**document(), member: None})
+    assert problem.where.startswith(member) and "unknown key" not in problem.what
+
+
 @pytest.mark.parametrize(
     "text", ["version = ", "[p0", "a = 1\na = 2", "[[tools]]\n[tools]", "a = " + "[" * 5000, "\x00", "a = 1e"]
 )
@@ -335,3 +357,5 @@ d = 2
         "x.list[1].d": 9,
     }
     assert line_of('x."y.z".b.c[3].d#/properties/e', text) == 3
+    assert line_of("x", text) == 2
+    assert line_of("x.list", text) == 4
