@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from actors.cli import show
+from actors.cli.in_force import active_policy
 from actors.cli.place import data_dir_option, open_place
 from actors.cli.server import API, Server, server_option, server_url
 from actors.installation import Installation
@@ -171,7 +172,7 @@ def written_here(place: Installation, signed: SignedOverlay) -> Any:
         bundle = read_policy(place.policy_path)
         async with open_kernel(place, policy=None) as kernel:
             await kernel.command(ChangeOverlays((signed,), kernel.parts.state.registry, bundle))
-            return shown(kernel.memory.precedence, place.log_id)
+            return shown(kernel.memory.precedence, kernel.memory.active, place.log_id)
 
     return trio.run(obey)
 
@@ -183,7 +184,7 @@ def state_of(place: Installation, url: str | None) -> Any:
     from actors.doors.policies import shown
     from actors.policy_log import precedence_of
 
-    return shown(precedence_of(place), place.log_id)
+    return shown(precedence_of(place), active_policy(place), place.log_id)
 
 
 def known_epochs(place: Installation, url: str | None) -> dict[str, int]:

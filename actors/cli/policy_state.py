@@ -67,7 +67,7 @@ def cancelled_here(place: Installation, cancel: RaiseCancel, signature: Any) -> 
     async def obey() -> Any:
         async with open_kernel(place, policy=None) as kernel:
             await kernel.command(CancelRaise(cancel, signature, kernel.parts.state.registry))
-            return shown(kernel.memory.precedence, place.log_id)
+            return shown(kernel.memory.precedence, kernel.memory.active, place.log_id)
 
     return trio.run(obey)
 
@@ -77,11 +77,19 @@ def tell(told: Any, *, as_json: bool) -> None:
     if as_json:
         written.as_object(told)
         return
-    written.fields([("bundle", told["bundle_hash"] or "none was ever activated"), *ceilings(told["p0"])])
+    written.fields([*bundle_of(told), *ceilings(told["p0"])])
     if told["overlays"]:
         click.echo()
         heads = ("OVERLAY", "EPOCH", "BINDS", "IN", "HASH", "WHY")
         written.table(heads, [row_of(row["command"]) for row in told["overlays"]])
+
+
+def bundle_of(told: Any) -> list[tuple[str, str]]:
+    """Return which bundle is in force for people; a gateway of an older version does not tell its scope and epoch."""
+    if not told["bundle_hash"]:
+        return [("bundle", "none was ever activated")]
+    known = [(name, str(told[name])) for name in ("scope", "epoch") if name in told]
+    return [*known, ("bundle", told["bundle_hash"])]
 
 
 def ceilings(p0: Any) -> list[tuple[str, str]]:
@@ -105,8 +113,10 @@ def said(value: Any) -> str:
     if isinstance(value, dict) and "window_s" not in value:
         return ", ".join(f"{name} {said(one)}" for name, one in value.items())
     if isinstance(value, dict):
-        return f"{value['id']}: {value['tool_calls']} calls, {value['spend_cents']} cents in {value['window_s']} s"
-    return str(value)
+        limits = ((value["tool_calls"], "calls"), (value["spend_cents"], "cents"))
+        stated = ", ".join(f"{limit} {what}" for limit, what in limits if limit is not None)
+        return f"{value['id']}: {stated or 'no ceiling'} in {value['window_s']} s"
+    return "-" if value is None else str(value)
 
 
 def moment(at_ms: int) -> str:

@@ -341,10 +341,12 @@ class PolicyLayers(TypedDict):
     """See PolicyLayers in schemas/openapi/helm.openapi.yaml."""
 
     bundle_hash: str
+    epoch: int
     log_id: str
     overlay_epochs: dict[str, Any]
     overlays: list[dict[str, Any]]
     p0: dict[str, Any] | None
+    scope: str
 
 
 class AuthzHealth(TypedDict):

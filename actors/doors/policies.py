@@ -15,6 +15,7 @@ from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
 from helm.crypto.canonical import parse
 from helm.guardian.bundle_overlay import overlay_bytes
+from helm.guardian.bundle_signature import InForce
 from helm.guardian.overlays import OverlayCommand, command_body
 from helm.guardian.precedence import Precedence, RaiseCancel
 
@@ -79,7 +80,8 @@ class PolicyRoutes:
             raise Problem(status=409, detail=detail, place="/command/epoch")
 
     def _shown(self) -> dict[str, JSONValue]:
-        return shown(self.kernel.memory.precedence, self.kernel.parts.boot.log_id)
+        memory = self.kernel.memory
+        return shown(memory.precedence, memory.active, self.kernel.parts.boot.log_id)
 
 
 def overlay_in(body: dict[str, JSONValue]) -> SignedOverlay:
@@ -94,11 +96,12 @@ def overlay_in(body: dict[str, JSONValue]) -> SignedOverlay:
     return SignedOverlay(command=command, signature=signature_of(body), document=text)
 
 
-def shown(precedence: Precedence, log_id: str) -> dict[str, JSONValue]:
-    """Return what is in force as people and programs read it."""
+def shown(precedence: Precedence, active: InForce | None, log_id: str) -> dict[str, JSONValue]:
+    """Return what is in force as people and programs read it; before any activation scope "" and epoch 0."""
     stated, in_force, overlays = precedence.stated, precedence.in_force, precedence.overlays
     return {
         "bundle_hash": "" if stated is None else stated.policy_hash,
+        "epoch": 0 if active is None else active.epoch,
         "log_id": log_id,
         "overlays": [
             {"command": command_body(one.command), "document": parse(one.document)} for one in overlays.ordered()
@@ -113,4 +116,5 @@ def shown(precedence: Precedence, log_id: str) -> dict[str, JSONValue]:
             "stated": stated.ceilings.document(),
             "stated_hash": stated.p0_ceiling_hash,
         },
+        "scope": "" if active is None else active.scope,
     }

@@ -194,6 +194,7 @@ OBJECTS: Final[Mapping[str, Schema]] = MappingProxyType(
         "PolicyLayers": closed(
             {
                 "bundle_hash": MAYBE_DIGEST,
+                "epoch": WHOLE,
                 "log_id": DIGEST,
                 "overlay_epochs": {"type": "object", "additionalProperties": WHOLE},
                 "overlays": listed(closed({"command": OBJECT, "document": OBJECT})),
@@ -208,6 +209,7 @@ OBJECTS: Final[Mapping[str, Schema]] = MappingProxyType(
                         }
                     )
                 ),
+                "scope": TEXT,
             }
         ),
         "AuthzHealth": closed(

@@ -112,3 +112,19 @@ def test_a_file_that_is_no_policy_any_more_is_told_beside_what_is_in_force(used:
     told = helm("connector", "list", *used.option)
     assert (told.code, "cannot be read as a policy" in told.err) == (0, True)
     assert "the log has scope starter, epoch 1 in force" in told.err
+
+
+def test_what_is_in_force_is_shown_by_scope_and_epoch_and_nothing_as_none(elsewhere: Made) -> None:
+    shown = helm("policy", "show", *elsewhere.option).out
+    rows = dict(line.split(maxsplit=1) for line in shown.splitlines())
+    assert (rows["scope"], rows["epoch"]) == ("notes", "1")
+    assert "None" not in shown
+    assert "p0: 100000 calls in 3600 s" in shown
+    told = helm("policy", "show", "--json", *elsewhere.option).json()
+    assert (told["scope"], told["epoch"]) == ("notes", 1)
+
+
+def test_before_any_activation_nothing_is_shown_to_be_in_force(made: Made) -> None:
+    assert helm("policy", "show", *made.option).out.split(maxsplit=1)[1].strip() == "none was ever activated"
+    told = helm("policy", "show", "--json", *made.option).json()
+    assert (told["bundle_hash"], told["scope"], told["epoch"]) == ("", "", 0)
