@@ -79,7 +79,8 @@ def connector_of(connection: Connection, policy: Policy, given: Mapping[str, Giv
         case McpConnection():
             return mcp_connector(connection, policy)
         case FilesConnection():
-            return FilesConnector(base / connection.root, max_bytes=connection.max_bytes)
+            place = f"connectors.{connection.name}.root"
+            return FilesConnector(base / connection.root, max_bytes=connection.max_bytes, place=place)
 
 
 def _given(given: Mapping[str, Given], name: str) -> Connector:

@@ -57,9 +57,11 @@ class _Asked:
 class FilesConnector:
     """Reads and lists below one folder. Operations: read {path, encoding?} and list {path}."""
 
-    def __init__(self, root: Path, *, max_bytes: int = MAX_FILE_BYTES) -> None:
+    def __init__(self, root: Path, *, max_bytes: int = MAX_FILE_BYTES, place: str = "root") -> None:
         if not root.is_dir():
-            raise Invalid("not a folder", str(root))
+            what = "is not a folder" if root.exists() else "no such folder"
+            hint = "make it, or bring it back from a copy; for another root, change the policy and sign its next epoch"
+            raise Invalid(f"{root}: {what}", place, hint)
         self._max_bytes = max_bytes
         self._root = root.resolve(strict=True)
         self._identity = _identity(os.stat(self._root))

@@ -77,7 +77,7 @@ def test_a_policy_of_another_scope_that_serve_refuses_is_found_by_doctor_in_its_
 def test_a_missing_folder_that_serve_refuses_is_found_by_doctor_in_its_words(used: Made) -> None:
     shutil.rmtree(used.path / "files")
     refused = refused_by_serve(used)
-    assert "files" in refused
+    assert refused == f"connectors.files.root: {used.path / 'files'}: no such folder"
     assert refused in found_by_doctor(used)
 
 

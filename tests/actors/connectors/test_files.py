@@ -199,7 +199,8 @@ async def test_no_descriptor_is_left_open(root: Path) -> None:
 
 def test_a_root_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid, match="file: is not a folder"):
         FilesConnector(tmp_path / "file")
-    with pytest.raises(Invalid):
-        FilesConnector(tmp_path / "missing")
+    with pytest.raises(Invalid, match="missing: no such folder") as missing:
+        FilesConnector(tmp_path / "missing", place="connectors.notes.root")
+    assert (missing.value.where, "make it" in missing.value.hint) == ("connectors.notes.root", True)
