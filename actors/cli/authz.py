@@ -89,7 +89,7 @@ def write(
             if line and not line.startswith("#"):
                 (removed if line.startswith("-") else added).append(line.lstrip("+-").strip())
     url = server_url(data_dir, server)
-    show.note(f"{len(added)} added, {len(removed)} removed on {url or place.path}, signed with the policy key")
+    show.note(f"asking {url or place.path} to add {len(added)} and remove {len(removed)}, with the policy key")
     told = on_server(place, Server(url), added, removed) if url else written_here(place, added, removed)
     tell(told, as_json=as_json)
 

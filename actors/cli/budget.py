@@ -92,7 +92,7 @@ def set_(budget_id: str, data_dir: Path, server: str | None, reason: str, *, as_
     overlay_id = f"budget.{budget_id}"
     document = overlay_of(place, overlay_id, known_epochs(place, url).get(overlay_id, 0) + 1, budget_id, limits | whose)
     signed = signed_by(place, document, reason)
-    show.note(f"set {budget_id} on {url or place.path}, signed with the policy key")
+    show.note(f"asking {url or place.path} to set {budget_id}, with the policy key of {place.path}")
     row = set_on(Server(url), budget_id, signed) if url else set_here(place, budget_id, signed)
     if as_json:
         show.as_object(row)

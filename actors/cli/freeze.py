@@ -79,7 +79,7 @@ def stop_of(action: str, tenant: str, agent: str, reason: str) -> Stop:
 def obey(stop: Stop, data_dir: Path, url: str, *, as_json: bool) -> None:
     """Have the running kernel obey, or, where none is named, the data directory itself."""
     place = open_place(data_dir)
-    show.note(f"{stop.action} on {url or place.path}, signed with the emergency key of {place.path}")
+    show.note(f"asking {url or place.path} to {stop.action}, with the emergency key of {place.path}")
     told = on_server(stop, place, Server(url)) if url else on_directory(stop, place)
     if as_json:
         show.as_object(told)

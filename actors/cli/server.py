@@ -33,10 +33,22 @@ CERTIFICATE_KEY_VARIABLE = "HELM_CLIENT_KEY"
 
 API = "/api/v1"
 
+
+
+def asked_for(ctx: click.Context, _: click.Parameter, url: str | None) -> str | None:
+    """Return the URL that was given; where none was, say in the end how to ask whoever holds the journal."""
+    if not url:
+        from actors.cli.beside import told_to_ask
+
+        ctx.with_resource(told_to_ask(ctx))
+    return url
+
+
 server_option = click.option(
     "--server",
     metavar="URL",
     envvar="HELM_URL",
+    callback=asked_for,
     help="Ask the kernel at this URL, with the key in HELM_ADMIN_KEY or HELM_API_KEY, not the data directory.",
 )
 

@@ -6,6 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from actors.stores.port import JournalHeld
 from helm.contracts.errors import Invalid
 
 FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -27,7 +28,6 @@ def take(path: Path) -> int:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
         if isinstance(error, BlockingIOError):
-            hint = f"process {holder} holds it: commands reach it by --server; another kernel needs its own directory"
-            raise Invalid("another kernel writes this journal", str(path), hint) from None
+            raise JournalHeld(str(path), f"process {holder} holds it", "directory") from None
         raise Invalid(f"the lock cannot be taken: {error.strerror}", str(path)) from error
     return descriptor

@@ -11,9 +11,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from helm.contracts.errors import Invalid
+
 
 class JournalFailed(Exception):
     """The journal is over for this process: what the append wrote is unknown, and nothing more is taken."""
+
+
+class JournalHeld(Invalid):
+    """A journal that cannot be opened for writing: it has a writer already. `holder` says who."""
+
+    def __init__(self, where: str, holder: str, room: str) -> None:
+        hint = f"{holder}: commands reach it by --server; another kernel needs its own {room}"
+        super().__init__("another kernel writes this journal", where, hint)
+        self.holder = holder
 
 
 class Journal(Protocol):

@@ -17,6 +17,7 @@ from typing import Final
 
 import attrs
 
+from actors.stores.port import JournalHeld
 from actors.stores.postgres.link import DatabaseLost, Link
 from helm.contracts.errors import Invalid
 
@@ -76,8 +77,7 @@ def take(link: Link, where: str) -> int:
     while not link.run(TAKE)[0][0]:
         holder, session = holder_of(link)
         if not is_gone(holder, session) or monotonic() > waited_until:
-            hint = f"{told(holder)}: commands reach it by --server; another kernel needs its own database"
-            raise Invalid("another kernel writes this journal", where, hint)
+            raise JournalHeld(where, told(holder), "database")
         sleep(LOOK_S)
     return int(link.run(SESSION)[0][0])
 

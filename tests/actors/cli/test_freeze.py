@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 
 import pytest
@@ -86,6 +87,41 @@ async def test_a_directory_that_a_kernel_holds_is_left_to_it(made: Made) -> None
         ended = await trio.to_thread.run_sync(partial(helm, "freeze", "--reason", "r", *made.option))
     assert ended.code == 1
     assert "another kernel" in ended.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("freeze", "--reason", "stop it"),
+        ("unfreeze", "--reason", "over"),
+        ("budget", "list"),
+        ("checkpoint", "now"),
+        ("approvals", "list"),
+    ],
+    ids=lambda words: words[0],
+)
+async def test_beside_a_gateway_a_command_says_the_whole_line_that_reaches_it(
+    made: Made, words: tuple[str, ...]
+) -> None:
+    place = Installation.open(made.path, flags={"port": 0})
+    async with open_kernel(place, policy=read_signed(place.policy_path)) as kernel:
+        door = await kernel.nursery.start(serve, kernel, place.config, place.bearer_keys())
+        port = str(door.address.port)
+        ended = await trio.to_thread.run_sync(partial(helm, *words, *made.option, HELM_PORT=port))
+        line = shlex.split(ended.err.splitlines()[-1].rpartition("HELM_ADMIN_KEY: ")[2])
+        again = await trio.to_thread.run_sync(partial(helm, *line[1:], HELM_ADMIN_KEY=made.admin_key))
+        door.close()
+        await door.ended.wait()
+    assert (ended.code, again.code) == (1, 0), ended.err + again.err
+    assert line == ["helm", *words, *made.option, "--server", door.address.url]
+    assert "nothing was done" in ended.err
+    assert f"{words[0]} on" not in ended.err
+
+
+async def test_the_line_to_type_keeps_its_option_before_the_words_of_another_program(made: Made) -> None:
+    async with open_kernel(made.path, policy=None):
+        ended = await trio.to_thread.run_sync(partial(helm, "freeze", "--reason", "r", *made.option, "--"))
+    assert ended.err.rstrip().endswith("--server http://127.0.0.1:8420 --")
 
 
 async def test_a_kernel_of_another_log_is_not_sent_our_command(
