@@ -34,7 +34,6 @@ CERTIFICATE_KEY_VARIABLE = "HELM_CLIENT_KEY"
 API = "/api/v1"
 
 
-
 def asked_for(ctx: click.Context, _: click.Parameter, url: str | None) -> str | None:
     """Return the URL that was given; where none was, say in the end how to ask whoever holds the journal."""
     if not url:
@@ -89,9 +88,15 @@ class Reply:
 
 def refused(status: int, problem: Mapping[str, Any], hint: str) -> Failed:
     """Return a refusal in the words of the command line, with the hint where the key was refused."""
-    hint = hint if status in (401, 403) else ""
+    hint = hint if is_of_the_key(status, problem) else ""
     code = problem.get("reason_code") or f"HTTP_{status}"
     return Failed(str(problem.get("detail") or problem.get("title") or f"HTTP {status}"), hint, code)
+
+
+def is_of_the_key(status: int, problem: Mapping[str, Any]) -> bool:
+    """Tell whether another key may open the door: not where a body, or what it asks for, was refused."""
+    of_the_body = str(problem.get("place", "")).startswith("/") or problem.get("reason_code")
+    return status == 401 or (status == 403 and not of_the_body)
 
 
 def operators_key() -> str:

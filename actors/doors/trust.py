@@ -56,8 +56,7 @@ class TrustRoutes:
             control = await self.kernel.command(ChangeTrust(event, state.registry, self.kernel.parts.pen.key_id))
         except Invalid as problem:
             self._check_place(event)  # another event may have come in between: a lost race is a conflict
-            hint = f" ({problem.hint})" if problem.hint else ""
-            raise Problem(status=403, detail=f"{problem}{hint}", place="/event") from problem
+            raise Problem(status=403, detail=str(problem), place="/event") from problem
         lamport = 0 if control is None else control.lamport
         return answer({"event_hash": event_hash(event), "height": event.height, "lamport": lamport}, 201)
 

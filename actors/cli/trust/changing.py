@@ -217,8 +217,13 @@ async def write_succession(event: TrustEvent, place: Installation) -> dict[str, 
     The old key signs nothing here: it may be lost.
     """
     from actors.opening import break_ground, run_kernel
+    from actors.stores.port import JournalHeld
 
-    ground = await break_ground(place, event)
+    try:
+        ground = await break_ground(place, event)
+    except JournalHeld as held:  # it would refuse this over --server too
+        hint = f"nothing was done: {held.holder}. Stop that kernel, whose receipts this key signs, then say it again"
+        raise Invalid(held.what, held.where, hint) from held
     async with run_kernel(ground, policy=None, connectors={}) as kernel:
         registry = kernel.parts.state.registry
         lamport = registry.keys[event.key_id].added.lamport if registry is not None else 0

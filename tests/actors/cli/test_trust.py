@@ -118,6 +118,13 @@ def test_what_names_no_key_is_refused(made: Made) -> None:
     assert trust(made, "snapshot", "--at-lamport", "0").code == 1
 
 
+async def test_the_receipt_signing_key_is_not_rotated_beside_a_kernel_and_no_server_is_named_for_it(made: Made) -> None:
+    async with open_kernel(made.path, policy=None):
+        ended = await trio.to_thread.run_sync(partial(trust, made, "rotate", "execution", *WHY))
+    assert (ended.code, "--server" in ended.err) == (1, False)
+    assert "Stop that kernel" in ended.err
+
+
 async def test_a_running_kernel_takes_the_event_and_is_read_back(made: Made, tmp_path: Path) -> None:
     place = Installation.open(made.path, flags={"port": 0})
     async with open_kernel(place, policy=read_signed(place.policy_path)) as kernel:
@@ -128,10 +135,11 @@ async def test_a_running_kernel_takes_the_event_and_is_read_back(made: Made, tmp
             return await trio.to_thread.run_sync(asked)
 
         refused = await ask("rotate", "emergency", *WHY, key=made.tenant_key)
-        assert refused.code == 1
+        assert (refused.code, "HELM_ADMIN_KEY" in refused.err) == (1, True)
         rotated = (await ask("rotate", "emergency", *WHY)).json()
         assert place.emergency_key().key_id == rotated["key_id"]
-        assert (await ask("rotate", "execution", *WHY)).code == 1
+        pen = await ask("rotate", "execution", *WHY)
+        assert (pen.code, pen.err.count("stop the kernel"), "HELM_ADMIN_KEY" in pen.err) == (1, 1, False)
         snapshot = (await ask("snapshot")).json()
         assert kernel.parts.state.registry is not None
         assert snapshot == kernel.parts.state.registry.snapshot()
