@@ -53,6 +53,8 @@ class Credentials:
             if presented is None:
                 raise Unbelieved("a bearer key is needed")
             return self._certificate_holder(trust, presented, now_ms)
+        if not is_bearer(authorization):
+            raise Unbelieved("the header is no bearer key: write `authorization: Bearer KEY`")
         token = token_of(authorization)
         if not token or not (trust.issuers or trust.domains or (at_mcp and trust.at_mcp)):
             raise Unbelieved("no bearer key that opens this installation")
@@ -133,6 +135,12 @@ class Credentials:
             except Invalid as problem:  # plugging in such a policy is refused: one that got round it lets nobody in
                 raise Unbelieved("the policy's keys cannot be used") from problem
         return self._trust
+
+
+def is_bearer(authorization: str) -> bool:
+    """Tell whether a header has the form of a bearer's, whatever stands in it (RFC 6750 section 2.1)."""
+    scheme, _, rest = authorization.partition(" ")
+    return scheme.lower() == "bearer" and rest != ""
 
 
 def terms(key: BearerKey | Issued) -> tuple[object, ...]:

@@ -103,7 +103,8 @@ def who_asks(who: Credentials, heading: Heading, presented: Presented | None) ->
     try:
         key = authenticate(who, given, presented)
     except Problem as problem:
-        raise Problem(status=407, detail=problem.detail, place=PLACE, headers=CHALLENGE) from problem
+        detail = problem.detail.replace("`authorization:", f"`{PLACE}:")  # the header that is read here
+        raise Problem(status=407, detail=detail, place=PLACE, headers=CHALLENGE) from problem
     check_calls(key)
     if session:
         plain_name(session, "x-helm-session")

@@ -60,6 +60,16 @@ async def test_no_route_is_open_to_a_key_that_was_never_issued(street: Street) -
     assert {name: reply.status for name, reply in told.items() if reply.status != HTTPStatus.UNAUTHORIZED} == {}
 
 
+async def test_a_key_without_its_scheme_is_told_how_to_come_and_never_whether_it_is_known(street: Street) -> None:
+    said = set()
+    for header in (street.admin, "helm_nobody", f"Basic {street.admin}", "Bearer", f"Bearer{street.admin}"):
+        reply = await street.ask("GET", TABLE["list_trust_keys"].path, key="", authorization=header)
+        assert reply.status == HTTPStatus.UNAUTHORIZED
+        said.add(reply.body)
+    assert len(said) == 1
+    assert b"write `authorization: Bearer KEY`" in said.pop()
+
+
 async def test_no_operators_route_opens_to_an_agent(street: Street) -> None:
     told = {name: await ask(street, TABLE[name], street.agent) for name in sorted(CLASSES[Access.ADMIN])}
     assert {name: refused_for(reply) for name, reply in told.items()} == dict.fromkeys(

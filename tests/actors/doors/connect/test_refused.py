@@ -146,6 +146,12 @@ async def test_a_client_without_a_key_is_asked_for_one_and_leaves_no_record(hous
     assert "Basic" in said.headers["proxy-authenticate"]
 
 
+async def test_a_client_that_writes_no_bearer_is_told_of_the_header_that_is_read_here(house: House) -> None:
+    async with open_lane(house) as lane:
+        said = await lane.ask("127.0.0.1:443", key="", proxy_authorization=lane.agent)
+    assert "write `proxy-authorization: Bearer KEY`" in said.refusal["detail"]
+
+
 async def test_a_key_in_the_header_of_servers_opens_nothing_here(house: House) -> None:
     async with open_lane(house) as lane:
         said = await lane.ask("127.0.0.1:443", key="", authorization=f"Bearer {lane.agent}")
