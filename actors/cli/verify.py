@@ -16,9 +16,11 @@ from helm.contracts.errors import Invalid
 from helm.evidence.report import Outcome, Report
 from helm.evidence.scope import RANGE, WHOLE
 from helm.evidence.trust_root import TrustRoot
-from helm.evidence.verify import verify_pack
+from helm.evidence.verify import CHECKS, verify_pack
 
 EXTERNAL_RECEIPT = "external-receipt"
+
+NAME_COLUMNS = max(len(name) for name, _ in CHECKS)
 
 host_key_option = click.option(
     "--host-key",
@@ -160,4 +162,4 @@ def tell(report: Report) -> None:
 def line(outcome: Outcome, state: str) -> str:
     """Return one check as a line: what it makes sure of, or why it does not hold."""
     mark = show.marked(state.ljust(4) if state != "note" else "-   ", *show.STATES[state])
-    return f"{outcome.number:2d} {mark}  {outcome.name:<10} {show.plain(outcome.detail or outcome.promise)}"
+    return f"{outcome.number:2d} {mark}  {outcome.name:<{NAME_COLUMNS}} {show.plain(outcome.detail or outcome.promise)}"

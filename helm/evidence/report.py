@@ -31,7 +31,7 @@ class Outcome:
         """Return the outcome as a person reads it."""
         mark = "ok" if self.ok else "--"
         found = f" ({self.detail})" if self.detail else ""
-        return f"{self.number:2d} {mark} {self.name:<10} {self.promise}{found}"
+        return f"{self.number:2d} {mark} {self.name:<11} {self.promise}{found}"
 
 
 @attrs.frozen(kw_only=True)

@@ -83,6 +83,14 @@ def test_an_export_is_of_one_thing(used: Made, tmp_path: Path, words: tuple[str,
     assert ended.code == 2
 
 
+def test_the_table_of_checks_has_one_column_for_every_name(used: Made, tmp_path: Path) -> None:
+    path = tmp_path / "p.tar"
+    helm(*EXPORT, "-o", str(path), *used.option)
+    table = helm("verify", str(path), "--log-id", used.log_id).out.splitlines()[: len(CHECKS)]
+    told_at = {len(line) - len(line.partition(name)[2].lstrip()) for line, (name, _) in zip(table, CHECKS, strict=True)}
+    assert len(told_at) == 1
+
+
 def test_arguments_may_be_left_out_and_the_rest_still_verifies(used: Made, tmp_path: Path) -> None:
     path = tmp_path / "redacted.tar"
     assert helm(*EXPORT, "-o", str(path), "--redact-facts", *used.option).code == 0
