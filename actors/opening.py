@@ -57,6 +57,12 @@ class Ground:
     succession: TrustEvent | None = None
     """The event by which the pen counts from this start on, None where it counts already."""
 
+    async def aclose(self) -> None:
+        """Close the stores, and give the lock back. Idempotent."""
+        with trio.CancelScope(shield=True):
+            await self.journal.aclose()
+            await self.index.aclose()
+
 
 async def break_ground(place: Installation, succession: TrustEvent | None = None) -> Ground:
     """Lock and open the stores of a data directory. Raises Invalid where another kernel holds it.
@@ -161,9 +167,7 @@ async def run_kernel(  # noqa: PLR0913 - likewise
         parts = await _parts(ground, connectors, limits or Limits(), clock or SystemClock(), progress)
         kernel = Kernel(attrs.evolve(parts, observing=observing))
     except BaseException:
-        with trio.CancelScope(shield=True):
-            await ground.journal.aclose()
-            await ground.index.aclose()
+        await ground.aclose()
         raise
     async with _running(kernel):
         await _start(kernel, ground, policy)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from actors.installation import Installation
     from actors.kernel import Kernel
     from actors.keys.bearer import BearerKey
+    from actors.opening import Ground
 
 
 @attrs.frozen
@@ -32,13 +33,16 @@ class Nobody:
 
 
 @asynccontextmanager
-async def deciding_kernel(place: Installation) -> AsyncIterator[Kernel]:
-    """Run a kernel with the policy of a data directory. Raises Invalid where one runs there already."""
+async def deciding_kernel(place: Installation, ground: Ground | None = None) -> AsyncIterator[Kernel]:
+    """Run a kernel with the policy of a data directory. Raises Invalid where one runs there already.
+
+    `ground` is that of the directory, where whoever asks has locked it already.
+    """
     from actors.opening import break_ground, run_kernel
 
     policy = read_signed(place.policy_path, place.overlays_path)
     connectors = {name: Nobody() for name in policy.policy.connectors}
-    ground = await break_ground(place)
+    ground = ground or await break_ground(place)
     async with run_kernel(ground, policy=policy, connectors=connectors) as kernel:
         yield kernel
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import signal
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -26,6 +30,8 @@ NOBODY_LISTENS: Final = (FileNotFoundError, ConnectionRefusedError)
 
 NOBODY_KNOWS: Final = "nobody knows whether the policy is in force"
 LOOK: Final = "helm policy show says which one is; then activate it again"
+
+ELSEWHERE: Final = "it reads another file: was it started with --policy? Put the new one there, then: helm reload"
 
 
 @click.command("compile", short_help="Write a bundle in the form that its hash covers.")
@@ -64,9 +70,9 @@ def activate(file: Path, data_dir: Path, as_json: bool) -> None:
     place = open_place(data_dir)
     signed = read_signed(file, place.overlays_path)
     check_vouched(signed.policy, signed.signature, data_dir)
-    check_succession(active_policy(place), signed.policy)
-    with put(file, place):
-        told = in_force(place)
+    with alone(place):
+        check_succession(active_policy(place), signed.policy)
+        told = in_force(file, place, signed.policy.policy_hash)
     body = {"epoch": signed.policy.epoch, "policy_hash": signed.policy.policy_hash, "said": told}
     if as_json:
         show.as_object(body)
@@ -79,69 +85,125 @@ class Unknown(Failed):
 
 
 @contextmanager
+def alone(place: Installation) -> Iterator[None]:
+    """Keep a second activation out: each would put its files, and have the other's put in force or back.
+
+    Raises Failed where another one is under way. The directory itself is locked: no file is left behind.
+    """
+    directory = os.open(place.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failed("another activation is under way", "nothing has changed: wait until it has ended") from None
+        yield
+    finally:
+        os.close(directory)
+
+
+@contextmanager
 def put(file: Path, place: Installation) -> Iterator[None]:
     """Put a policy file and its signature in their places, and what stood there back where the body is refused.
 
     Between the two writes a reload finds a signature of another policy, and keeps the one in force. Whatever else
     ends the body, nobody knows what became of the policy: the new files stay, because an older policy than the log's
-    keeps the next start from opening.
+    keeps the next start from opening. Ctrl-C waits while files are written: one never stays without the other.
     """
     files = [(place.policy_path, file), (signature_path(place.policy_path), signature_path(file))]
     before = [(to, to.read_bytes() if to.exists() else None) for to, _ in files]
     wanted = [(to, by.read_bytes()) for to, by in files]
     try:
-        for to, content in wanted:
-            durable.replace(to, content)
-    except BaseException:  # nobody was asked yet
-        put_back(before)
-        raise
-    try:
+        put_back(wanted)
         yield
     except Unknown:
         raise
     except (Failed, Invalid, Refused):
         put_back(before)
         raise
-    except KeyboardInterrupt:
-        show.note(f"interrupted: {NOBODY_KNOWS}\n  {LOOK}")
+    except BaseException as problem:
+        if is_interrupt(problem):
+            show.note(f"interrupted: {NOBODY_KNOWS}\n  {LOOK}")
         raise
 
 
-def put_back(before: list[tuple[Path, bytes | None]]) -> None:
-    """Put back what stood at each path, nothing where nothing did. Raises Invalid."""
-    for to, was in before:
-        if was is None:
-            to.unlink(missing_ok=True)
-        else:
-            durable.replace(to, was)
+def put_back(contents: Sequence[tuple[Path, bytes | None]]) -> None:
+    """Put what belongs at each path, nothing where nothing did. Raises Invalid."""
+    with uninterrupted():
+        for to, content in contents:
+            if content is None:
+                to.unlink(missing_ok=True)
+            else:
+                durable.replace(to, content)
 
 
-def in_force(place: Installation) -> str:
-    """Have the data directory's policy put in force by whoever writes its log.
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Have Ctrl-C wait until the body is done."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def is_interrupt(problem: BaseException) -> bool:
+    """Tell whether Ctrl-C is what ended something, also among other things."""
+    if isinstance(problem, BaseExceptionGroup):
+        return problem.subgroup(KeyboardInterrupt) is not None
+    return isinstance(problem, KeyboardInterrupt)
+
+
+def in_force(file: Path, place: Installation, policy_hash: str) -> str:
+    """Have a policy put in force by whoever writes the data directory's log.
 
     Raises Unknown where a gateway was asked and gave no answer; Failed, Invalid or Refused where it was refused.
     """
-    from actors.cli.reload import ask
+    from actors.cli.reload import reached
 
     try:
-        said: dict[str, Any] = ask(place.path)
+        with reached(place.path) as line:
+            return in_force_there(file, place, policy_hash, line)
     except Failed as problem:
-        if isinstance(problem.__cause__, NOBODY_LISTENS):
-            return in_force_here(place)
-        raise Unknown(f"{problem}: {NOBODY_KNOWS}", LOOK, "NO_ANSWER") from problem
-    if said["refused"]:
-        raise Failed(str(said["said"]), "the gateway refused it: nothing has changed", "REFUSED")
+        if not isinstance(problem.__cause__, NOBODY_LISTENS):
+            raise
+    return in_force_here(file, place)
+
+
+def in_force_there(file: Path, place: Installation, policy_hash: str, line: socket.socket) -> str:
+    """Have a gateway read the policy, and see in the log that it did."""
+    from actors.cli.policy import active_policy
+    from actors.cli.reload import answer
+
+    with put(file, place):
+        try:
+            said = answer(line, place.path)
+        except Failed as problem:
+            raise Unknown(f"{problem}: {NOBODY_KNOWS}", LOOK, "NO_ANSWER") from None
+        if said["refused"]:
+            raise Failed(str(said["said"]), "the gateway refused it: nothing has changed", "REFUSED")
+        active = active_policy(place)
+        if active is None or active.policy_hash != policy_hash:
+            raise Failed(f"the gateway read another policy: {said['said']}", ELSEWHERE, "REFUSED")
     return str(said["said"])
 
 
-def in_force_here(place: Installation) -> str:
-    """Write the activation into a log that no kernel writes now. Raises Invalid where one does."""
+def in_force_here(file: Path, place: Installation) -> str:
+    """Write the activation into a log that no kernel writes now. Raises Invalid where one does.
+
+    The log is locked before a file is put: a gateway that starts meanwhile would take it, and find it put back.
+    """
     import trio
 
     from actors.cli.deciding import deciding_kernel
+    from actors.opening import break_ground
 
     async def begin() -> int:
-        async with deciding_kernel(place) as kernel:
-            return kernel.memory.bundle.epoch
+        ground = await break_ground(place)
+        try:
+            with put(file, place):
+                async with deciding_kernel(place, ground) as kernel:
+                    return kernel.memory.bundle.epoch
+        finally:
+            await ground.aclose()
 
     return f"policy epoch {trio.run(begin)} is in force"

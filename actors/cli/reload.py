@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,16 +42,42 @@ def reload(data_dir: Path, restart_servers: bool, as_json: bool) -> int:
 
 def ask(data_dir: Path, *, anew: bool = False) -> dict[str, Any]:
     """Return what the gateway answers. Raises Failed where none does."""
-    from actors.doors.hatch import ANEW, NAME, RELOAD, address
+    with reached(data_dir) as line:
+        return answer(line, data_dir, anew=anew)
+
+
+@contextmanager
+def reached(data_dir: Path) -> Iterator[socket.socket]:
+    """Yield a line to the gateway that listens, which was asked nothing yet. Raises Failed where none does."""
+    from actors.doors.hatch import address
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.settimeout(ANSWER_S)
+        try:
+            with address(data_dir) as path:
+                line.connect(path)
+        except OSError as problem:
+            raise no_answer(data_dir, problem) from problem
+        yield line
+
+
+def answer(line: socket.socket, data_dir: Path, *, anew: bool = False) -> dict[str, Any]:
+    """Ask on a line, and return what the gateway answers. Raises Failed where it does not."""
+    from actors.doors.hatch import ANEW, RELOAD
 
     try:
-        with address(data_dir) as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(ANSWER_S)
-            line.connect(path)
-            line.sendall(ANEW if anew else RELOAD)
-            raw = line.makefile("rb").readline(MAX_ANSWER_BYTES)
-        said: dict[str, Any] = json.loads(raw)
+        line.sendall(ANEW if anew else RELOAD)
+        said = json.loads(line.makefile("rb").readline(MAX_ANSWER_BYTES))
+        if not isinstance(said, dict) or not {"refused", "said"} <= said.keys():
+            raise ValueError("it is none that a gateway gives")
     except (OSError, ValueError) as problem:
-        hint = f"is `helm serve` running on {data_dir}?"
-        raise Failed(f"no answer at {data_dir / NAME}: {problem}", hint, "NO_ANSWER") from problem
+        raise no_answer(data_dir, problem) from problem
     return said
+
+
+def no_answer(data_dir: Path, problem: Exception) -> Failed:
+    """Return what is raised where no gateway answers."""
+    from actors.doors.hatch import NAME
+
+    hint = f"is `helm serve` running on {data_dir}?"
+    return Failed(f"no answer at {data_dir / NAME}: {problem}", hint, "NO_ANSWER")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
-from signal import SIGINT, pthread_kill
+from signal import SIGINT, pthread_kill, raise_signal
 from threading import Event, Thread, main_thread
+from types import FrameType
 from zoneinfo import TZPATH
 
 import pytest
@@ -17,10 +21,11 @@ import trio
 from actors.cli.deciding import deciding_kernel
 from actors.cli.in_force import active_policy
 from actors.cli.main import INTERRUPTED
-from actors.cli.policy_activate import put
+from actors.cli.policy_activate import in_force_here, put
 from actors.doors.hatch import address
 from actors.mailbox import KernelStopped
 from actors.policy_file import signature_path
+from actors.process import durable
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.reason import ReasonCode
 from helm.crypto import domains
@@ -392,3 +397,106 @@ def test_what_another_kernel_holds_stays_as_it_was(used: Made, tmp_path: Path) -
     assert trio.run(embedded) == 1
     active = active_policy(used.place())
     assert (files_of(used)[:2], active.epoch if active else 0) == (before, 1)
+
+
+def test_a_gateway_that_reads_another_policy_has_not_put_this_one_in_force(used: Made, tmp_path: Path) -> None:
+    before, path = files_of(used), next_policy(used, tmp_path)
+
+    def of_its_own(client: socket.socket) -> None:  # as one does that was started with --policy
+        client.recv(64)
+        client.sendall(b'{"epoch":1,"refused":false,"said":"policy epoch 1 is in force"}\n')
+
+    with answering(used, of_its_own):
+        ended = helm("policy", "activate", str(path), "--json", *used.option)
+    assert (ended.code, "read another policy" in ended.err, "--policy" in ended.err) == (1, True, True)
+    assert files_of(used) == before
+
+
+@pytest.mark.parametrize("words", [b"[]\n", b'{"said":"yes"}\n', b'"refused said"\n', b"{}"])
+def test_an_answer_that_no_gateway_gives_is_none(used: Made, tmp_path: Path, words: bytes) -> None:
+    path = next_policy(used, tmp_path)
+
+    def speak(client: socket.socket) -> None:
+        client.recv(64)
+        client.sendall(words)
+
+    with answering(used, speak):
+        ended = helm("policy", "activate", str(path), "--json", *used.option)
+    assert (ended.code, ended.failure()["code"]) == (1, "NO_ANSWER")
+    assert files_of(used)[:2] == [path.read_bytes(), signature_path(path).read_bytes()]
+
+
+def is_locked(directory: Path) -> bool:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def test_of_two_activations_at_once_the_second_touches_nothing(used: Made, tmp_path: Path) -> None:
+    before, path, seen = files_of(used), next_policy(used, tmp_path), list[bool]()
+    first = os.open(used.path, os.O_RDONLY)
+    fcntl.flock(first, fcntl.LOCK_EX)
+    ended = helm("policy", "activate", str(path), *used.option)
+    assert (ended.code, "another activation is under way" in ended.err) == (1, True)
+    assert files_of(used) == before
+    os.close(first)
+    with answering(used, lambda client: seen.append(is_locked(used.path))):
+        helm("policy", "activate", str(path), *used.option)
+    assert (seen, is_locked(used.path)) == ([True], False)
+
+
+def test_a_gateway_that_starts_meanwhile_never_finds_a_policy_that_is_put_back(used: Made, tmp_path: Path) -> None:
+    path = next_policy(used, tmp_path)
+    there = [used.place().policy_path, signature_path(used.place().policy_path)]
+
+    async def starting() -> int:
+        async with deciding_kernel(used.place()):  # it has the lock, and no socket yet
+            ended = await trio.to_thread.run_sync(lambda: helm("policy", "activate", str(path), *used.option))
+        return ended.code
+
+    before = [(file.stat().st_ino, file.stat().st_mtime_ns) for file in there]
+    assert trio.run(starting) == 1
+    assert [(file.stat().st_ino, file.stat().st_mtime_ns) for file in there] == before
+
+
+@contextmanager
+def ctrl_c_at(call: int) -> Iterator[None]:
+    """Press Ctrl-C while the file of this number is written."""
+    met = 0
+
+    def strike(frame: FrameType, happened: str, _: object) -> None:
+        nonlocal met
+        if happened == "call" and frame.f_code is durable.sync_directory.__code__:
+            met += 1
+            if met == call:
+                raise_signal(SIGINT)
+
+    sys.setprofile(strike)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+    assert met >= call
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_ctrl_c_never_leaves_a_policy_with_the_others_signature(used: Made, tmp_path: Path, call: int) -> None:
+    path = next_policy(used, tmp_path)
+    before, after = files_of(used)[:2], [path.read_bytes(), signature_path(path).read_bytes()]
+    with pytest.raises(KeyboardInterrupt), ctrl_c_at(call), put(path, used.place()):
+        raise Refused(ReasonCode.POLICY_VIOLATION, "another came first")
+    assert files_of(used)[:2] == (after if call <= len(after) else before)
+
+
+def test_a_disk_that_fails_the_own_kernel_gives_the_lock_back(used: Made, tmp_path: Path) -> None:
+    before, path = files_of(used), next_policy(used, tmp_path)
+    place = used.place()
+    with pytest.raises(FileNotFoundError):
+        in_force_here(tmp_path / "none.toml", place)
+    assert files_of(used) == before
+    assert in_force_here(path, place) == "policy epoch 2 is in force"
