@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final
 
 import click
 
 from actors.cli.bar import bar
 from helm.contracts.errors import Invalid, Malformed
-from helm.contracts.form import JSONValue
 from helm.crypto.canonical import canonical, parse
 from helm.crypto.ed25519 import SignatureInvalid
 from helm.evidence.receipt_lines import EDITED, MAX_RECEIPT_BYTES, ReceiptLines, keys_by_name
@@ -21,6 +22,11 @@ STDIN: Final = Path("-")
 
 MAX_LIST_BYTES: Final = 64 * 1024 * 1024
 """The longest list that is read at once (T4): some 30,000 receipts as `helm receipts list --json` writes them."""
+
+BLANKS: Final = re.compile(rb"[ \t\r\n]*")
+
+LOOSE: Final = json.JSONDecoder(strict=False)
+"""Finds where a value ends; what it is, is read strictly afterwards."""
 
 
 def verify_file(path: Path, execution_keys: Sequence[str], log_id: str, *, in_part: bool) -> dict[str, Any]:
@@ -78,10 +84,43 @@ def lines_of(file: IO[bytes], name: str) -> Iterator[tuple[bytes, str]]:
 
 
 def members_of(raw: bytes, name: str) -> Iterator[tuple[bytes, str]]:
-    """Yield the canonical bytes of each member of what begins as a list, and its place. Raises Invalid."""
+    """Yield the canonical bytes of each member of what begins as a list, and its place. Raises Invalid.
+
+    One is read after the other: a list of very many small things would come to thirty times its size (T4).
+    """
+    if len(raw) > MAX_LIST_BYTES:
+        raise Invalid(f"is a list of more than {MAX_LIST_BYTES} bytes", name, "write the receipts one on a line")
+    at, number, before = 1, 0, b"["
+    while (at := behind_blanks(raw, at)) < len(raw) and not (before == b"[" and raw[at : at + 1] == b"]"):
+        where = f"{name}[{number}]"
+        end = end_of(raw, at, where)
+        yield canonical_of(raw[at:end], where), where
+        at, number = behind_blanks(raw, end), number + 1
+        if (before := raw[at : at + 1]) != b",":
+            break
+        at += 1
+    if raw[at : at + 1] != b"]" or behind_blanks(raw, at + 1) != len(raw):
+        raise Invalid("does not end where its list does", name, EDITED)
+
+
+def behind_blanks(raw: bytes, at: int) -> int:
+    """Return where the blanks end that begin here."""
+    found = BLANKS.match(raw, at)
+    return at if found is None else found.end()
+
+
+def end_of(raw: bytes, at: int, where: str) -> int:
+    """Return where the member ends that begins here. Raises Invalid."""
+    window = raw[at : at + MAX_RECEIPT_BYTES].decode("latin-1")  # a character for each byte
     try:
-        members = cast("list[JSONValue]", parse(raw, max_bytes=MAX_LIST_BYTES))
+        return at + LOOSE.raw_decode(window)[1]
+    except (ValueError, RecursionError):
+        raise Invalid("is not JSON, or longer than any receipt", where, EDITED) from None
+
+
+def canonical_of(raw: bytes, where: str) -> bytes:
+    """Return the canonical bytes of one JSON value. Raises Invalid."""
+    try:
+        return canonical(parse(raw, max_bytes=MAX_RECEIPT_BYTES))
     except Malformed as problem:
-        raise Invalid(f"is not JSON: {problem}", name, EDITED) from problem
-    for number, member in enumerate(members):
-        yield canonical(member), f"{name}[{number}]"
+        raise Invalid(f"is not JSON: {problem}", where, EDITED) from problem

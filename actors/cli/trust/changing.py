@@ -121,6 +121,7 @@ def rotate(purpose: str, lost: str, reason: str, **where: Any) -> None:
     new = desk.place.next_key(KeyPurpose(purpose))
     known, key = desk.registry.keys.get(new.key_id), checked(new.public_key)
     if known is not None and known.is_active:
+        check_begun(desk.registry, known, KeyPurpose(purpose), lost)
         told: dict[str, Any] = {"height": known.added.height, "lamport": known.added.lamport}
     else:
         old = lost or desk.place.key(KeyPurpose(purpose)).key_id
@@ -143,6 +144,20 @@ def check_lost(desk: Desk, purpose: KeyPurpose, lost: str) -> None:
     if here is not None and here.is_active:
         hint = f"rotate that one without --lost; a lost one beside it: helm trust revoke {lost}"
         raise Invalid(f"this directory's key for {purpose} is there, and counts", here.public_key.key_id, hint)
+
+
+def check_begun(registry: Registry, waits: KnownKey, purpose: KeyPurpose, lost: str) -> None:
+    """Raise Invalid unless the key that waits counts because it took a key's place: the lost one's, where one is (T8).
+
+    One that was added beside it would be put over the old key's file, and the old key would count for ever.
+    """
+    key_id = waits.public_key.key_id
+    if waits.purpose is not purpose:
+        raise Invalid(f"the key is for {waits.purpose}, not for {purpose}", key_id, f"take {purpose}.next away")
+    replaced = [name for name, known in registry.keys.items() if known.replaced_by == key_id]
+    if not replaced or (lost and lost not in (key_id, *replaced)):
+        hint = f"take {purpose}.next away from keys/, and say it again: another new key is made"
+        raise Invalid("the key that waits counts already, and not in the other's place", key_id, hint)
 
 
 def promote(place: Installation, purpose: KeyPurpose) -> None:

@@ -318,3 +318,55 @@ def test_the_new_key_in_the_old_ones_place_counts_for_nothing_without_the_admini
     with pytest.raises(Invalid, match="no trust event ever added"):
         trio.run(use, used)
     assert log_of(used) == before
+
+
+# --- What waits to be the next key, and is not
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_waiting_key_that_was_added_by_itself_does_not_pass_for_the_old_ones_replacement(
+    used: Made, *, is_lost: bool
+) -> None:
+    place = used.place()
+    old, waits = place.execution_key().key_id, place.next_key(KeyPurpose.EXECUTION)
+    added = helm("trust", "add", "execution", "--public-key", waits.public_key, *WHY, *used.option)
+    assert added.code == 0, added.err
+    if is_lost:
+        lose(used)
+    kept, before = keys_in(used), log_of(used)
+    refused = replaced(used, old) if is_lost else helm("trust", "rotate", "execution", *WHY, *used.option)
+    assert (refused.code, "take execution.next away" in refused.err) == (1, True), refused.err
+    assert (keys_in(used), log_of(used)) == (kept, before)
+    assert registry_of(used.place()).keys[old].is_active
+    key_file(used, "execution.next").unlink()  # as it says
+    assert (replaced(used, old) if is_lost else helm("trust", "rotate", "execution", *WHY, *used.option)).code == 0
+    assert not registry_of(used.place()).keys[old].is_active
+    assert trio.run(use, used) == used.place().execution_key().key_id != waits.key_id
+
+
+def test_after_a_crash_the_key_that_waits_may_be_named_as_the_one_that_is_missing(used: Made) -> None:
+    lost = lose(used)
+    told = replaced(used, lost, "--json").json()
+    key_file(used).rename(key_file(used, "execution.next"))
+    assert replaced(used, told["key_id"]).code == 0
+    assert trio.run(use, used) == told["key_id"]
+
+
+def test_a_key_for_something_else_that_was_made_to_look_like_the_next_one_is_not_put_in_place(used: Made) -> None:
+    here, other = used.place().execution_key().key_id, key_file(used, "evidence").read_bytes()
+    path = key_file(used, "execution.next")
+    path.write_bytes(other.replace(b"Purpose: evidence", b"Purpose: execution"))
+    path.chmod(0o600)
+    before = log_of(used)
+    refused = helm("trust", "rotate", "execution", *WHY, *used.option)
+    assert (refused.code, "is for evidence, not for execution" in refused.err) == (1, True), refused.err
+    assert (used.place().execution_key().key_id, log_of(used)) == (here, before)
+
+
+def test_a_waiting_key_that_was_revoked_is_not_put_in_place(used: Made) -> None:
+    here, waits = used.place().execution_key().key_id, used.place().next_key(KeyPurpose.EXECUTION)
+    assert helm("trust", "add", "execution", "--public-key", waits.public_key, *WHY, *used.option).code == 0
+    assert helm("trust", "revoke", waits.key_id, *WHY, *used.option).code == 0
+    refused = helm("trust", "rotate", "execution", *WHY, *used.option)
+    assert refused.code == 1
+    assert used.place().execution_key().key_id == here

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actors.cli.receipt_lines import MAX_LIST_BYTES
+from actors.cli.receipt_lines import MAX_LIST_BYTES, verify_file
+from helm.contracts.errors import Invalid
 from helm.evidence.receipt_lines import MAX_RECEIPT_BYTES
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import Ended, helm
@@ -112,10 +114,14 @@ def test_what_is_about_a_file_asks_for_one(used: Made, option: tuple[str, ...]) 
         ("{}", "has no end"),
         ("{}\n", "is not an object sealed"),
         ("[1]", "is not an object sealed"),
-        ("[1", "is not JSON"),
-        ("[1]2", "is not JSON"),
+        ("[", "does not end where its list does"),
+        ("[]]", "does not end where its list does"),
+        ("[,]", "is not JSON"),
+        ("[" * 10_000, "is not JSON"),
+        ('["\\ud800"]', "is not JSON"),
+        ('["' + "x" * MAX_RECEIPT_BYTES + '"]', "longer than any receipt"),
         (" " * (MAX_RECEIPT_BYTES + 1) + "\n", "longer than any receipt"),
-        ("[" + " " * MAX_LIST_BYTES + "]", "is not JSON"),
+        ("[" + " " * MAX_LIST_BYTES + "]", "is a list of more than"),
     ],
 )
 def test_a_file_that_proves_nothing_is_refused(used: Made, tmp_path: Path, content: str, why: str) -> None:
@@ -133,3 +139,33 @@ def test_a_file_that_is_not_there_is_refused(used: Made, tmp_path: Path) -> None
 def test_a_last_line_that_was_cut_off_is_refused(used: Made, lines: Path) -> None:
     lines.write_text(lines.read_text()[:-1])
     assert "has no end" in verified(used, lines).err
+
+
+@pytest.mark.parametrize("end", ["", ",", ",]", "]2", "]]", "]\v", "] ["])
+def test_a_list_that_does_not_end_as_one_is_refused_though_its_receipts_are_true(
+    used: Made, listed: Path, end: str
+) -> None:
+    listed.write_text(listed.read_text().rstrip().removesuffix("]") + end)
+    told = verified(used, listed, "--json")
+    assert (told.code, told.out) == (1, "")
+
+
+@pytest.mark.parametrize("join", [",", "\n,\t", " , "])
+def test_how_a_list_is_spaced_says_nothing(used: Made, listed: Path, join: str) -> None:
+    receipts = json.loads(listed.read_text())
+    listed.write_text("[ " + join.join(map(json.dumps, receipts)) + " ]\r\n ")
+    assert verified(used, listed, "--json").json()["receipts"] == len(receipts)
+
+
+def test_a_list_of_very_many_small_things_does_not_come_to_many_times_its_size(used: Made, tmp_path: Path) -> None:
+    path = tmp_path / "flood.json"
+    path.write_bytes(b"[" + b"{}," * 2_000_000 + b"{}]")
+    key = key_of(used)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Invalid, match="is not an object sealed"):
+            verify_file(path, [key], "", in_part=False)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 2 * MAX_LIST_BYTES
