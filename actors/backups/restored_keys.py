@@ -41,14 +41,25 @@ def copy_keys(source: Path, target: Path) -> dict[str, str]:
     found = [path for path in sorted(source.iterdir()) if path.suffix in SUFFIXES and path.is_file()]
     if not found:
         raise Invalid("no key file is there", str(source), OTHERS)
+    aside = {path.name: why for path in found if (why := why_not(path))}
     for path in found:
-        if not path.is_symlink():
+        if path.name not in aside:
             copy_file(path, target, f"keys/{path.name}")
-    return {path.name: "it is a link, and none is followed" for path in found if path.is_symlink()}
+    return aside
 
 
-def keep_what_counts(folder: Path, registry: Registry, lamport: int) -> TakenKeys:
-    """Take away every key file of a folder that does not count in the node at `lamport`."""
+def why_not(path: Path) -> str:
+    """Say why a file is not even copied, "" where it is."""
+    if path.is_symlink():
+        return "it is a link, and none is followed"
+    return "it is longer than any key" if path.stat().st_size > keyfile.MAX_BYTES else ""  # T4
+
+
+def keep_what_counts(folder: Path, registry: Registry, lamport: int, *, in_token: bool) -> TakenKeys:
+    """Take away every key file of a folder that does not count in the node at `lamport`.
+
+    A kernel looks for the keys in files, or for references where they are `in_token`: the others are as good as none.
+    """
     aside = {}
     for path in sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES):
         try:
@@ -56,7 +67,7 @@ def keep_what_counts(folder: Path, registry: Registry, lamport: int) -> TakenKey
         except Invalid as problem:
             aside[path.name] = problem.what
             path.unlink()
-    kept = {path.stem for path in folder.iterdir()}
+    kept = {path.stem for path in folder.iterdir() if path.suffix == SUFFIXES[in_token]}
     return TakenKeys(left_aside=aside, missing=tuple(purpose for purpose in KEYS if purpose not in kept))
 
 

@@ -63,7 +63,7 @@ def restore(
     place = prospect(proved, target, environment)
     try:
         write_files(proved, target)
-        taken = take_keys(keys, target, proved.state)
+        taken = take_keys(keys, place, proved.state)
         trio.run(write_rows, proved, place)
         check_same(proved, read_back(place, proved.backup.entries, seen))
         durable.replace(target / RESTORED_FILE, note_of(proved, clock))
@@ -107,17 +107,16 @@ def write_files(proved: Proved, target: Path) -> None:
                 raise Invalid("was changed while it was read", file.path, CHANGED)
 
 
-def take_keys(keys: Path | None, target: Path, state: Refold) -> TakenKeys:
+def take_keys(keys: Path | None, place: Installation, state: Refold) -> TakenKeys:
     """Copy the key files of another directory, and keep those that count; likewise those that the backup holds.
 
     Raises Invalid where the other directory has none that counts: it is another log's.
     """
-    links = copy_keys(keys, target) if keys is not None else {}
-    if state.registry is None:
-        return TakenKeys(left_aside=links)
-    taken = keep_what_counts(target / "keys", state.registry, state.graph.lamport + 1)
-    taken = attrs.evolve(taken, left_aside={**links, **taken.left_aside})
-    if keys is not None and not any((target / "keys").iterdir()):
+    uncopied = copy_keys(keys, place.path) if keys is not None else {}
+    registry, folder = state.registry or place.registry(), place.path / "keys"
+    taken = keep_what_counts(folder, registry, state.graph.lamport + 1, in_token=bool(place.config.pkcs11_module))
+    taken = attrs.evolve(taken, left_aside={**uncopied, **taken.left_aside})
+    if keys is not None and not any(folder.iterdir()):
         why = "; ".join(f"{name}: {what}" for name, what in taken.left_aside.items())
         raise Invalid(f"none of the keys counts in this log: {why}", str(keys), OTHERS)
     return taken

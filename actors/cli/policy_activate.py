@@ -171,7 +171,7 @@ def in_force(file: Path, place: Installation, policy_hash: str) -> str:
 
 def in_force_there(file: Path, place: Installation, policy_hash: str, line: socket.socket) -> str:
     """Have a gateway read the policy, and see in the log that it did."""
-    from actors.cli.policy import active_policy
+    from actors.cli.in_force import active_policy
     from actors.cli.reload import answer
 
     with put(file, place):

@@ -103,7 +103,7 @@ def tell_of_keys(taken: TakenKeys) -> None:
 
 def words(value: Any) -> str:
     """Return a value for people: of several things their names, "none" where there is nothing to say."""
-    return (", ".join(value) if isinstance(value, dict | list) else str(value)) or "none"
+    return show.plain(", ".join(value) if isinstance(value, dict | list) else str(value)) or "none"
 
 
 def told_of(proved: Proved, restored: str) -> dict[str, Any]:

@@ -441,7 +441,7 @@ def test_a_reference_counts_by_the_key_that_it_names_without_its_token(
     ended = restored(backup, tmp_path / "new", "--keys", str(keys), "--json")
     assert ended.code == 0, ended.err
     assert set(ended.json()["keys_left_aside"]) == {"approval.token", "evidence.token", "policy.token"}
-    assert "execution" not in ended.json()["keys_missing"]
+    assert [path.name for path in (tmp_path / "new" / "keys").iterdir()] == ["execution.token"]
 
 
 def test_a_key_under_the_name_of_another_purpose_is_left_aside(used: Made, backup: Path, tmp_path: Path) -> None:
@@ -478,3 +478,34 @@ def test_a_check_restores_nothing(backup: Path, tmp_path: Path) -> None:
 
 def test_a_restore_without_a_backup_is_a_usage_error(tmp_path: Path) -> None:
     assert helm("restore", "--data-dir", str(tmp_path / "new")).code == 2
+
+
+def test_what_is_longer_than_any_key_is_not_copied(used: Made, backup: Path, tmp_path: Path) -> None:
+    big = used.path / "keys" / "big.pem"
+    with big.open("wb") as file:
+        file.truncate(1 << 24)  # as it might be 1 << 40: a copy of that would fill the disk
+    ended = restored(backup, tmp_path / "new", "--keys", str(used.path / "keys"), "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json()["keys_left_aside"] == {"big.pem": "it is longer than any key"}
+
+
+def test_a_key_files_name_does_not_paint_the_terminal(used: Made, backup: Path, tmp_path: Path) -> None:
+    (used.path / "keys" / "\x1b[2Jverified\n.pem").write_text("no key")
+    ended = restored(backup, tmp_path / "new", "--keys", str(used.path / "keys"))
+    assert (ended.code, "\\x1b[2Jverified\\n.pem" in ended.out) == (0, True)
+    assert "\x1b[2J" not in ended.out + ended.err
+
+
+def test_a_reference_is_no_key_where_no_token_is_set(used: Made, backup: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "references"
+    keys.mkdir()
+    public = used.place().execution_key().public_key
+    lines = f"HELM-Key-Purpose: execution\nHELM-Token-Object: 00\nHELM-Public-Key: {public}\n"
+    (keys / "execution.token").write_text(lines)
+    ended = restored(backup, tmp_path / "files", "--keys", str(keys), "--json")
+    assert (ended.json()["keys_left_aside"], "execution" in ended.json()["keys_missing"]) == ({}, True)
+    assert "no kernel starts without the execution key" in ended.err
+    token = {"HELM_PKCS11_MODULE": str(tmp_path / "none.so"), "HELM_PKCS11_TOKEN": "helm", "HELM_PKCS11_PIN": "1234"}
+    shutil.copy(used.path / "keys" / "policy.pem", keys)
+    ended = restored(backup, tmp_path / "token", "--keys", str(keys), "--json", **token)
+    assert ("execution" in ended.json()["keys_missing"], "policy" in ended.json()["keys_missing"]) == (False, True)
