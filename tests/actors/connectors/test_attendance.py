@@ -12,6 +12,7 @@ import trio
 import trio.testing
 
 from actors.connectors.attendance import LINGER_S, Attendance
+from actors.connectors.port import Report
 from actors.connectors.uses import Uses
 from tests.actors.kit import House
 from tests.actors.puppet import Puppet
@@ -59,13 +60,26 @@ class Slow(Kept):
         await super().aclose()
 
 
-@asynccontextmanager
-async def attendance(uses: Uses | None = None) -> AsyncIterator[Attendance]:
-    async def untold(*_: str) -> None:
-        """Nobody drifts here."""
+@attrs.define(eq=False)
+class Drifting(Kept):
+    """One that reports a drift whenever a test says so."""
 
+    report: Any = None
+
+    async def attend(self, report: Any) -> None:
+        """Remember to whom it is reported."""
+        self.report = report
+        await super().attend(report)
+
+
+async def untold(*_: str) -> None:
+    """Nobody drifts here."""
+
+
+@asynccontextmanager
+async def attendance(uses: Uses | None = None, report: Report = untold) -> AsyncIterator[Attendance]:
     async with trio.open_nursery() as nursery:
-        yield Attendance(nursery, untold, uses or Uses(), Kept.aclose)  # type: ignore[arg-type]
+        yield Attendance(nursery, report, uses or Uses(), Kept.aclose)  # type: ignore[arg-type]
         nursery.cancel_scope.cancel()
 
 
@@ -93,6 +107,28 @@ async def test_what_is_replaced_ends_with_its_last_effect_and_not_before() -> No
             assert (new.running, new.closed) == (1, 0)
             if still_running:
                 uses.end(old)
+
+
+async def test_what_was_replaced_bars_no_tool_of_what_stands_there_now() -> None:
+    """It goes on with its last calls and is still compared with its pins, which are those of an older policy."""
+    old, new, uses, told = Drifting(), Drifting(), Uses(), list[tuple[str, ...]]()
+
+    async def report(*said: str) -> None:
+        told.append(said)
+
+    async with attendance(uses, report) as attending:
+        attending.turn_to({"small": old})
+        uses.begin(old)
+        await trio.testing.wait_all_tasks_blocked()
+        await old.report("small", "say", "before")
+        attending.turn_to({"small": new})
+        await trio.testing.wait_all_tasks_blocked()
+        await old.report("small", "say", "later")
+        await new.report("small", "say", "of the new one")
+        assert old.running == 1
+        attending.turn_to({"small": old})
+        await old.report("small", "say", "back again")
+    assert told == [("small", "say", one) for one in ("before", "of the new one", "back again")]
 
 
 async def test_what_is_idle_ends_as_it_is_replaced() -> None:
