@@ -229,6 +229,8 @@ async def open_stream(url: str, key: str, tls: ssl.SSLContext | None = None) -> 
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
         raise StreamRefused(0, f"{url!r} is not the URL of a kernel")
+    if not key.isascii() or not key.isprintable() or " " in key:  # a library would complain of it aloud
+        raise StreamRefused(0, "the key is not one word: is there a line end behind it?")
     async with AsyncExitStack() as stack:
         stream = await connected(parts, tls)
         stack.push_async_callback(trio.aclose_forcefully, stream)

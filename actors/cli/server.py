@@ -112,6 +112,15 @@ class Server:
     key: str = attrs.field(factory=operators_key, repr=False)
     hint: str = f"set {ADMIN_KEY_VARIABLE} or {KEY_VARIABLE} to a key that opens this route"
 
+    @key.validator
+    def _check_key(self, _: Any, key: str) -> None:
+        from actors.client.exchange import check_key
+
+        try:
+            check_key(key)
+        except ValueError as problem:
+            raise Failed(str(problem), f"look at {ADMIN_KEY_VARIABLE} and {KEY_VARIABLE}", "USAGE") from problem
+
     @classmethod
     def of_caller(cls, url: str) -> Server:
         """Return the door as whoever makes calls asks there: an operator's key makes none, and is not sent."""

@@ -20,6 +20,7 @@ from actors.client.exchange import (
     Events,
     NoAnswer,
     Query,
+    check_key,
     check_url,
     cursor_of,
     given,
@@ -46,9 +47,9 @@ class HelmClient(Rows):
         tls: ssl.SSLContext | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        """Make a client; nothing is connected yet. Raises ValueError for a URL that is none."""
+        """Make a client; nothing is connected yet. Raises ValueError for a URL that is none, and for such a key."""
         self.url = check_url(url)
-        self._key = key
+        self._key = check_key(key)
         self._max = max_answer_bytes
         verify = trusted(self.url, tls)
         self._client = httpx2.Client(base_url=self.url, timeout=timeout_s, verify=verify, trust_env=False)

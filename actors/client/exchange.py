@@ -92,6 +92,16 @@ def check_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def check_key(key: str) -> str:
+    """Return a bearer key, "" for none. Raises ValueError, never quoting it, for what is not one word.
+
+    A transport refuses a line end in a header as well, and says aloud what stands before it (T2).
+    """
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("the key is not one word: is there a line end behind it?")
+    return key
+
+
 def trusted(url: str, tls: ssl.SSLContext | None) -> ssl.SSLContext:
     """Return our side of TLS. The machine's certificates are read only where they are needed: it takes a while."""
     if tls is not None:

@@ -21,6 +21,7 @@ from actors.client.exchange import (
     Events,
     NoAnswer,
     Query,
+    check_key,
     check_url,
     cursor_of,
     given,
@@ -47,9 +48,9 @@ class AsyncHelmClient(AsyncRows):
         tls: ssl.SSLContext | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        """Make a client; nothing is connected yet. Raises ValueError for a URL that is none."""
+        """Make a client; nothing is connected yet. Raises ValueError for a URL that is none, and for such a key."""
         self.url = check_url(url)
-        self._key = key
+        self._key = check_key(key)
         self._max = max_answer_bytes
         wire = Wire(trusted(self.url, tls))
         self._client = httpx2.AsyncClient(base_url=self.url, timeout=timeout_s, transport=wire, trust_env=False)

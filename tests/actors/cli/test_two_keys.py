@@ -61,6 +61,16 @@ async def test_one_key_under_the_first_name_opens_what_it_opened(tmp_path: Path,
     assert {"HELM_ADMIN_KEY", "HELM_API_KEY"} <= set(refused.failure()["hint"].split())
 
 
+@pytest.mark.parametrize("words", [("connector", "list"), ("receipts", "tail"), ("session", "open", "mine")])
+@pytest.mark.parametrize("end", ["\n", "\r", "é"])
+def test_a_key_with_a_line_end_behind_it_is_said_to_nobody(tmp_path: Path, words: tuple[str, ...], end: str) -> None:
+    """A file that was written elsewhere ends its lines otherwise, and a shell leaves half of that in the variable."""
+    keys = dict.fromkeys(("HELM_ADMIN_KEY", "HELM_API_KEY"), f"helm_s3cret{end}")
+    ended = helm(*words, "--server", "http://127.0.0.1:9", "--data-dir", str(tmp_path / "none"), **keys)
+    assert (ended.code, "not one word" in ended.err) == (1, True)
+    assert "s3cret" not in ended.out + ended.err
+
+
 def test_no_agent_is_told_of_the_operators_key() -> None:
     """Scaffolds, and the programs in the pages for agents, read the other name alone."""
     pages = [*(ROOT / "actors/cli/integrate/scaffolds").rglob("*.*"), ROOT / "docs/client.md", ROOT / "docs/stream.md"]

@@ -170,6 +170,14 @@ def test_what_is_no_url_of_a_kernel_makes_no_client(url: str) -> None:
         check_url(url)
 
 
+@pytest.mark.parametrize("key", ["s3cret\n", "s3cret\r", "s3 cret", "s3cret\0", "s3cret\x1b[2J", "s3cret\u202e"])
+@pytest.mark.parametrize("client", [HelmClient, AsyncHelmClient])
+def test_a_key_that_fits_into_no_header_makes_no_client_and_is_not_quoted(client: Callable[..., Any], key: str) -> None:
+    with pytest.raises(ValueError, match="not one word") as refused:
+        client("http://127.0.0.1:9", key)
+    assert "s3" not in str(refused.value)
+
+
 @pytest.mark.parametrize("name", ["", ".", ".."])
 def test_a_name_that_would_lead_elsewhere_is_no_name(name: str) -> None:
     with pytest.raises(ValueError, match="names nothing"):

@@ -72,6 +72,14 @@ async def test_what_is_no_kernels_url_is_not_connected_to(url: str) -> None:
             raise AssertionError("a stream to anything")
 
 
+@pytest.mark.parametrize("key", ["s3cret\n", "s3cret\r", "s3 cret", "s3crét"])
+async def test_a_key_that_fits_into_no_header_is_not_sent_and_not_quoted(key: str) -> None:
+    with pytest.raises(StreamRefused, match="not one word") as refused:
+        async with open_stream("http://127.0.0.1:9", key):
+            raise AssertionError("a stream with half a key")
+    assert "s3" not in str(refused.value)
+
+
 async def test_what_a_user_raises_comes_out_as_it_is(street: Street) -> None:
     with pytest.raises(LookupError, match="the user's own"):
         async with open_stream(street.address.url, street.agent):
