@@ -20,7 +20,7 @@ from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
 from helm.contracts.verdict import Status
 from tests.actors.kit import House, Told, settle
-from tests.actors.puppet import Hold, Puppet, raising
+from tests.actors.puppet import Hold, Puppet, done, raising
 
 pytestmark = pytest.mark.every_store
 
@@ -362,3 +362,16 @@ async def test_what_a_call_meets_at_a_connector_that_is_gone_is_kept_for_nobody(
             executor.plug({})
             gate.set()
         assert executor.troubles.of("local", Puppet()) is None
+
+
+@pytest.mark.parametrize("ends", ["failed", "done"])
+async def test_a_connector_that_answers_again_is_in_no_trouble_any_more(house: House, ends: str) -> None:
+    puppet = Puppet(raising(Unreachable(ReasonCode.ERR_CONNECTOR_ERROR, "nobody there")))
+    async with house.kernel(puppet) as kernel:
+        executor = kernel.executor
+        await kernel.call("read", {})
+        met = executor.troubles.of("local", puppet)
+        puppet.deed = done if ends == "done" else raising(ConnectorFailed("404"))
+        await kernel.call("read", {})
+        assert met is not None
+        assert executor.troubles.of("local", puppet) is None

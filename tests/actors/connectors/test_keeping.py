@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -24,6 +25,7 @@ from actors.connectors.attendance import LINGER_S
 from actors.connectors.keeping import kept
 from actors.connectors.mcp import McpConnector, look_at
 from actors.connectors.mcp_stdio import Lost
+from actors.connectors.resolver import system_resolver
 from actors.kernel import Kernel
 from actors.mailbox import Answer
 from actors.plugging import plug
@@ -269,10 +271,14 @@ def test_nothing_that_a_policy_says_of_a_server_may_change_without_a_new_start(n
         {"pins": {"sum": "sha256:" + "0" * 64, "say": "sha256:" + "0" * 64}},
         {"environment": SECRETS | {TOKEN: "rotated"}},
         {"environment": {}},
+        {"resolver": system_resolver()},
+        {"ssl_context": ssl.create_default_context()},
     ],
-    ids=["no pin", "another pin", "one more pin", "a rotated secret", "a secret that is gone"],
+    ids=["no pin", "another pin", "one more pin", "a rotated secret", "a secret that is gone", "names", "trust"],
 )
-def test_neither_a_pin_nor_a_secret_may_change_without_a_new_start(changes: dict[str, Any]) -> None:
+def test_neither_a_pin_nor_a_secret_nor_whom_it_is_believed_by_may_change_without_a_new_start(
+    changes: dict[str, Any],
+) -> None:
     assert not connector().is_same(connector(**changes))
 
 
@@ -282,6 +288,22 @@ def test_what_is_no_servers_own_starts_none_anew() -> None:
     assert kept({"small": before}, {"small": now, "new": now}) == {"small": before, "new": now}
     assert kept({"small": before}, {"renamed": now}) == {"renamed": now}
     assert "s3cret" not in repr(before)
+
+
+def test_what_is_plugged_in_again_as_it_is_is_not_asked_again_what_it_lists() -> None:
+    """A kernel's start puts its first policy in force with the connectors that it was opened with."""
+
+    class Looked(McpConnector):
+        looks = 0
+
+        def look_again(self) -> None:
+            self.looks += 1
+
+    one, other = Looked(PLAIN, {}), Looked(PLAIN, {})
+    assert kept({"small": one}, {"small": one}) == {"small": one}
+    assert one.looks == 0
+    assert kept({"small": one}, {"small": other}) == {"small": one}
+    assert (one.looks, other.looks) == (1, 0)
 
 
 def test_a_secret_that_changes_while_a_server_runs_is_still_the_one_that_it_was_told() -> None:
