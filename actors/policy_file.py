@@ -39,10 +39,10 @@ def read_signed(path: Path, overlays: Path | None = None) -> SignedPolicy:
 
     `overlays` is the directory of those that come with it, each with its own signature.
     """
-    policy, signature = read_policy(path), _read_signature(signature_path(path))
+    policy, signature = read_policy(path), _read_signature(path)
     files = sorted(overlays.glob("*.toml")) if overlays is not None and overlays.is_dir() else []
     signed = tuple(read_signed_overlay(file, policy) for file in files)
-    return SignedPolicy(policy=policy, signature=signature, overlays=signed)
+    return SignedPolicy(policy=policy, signature=signature, overlays=signed, path=str(path))
 
 
 def read_overlay(path: Path, bundle: Policy) -> Overlay:
@@ -80,10 +80,12 @@ def write_signature(path: Path, signature: PolicySignature) -> None:
 
 
 def _read_signature(path: Path) -> PolicySignature:
+    """Return the signature beside a policy file. Raises Invalid."""
+    place, sign = signature_path(path), f"helm policy sign {path}"
     try:
-        return structure(parse(_read(path, "sign the policy: helm policy sign FILE")), PolicySignature, str(path))
+        return structure(parse(_read(place, f"sign the policy: {sign}")), PolicySignature, str(place))
     except Malformed as problem:
-        raise Invalid(f"is not JSON: {problem}", str(path), "sign the policy again: helm policy sign FILE") from problem
+        raise Invalid(f"is not JSON: {problem}", str(place), f"sign the policy again: {sign}") from problem
 
 
 def _read(path: Path, hint: str = "name a policy file that is there") -> bytes:

@@ -22,7 +22,7 @@ from actors.founding import TENANT
 from actors.policy_file import read_policy, read_signed, signature_path, write_signature
 from actors.signed_policy import SignedPolicy, check_signed
 from helm.contracts.errors import Invalid, Refused
-from helm.guardian.bundle_signature import PolicySignature, check_succession, sign_policy
+from helm.guardian.bundle_signature import check_succession, sign_policy
 from helm.guardian.explain import explain as rules_of
 from helm.guardian.explanation import Supposed
 from helm.guardian.points import OpaPoint
@@ -50,7 +50,7 @@ policy.add_command(cancel_raise)
 def check(file: Path, data_dir: Path, as_json: bool) -> None:
     """Compile FILE and say what is in it. A mistake is named with its line."""
     compiled = read_policy(file)
-    signed = signature_state(file, compiled, data_dir)
+    signed = signature_state(file, data_dir)
     if as_json:
         body = {**summary(compiled), "signature": signed, "decision_points": points_of(compiled)}
         show.as_object({**body, "tools": [tool_body(rule) for rule in compiled.tools.values()]})
@@ -141,24 +141,24 @@ def told(body: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name.replace("_", " "), str(value)) for name, value in body.items()]
 
 
-def signature_state(file: Path, compiled: Policy, data_dir: Path) -> str:
+def signature_state(file: Path, data_dir: Path) -> str:
     """Say what the signature beside a file is worth here. A check of the text alone does not depend on it."""
     try:
-        signature = read_signed(file).signature
+        signed = read_signed(file)
     except Invalid as problem:
         return f"none that can be read ({problem.what})"
     try:
-        check_vouched(compiled, signature, data_dir)
+        check_vouched(signed, data_dir)
     except (Invalid, Refused) as problem:
         return f"not valid here: {problem}"
-    return f"valid, by {signature.key_id}"
+    return f"valid, by {signed.signature.key_id}"
 
 
-def check_vouched(compiled: Policy, signature: PolicySignature, data_dir: Path) -> None:
+def check_vouched(signed: SignedPolicy, data_dir: Path) -> None:
     """Raise Invalid or Refused unless a policy key that counts in the data directory's log vouches for the policy."""
     from actors.trust_log import registry_of
 
-    check_signed(SignedPolicy(policy=compiled, signature=signature), registry_of(open_place(data_dir)))
+    check_signed(signed, registry_of(open_place(data_dir)))
 
 
 def summary(compiled: Policy) -> dict[str, Any]:

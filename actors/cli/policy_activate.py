@@ -69,7 +69,7 @@ def activate(file: Path, data_dir: Path, as_json: bool) -> None:
 
     place = open_place(data_dir)
     signed = read_signed(file, place.overlays_path)
-    check_vouched(signed.policy, signed.signature, data_dir)
+    check_vouched(signed, data_dir)
     with alone(place):
         check_succession(active_policy(place), signed.policy)
         told = in_force(file, place, signed.policy.policy_hash)

@@ -85,7 +85,7 @@ def test_an_edited_policy_is_told_from_the_signed_one(made: Made) -> None:
     path = edit(made, "epoch = 1", "epoch = 2")
     ended = helm("policy", "check", str(path), *made.option)
     assert ended.code == 0
-    assert "not valid here" in ended.out
+    assert "not valid here" in ended.out and f"helm policy sign {path}" in ended.out
     path.with_name("policy.toml.sig").unlink()
     assert "none that can be read" in helm("policy", "check", str(path), *made.option).out
 
@@ -370,7 +370,10 @@ def test_a_policy_that_nobody_vouches_for_is_not_put_in_force(used: Made, tmp_pa
     unsigned = helm("policy", "activate", str(path), *used.option)
     assert (unsigned.code, "sign the policy" in unsigned.err) == (1, True)
     signature_path(path).write_bytes(before[1])  # of another policy
-    assert helm("policy", "activate", str(path), *used.option).code == 1
+    another = helm("policy", "activate", str(path), "--json", *used.option).failure()
+    assert another["code"] == "POLICY_HASH_MISMATCH"
+    assert another["message"].startswith(f"{path}: the signature is over sha256:")
+    assert another["message"].endswith(f"sign the policy as it is now: helm policy sign {path}")
     active = active_policy(used.place())
     assert (files_of(used), active.epoch if active else 0) == (before, 1)
 

@@ -228,7 +228,10 @@ def test_what_must_not_be_served_is_refused_at_the_start(made: Made, words: tupl
 
 
 def test_an_unsigned_policy_is_not_served(made: Made) -> None:
-    edit(made.place().policy_path, "epoch = 1", "epoch = 2")
+    path = made.place().policy_path
+    edit(path, "epoch = 1", "epoch = 2")
     ended = helm("serve", "--port", "0", "--json", *made.option)
     assert ended.code == 1
     assert ended.failure()["code"] == "POLICY_HASH_MISMATCH"
+    assert f"{path}: the signature is over" in ended.failure()["message"]
+    assert f"helm policy sign {path}" in ended.failure()["message"]
