@@ -25,14 +25,17 @@ def ready(data_dir: Path, server: str | None, as_json: bool) -> int:
     url = server or own_url(data_dir)
     try:
         reply = Server(url, "").ask("GET", "/readyz")
-        status, why = reply.status, ""
+        status, missed = reply.status, None
     except Failed as problem:
-        status, why = 0, problem.told.message
+        status, missed = 0, problem.told
     said = {"ready": status == 200, "server": url, "status": status}
     if as_json:
         show.as_object(said)
+    elif missed is not None:
+        show.note(missed.message)
+        show.note(f"  {missed.hint}")
     else:
-        show.note(why or f"{url}: {'calls are judged' if said['ready'] else f'calls are not judged, HTTP {status}'}")
+        show.note(f"{url}: {'calls are judged' if said['ready'] else f'calls are not judged, HTTP {status}'}")
     return 0 if said["ready"] else REFUSED
 
 
