@@ -169,10 +169,14 @@ class Installation:
         try:
             return read_key(self.path, purpose, self.token)
         except Invalid as problem:
-            if purpose is KeyPurpose.TRUST_ADMIN or os.path.lexists(key_path(self.path, purpose, self.token)):
+            if not self.lacks(purpose):
                 raise
-            hint = f"bring it back from a copy; without one: helm trust rotate {purpose} --lost KEY_ID"
+            hint = how_to_replace(purpose, "KEY_ID") + "; helm trust keys names it"
             raise Invalid(problem.what, problem.where, hint) from problem
+
+    def lacks(self, purpose: KeyPurpose) -> bool:
+        """Tell whether the key for `purpose` is gone, and is one that the administrators can replace."""
+        return purpose is not KeyPurpose.TRUST_ADMIN and not os.path.lexists(key_path(self.path, purpose, self.token))
 
     def next_key(self, purpose: KeyPurpose) -> Signer:
         """Return the key that is to replace the one for `purpose`, made where there is none yet. Raises Invalid."""
@@ -237,6 +241,12 @@ def read_file(path: Path, purpose: KeyPurpose, token: TokenPlace | None) -> Sign
 
 def write_key(path: Path, purpose: KeyPurpose, token: TokenPlace | None) -> Signer:
     return keyfile.write_new(path, purpose) if token is None else hsm.write_new(path, purpose, token)
+
+
+def how_to_replace(purpose: KeyPurpose, lost: str) -> str:
+    """Return what to do where the file of a key is gone; `lost` is the key's name."""
+    rotate = f'helm trust rotate {purpose} --lost {lost} --reason "why"'
+    return f"bring it back from a copy; without one, as the operator's runbook says under Loss: {rotate}"
 
 
 def check_private(path: Path) -> None:

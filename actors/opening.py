@@ -32,6 +32,7 @@ from actors.stores.postgres.journal import open_postgres
 from actors.stores.segments.journal import open_segments
 from actors.stores.sqlite import open_sqlite
 from actors.surfaces import keep, watch_of
+from actors.trust_log import key_of
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import Signer as Pen
@@ -70,7 +71,7 @@ async def break_ground(place: Installation, succession: TrustEvent | None = None
     With a `succession` the pen is the key that waits to replace the one before it, which may be lost.
     """
     place.check_accepted()
-    pen = place.key(KeyPurpose.EXECUTION) if succession is None else place.next_key(KeyPurpose.EXECUTION)
+    pen = key_of(place, KeyPurpose.EXECUTION) if succession is None else place.next_key(KeyPurpose.EXECUTION)
     journal = await open_journal(place, free_space_reserve=place.config.free_space_reserve_bytes)
     try:
         index = await IdIndex.open(place.index_path, place.log_id)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from actors.installation import Installation
+from actors.installation import Installation, how_to_replace
 from actors.stores.glance import glance
+from helm.contracts.errors import Invalid
 from helm.crypto.canonical import reread
+from helm.crypto.domains import KeyPurpose
+from helm.crypto.ed25519 import Signer
 from helm.proofgraph.node import NodeKind
 from helm.trust.event import from_payload
 from helm.trust.registry import PlacedEvent, Registry, fold
@@ -38,3 +41,23 @@ def placed_events(place: Installation) -> Iterator[PlacedEvent]:
                 node = reread(body)["node"]
                 if node["kind"] == NodeKind.TRUST_EVENT:
                     yield from_payload(node["payload"], f"journal entry {seq}"), node["lamport"]
+
+
+def key_of(place: Installation, purpose: KeyPurpose) -> Signer:
+    """Return the key for `purpose`; a refusal for one that is gone names it as the log does. Raises Invalid."""
+    try:
+        return place.key(purpose)
+    except Invalid as problem:
+        lost = active_keys(place, purpose) if place.lacks(purpose) else ()
+        if not lost:
+            raise
+        raise Invalid(problem.what, problem.where, how_to_replace(purpose, " or ".join(lost))) from problem
+
+
+def active_keys(place: Installation, purpose: KeyPurpose) -> tuple[str, ...]:
+    """Return the names of the keys that count for `purpose` now, none where the log cannot be read."""
+    try:
+        known = registry_of(place).keys
+    except Invalid:  # what is wrong with the log is for whoever opens it to say
+        return ()
+    return tuple(sorted(name for name, key in known.items() if key.is_active and key.purpose is purpose))

@@ -25,7 +25,7 @@ from actors.installation import KEYS, Installation
 from actors.policy_file import read_signed
 from actors.process.clock import SystemClock
 from actors.stores.glance import glance, sqlite_version
-from actors.trust_log import registry_of
+from actors.trust_log import key_of, registry_of
 from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bearers import Bearers
 
@@ -134,7 +134,7 @@ def key_files(place: Installation) -> Finding:
     """Read every key, which checks modes and owners, and ask the trust events whether it counts."""
     registry = registry_of(place)
     for purpose in KEYS:
-        registry.require(place.key(purpose).key_id, purpose, registry.lamport + 1)
+        registry.require(key_of(place, purpose).key_id, purpose, registry.lamport + 1)
     return Finding("key files", "ok", f"{len(KEYS)}, mode 0600, vouched for by the trust events")
 
 

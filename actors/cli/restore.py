@@ -11,6 +11,7 @@ import click
 from actors.cli import show
 from actors.cli.bar import bar
 from actors.cli.place import data_dir_option, open_place
+from actors.installation import how_to_replace
 from actors.process.environs import environs
 from helm.crypto.domains import KeyPurpose
 
@@ -23,7 +24,7 @@ LOST = (
     "stand where they stood, and keys, delegations or approvals that were revoked since are valid again"
 )
 
-NO_PEN = "no kernel starts without the execution key: put a copy back, or: helm trust rotate execution --lost KEY_ID"
+NO_PEN = "no kernel starts without the execution key: " + how_to_replace(KeyPurpose.EXECUTION, "KEY_ID")
 
 
 @click.command()

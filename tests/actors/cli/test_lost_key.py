@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from helm.trust.event import EventKind, KeyChange, TrustEvent, sign_event
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import Ended, helm
 from tests.actors.puppet import Hold, Puppet
+from tests.actors.stores.tampering import tampered
 
 WHY = ("--reason", "the disk is gone")
 
@@ -63,10 +65,26 @@ async def use(made: Made) -> str:
 
 
 def test_no_kernel_starts_without_its_key_and_it_says_what_to_do(used: Made) -> None:
-    lose(used)
+    lost = lose(used)
     refused = helm("serve", "--port", "0", "--json", *used.option)
     assert refused.code == 1
-    assert "helm trust rotate execution --lost" in refused.failure()["hint"]
+    command = f'helm trust rotate execution --lost {lost} --reason "why"'
+    assert command in refused.failure()["hint"]
+    assert "runbook" in refused.failure()["hint"]
+    (found,) = [one for one in helm("doctor", "--json", *used.option).json() if one["check"] == "key files"]
+    assert command in found["hint"]
+    words = shlex.split(command)
+    assert helm(*words[1:], *used.option).code == 0
+    assert trio.run(use, used) != lost
+
+
+def test_where_the_log_names_no_key_the_hint_says_who_does(used: Made) -> None:
+    lose(used)
+    with tampered(used.place().journal_path) as rows:
+        rows[1] = rows[1].replace(b'"lamport":1', b'"lamport":9', 1)
+    refused = helm("serve", "--port", "0", "--json", *used.option)
+    assert (refused.code, "--lost KEY_ID --reason" in refused.failure()["hint"]) == (1, True)
+    assert "helm trust keys" in refused.failure()["hint"]
 
 
 def test_what_no_rotation_helps_against_is_not_called_lost(used: Made) -> None:
