@@ -28,6 +28,12 @@ BLANKS: Final = re.compile(rb"[ \t\r\n]*")
 LOOSE: Final = json.JSONDecoder(strict=False)
 """Finds where a value ends; what it is, is read strictly afterwards."""
 
+MAX_SPREAD_BYTES: Final = 1024 * 1024
+"""The longest object that is read over many lines (T4): whatever stands around a receipt, it is some kilobytes."""
+
+CUT_OFF: Final = "it was cut off where it was copied, or edited: ask for it again"
+ONE_OBJECT: Final = "it was cut off or edited, or more stands behind it: of several receipts, write one on a line"
+
 
 def verify_file(path: Path, execution_keys: Sequence[str], log_id: str, *, in_part: bool) -> dict[str, Any]:
     """Verify a file of receipts and return what it is. Raises Invalid naming the first line that fails, UsageError."""
@@ -77,10 +83,31 @@ def lines_of(file: IO[bytes], name: str) -> Iterator[tuple[bytes, str]]:
         if number == 1 and line.startswith(b"["):
             yield from members_of(line + file.read(MAX_LIST_BYTES + 1), name)
             return
-        if not line.endswith(b"\n"):
-            longer = len(line) > MAX_RECEIPT_BYTES
-            raise Invalid("is longer than any receipt" if longer else "is cut off: its line has no end", where, EDITED)
-        yield line[:-1], where
+        if number == 1 and line.strip() == b"{":
+            yield spread(line + file.read(MAX_SPREAD_BYTES + 1), name), name
+            return
+        yield whole(line, where), where
+
+
+def whole(line: bytes, where: str) -> bytes:
+    """Return a line without its end, which the last one may lack where nothing else is missing. Raises Invalid."""
+    if line.endswith(b"\n"):
+        return line[:-1]
+    if len(line) > MAX_RECEIPT_BYTES:
+        raise Invalid("is longer than any receipt", where, EDITED)
+    try:
+        parse(line, max_bytes=MAX_RECEIPT_BYTES)
+    except Malformed as problem:
+        raise Invalid("is cut off: its line has no end", where, CUT_OFF) from problem
+    return line
+
+
+def spread(raw: bytes, name: str) -> bytes:
+    """Return the canonical bytes of the one object of a file, whose members stand on lines of their own."""
+    try:
+        return canonical(parse(raw, max_bytes=MAX_SPREAD_BYTES))
+    except Malformed as problem:
+        raise Invalid(f"is not JSON: {problem}", name, ONE_OBJECT) from problem
 
 
 def members_of(raw: bytes, name: str) -> Iterator[tuple[bytes, str]]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from helm.contracts.errors import Invalid, Malformed
+from helm.contracts.form import JSONValue
 from helm.contracts.receipt import RECEIPT_VERSION, Receipt
 from helm.crypto import domains
 from helm.crypto.canonical import parse
@@ -25,6 +26,10 @@ from helm.receipts.policy import ReceiptRefused, check_receipt
 
 MAX_RECEIPT_BYTES = 64 * 1024
 """The longest line that is looked at (T4): a receipt has some 1,300 bytes, names of full length included 4,000."""
+
+AROUND = "give that member alone: what stands around it would not be verified"
+HOLDERS = frozenset({"receipt", "receipts"})
+"""Members under which HELM tells of receipts beside other things."""
 
 EDITED = "it was edited, or written by something else"
 GAP = "receipts are missing before it: ask for them, or say that these are a part of their sessions"
@@ -104,6 +109,21 @@ def unsealed(raw: bytes, where: str) -> SealedReceipt:
     Its hashes and its signature are those of its canonical bytes: blanks and the order of members say nothing.
     """
     try:
-        return unseal_receipt(parse(raw, max_bytes=MAX_RECEIPT_BYTES), where)
+        body = parse(raw, max_bytes=MAX_RECEIPT_BYTES)
     except Malformed as problem:
         raise Invalid(f"is not JSON: {problem}", where, EDITED) from problem
+    check_bare(body, where)
+    try:
+        return unseal_receipt(body, where)
+    except Invalid as problem:
+        raise Invalid(problem.what, where, problem.hint or EDITED) from problem
+
+
+def check_bare(body: JSONValue, where: str) -> None:
+    """Raise Invalid for what holds receipts and is none, as a gateway answers and `helm receipts show` tells.
+
+    Nothing is taken out of it: whoever then reads that it verifies would believe what stands around them, too (T5).
+    """
+    if type(body) is dict and "signature" not in body:
+        for member in sorted(HOLDERS & body.keys()):
+            raise Invalid(f"is not a receipt: that is its member `{member}`", where, AROUND)

@@ -111,7 +111,11 @@ def test_what_is_about_a_file_asks_for_one(used: Made, option: tuple[str, ...]) 
     [
         ("", "holds no receipt"),
         ("[]", "holds no receipt"),
-        ("{}", "has no end"),
+        ("{}", "is not an object sealed"),
+        ('{"a', "has no end"),
+        ("{\n", "is not JSON"),
+        ("{\n}", "is not an object sealed"),
+        ("{\n}\n{}\n", "one on a line"),
         ("{}\n", "is not an object sealed"),
         ("[1]", "is not an object sealed"),
         ("[", "does not end where its list does"),
@@ -136,8 +140,9 @@ def test_a_file_that_is_not_there_is_refused(used: Made, tmp_path: Path) -> None
     assert "name a file that is there" in verified(used, tmp_path / "nothing").err
 
 
-def test_a_last_line_that_was_cut_off_is_refused(used: Made, lines: Path) -> None:
-    lines.write_text(lines.read_text()[:-1])
+@pytest.mark.parametrize("missing", [2, 3, 40, 400])
+def test_a_last_line_that_was_cut_off_is_refused(used: Made, lines: Path, missing: int) -> None:
+    lines.write_text(lines.read_text()[:-missing])
     assert "has no end" in verified(used, lines).err
 
 
@@ -169,3 +174,39 @@ def test_a_list_of_very_many_small_things_does_not_come_to_many_times_its_size(u
     finally:
         tracemalloc.stop()
     assert most < 2 * MAX_LIST_BYTES
+
+
+def test_a_whole_last_line_verifies_though_its_end_is_missing(used: Made, lines: Path) -> None:
+    lines.write_text(lines.read_text()[:-1])
+    assert verified(used, lines, "--json").json()["receipts"] == 3
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_one_receipt_verifies_however_it_is_spread(used: Made, lines: Path, indent: int | None, end: str) -> None:
+    first = json.loads(lines.read_text().splitlines()[0])
+    lines.write_text(json.dumps(first, indent=indent) + end)
+    assert verified(used, lines, "--json").json()["receipts"] == 1
+
+
+def test_a_spread_receipt_that_was_changed_or_cut_off_is_refused(used: Made, lines: Path) -> None:
+    spread = json.dumps(json.loads(lines.read_text().splitlines()[0]), indent=2)
+    for changed in (spread[:-1], spread[:-40], spread.replace('"ALLOW"', '"DENY"'), spread + spread):
+        lines.write_text(changed)
+        assert verified(used, lines).code == 1
+
+
+def test_what_holds_a_receipt_is_not_taken_for_one(used: Made, lines: Path, tmp_path: Path) -> None:
+    receipt = json.loads(lines.read_text().splitlines()[0])
+    told = helm("receipts", "show", receipt["receipt_id"], "--json", *used.option).out
+    path = tmp_path / "told.json"
+    for holds, member in (
+        (told, "receipt"),
+        (json.dumps({"output": {}, "receipt": receipt, "verdict": "ALLOW"}), "receipt"),
+        (json.dumps({"receipts": [receipt], "next": None}), "receipts"),
+    ):
+        path.write_text(holds)
+        ended = verified(used, path)
+        assert (ended.code, ended.out) == (1, "")
+        assert f"that is its member `{member}`" in ended.err
+        assert "give that member alone" in ended.err
