@@ -15,6 +15,7 @@ import attrs
 from helm.contracts.dialect import shown
 from helm.contracts.errors import Invalid
 from helm.contracts.form import JSONValue
+from helm.contracts.kind import how_to_write, kind_of
 from helm.contracts.nearest import or_nearest
 
 NAME = re.compile(r"[!-~]{1,256}")
@@ -69,7 +70,7 @@ class Table:
             raise Invalid(f"{what} is missing", self.at(member), self._hint_at(member))
         found = self.members[member]
         if type(found) is not kind:
-            raise Invalid(f"must be {what}, not {type(found).__name__}", self.at(member))
+            raise Invalid(f"must be {what}, not {kind_of(found)}", self.at(member), how_to_write(kind, found))
         return found
 
     def _hint_at(self, member: str) -> str:
@@ -130,7 +131,7 @@ class Table:
         items = tuple(self.value(member, list, "a list"))
         for index, item in enumerate(items):
             if type(item) is not str:
-                raise Invalid(f"must be a text, not {type(item).__name__}", f"{self.at(member)}[{index}]")
+                raise Invalid(f"must be a text, not {kind_of(item)}", f"{self.at(member)}[{index}]")
             check_name(item, f"{self.at(member)}[{index}]")
         if len(set(items)) != len(items):
             raise Invalid("the same text twice", self.at(member), "leave one out")
@@ -152,7 +153,7 @@ class Table:
         for index, item in enumerate(self.value(member, list, "a list of tables")):
             place = f"{self.at(member)}[{index}]"
             if type(item) is not dict:
-                raise Invalid(f"must be a table, not {type(item).__name__}", place)
+                raise Invalid(f"must be a table, not {kind_of(item)}", place)
             yield Table(place, item)
 
     def named(self, member: str) -> Iterator[tuple[str, Table]]:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from helm.contracts.errors import Invalid
+from helm.contracts.kind import kind_of
 from helm.contracts.nearest import or_nearest
 from helm.guardian.bundle_table import Table, below, check_choice
 from helm.guardian.policy import ToolRule
@@ -67,7 +68,7 @@ def named_window(name: str, named: Windows, place: str) -> Window:
 
 def own_window(item: object, index: int, place: str) -> Window:
     if not isinstance(item, dict):
-        raise Invalid(f"must be a table or a name, not {type(item).__name__}", place)
+        raise Invalid(f"must be a table or a name, not {kind_of(item)}", place)
     table = Table(place, item)
     return read_window(table.name("id", f"window-{index}"), table)
 

@@ -7,11 +7,14 @@ from datetime import datetime
 
 from helm.contracts.errors import Invalid, Malformed
 from helm.contracts.form import JSONValue
+from helm.contracts.toml_mistake import toml_mistake
 from helm.crypto.canonical import parse
 from helm.guardian.bundle_table import below
 
 SCHEMAS = ("input", "output")
 """The members of a tool that are written in another language."""
+
+SCHEMA_HINT = """between the quotation marks stands a JSON schema, such as {"type": "object", "properties": {}}"""
 
 
 def read_toml(text: str, where: str) -> dict[str, JSONValue]:
@@ -19,7 +22,7 @@ def read_toml(text: str, where: str) -> dict[str, JSONValue]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise Invalid(f"not TOML: {problem}", where, "see the TOML 1.0 specification") from problem
+        raise toml_mistake(problem, text, where) from problem
 
 
 def as_document(written: dict[str, JSONValue]) -> dict[str, JSONValue]:
@@ -70,4 +73,4 @@ def from_text(text: str, where: str) -> JSONValue:
     try:
         return parse(text.encode())
     except Malformed as problem:
-        raise Invalid(f"a schema that is not JSON: {problem}", where) from problem
+        raise Invalid(f"a schema that is not JSON: {problem}", where, SCHEMA_HINT) from problem

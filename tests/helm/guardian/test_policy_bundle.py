@@ -317,7 +317,39 @@ def test_every_member_that_is_known_is_read(member: str) -> None:
 def test_what_is_not_toml_is_refused_with_the_file(text: str) -> None:
     with pytest.raises(Invalid, match="not TOML") as caught:
         load_toml(text, "policy.toml")
-    assert caught.value.where == "policy.toml"
+    assert caught.value.where.split(":")[0] == "policy.toml" and caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what", "hint"),
+    [
+        ('a = 1\nscope = "one\nb = 2', "policy.toml:2:13", "not TOML: Illegal character '\\n'", "quotation mark"),
+        ("a = 1\nscope = one", "policy.toml:2:9", "not TOML: Invalid value", "in quotation marks"),
+        ("a = 1\na = 2\n\nb = 3", "policy.toml:2:6", "not TOML: Cannot overwrite a value", "twice"),
+        ("a = 1\n[p0\n", "policy.toml:2:4", "", "TOML 1.0"),
+        ("a = 1\n[p0", "policy.toml:2", "", "TOML 1.0"),
+    ],
+)
+def test_where_a_text_stops_being_toml_is_a_place_that_an_editor_opens(
+    text: str, where: str, what: str, hint: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        load_toml(text, "policy.toml")
+    assert caught.value.where == where and caught.value.what.startswith(what) and hint in caught.value.hint
+    assert "(at " not in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what", "hint"),
+    [
+        ("epoch = 3", 'epoch = "two"', "must be a whole number, not a text", "without quotation marks"),
+        ('scope = "test"', "scope = 7", "must be a text, not a whole number", "in quotation marks"),
+        ('{"const": null}', '{"const": nul}', "a schema that is not JSON", "a JSON schema, such as"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_in_words_and_how_to_write_it(old: str, new: str, what: str, hint: str) -> None:
+    problem = toml_refusal(old, new)
+    assert what in problem.what and hint in problem.hint
 
 
 @pytest.mark.parametrize("text", ["tools = 3", "tools = [1]", "[tools]\npay = 3", "p0 = 1", 'budgets = "x"'])
