@@ -11,6 +11,9 @@ from typing import Any, Final
 import attrs
 
 from helm.contracts.errors import Invalid
+from helm.contracts.kind import how_to_write, kind_name, kind_of
+from helm.contracts.nearest import nearest
+from helm.contracts.toml_mistake import toml_mistake
 from helm.crypto.canonical import canonical
 from helm.crypto.hashing import sha256
 from helm.database import Database
@@ -18,7 +21,12 @@ from helm.guardian.address import AddressKind, address_kind
 
 PREFIX: Final = "HELM_"
 """Other programs use it too, such as the package manager of Kubernetes: an environment variable that is not a
-setting is not refused, unlike a key of helm.toml or a flag."""
+setting is not refused, unlike a key of helm.toml or a flag. One that looks like a setting is told of."""
+
+ANOTHERS: Final = frozenset({"HELM_BIN"})
+"""What that package manager sets for its plugins, and looks like a setting of ours."""
+
+EVERY_SETTING: Final = "the helm.toml that helm init writes names every setting"
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -275,13 +283,21 @@ def from_file(toml: str, place: str) -> Iterator[tuple[str, Any]]:
     try:
         table = tomllib.loads(toml)
     except tomllib.TOMLDecodeError as problem:
-        raise Invalid(f"not TOML: {problem}", place) from problem
+        raise toml_mistake(problem, toml, place) from problem
     for name, value in table.items():
-        check_known(name, place, NOT_IN_A_FILE)
+        at = located(name, toml, place)
+        check_known(name, at, NOT_IN_A_FILE)
         if name == DATABASE and value and Database(str(value)).has_password:
             hint = "set DATABASE_URL in the environment, or keep the password in the file that PGPASSFILE names"
-            raise Invalid("a file gets copied: it is no place for a password", f"{place}: {name}", hint)
-        yield name, typed(name, value, f"{place}: {name}")
+            raise Invalid("a file gets copied: it is no place for a password", f"{at}: {name}", hint)
+        yield name, typed(name, value, f"{at}: {name}")
+
+
+def located(name: str, toml: str, place: str) -> str:
+    """Return `place` with the line on which a file begins to speak of `name`, without one where none does."""
+    written = re.compile(rf"""\s*\[*\s*["']?{re.escape(name)}["']?\s*[=.\]]""")
+    lines = (f"{place}:{number}" for number, line in enumerate(toml.split("\n"), start=1) if written.match(line))
+    return next(lines, place)
 
 
 def from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
@@ -291,6 +307,14 @@ def from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]
             text = environment.get(variable, "")
             if text:
                 yield name, spelled(name, text, variable)
+
+
+def misspelt(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each variable that looks like a setting's and is none, and the setting's."""
+    for variable in sorted(environment.keys() - ANOTHERS):
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and name not in KINDS and (meant := nearest(name, KINDS)):
+            yield variable, PREFIX + meant.upper()
 
 
 def from_flags(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -305,7 +329,8 @@ def from_flags(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def check_known(name: str, place: str, elsewhere: Mapping[str, str]) -> None:
     """Raise Invalid unless `name` is a setting, and not one that is set `elsewhere`."""
     if name not in KINDS:
-        raise Invalid(f"no setting is called {name!r}", place, f"the settings are {', '.join(KINDS)}")
+        meant = nearest(name, KINDS)
+        raise Invalid(f"no setting is called {name!r}", place, f"did you mean {meant}?" if meant else EVERY_SETTING)
     if name in elsewhere:
         raise Invalid(f"{name} is not set here", place, elsewhere[name])
 
@@ -316,7 +341,7 @@ def typed(name: str, value: Any, place: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
-        raise Invalid(f"expected {kind.__name__}, not {type(value).__name__}", place)
+        raise Invalid(f"expected {kind_name(kind)}, not {kind_of(value)}", place, how_to_write(kind, value))
     return value
 
 
@@ -326,4 +351,4 @@ def spelled(name: str, text: str, place: str) -> Any:
     try:
         return WORDS[text.lower()] if kind is bool else kind(text)
     except (KeyError, ValueError):
-        raise Invalid(f"{text!r} is not a value of type {kind.__name__}", place) from None
+        raise Invalid(f"expected {kind_name(kind)}, not {text!r}", place) from None

@@ -33,7 +33,7 @@ from actors.process.events import POLICY_ACTIVATED, POLICY_REFUSED, event
 from actors.process.service_manager import ServiceManager
 from actors.signed_policy import SignedPolicy
 from actors.telemetry.observers import Observers, observers_of
-from helm.config import KINDS, from_environment, from_file
+from helm.config import KINDS, from_environment, from_file, misspelt
 from helm.contracts.errors import Invalid, Refused
 from helm.contracts.form import JSONValue
 
@@ -57,6 +57,8 @@ def serve(
     """
     chosen = None if policy is None else str(policy.resolve())
     place = open_place(data_dir, policy=chosen, bind=bind, port=port, insecure_bind=insecure_bind)
+    for variable, meant in misspelt(environs(os.environ)):
+        show.note(f"{show.plain(variable)} is no setting, and changes nothing: did you mean {meant}?")
     tell = tell_program if as_json else show.note
     gateway = Gateway(place, read_signed(place.policy_path, place.overlays_path), tell)
     run_gateway(gateway)

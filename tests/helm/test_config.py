@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from helm.config import Config, read_config
+from helm.config import EVERY_SETTING, Config, misspelt, read_config
 from helm.contracts.errors import Invalid
 
 ADMIN_KEY = "0123456789abcdef0123456789abcdef"
@@ -30,17 +30,21 @@ def test_what_was_not_given_takes_nothing_away() -> None:
 @pytest.mark.parametrize(
     ("toml", "place"),
     [
-        ("prot = 1", "helm.toml"),
-        ("[server]\nport = 1", "helm.toml"),
-        ("port = '1'", "helm.toml: port"),
-        ("port = true", "helm.toml: port"),
-        ("port = 1.0", "helm.toml: port"),
-        ("insecure_bind = 1", "helm.toml: insecure_bind"),
-        ("bind = 7", "helm.toml: bind"),
-        ("port = 1\nport = 2", "helm.toml"),
-        ("port =", "helm.toml"),
-        ("data_dir = '/elsewhere'", "helm.toml"),
-        (f"admin_api_key = '{ADMIN_KEY}'", "helm.toml"),
+        ("# The gateway\nprot = 1", "helm.toml:2"),
+        ("places = 9\n[server]\nport = 1", "helm.toml:2"),
+        ("places = 9\n[[server]]\nport = 1", "helm.toml:2"),
+        ("places = 9\nserver.port = 1", "helm.toml:2"),
+        ("places = 9\n'prot' = 1", "helm.toml:2"),
+        ("places = 9\nport = '1'", "helm.toml:2: port"),
+        ("port = true", "helm.toml:1: port"),
+        ("port = 1.0", "helm.toml:1: port"),
+        ("insecure_bind = 1", "helm.toml:1: insecure_bind"),
+        ("bind = 7", "helm.toml:1: bind"),
+        ("port = 1\nport = 2", "helm.toml:2"),
+        ("port =\n", "helm.toml:1:7"),
+        ("data_dir = '/elsewhere'", "helm.toml:1"),
+        (f"admin_api_key = '{ADMIN_KEY}'", "helm.toml:1"),
+        (r'"po\u0072ts" = 1', "helm.toml"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused_with_its_place(toml: str, place: str) -> None:
@@ -63,6 +67,54 @@ def test_an_environment_that_spells_nothing_is_refused(variable: str, text: str)
     with pytest.raises(Invalid) as refused:
         read_config(environment={variable: text})
     assert refused.value.where == variable
+
+
+@pytest.mark.parametrize(
+    ("toml", "what", "hint"),
+    [
+        ("prot = 8421", "no setting is called 'prot'", "did you mean port?"),
+        ("tropical = 1", "no setting is called 'tropical'", EVERY_SETTING),
+        ('port = "8421"', "expected a whole number, not a text", "write it in digits, without quotation marks"),
+        ('grace_s = "5"', "expected a number, not a text", "write it in digits, without quotation marks"),
+        ('log_calls = "true"', "expected true or false, not a text", "write true or false, without quotation marks"),
+        ("bind = 7", "expected a text, not a whole number", "write it in quotation marks"),
+        ("port = []", "expected a whole number, not a list", ""),
+        ("port = 2026-01-01", "expected a whole number, not a date", ""),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_in_words_with_what_was_meant(toml: str, what: str, hint: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read_config(toml)
+    assert (refused.value.what, refused.value.hint) == (what, hint)
+
+
+def test_a_variable_that_spells_no_number_is_told_what_one_is() -> None:
+    with pytest.raises(Invalid) as refused:
+        read_config(environment={"HELM_PORT": "abc"})
+    assert str(refused.value) == "HELM_PORT: expected a whole number, not 'abc'"
+
+
+def test_a_variable_that_looks_like_a_setting_is_told_of_and_another_program_s_is_not() -> None:
+    environment = {"HELM_PROT": "1", "HELM_ISLAND_MOD": "true", "HELM_PORT": "1", "PROT": "1"}
+    assert list(misspelt(environment)) == [("HELM_ISLAND_MOD", "HELM_ISLAND_MODE"), ("HELM_PROT", "HELM_PORT")]
+    assert list(misspelt(dict.fromkeys(OTHERS_VARIABLES.split() + OWN_VARIABLES.split(), "x"))) == []
+
+
+OTHERS_VARIABLES = """
+HELM_BIN HELM_BURST_LIMIT HELM_CACHE_HOME HELM_CONFIG_HOME HELM_CONTENT_CACHE HELM_DATA_HOME HELM_DEBUG HELM_DRIVER
+HELM_DRIVER_SQL_CONNECTION_STRING HELM_KUBEAPISERVER HELM_KUBEASGROUPS HELM_KUBEASUSER HELM_KUBECAFILE HELM_KUBECONTEXT
+HELM_KUBEINSECURE_SKIP_TLS_VERIFY HELM_KUBETLS_SERVER_NAME HELM_KUBETOKEN HELM_MAX_HISTORY HELM_NAMESPACE
+HELM_NO_PLUGINS HELM_PLUGINS HELM_PLUGIN_DIR HELM_PLUGIN_NAME HELM_QPS HELM_REGISTRY_CONFIG HELM_REPOSITORY_CACHE
+HELM_REPOSITORY_CONFIG HELM_COLOR HELM_SERVICE_HOST HELM_SERVICE_PORT HELM_PORT_8420_TCP HELM_PORT_8420_TCP_ADDR
+HELM_PORT_8420_TCP_PORT HELM_PORT_8420_TCP_PROTO
+"""
+"""Those of the package manager of Kubernetes and its plugins, and those that Kubernetes makes of a service `helm`."""
+
+OWN_VARIABLES = """
+HELM_API_KEY HELM_ADMIN_KEY HELM_METRICS_KEY HELM_CLIENT_CERT HELM_CLIENT_KEY HELM_PROGRAM HELM_COUNTERPARTS
+HELM_DATA_DIR
+"""
+"""Those of ours that are no settings, and one that is."""
 
 
 def test_other_programs_may_use_the_same_prefix() -> None:

@@ -228,6 +228,13 @@ def test_what_must_not_be_served_is_refused_at_the_start(made: Made, words: tupl
     assert said in ended.err
 
 
+def test_a_variable_that_looks_like_a_setting_is_told_of_at_the_start(made: Made) -> None:
+    words = ("serve", "--policy", "nowhere.toml", "--port", "0", *made.option)
+    ended = helm(*words, HELM_PROT="8421", HELM_CACHE_HOME="/of/another/program")
+    assert "HELM_PROT is no setting, and changes nothing: did you mean HELM_PORT?" in ended.err
+    assert "HELM_CACHE_HOME" not in ended.err
+
+
 def test_an_unsigned_policy_is_not_served(made: Made) -> None:
     path = made.place().policy_path
     edit(path, "epoch = 1", "epoch = 2")
