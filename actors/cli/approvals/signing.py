@@ -11,6 +11,7 @@ import click
 from actors.cli import keys, show
 from actors.cli.approvals.desk import Told
 from actors.cli.approvals.reading import ACTIONS, fields_of
+from actors.cli.failure import Failed
 from actors.cli.keys import token_of, token_options
 from helm.contracts.approval import ASSERTION, CHALLENGED, Action, Challenge, OverrideReason
 from helm.contracts.errors import Invalid
@@ -61,10 +62,24 @@ def signed_by(signer: Signer, action: str, offer: Told, execution_key: str, said
     typed = said["confirm"]
     if action in CHALLENGED and not typed:
         expected = phrase(action, approval["tool"], approval["intent_hash"])
-        typed = click.prompt(f"To {action} this call, retype: {show.plain(expected)}\n", err=True)
+        typed = retyped(action, expected)
     words = Said(action=action, reason=said["reason"], reason_code=said["reason_code"] or "", typed=typed)
     assertion, signature = answer(words, approval, challenge, signer)
     return {"assertion": ASSERTION.body(assertion), "signature": signature}
+
+
+def retyped(action: str, expected: str) -> str:
+    """Return what the holder of a key types of the phrase. Raises Failed where nobody sits there to type."""
+    try:
+        typed: str = click.prompt(f"To {action} this call, retype: {show.plain(expected)}\n", err=True)
+    except click.Abort as problem:
+        if isinstance(problem.__context__, KeyboardInterrupt):
+            raise
+        hint = "give the phrase with --confirm, or sit at a terminal"
+        raise Failed(
+            f"nothing was signed to {action} it: the input ended before the phrase was retyped", hint
+        ) from None
+    return typed
 
 
 def challenge_of(offer: Told) -> tuple[Challenge, str]:

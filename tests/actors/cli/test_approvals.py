@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import click
+import pytest
 import trio
 
+from actors.cli.approvals.signing import retyped
 from actors.doors.serve import serve
 from actors.installation import Installation
 from actors.mailbox import Answer
@@ -85,6 +90,29 @@ async def test_a_key_at_hand_refuses_on_a_running_kernel(made: Made) -> None:
         assert again.reason_code == "PDP_DENY"
         door.close()
         await door.ended.wait()
+
+
+async def test_where_nobody_can_retype_the_phrase_nothing_is_approved_and_it_is_said_how(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval_id = (await read(made)).approval_id
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    ended = await run("approve", approval_id, "--reason", "r", *made.option)
+    assert ended.code == 1
+    assert "nothing was signed to approve it" in ended.err
+    assert "give the phrase with --confirm" in ended.err
+    [one] = (await run("list", "--json", *made.option)).json()
+    assert one["state"] == "PENDING"
+
+
+def test_whoever_interrupts_the_prompt_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting(io.StringIO):
+        def readline(self, _: int | None = -1, /) -> NoReturn:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdin", Interrupting())
+    with pytest.raises(click.Abort):
+        retyped("approve", "the phrase")
 
 
 async def test_an_emergency_key_overrides_and_owes_a_review(made: Made) -> None:
