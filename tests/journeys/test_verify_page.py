@@ -24,6 +24,17 @@ def test_every_command_of_the_page_ends_as_the_page_says(used: Made, tmp_path: P
     check_commands(PAGE, tmp_path, HELM_DATA_DIR=str(used.path), LOG_ID=used.log_id, EXECUTION_KEY=key)
 
 
+def test_the_page_says_where_the_execution_key_comes_from(used: Made, tmp_path: Path) -> None:
+    [line] = [line for line, _ in commands(PAGE) if line.startswith("EXECUTION_KEY=")]
+    expected = used.place().execution_key().public_key
+    check_commands(
+        f'```sh\n{line}; [ "$EXECUTION_KEY" = "$EXPECTED" ]\n```\n',
+        tmp_path,
+        HELM_DATA_DIR=str(used.path),
+        EXPECTED=expected,
+    )
+
+
 def test_the_page_promises_something() -> None:
     assert len(commands(PAGE)) > 15
     assert {code for _, code in commands(PAGE)} == {0, 1, 2}

@@ -68,10 +68,10 @@ def keys(at_lamport: int | None, data_dir: Path, server: str | None, as_json: bo
         )
         return
     rows = [
-        (known.purpose.value, known.status.value, key_id, " ".join(known.current_roles))
+        (known.purpose.value, known.status.value, key_id, known.public_key.hex, " ".join(known.current_roles))
         for key_id, known in sorted(registry.keys.items())
     ]
-    show.table(("purpose", "status", "key", "roles"), sorted(rows))
+    show.table(("purpose", "status", "key", "public key", "roles"), sorted(rows))
 
 
 @click.command()
