@@ -52,6 +52,16 @@ def _words_of(problem: BaseException, kind: type | None) -> str:
     return said or format_exception(problem, kind)
 
 
+def _of_members(body: dict[str, Any], noun_class: type[Noun]) -> str:
+    """Return what the members lack or have too much, "" where each is there and no other."""
+    names = noun_class.__struct_fields__
+    missing = [name for name in names if name not in body]
+    if missing:
+        return f"misses {', '.join(missing)}"
+    spare = next((name for name in body if name not in names), None)
+    return "" if spare is None else f"holds {spare!r}, which is no member of a {noun_class.__name__}"
+
+
 def structure(body: object, record_class: type[T], where: str) -> T:
     """Return the record that `body` describes; raise Invalid naming `where` and every member that is wrong."""
     if type(body) is not dict:
@@ -60,7 +70,7 @@ def structure(body: object, record_class: type[T], where: str) -> T:
         try:
             return noun_of(record_class, body)
         except ValueError as problem:
-            raise Invalid(f"{problem} @ {record_class.__name__}", where) from problem
+            raise Invalid(_of_members(body, record_class) or f"{problem} @ {record_class.__name__}", where) from problem
     missing = [field.name for field in attrs.fields(record_class) if field.name not in body]  # type: ignore[arg-type]
     if missing:
         raise Invalid(f"misses {', '.join(missing)}", where)

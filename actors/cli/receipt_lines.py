@@ -15,8 +15,8 @@ import click
 from actors.cli.bar import bar
 from helm.contracts.errors import Invalid, Malformed
 from helm.crypto.canonical import canonical, parse
-from helm.crypto.ed25519 import SignatureInvalid
 from helm.evidence.receipt_lines import EDITED, MAX_RECEIPT_BYTES, ReceiptLines, keys_by_name
+from helm.evidence.trust_root import TrustRoot
 
 STDIN: Final = Path("-")
 
@@ -39,12 +39,12 @@ def verify_file(path: Path, execution_keys: Sequence[str], log_id: str, *, in_pa
     """Verify a file of receipts and return what it is. Raises Invalid naming the first line that fails, UsageError."""
     if not execution_keys:
         raise click.UsageError(
-            "receipts cannot vouch for themselves: give --execution-key, as `helm trust keys` of their log tells it"
+            "receipts cannot vouch for themselves: give --execution-key, the public key that "
+            "`helm trust keys` of their log shows for execution"
         )
-    try:
-        held = ReceiptLines(keys_by_name(execution_keys), log_id, in_part)
-    except SignatureInvalid as problem:
-        raise click.UsageError(f"--execution-key: {problem}") from problem
+    for key in execution_keys:
+        TrustRoot(log_id=log_id, execution_key=key)  # what is none is refused in the words of `helm verify`
+    held = ReceiptLines(keys_by_name(execution_keys), log_id, in_part)
     with opened(path) as (file, size), bar("verifying") as shown:
         done = 0
         for raw, where in lines_of(file, str(path)):

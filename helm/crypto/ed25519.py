@@ -16,6 +16,9 @@ import nacl.exceptions
 from helm.crypto.domains import SIGNS, KeyPurpose, PurposeMismatch
 from helm.crypto.hashing import content_id, sha256
 
+KEY_ID = "key_"
+"""How the id of a key begins."""
+
 SEED_BYTES = 32
 POINT_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -61,7 +64,7 @@ class Signer(Protocol):
 
 def key_id(public_key: bytes) -> str:
     """Return the name of a raw public key."""
-    return content_id("key_", sha256(public_key))
+    return content_id(KEY_ID, sha256(public_key))
 
 
 @attrs.frozen(kw_only=True, eq=False)

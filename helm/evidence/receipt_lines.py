@@ -32,7 +32,7 @@ HOLDERS = frozenset({"receipt", "receipts"})
 """Members under which HELM tells of receipts beside other things."""
 
 EDITED = "it was edited, or written by something else"
-GAP = "receipts are missing before it: ask for them, or say that these are a part of their sessions"
+GAP = "ask for what is missing; where these are meant to be a part of their sessions, say so: --part"
 
 
 def keys_by_name(public_keys: Iterable[str]) -> dict[str, PublicKey]:
@@ -98,7 +98,8 @@ class ReceiptLines:
             self._chains.extend(receipt, signature, where)
             return
         if not self.in_part:
-            raise Invalid(f"is receipt {receipt.lamport_clock} of {session[1]!r}, {missing} too far", where, GAP)
+            named = f"is receipt {receipt.lamport_clock} of session {session[1]!r}, with {missing} missing before it"
+            raise Invalid(named, where, GAP)
         self._chains.links[session] = Link(receipt.lamport_clock, signature)
         self.missing += missing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from helm.contracts.errors import Invalid
-from helm.crypto.ed25519 import PublicKey, SignatureInvalid
+from helm.crypto.ed25519 import KEY_ID, PublicKey, SignatureInvalid
 from helm.crypto.hashing import PREFIX
 
 
@@ -32,6 +32,9 @@ class TrustRoot:
             if text and not is_hash(text):
                 raise Invalid(f"{name} is {PREFIX} and 64 lower-case hex digits", "trust root", "copy it whole")
         for public_key in filter(None, (self.genesis_key, self.execution_key)):
+            if public_key.startswith(KEY_ID):
+                hint = "give its public key: `helm trust keys` of that log shows it beside the id"
+                raise Invalid(f"{public_key!r} is a key's id, not the key", "trust root", hint)
             try:
                 PublicKey.from_hex(public_key)
             except SignatureInvalid as problem:

@@ -45,8 +45,9 @@ class SessionChains:
         """Take what is known of a receipt as its session's latest; raise Invalid where it does not follow."""
         latest = self.latest(session)
         if clock != latest.lamport_clock + 1 or prev_hash != latest.signature:
+            before = f"receipt {latest.lamport_clock}, the last one before it" if latest != START else "its beginning"
             raise Invalid(
-                what=f"receipt {clock} of {session[1]!r} follows not {latest.lamport_clock}",
+                what=f"receipt {clock} of session {session[1]!r} does not follow {before}",
                 where=where,
                 hint="a receipt of this session is missing, doubled, moved or taken from another session",
             )

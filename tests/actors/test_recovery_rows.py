@@ -258,7 +258,7 @@ async def test_a_true_signature_over_a_fork_of_the_chain_is_refused(past: Past, 
     number = numbers(rows, "EFFECT")[1]
     signer = house.place.execution_key()
     assert isinstance(signer, SigningKey)
-    await check_refused(past, signed_anew(rows, number, signer, **change), number, "follows not")
+    await check_refused(past, signed_anew(rows, number, signer, **change), number, "does not follow")
 
 
 async def test_a_changed_journal_starts_no_kernel(house: House) -> None:

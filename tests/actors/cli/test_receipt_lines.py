@@ -87,18 +87,34 @@ def test_a_second_log_is_refused(used: Made, lines: Path) -> None:
     assert verified(used, lines, "--log-id", "sha256:" + "0" * 64).code == 1
 
 
+def test_whoever_brings_no_key_is_told_to(lines: Path) -> None:
+    told = helm("receipts", "verify", str(lines))
+    assert told.code == 2
+    assert "cannot vouch for themselves" in " ".join(told.err.split())
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ((), "cannot vouch for themselves"),
-        (("--execution-key", "ab"), "--execution-key: the public key"),
+        (("--execution-key", "ab"), "the public key"),
         (("--execution-key", "00" * 32), "low order"),
+        (("--execution-key", "key_" + "0" * 32), "is a key's id, not the key"),
+        (("--log-id", "sha256:0"), "a log_id is sha256: and 64"),
     ],
+    ids=["no key", "a weak key", "the name of a key", "no log"],
 )
-def test_whoever_brings_no_key_is_told_to(lines: Path, words: tuple[str, ...], why: str) -> None:
-    told = helm("receipts", "verify", str(lines), *words)
-    assert told.code == 2
-    assert why in " ".join(told.err.split())
+def test_what_is_no_pin_is_refused_as_a_pack_s_reader_is_refused(
+    used: Made, lines: Path, words: tuple[str, ...], why: str
+) -> None:
+    told = verified(used, lines, *words)
+    as_a_pack = helm("verify", str(lines), *words)
+    assert why in told.err
+    assert (told.code, told.err) == (as_a_pack.code, as_a_pack.err)
+
+
+def test_the_table_of_keys_shows_what_a_reader_is_to_bring(used: Made) -> None:
+    [row] = [row for row in helm("trust", "keys", *used.option).out.splitlines() if row.startswith("execution")]
+    assert key_of(used) in row.split()
 
 
 @pytest.mark.parametrize("option", [("--part",), ("--execution-key", "00" * 32)])

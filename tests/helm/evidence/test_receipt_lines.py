@@ -16,7 +16,7 @@ from helm.crypto import domains
 from helm.crypto.canonical import canonical, ordered_bytes, parse
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import L, SignatureInvalid, SigningKey
-from helm.evidence.receipt_lines import MAX_RECEIPT_BYTES, ReceiptLines, keys_by_name
+from helm.evidence.receipt_lines import EDITED, MAX_RECEIPT_BYTES, ReceiptLines, keys_by_name
 from helm.receipts.chain import SealedReceipt, name, seal
 
 KEY: Final = SigningKey.from_seed(b"e" * 32, KeyPurpose.EXECUTION)
@@ -120,10 +120,10 @@ def test_a_changed_byte_is_refused(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda lines: lines[1:], "1 too far"),
-        (lambda lines: [lines[0], lines[2]], "1 too far"),
-        (lambda lines: [lines[0], lines[0], *lines[1:]], "follows not"),
-        (lambda lines: [lines[0], lines[2], lines[1]], "1 too far"),
+        (lambda lines: lines[1:], "1 missing before it"),
+        (lambda lines: [lines[0], lines[2]], "1 missing before it"),
+        (lambda lines: [lines[0], lines[0], *lines[1:]], "does not follow"),
+        (lambda lines: [lines[0], lines[2], lines[1]], "1 missing before it"),
         (lambda lines: [lines[0], b"", *lines[1:]], "is not JSON"),
         (lambda lines: [lines[0], b"[]", *lines[1:]], "is not an object"),
     ],
@@ -132,6 +132,34 @@ def test_a_session_in_which_one_is_missing_doubled_or_moved_is_refused(
     change: Callable[[list[bytes]], list[bytes]], why: str
 ) -> None:
     assert why in refused(change(session("s1", 3)))
+
+
+def test_a_gap_is_told_with_the_option_that_takes_a_part() -> None:
+    assert "--part" in refused(session("s1", 3)[1:])
+
+
+def test_a_doubled_receipt_is_told_in_a_sentence() -> None:
+    first, second = session("s1", 2)
+    assert "receipt 2 of session 's1' does not follow receipt 2, the last one before it" in refused(
+        [first, second, second]
+    )
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (lambda body: body | {"colour": "red"}, "holds 'colour', which is no member of a Receipt"),
+        (lambda body: {name: body[name] for name in body if name not in ("door", "tool")}, "misses door, tool"),
+        (lambda body: body | {"fuel_used": "much"}, "fuel_used"),
+    ],
+    ids=["a member too many", "two too few", "one of another kind"],
+)
+def test_a_member_that_was_added_or_taken_is_named_and_what_that_means(
+    edit: Callable[[dict[str, Any]], dict[str, Any]], why: str
+) -> None:
+    told = refused([canonical(edit(parse(seal(FIRST, KEY).json)))])
+    assert why in told
+    assert EDITED in told
 
 
 def test_of_a_part_of_a_session_the_missing_are_counted() -> None:
@@ -143,12 +171,12 @@ def test_of_a_part_of_a_session_the_missing_are_counted() -> None:
 @pytest.mark.parametrize("order", [(2, 1), (1, 1), (0, 2, 1)])
 def test_a_part_goes_forward_only(order: tuple[int, ...]) -> None:
     lines = session("s1", 3)
-    assert "follows not" in refused([lines[at] for at in order], in_part=True)
+    assert "does not follow" in refused([lines[at] for at in order], in_part=True)
 
 
 def test_within_a_part_what_follows_must_follow() -> None:
     forked = seal(FIRST.but(lamport_clock=3, prev_hash=chain("s1", 1)[0].signature), KEY).json
-    assert "follows not" in refused([*session("s1", 2), forked], in_part=True)
+    assert "does not follow" in refused([*session("s1", 2), forked], in_part=True)
 
 
 def test_behind_a_gap_nobody_begins_a_session_anew() -> None:
