@@ -17,7 +17,7 @@ from actors.keys.hsm import TokenPlace
 from actors.keys.trust_file import read_trust_file
 from actors.process import durable
 from actors.registry_file import RegistryFile
-from actors.stores import which
+from actors.stores import lock, which
 from helm.config import NOTHING, Config, read_config
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
@@ -107,6 +107,11 @@ class Installation:
             what = "it was restored from a backup: what came after that is not known here"
             hint = f"see that no other kernel of this log runs, then: helm restore --accept --data-dir {self.path}"
             raise Invalid(what, str(self.path / RESTORED_FILE), hint)
+
+    def check_alone(self) -> None:
+        """Raise Invalid, naming its process, where another kernel writes the journal in this directory."""
+        if self.config.database is None:
+            lock.check_free(lock.beside(self.journal_path))
 
     @property
     def surfaces_file(self) -> RegistryFile | None:

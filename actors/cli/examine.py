@@ -25,6 +25,7 @@ from actors.installation import KEYS, Installation
 from actors.policy_file import read_signed
 from actors.process.clock import SystemClock
 from actors.stores.glance import glance, sqlite_version
+from actors.stores.lock import LOCKS, beside, is_locked
 from actors.trust_log import key_of, registry_of
 from helm.contracts.errors import Invalid, Refused
 from helm.guardian.bearers import Bearers
@@ -38,8 +39,6 @@ SLOW_SYNC_MS = 20.0
 
 QUICK_ENTRIES = 5_000
 """A journal up to this long is verified always, in about a second; a longer one with --deep."""
-
-LOCKS = Path("/proc/locks")
 
 
 def examine_machine() -> Iterator[Finding]:
@@ -197,19 +196,12 @@ def layers(place: Installation) -> Finding:
 
 def lock(place: Installation) -> Finding:
     """Say whether a kernel holds the journal, without ever standing in its way."""
-    path = place.journal_path.with_name(place.journal_path.name + ".lock")
+    path = beside(place.journal_path)
     if not LOCKS.exists():
         return Finding("lock", "note", "this system does not tell who holds a lock")
     if path.exists() and is_locked(path, LOCKS.read_text()):
         return Finding("lock", "note", f"a kernel runs here: process {path.read_text().strip()}")
     return Finding("lock", "note", "no kernel runs here")
-
-
-def is_locked(path: Path, locks: str) -> bool:
-    """Tell from the text of /proc/locks whether anyone holds a flock(2) on the file at `path`."""
-    status = path.stat()
-    name = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    return any(line.split()[1:2] == ["FLOCK"] and line.split()[5] == name for line in locks.splitlines())
 
 
 def journal(place: Installation, *, deep: bool) -> Finding:

@@ -194,7 +194,13 @@ async def run(gateway: Gateway) -> None:
     proxy = proxy_of(config, gateway.place.path, environs(os.environ))
     gateway.manager = manager = ServiceManager.of(os.environ, os.getpid())
     supervisor = gateway.supervisor = Supervisor(
-        open_one=gateway.open_one, config=config, keys=keys, proxy=proxy, tell=gateway.tell, manager=manager
+        open_one=gateway.open_one,
+        config=config,
+        keys=keys,
+        proxy=proxy,
+        tell=gateway.tell,
+        check_alone=gateway.place.check_alone,
+        manager=manager,
     )
     if proxy is not None:
         gateway.tell(f"OpenAI clients find {proxy.place.origin} below /v1 of this address")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import attrs
@@ -54,10 +55,17 @@ def bind(config: Config, *, admin_key_issued: bool) -> Bound:
     except OSError as error:
         where = f"{config.bind} port {config.port}"
         hint = "stop what listens there, or choose another port: --port, or port in helm.toml"
-        raise Invalid(f"cannot listen: {error.strerror or error}", where, hint) from error
+        raise Invalid(f"cannot listen: {reason_of(error)}", where, hint) from error
     bound.setblocking(False)
     host, port = bound.getsockname()[:2]
     return Bound(bound, Address(host, port, bool(config.tls_cert)))
+
+
+def reason_of(error: OSError) -> str:
+    """Return the system's own words; the library's name the address again."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 @attrs.frozen

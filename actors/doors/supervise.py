@@ -48,6 +48,10 @@ def silent(_: str) -> None:
     """Tell nobody."""
 
 
+def alone() -> None:
+    """Know of no other kernel."""
+
+
 @attrs.define(eq=False, kw_only=True)
 class Supervisor:
     """Keeps a kernel behind the door."""
@@ -58,6 +62,8 @@ class Supervisor:
     proxy: Proxy | None = None
     tell: Callable[[str], None] = silent
     """Told, in a sentence, of whatever a person at the terminal would want to know."""
+    check_alone: Callable[[], None] = alone
+    """Raises Invalid where another kernel serves the same log: it has the port then, and is what there is to say."""
     manager: ServiceManager = NOBODY
     """Who started us, and is told when we decide and when we end."""
     tunnels: Bound | None = attrs.field(default=None, init=False)
@@ -90,7 +96,7 @@ class Supervisor:
     async def run(self, *, task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until told to stop; report the address once the first kernel decides. Raises Invalid."""
         tls = tls_of(self.config)
-        bound = bind(self.config, admin_key_issued=self.keys.has_admin)
+        bound = self._bind()
         self._waiting = task_status
         try:
             self.tunnels = bind_tunnels(self.config, self.keys) if self.config.egress_tool else None
@@ -114,6 +120,14 @@ class Supervisor:
                 self.tunnels.close()
         if refusal is not None:
             raise refusal
+
+    def _bind(self) -> Bound:
+        """Listen where the settings say. Raises Invalid."""
+        try:
+            return bind(self.config, admin_key_issued=self.keys.has_admin)
+        except Invalid:
+            self.check_alone()
+            raise
 
     async def _lives(self, stand_in: StandIn, nursery: trio.Nursery) -> None:
         """Run one kernel after another, with a longer pause each time, until one ends because it was told to."""

@@ -120,7 +120,7 @@ class Book:
 @contextmanager
 def opened(place: Place) -> Iterator[Book]:
     """Take the lock, open or create the journal, fold in the log of the last run. Raises Invalid."""
-    descriptor = lock.take(place.path.with_name(place.path.name + ".lock"))
+    descriptor = lock.take(lock.beside(place.path))
     try:
         connection = connect(place)
         try:

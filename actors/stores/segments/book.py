@@ -199,7 +199,7 @@ def vouch(frame: memoryview, header: Header) -> Header:
 @contextmanager
 def opened(place: Place) -> Iterator[Book]:
     """Take the lock, open or create the journal, make good what the last run left half done. Raises Invalid."""
-    descriptor = lock.take(place.path.with_name(place.path.name + ".lock"))
+    descriptor = lock.take(lock.beside(place.path))
     try:
         book = read_in(place)
         try:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from actors.cli.examine import is_locked
 from actors.connectors.launch import engine
 from actors.connectors.programs import bubblewrap
 from actors.opening import open_kernel
@@ -80,10 +79,10 @@ async def test_a_running_kernel_is_seen_and_not_disturbed(made: Made) -> None:
 
 def test_a_lock_is_read_from_the_table_of_locks(tmp_path: Path) -> None:
     path = tmp_path / "journal.lock"
-    assert not is_locked(Path(__file__), "1: POSIX  ADVISORY  WRITE 1 00:01:2 0 EOF\n")
+    assert not lock.is_locked(Path(__file__), "1: POSIX  ADVISORY  WRITE 1 00:01:2 0 EOF\n")
     descriptor = lock.take(path)
     try:
-        assert is_locked(path, Path("/proc/locks").read_text(encoding="utf-8"))
+        assert lock.is_locked(path, Path("/proc/locks").read_text(encoding="utf-8"))
     finally:
         import os
 

@@ -20,6 +20,9 @@ import pytest
 
 from actors.cli.server import Reply, Server
 from actors.doors.hatch import address
+from actors.doors.sockets import bind
+from actors.stores import lock
+from helm.config import Config
 from tests.actors.cli.conftest import Made
 from tests.actors.cli.shell import helm
 from tests.actors.doors.issuing import Pair, certified
@@ -243,3 +246,20 @@ def test_an_unsigned_policy_is_not_served(made: Made) -> None:
     assert ended.failure()["code"] == "POLICY_HASH_MISMATCH"
     assert f"{path}: the signature is over" in ended.failure()["message"]
     assert f"helm policy sign {path}" in ended.failure()["message"]
+
+
+def test_a_second_gateway_on_one_log_blames_the_first_and_not_the_port(used: Made) -> None:
+    first = bind(Config(port=0), admin_key_issued=False)
+    port = str(first.address.port)
+    try:
+        held = lock.take(lock.beside(used.place().journal_path))  # as the first one's kernel does
+        try:
+            second = helm("serve", "--port", port, "--json", *used.option).failure()
+        finally:
+            os.close(held)
+        assert "another kernel writes this journal" in second["message"]
+        assert f"process {os.getpid()} holds it" in second["hint"]
+        stranger = helm("serve", "--port", port, "--json", *used.option).failure()
+        assert stranger["message"] == f"127.0.0.1 port {port}: cannot listen: Address already in use"
+    finally:
+        first.close()
