@@ -199,7 +199,12 @@ def check_whole(
             hint = "name tools of the bundle that touch such data, or leave the rule out"
             raise Invalid(f"the rule {one.id} is for no tool", f"{place}.tools", hint)
         for name in sorted(one.deny_jurisdictions - lies):
-            hint = f"write one of {', '.join(sorted(lies - {''}))}, or leave it out"
+            there = ", ".join(sorted(lies - {""}))
+            hint = (
+                f"write one of {there}, or leave it out"
+                if there
+                else "leave it out: nothing of this bundle lies anywhere"
+            )
             raise Invalid(f"nothing lies in {name}", f"{place}.deny_jurisdictions", hint)
     for name, principal in principals:
         check_classes(compliance, principal.data_classes or (), f"principals.{name}.data_classes")

@@ -180,6 +180,14 @@ def test_a_rule_that_demands_nothing_or_what_nothing_satisfies_is_refused_at_loa
     assert refusal({"id": "r", **rule}).where == f"compliance.rules[0]{where}"
 
 
+def test_a_rule_about_places_in_a_bundle_without_any_is_never_answered_with_an_empty_list() -> None:
+    whole = bundle({"id": "r", "of": ["tenant"], "deny_jurisdictions": ["US"]}, places=[])
+    del whole["tools"]["keep"]
+    with pytest.raises(Invalid) as caught:
+        compile_document(whole)
+    assert (caught.value.what, caught.value.hint.startswith("leave it out")) == ("nothing lies in US", True)
+
+
 def test_two_rules_that_leave_a_tool_no_way_to_comply_are_refused_together() -> None:
     long = {"id": "long", "tools": ["keep"], "min_retention_days": 365}
     short = {"id": "short", "tools": ["keep"], "max_retention_days": 30}
