@@ -37,8 +37,7 @@ async def lead_on() -> Response | None:
     path = request.scope["path"]
     if path.startswith("//"):
         abort(404)
-    is_asked = request.routing_exception is not None and request.method in {"GET", "HEAD"}
-    page = LEADS.get(path) if is_asked else None
+    page = LEADS.get(path) if request.method in {"GET", "HEAD"} else None
     if page is None or not (path == FOR_ALL or is_a_browser()):
         return None
     response = Response(b"", 307)

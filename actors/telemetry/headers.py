@@ -63,4 +63,4 @@ def secrets_in(environment: Mapping[str, str]) -> Iterator[str]:
     for name in (FOR_BOTH, FOR_SPANS, FOR_FIGURES):
         for one in environment.get(name, "").split(","):
             written = one.partition("=")[2].strip()
-            yield from (written, unquote(written), unquote(written).rpartition(" ")[2])
+            yield from (written, written.rpartition("%20")[2], unquote(written), unquote(written).rpartition(" ")[2])

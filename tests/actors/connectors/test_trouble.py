@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -11,18 +12,24 @@ from typing import Any, Final
 
 import attrs
 import httpcore2
+import httpx2
 import pytest
 import trio
+import trio.testing
 
 from actors.connectors import mcp, mcp_stdio
 from actors.connectors.http import what_is_known
-from actors.connectors.mcp import McpConnector
-from actors.connectors.port import NotDispatched, Unreachable
+from actors.connectors.mcp import McpConnector, look_at
+from actors.connectors.mcp_http import Wire
+from actors.connectors.port import ConnectorFailed, NotDispatched, Unreachable
 from actors.connectors.trouble import MAX_SAID, Trouble, Troubles, after, cause_of, plain
+from actors.connectors.tunnel import TunnelConnector
+from actors.doors.connect.mouth import ClientMouth
 from helm.guardian.bundle_servers import MAX_BYTES
-from helm.guardian.connection import McpConnection
+from helm.guardian.connection import McpConnection, TunnelConnection
 from tests.actors.connectors.mcp_address import Front, at_address
 from tests.actors.connectors.mcp_server import small
+from tests.actors.connectors.orders import order
 
 SOON_S: Final = 60.0
 SECRET: Final = "correct-horse-battery-staple"
@@ -120,6 +127,14 @@ async def test_a_server_that_cannot_be_started_is_told_of_without_a_word_of_its_
     assert SECRET not in trouble.said
 
 
+async def test_a_server_that_falls_silent_and_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_stdio, "ENDED_S", 0.01)
+    silent = program(sys.executable, "-c", "import os, sys; os.close(1); sys.stdin.read()")
+    async with attended(McpConnector(silent, {})) as connector:
+        trouble = await trouble_of(connector)
+    assert trouble.said == "it closed its output"
+
+
 async def test_an_address_where_nobody_listens_says_so() -> None:
     with trio.socket.socket() as taken:
         await taken.bind(("127.0.0.1", 0))  # and it does not listen
@@ -141,6 +156,54 @@ async def test_an_address_that_refuses_its_token_says_so_without_its_words() -> 
         async with attended(McpConnector(connection, {}, environment={"SMALL_TOKEN": SECRET})) as connector:
             trouble = await trouble_of(connector)
     assert trouble.said == "HTTP 401"
+
+
+async def test_what_failed_at_an_earlier_try_is_not_why_a_later_one_does() -> None:
+    answers = [(500, b"text/plain", b"")]
+
+    async def refuse(_: Front, __: Any, body: bytes, send: Any) -> bool:
+        status, kind, said = answers[0]
+        if not said and status == 200:
+            error = {"code": -32603, "message": SECRET}
+            said = json.dumps({"jsonrpc": "2.0", "id": json.loads(body)["id"], "error": error}).encode()
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]})
+        await send({"type": "http.response.body", "body": said})
+        return True
+
+    async with at_address(small(), refuse) as (url, _), attended(McpConnector(address(url), {})) as connector:
+        first = await trouble_of(connector)
+        answers[0] = (200, b"application/json", b"")
+        connector.look_again()
+        with trio.fail_after(SOON_S):
+            while connector.trouble == first:
+                await trio.lowlevel.checkpoint()
+        later = await trouble_of(connector)
+    assert (first.said, later.said) == ("HTTP 500", "it answered with the error -32603")
+
+
+async def test_what_a_call_met_is_not_why_the_server_cannot_be_asked_later() -> None:
+    async def refuse(_: Front, __: Any, body: bytes, send: Any) -> bool:
+        asked = json.loads(body or b"{}")
+        if asked.get("method") not in refused:
+            return False
+        error = {"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32603, "message": SECRET}}
+        status, said = (500, b"") if asked["method"] == "tools/call" else (200, json.dumps(error).encode())
+        headers = [(b"content-type", b"application/json" if said else b"text/plain")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": said})
+        return True
+
+    refused = {"tools/call"}
+    async with at_address(small(), refuse) as (url, _):
+        pins = {name: tool.pin for name, tool in (await look_at(address(url))).items()}
+        async with attended(McpConnector(address(url), pins)) as connector:
+            with pytest.raises(ConnectorFailed, match="HTTP 500"):
+                await connector.dispatch(order({"a": 1, "b": 2}, operation="sum"))
+            assert connector.trouble is None
+            refused.add("tools/list")
+            connector.look_again()
+            trouble = await trouble_of(connector)
+    assert trouble.said == "it answered with the error -32603"
 
 
 async def test_a_token_that_is_not_set_is_named() -> None:
@@ -176,6 +239,39 @@ sys.exit(os.path.getsize({str(tries)!r}))
     assert again.said != first.said
     assert again.since_ms == 1_000
     assert connector.trouble is None
+
+
+async def test_a_server_that_offers_no_stream_of_its_own_is_not_refusing() -> None:
+    """HTTP 405 to a GET is how it says so: it must not stand there as why something else failed."""
+    met: list[str] = []
+
+    class Refusing(httpcore2.AsyncConnectionPool):
+        async def handle_async_request(self, request: httpcore2.Request) -> httpcore2.Response:
+            return httpcore2.Response(405, content=b"")
+
+    wire = Wire(Refusing(), "", MAX_BYTES, met.append)
+    for method in ("GET", "DELETE", "POST"):
+        answer = await wire.handle_async_request(httpx2.Request(method, "http://server.test/mcp"))
+        await answer.aclose()
+        assert (met != []) is (method == "POST"), method
+
+
+@pytest.mark.parametrize("leads_to", ["nowhere", "10.0.0.1"])
+async def test_one_name_that_a_tunnel_was_asked_for_is_no_trouble_of_every_tunnels(leads_to: str) -> None:
+    """Whoever asked chose the name: an operator who was shown it would be told of one tenant's call."""
+
+    async def resolve(_: str) -> list[str]:
+        if leads_to == "nowhere":
+            raise OSError("no such name")
+        return [leads_to]
+
+    silent, _ = trio.testing.memory_stream_pair()
+    bounds = TunnelConnection(name="egress", idle_s=60, max_sent_bytes=1, max_received_bytes=1)
+    connector = TunnelConnector(bounds, resolver=resolve)
+    asked = order({}, destination="chosen.example:443", line=ClientMouth(silent, b"", lambda: True))
+    with pytest.raises(NotDispatched) as refused:
+        await connector.dispatch(asked)
+    assert type(refused.value) is NotDispatched
 
 
 # -- words ----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.doors.signposts import LEADS
+from helm.surfaces.table import TABLE
 from tests.actors.doors.street import Street
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -19,6 +20,10 @@ async def test_a_browser_is_led_to_a_page_that_is_there(path: str, page: str, st
         assert "no-store" in led.headers["cache-control"]
     shown = await street.ask("GET", page, key="", accept=BROWSER)
     assert (shown.status, shown.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+def test_no_signpost_stands_before_a_page_that_is_there() -> None:
+    assert LEADS.keys() & {row.path for row in TABLE.values()} == set()
 
 
 @pytest.mark.parametrize("path", sorted(LEADS.keys() - {"/console"}))

@@ -32,6 +32,14 @@ def test_a_collector_is_told_the_token_of_a_service_managers_file(tmp_path: Path
     assert SECRET.encode() not in observers.words.line({"message": f"it said {SECRET}", "raw": f"Bearer%20{SECRET}"})
 
 
+def test_a_token_is_kept_from_the_log_as_it_is_written_and_as_it_is_meant(house: House) -> None:
+    place = attrs.evolve(house.place, config=Config(otel_endpoint="http://127.0.0.1:9"))
+    words = observers_of(place, {FOR_SPANS: "authorization=Basic%20correct%2Fhorse"}).words
+    for told in ("correct%2Fhorse", "Basic%20correct%2Fhorse", "correct/horse", "Basic correct/horse"):
+        line = words.line({"message": f"it said {told}"})
+        assert b"horse" not in line, told
+
+
 def test_what_is_for_spans_outweighs_what_is_for_both() -> None:
     told = headers_of({FOR_BOTH: "x-token=all", FOR_SPANS: "x-token=spans"})
     assert (told.spans, told.figures) == ({"x-token": "spans"}, {"x-token": "all"})
@@ -53,7 +61,9 @@ def test_headers_are_read_as_opentelemetry_writes_them(text: str, headers: dict[
     assert headers_of({FOR_BOTH: text}).spans == headers
 
 
-@pytest.mark.parametrize("broken", [SECRET, f"a b={SECRET}", f"a={SECRET};p", f"a={SECRET}%0D%0Ab:c", f"a={SECRET}é"])
+@pytest.mark.parametrize(
+    "broken", [SECRET, f"a b={SECRET}", f"a={SECRET};p", f"a={SECRET}%0D%0Ab:c", f"a={SECRET}é", f"a={SECRET}%C3%A9"]
+)
 def test_what_is_no_header_is_refused_and_not_quoted(
     broken: str, house: House, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
