@@ -375,3 +375,20 @@ async def test_a_connector_that_answers_again_is_in_no_trouble_any_more(house: H
         await kernel.call("read", {})
         assert met is not None
         assert executor.troubles.of("local", puppet) is None
+
+
+async def test_a_connector_that_cannot_be_closed_ends_no_kernel_and_is_closed_once(house: House) -> None:
+    class Stuck(Puppet):
+        async def aclose(self) -> None:
+            await super().aclose()
+            raise OSError("a socket that is gone")
+
+    old = Stuck()
+    async with house.kernel(Puppet()) as kernel:
+        executor = kernel.executor
+        before = executor.connectors
+        executor.plug({**before, "local": old})
+        executor.plug(before)
+        await executor.let_go(old)
+        assert (await kernel.call("read", {})).allowed
+    assert old.closed == 1

@@ -184,7 +184,7 @@ async def test_what_failed_at_an_earlier_try_is_not_why_a_later_one_does() -> No
 async def test_what_a_call_met_is_not_why_the_server_cannot_be_asked_later() -> None:
     async def refuse(_: Front, __: Any, body: bytes, send: Any) -> bool:
         asked = json.loads(body or b"{}")
-        if asked.get("method") not in refused:
+        if asked.get("method") not in refuses:
             return False
         error = {"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32603, "message": SECRET}}
         status, said = (500, b"") if asked["method"] == "tools/call" else (200, json.dumps(error).encode())
@@ -193,14 +193,14 @@ async def test_what_a_call_met_is_not_why_the_server_cannot_be_asked_later() -> 
         await send({"type": "http.response.body", "body": said})
         return True
 
-    refused = {"tools/call"}
+    refuses = {"tools/call"}
     async with at_address(small(), refuse) as (url, _):
         pins = {name: tool.pin for name, tool in (await look_at(address(url))).items()}
         async with attended(McpConnector(address(url), pins)) as connector:
             with pytest.raises(ConnectorFailed, match="HTTP 500"):
                 await connector.dispatch(order({"a": 1, "b": 2}, operation="sum"))
             assert connector.trouble is None
-            refused.add("tools/list")
+            refuses.add("tools/list")
             connector.look_again()
             trouble = await trouble_of(connector)
     assert trouble.said == "it answered with the error -32603"
@@ -265,7 +265,7 @@ async def test_one_name_that_a_tunnel_was_asked_for_is_no_trouble_of_every_tunne
             raise OSError("no such name")
         return [leads_to]
 
-    silent, _ = trio.testing.memory_stream_pair()
+    silent: Any = trio.testing.memory_stream_pair()[0]
     bounds = TunnelConnection(name="egress", idle_s=60, max_sent_bytes=1, max_received_bytes=1)
     connector = TunnelConnector(bounds, resolver=resolve)
     asked = order({}, destination="chosen.example:443", line=ClientMouth(silent, b"", lambda: True))
