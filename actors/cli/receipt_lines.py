@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,8 @@ from helm.crypto.canonical import canonical, parse
 from helm.evidence.receipt_lines import EDITED, MAX_RECEIPT_BYTES, ReceiptLines, keys_by_name
 from helm.evidence.trust_root import TrustRoot
 
-STDIN: Final = Path("-")
+STDIN: Final = "-"
+"""As it was typed: ./- is a file of that name."""
 
 MAX_LIST_BYTES: Final = 64 * 1024 * 1024
 """The longest list that is read at once (T4): some 30,000 receipts as `helm receipts list --json` writes them."""
@@ -35,7 +37,7 @@ CUT_OFF: Final = "it was cut off where it was copied, or edited: ask for it agai
 ONE_OBJECT: Final = "it was cut off or edited, or more stands behind it: of several receipts, write one on a line"
 
 
-def verify_file(path: Path, execution_keys: Sequence[str], log_id: str, *, in_part: bool) -> dict[str, Any]:
+def verify_file(name: str, execution_keys: Sequence[str], log_id: str, *, in_part: bool) -> dict[str, Any]:
     """Verify a file of receipts and return what it is. Raises Invalid naming the first line that fails, UsageError."""
     if not execution_keys:
         raise click.UsageError(
@@ -45,14 +47,14 @@ def verify_file(path: Path, execution_keys: Sequence[str], log_id: str, *, in_pa
     for key in execution_keys:
         TrustRoot(log_id=log_id, execution_key=key)  # what is none is refused in the words of `helm verify`
     held = ReceiptLines(keys_by_name(execution_keys), log_id, in_part)
-    with opened(path) as (file, size), bar("verifying") as shown:
+    with opened(name) as (file, size), bar("verifying") as shown:
         done = 0
-        for raw, where in lines_of(file, str(path)):
+        for raw, where in lines_of(file, name):
             held.take(raw, where)
             done += len(raw) + 1
             shown.move(min(done, size), size)
     if not held.receipts:
-        raise Invalid("holds no receipt", str(path), "nothing was verified")
+        raise Invalid("holds no receipt", name, "nothing was verified")
     return {
         "log_id": held.log_id,
         "receipts": held.receipts,
@@ -62,16 +64,16 @@ def verify_file(path: Path, execution_keys: Sequence[str], log_id: str, *, in_pa
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+def opened(name: str) -> Iterator[tuple[IO[bytes], int]]:
     """Yield an open file and its size, 0 where that is not known. Raises Invalid where it cannot be read."""
-    if path == STDIN:
+    if name == STDIN:
         yield sys.stdin.buffer, 0
         return
     try:
-        with path.open("rb") as file:
-            yield file, path.stat().st_size
+        with Path(name).open("rb") as file:
+            yield file, os.fstat(file.fileno()).st_size
     except OSError as problem:
-        raise Invalid(f"cannot be read: {problem.strerror}", str(path), "name a file that is there") from problem
+        raise Invalid(f"cannot be read: {problem.strerror}", name, "name a file that is there") from problem
 
 
 def lines_of(file: IO[bytes], name: str) -> Iterator[tuple[bytes, str]]:

@@ -131,14 +131,14 @@ def tail(data_dir: Path, server: str | None, as_json: bool, **wanted: str | None
 
 
 @receipts.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.argument("file", required=False, type=click.Path(dir_okay=False, allow_dash=True))
 @data_dir_option
-@click.option("--log-id", default="", help="The log that was pinned; without it, the directory's own genesis.")
+@click.option("--log-id", help="The log that was pinned; else the directory's own genesis, or FILE's first.")
 @click.option("--execution-key", multiple=True, help="With FILE: a public key that may sign receipts, 64 digits.")
 @click.option("--part", is_flag=True, help="With FILE: receipts may be missing within a session; count them.")
 @show.json_option
 def verify(
-    file: Path | None, data_dir: Path, log_id: str, execution_key: Sequence[str], part: bool, as_json: bool
+    file: str | None, data_dir: Path, log_id: str | None, execution_key: Sequence[str], part: bool, as_json: bool
 ) -> None:
     """Verify the whole journal, or the receipts in FILE.
 
@@ -149,10 +149,12 @@ def verify(
     that you bring, and follow the one before it in its session. What was decided, and whether the key still counted,
     is in an evidence pack: helm verify PACK.
     """
+    if log_id == "":
+        raise click.UsageError("--log-id is empty and would pin nothing: is the variable set?")
     if file is not None:
         from actors.cli.receipt_lines import verify_file
 
-        told = verify_file(file, execution_key, log_id, in_part=part)
+        told = verify_file(file, execution_key, log_id or "", in_part=part)
     elif execution_key or part:
         raise click.UsageError("--execution-key and --part are about a FILE of receipts: name it")
     else:

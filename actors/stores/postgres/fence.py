@@ -17,7 +17,6 @@ from typing import Final
 
 import attrs
 
-from actors.stores.port import JournalHeld
 from actors.stores.postgres.link import DatabaseLost, Link
 from helm.contracts.errors import Invalid
 
@@ -33,7 +32,7 @@ HOLDER: Final = """
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND l.classid = 1212501069::oid AND l.objid = current_schema()::regnamespace::oid"""
 
-NAMED: Final = re.compile(r"helm kernel (?P<pid>\d+) on (?P<host>.*)")
+NAMED: Final = re.compile(r"helm kernel (?P<pid>[1-9][0-9]{0,8}) on (?P<host>.*)")
 
 LEAVING_S: Final = 10.0
 """How long a start waits for the server to notice the end of a session that has ended on our side already."""
@@ -77,7 +76,8 @@ def take(link: Link, where: str) -> int:
     while not link.run(TAKE)[0][0]:
         holder, session = holder_of(link)
         if not is_gone(holder, session) or monotonic() > waited_until:
-            raise JournalHeld(where, told(holder), "database")
+            hint = f"{told(holder)}: commands reach it by --server; another kernel needs its own database"
+            raise Invalid("another kernel writes this journal", where, hint)
         sleep(LOOK_S)
     return int(link.run(SESSION)[0][0])
 

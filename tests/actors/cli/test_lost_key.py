@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from functools import partial
@@ -15,9 +16,10 @@ from actors.doors.serve import serve
 from actors.installation import Installation
 from actors.keys import keyfile
 from actors.keys.trust_file import TrustFile
-from actors.opening import break_ground, open_kernel, run_kernel
+from actors.opening import break_ground, open_journal, open_kernel, run_kernel
 from actors.policy_file import read_signed
 from actors.process.clock import SystemClock
+from actors.stores.glance import glance
 from actors.trust_log import registry_of
 from helm.contracts.errors import Invalid
 from helm.crypto.domains import KeyPurpose
@@ -388,3 +390,54 @@ def test_a_waiting_key_that_was_revoked_is_not_put_in_place(used: Made) -> None:
     refused = helm("trust", "rotate", "execution", *WHY, *used.option)
     assert refused.code == 1
     assert used.place().execution_key().key_id == here
+
+
+def test_a_key_that_waits_in_anothers_place_does_not_pass_for_the_lost_ones_replacement(
+    used: Made, tmp_path: Path
+) -> None:
+    words = ("trust", "add", "execution", "--new-key", str(tmp_path / "second.pem"), "--json")
+    second = helm(*words, *WHY, *used.option).json()["key_id"]
+    assert replaced(used, lose(used)).code == 0
+    key_file(used).rename(key_file(used, "execution.next"))
+    refused = replaced(used, second)
+    assert (refused.code, "not in the other's place" in refused.err) == (1, True), refused.err
+    assert registry_of(used.place()).keys[second].is_active
+    assert "execution.pem" not in keys_in(used)
+
+
+def rows_before(made: Made, target: Path, kinds: str) -> None:
+    """Make the directory once more, with the log up to what says `kinds`, as a kill right behind it leaves it."""
+    shutil.copytree(made.path, target, ignore=shutil.ignore_patterns("journal*", "index*", "surfaces*"))
+    with glance(made.place().journal_at) as journal:
+        rows = [row for _, row in journal.page(1, journal.head())]
+    [last] = [number for number, row in enumerate(rows) if kinds.encode() in row]
+
+    async def write() -> None:
+        journal = await open_journal(Installation.open(target), free_space_reserve=0)
+        await journal.append(rows[: last + 1])
+        await journal.aclose()
+
+    trio.run(write)
+
+
+def test_a_kill_right_behind_the_administrators_word_leaves_a_log_that_goes_on(used: Made, tmp_path: Path) -> None:
+    lost = lose(used)
+    told = replaced(used, lost, "--json").json()
+    killed = attrs.evolve(used, path=tmp_path / "killed")
+    rows_before(used, killed.path, '"KEY_ROTATED"')
+    key_file(killed).rename(key_file(killed, "execution.next"))
+    assert lamport_of(killed) == told["lamport"]
+    with pytest.raises(Invalid, match="cannot be opened"):
+        trio.run(use, killed)
+    again = replaced(killed, lost, "--json")
+    assert (again.code, again.json()["lamport"], lamport_of(killed)) == (0, told["lamport"], told["lamport"])
+    assert trio.run(use, killed) == told["key_id"]
+    assert helm("receipts", "verify", *killed.option).code == 0
+    assert helm("doctor", "--deep", *killed.option).code == 0
+
+
+def lamport_of(made: Made) -> int:
+    """Return where the log of a directory ends."""
+    with glance(made.place().journal_at) as journal:
+        [(_, row)] = journal.page(journal.head(), journal.head())
+    return int(json.loads(row)["node"]["lamport"])

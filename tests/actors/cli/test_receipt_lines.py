@@ -185,7 +185,7 @@ def test_a_list_of_very_many_small_things_does_not_come_to_many_times_its_size(u
     tracemalloc.start()
     try:
         with pytest.raises(Invalid, match="is not an object sealed"):
-            verify_file(path, [key], "", in_part=False)
+            verify_file(str(path), [key], "", in_part=False)
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -226,3 +226,22 @@ def test_what_holds_a_receipt_is_not_taken_for_one(used: Made, lines: Path, tmp_
         assert (ended.code, ended.out) == (1, "")
         assert f"that is its member `{member}`" in ended.err
         assert "give that member alone" in ended.err
+
+
+def test_a_file_of_the_name_of_stdin_is_verified_itself(
+    used: Made, lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = lines.read_bytes()
+    (tmp_path / "-").write_bytes(true.replace(b'"ALLOW"', b'"DENY"', 1))
+    key = key_of(used)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(true)))
+    told = helm("receipts", "verify", "./-", "--execution-key", key)
+    assert (told.code, "./-:1" in told.err) == (1, True)
+
+
+def test_a_pin_that_was_left_empty_pins_nothing_and_is_refused(used: Made, lines: Path) -> None:
+    for words in (("--log-id", ""), ("--log-id=",)):
+        told = verified(used, lines, *words)
+        assert (told.code, "--log-id is empty" in told.err) == (2, True)
+    assert helm("receipts", "verify", "--log-id", "", *used.option).code == 2

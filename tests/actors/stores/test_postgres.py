@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -366,3 +367,8 @@ def test_whoever_opens_the_journal_right_behind_its_last_writer_gets_it(place: P
             assert book.append((b"2",), nothing) == 2
     finally:
         farewell.connection.close()
+
+
+@pytest.mark.parametrize("pid", ["9" * 30, "0", "-1", "٣"])
+def test_whoever_names_a_session_like_a_kernel_of_an_odd_number_is_believed_to_live(pid: str) -> None:
+    assert not fence.is_gone(f"helm kernel {pid} on {socket.gethostname()} (session 5)", 5)
