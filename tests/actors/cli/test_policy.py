@@ -503,3 +503,12 @@ def test_a_disk_that_fails_the_own_kernel_gives_the_lock_back(used: Made, tmp_pa
         in_force_here(tmp_path / "none.toml", place)
     assert files_of(used) == before
     assert in_force_here(path, place) == "policy epoch 2 is in force"
+
+
+def test_ctrl_c_among_other_failures_is_told_too(
+    used: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = next_policy(used, tmp_path)
+    with pytest.raises(BaseExceptionGroup), put(path, used.place()):
+        raise BaseExceptionGroup("both", [KeyboardInterrupt(), KernelStopped()])
+    assert "nobody knows" in capsys.readouterr().err
