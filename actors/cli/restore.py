@@ -89,7 +89,8 @@ def put_back(proved: Proved, data_dir: Path, keys: Path | None) -> dict[str, Any
         show.note(f"the backup holds no keys: copy yours to {data_dir / 'keys'}, mode 0600, before a start")
     else:
         tell_of_keys(taken)
-    return {"keys_left_aside": dict(taken.left_aside), "keys_missing": [purpose.value for purpose in taken.missing]}
+    aside = {show.plain(name): why for name, why in taken.left_aside.items()}
+    return {"keys_left_aside": aside, "keys_missing": [purpose.value for purpose in taken.missing]}
 
 
 def tell_of_keys(taken: TakenKeys) -> None:

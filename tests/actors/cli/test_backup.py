@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -509,3 +510,10 @@ def test_a_reference_is_no_key_where_no_token_is_set(used: Made, backup: Path, t
     shutil.copy(used.path / "keys" / "policy.pem", keys)
     ended = restored(backup, tmp_path / "token", "--keys", str(keys), "--json", **token)
     assert ("execution" in ended.json()["keys_missing"], "policy" in ended.json()["keys_missing"]) == (False, True)
+
+
+def test_a_name_in_no_encoding_ends_no_restore(used: Made, backup: Path, tmp_path: Path) -> None:
+    (used.path / "keys" / os.fsdecode(b"\xff.pem")).write_text("no key")
+    for words in ((), ("--json",)):
+        ended = restored(backup, tmp_path / f"new{len(words)}", "--keys", str(used.path / "keys"), *words)
+        assert (ended.code, "udcff.pem" in ended.out) == (0, True), ended.err
