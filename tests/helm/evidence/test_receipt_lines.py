@@ -11,51 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helm.contracts.errors import Invalid
-from helm.contracts.receipt import GENESIS, RECEIPT, RECEIPT_VERSION, Receipt
+from helm.contracts.receipt import GENESIS, RECEIPT
 from helm.crypto import domains
 from helm.crypto.canonical import canonical, ordered_bytes, parse
 from helm.crypto.domains import KeyPurpose
 from helm.crypto.ed25519 import L, SignatureInvalid, SigningKey
 from helm.evidence.receipt_lines import EDITED, MAX_RECEIPT_BYTES, ReceiptLines, keys_by_name
 from helm.receipts.chain import SealedReceipt, name, seal
+from tests.helm.receipts.test_chain import FIRST as CHAINED
 
 KEY: Final = SigningKey.from_seed(b"e" * 32, KeyPurpose.EXECUTION)
 OTHER: Final = SigningKey.from_seed(b"o" * 32, KeyPurpose.EXECUTION)
 
-FIRST: Final = Receipt(
-    args_hash="sha256:a",
-    decision_hash="sha256:d",
-    decision_id="dec_1",
-    door="embedding",
-    effect_id="eff_1",
-    fuel_used=0,
-    idempotency_key="",
-    intent_node="sha256:i",
-    issued_at_ms=1,
-    key_id=KEY.key_id,
-    lamport_clock=1,
-    lease_id="",
-    log_id="sha256:log",
-    module_hash="",
-    output_hash="sha256:o",
-    policy_epoch=7,
-    policy_hash="sha256:p",
-    prev_hash=GENESIS,
-    principal="agent",
-    reason_code="",
-    record_hash="sha256:r",
-    risk_tier="T1",
-    sandbox_grant_hash="",
-    sandbox_limits=(),
-    session_id="s1",
-    status="SUCCESS",
-    tenant="t",
-    tool="read",
-    transport="in-process",
-    trap="",
-    verdict="ALLOW",
-    version=RECEIPT_VERSION,
-)
+FIRST: Final = CHAINED.but(idempotency_key="", key_id=KEY.key_id, session_id="s1")
 
 
 def session(session_id: str, length: int, key: SigningKey = KEY) -> list[bytes]:
