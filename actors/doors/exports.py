@@ -37,7 +37,7 @@ PATIENCE: Final = Bound(wall_s=300.0, memory_mib=4096)
 """What making one pack may take (T4). A longer one is made by `helm evidence export`, beside the running kernel."""
 
 SEND_S: Final = 600.0
-"""How long a pack may take to reach whoever asked for it: meanwhile it has one of the places."""
+"""How long a pack may take to reach whoever asked for it: up to its last piece it has one of the places."""
 
 PIECE: Final = 256 * 1024
 END_OF_TIME_MS: Final = 253_402_300_800_000
@@ -138,7 +138,10 @@ class ExportRoutes:
 
 
 class Sending:
-    """A pack in a file without a name, on its way; it has one of the places until it is closed."""
+    """A pack in a file without a name, on its way; it has one of the places until it is closed.
+
+    That is before its last piece is sent: whoever has the whole pack, and asks for another, finds the place free.
+    """
 
     _open = False
 
@@ -157,7 +160,9 @@ class Sending:
         return self
 
     async def __anext__(self) -> bytes:
-        piece = await trio.to_thread.run_sync(self.file.read, PIECE)
+        piece = await trio.to_thread.run_sync(self.file.read, PIECE) if self._open else b""
+        if len(piece) < PIECE:  # its last one
+            self.close()
         if not piece:
             raise StopAsyncIteration
         return piece

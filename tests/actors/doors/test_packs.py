@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import pytest
 import trio
 
+from actors.doors import exports
 from actors.doors.bounds import Bounds
 from actors.doors.desk import Desk
 from actors.doors.exports import ExportRoutes, Sending
@@ -192,21 +193,13 @@ async def real(house: House) -> AsyncIterator[Street]:
         yield street
 
 
-async def exported_in_turn(street: Street, query: str) -> Reply:
-    """Ask for a pack until there is a place: the one before gives its place back behind its last byte."""
-    with trio.fail_after(SOON_S):
-        while (reply := await street.ask("GET", EXPORT + query)).status == 503:
-            await trio.lowlevel.checkpoint()
-    return reply
-
-
 async def test_a_tenant_exports_its_own_sessions_and_no_others(real: Street) -> None:
     pack = await real.ask("GET", EXPORT + "?session_id=ours")
     assert (pack.status, pack.headers["content-type"]) == (200, TAR)
     assert int(pack.headers["content-length"]) == len(pack.body)
     about = verify_pack(pack.body, TrustRoot(log_id=real.kernel.parts.boot.log_id)).subject
     assert (about.tenant, about.session_id, about.receipts) == ("acme", "ours", 1)
-    theirs = await exported_in_turn(real, "?session_id=theirs")
+    theirs = await real.ask("GET", EXPORT + "?session_id=theirs")
     assert (theirs.status, theirs.json()["detail"]) == (404, "nothing is known of it")
     for query in ("?session_id=theirs&tenant=globex", "?whole=true"):
         assert (await real.ask("GET", EXPORT + query)).status == 403
@@ -274,6 +267,21 @@ async def test_tenants_that_export_leave_a_place_for_an_operator(real: Street) -
         ours, theirs, whole = [(await client.reply()).status for client in clients]
     assert (sorted([ours, theirs]), whole) == ([200, 503], 200)
     assert (await real.ask("GET", EXPORT + "?session_id=theirs", key=real.rival)).status == 200
+
+
+async def test_whoever_has_the_last_piece_of_a_pack_finds_its_place_free(
+    real: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = BearerKeys(Path("none.json"), ())
+    routes = ExportRoutes(real.kernel, Config(), Desk(Credentials(keys, lambda: NO_POLICY, SystemClock(), Bearers())))
+    monkeypatch.setattr(exports, "PIECE", 4)
+    sending = Sending(routes, of_tenant=True)
+    sending.file.write(b"pack of 14 byt")
+    sending.file.seek(0)
+    found = [(piece, routes.busy, routes.busy_tenants) async for piece in sending]
+    assert found == [(b"pack", 1, 1), (b" of ", 1, 1), (b"14 b", 1, 1), (b"yt", 0, 0)]
+    await sending.aclose()
+    assert (routes.busy, routes.busy_tenants) == (0, 0)
 
 
 async def test_a_place_that_was_never_taken_is_not_given_back(real: Street, monkeypatch: pytest.MonkeyPatch) -> None:
