@@ -192,9 +192,10 @@ def insert_member(record: bytes, member: bytes, before: bytes) -> bytes:
     """Return canonical `record` with `member`, `,"name":value`, put in before the member that begins with `before`.
 
     `before` is `,"name":`. A quote inside a string is escaped, so it is found nowhere but where it is a name; the
-    caller sees to it that no earlier member holds an object with such a name. Raises ValueError where it is not found.
+    caller sees to it that no later member holds an object with such a name. It is looked for from the end, near which
+    the records of the belt have what they earn. Raises ValueError where it is not found.
     """
-    head, name, tail = record.partition(before)
+    head, name, tail = record.rpartition(before)
     if not name:
         raise ValueError(f"the record has no member {before!r}")
     return b"".join((head, member, name, tail))

@@ -15,7 +15,7 @@ def seal_decision(content: Decision) -> Sealed[Decision]:
     said = ordered_bytes(content)
     full_hash = hash_in(domains.DECISION, said)
     decision_id = decision_name(full_hash)
-    member = b',"decision_id":"%b"' % decision_id.encode()
+    member = f',"decision_id":"{decision_id}"'.encode()
     return Sealed(content, decision_id, full_hash, insert_member(said, member, b',"delegation_id":'), said)
 
 
@@ -27,8 +27,8 @@ def decision_name(full_hash: str) -> str:
 def seal_record(content: BoundaryRecord) -> Sealed[BoundaryRecord]:
     """Name a record after the decision it records; its record_hash, HELM/Record/v1, covers every other member."""
     record_id = "rec_" + content.decision_id.removeprefix("dec_")
-    head, name, tail = ordered_bytes(content).partition(b',"sandbox_grant_hash":')
-    rest = b',"record_id":"%b"%b%b' % (record_id.encode(), name, tail)
-    said = head + rest
+    member = f',"record_id":"{record_id}"'.encode()
+    said = insert_member(ordered_bytes(content), member, b',"sandbox_grant_hash":')
     record_hash = hash_in(domains.RECORD, said)
-    return Sealed(content, record_id, record_hash, b'%b,"record_hash":"%b"%b' % (head, record_hash.encode(), rest))
+    json = insert_member(said, f',"record_hash":"{record_hash}"'.encode(), b',"record_id":')
+    return Sealed(content, record_id, record_hash, json)

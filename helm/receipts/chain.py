@@ -68,9 +68,9 @@ def seal(receipt: Receipt, signer: Signer) -> SealedReceipt:
     """Name and sign `receipt`: the id is its content's hash, the signature covers every member but itself (T5)."""
     said = ordered_bytes(receipt)
     receipt_id = content_id(RECEIPT_ID, hash_in(domains.RECEIPT_NAME, said))
-    named = insert_member(said, b',"receipt_id":"%b"' % receipt_id.encode(), b',"record_hash":')
+    named = insert_member(said, f',"receipt_id":"{receipt_id}"'.encode(), b',"record_hash":')
     signature = signer.sign(domains.RECEIPT, named)
-    signed = insert_member(named, b',"signature":"%b"' % signature.encode(), b',"status":')
+    signed = insert_member(named, f',"signature":"{signature}"'.encode(), b',"status":')
     return SealedReceipt(receipt, receipt_id, signature, hash_in(domains.RECEIPT_HASH, signed), signed)
 
 
