@@ -12,7 +12,7 @@ import attrs
 
 from helm.crypto.canonical import ordered_bytes
 from helm.crypto.domains import HEAD_LEAF, RECORD_LEAF
-from helm.crypto.hashing import PREFIX, digests
+from helm.crypto.hashing import PREFIX, digests, digests_of_pairs
 from helm.proofgraph.graph import NO_SESSION, SessionKey
 from helm.proofgraph.merkle import HASH_BYTES, LEAF, NODE, Frontier, Head, Tree, leaf_hash
 
@@ -53,7 +53,7 @@ class Growth:
             beside >>= 1
             if len(nodes) & 1:
                 odd.append(nodes.pop())
-            nodes = digests(NODE, [left + right for left, right in zip(nodes[::2], nodes[1::2], strict=True)])
+            nodes = digests_of_pairs(NODE, nodes)
         self.peaks += reversed(odd)
 
     def frontier(self) -> Frontier:
