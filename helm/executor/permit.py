@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from helm.contracts.decision import ALLOW, Decision
 from helm.contracts.effect import Permit
 from helm.contracts.errors import Refused
-from helm.contracts.form import Sealed
+from helm.contracts.form import Noun, Sealed
 from helm.contracts.reason import ReasonCode, why_halted
 from helm.crypto import domains
 from helm.crypto.hashing import hash_in, sha256
 from helm.crypto.seals import decision_name
 
 
-class Moment(NamedTuple):
+class Moment(Noun, frozen=True):
     """What the guardian knows when a permit is used; it may have changed since the permit was given."""
 
     now_ms: int

@@ -33,7 +33,7 @@ DIRECT_DISPATCH = ReasonCode.PROVENANCE_FAILURE.value
 """The fault of a call that came past the boundary."""
 
 
-class Finding(NamedTuple):
+class Finding(Noun, frozen=True):
     """How far the roster came, and the answer."""
 
     verdict: str
@@ -143,8 +143,8 @@ GATE_WORDS = tuple(("PASS",) * passed for passed in range(64))
 
 def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: str) -> Sealed[Decision]:
     call, world, rule, policy = inquiry.call, inquiry.world, inquiry.rule, inquiry.world.policy
-    verdict, code, reason, passed = finding
-    passes, allowed, source = GATE_WORDS[passed], verdict == ALLOW, call.source
+    verdict, source = finding.verdict, call.source
+    passes, allowed = GATE_WORDS[finding.passed], verdict == ALLOW
     ask = _asked_for(inquiry) if verdict == ESCALATE else NO_ASK
     content = Decision(
         ask.approvers,  # approval_approvers
@@ -178,8 +178,8 @@ def _decide(inquiry: Inquiry, finding: Finding, roster_hash: str, facts_hash: st
         policy.epoch,  # policy_epoch
         policy.policy_hash,  # policy_hash
         call.principal,  # principal
-        reason,  # reason
-        code,  # reason_code
+        finding.reason,  # reason
+        finding.code,  # reason_code
         rule.requirement_set_hash,  # requirement_set_hash
         rule.risk_tier,  # risk_tier
         rule.sandbox_grant_hash,  # sandbox_grant_hash

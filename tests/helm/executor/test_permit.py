@@ -51,7 +51,7 @@ def other_permit(**changes: object) -> Callable[[Lock], Lock]:
 
 
 def other_moment(**changes: object) -> Callable[[Lock], Lock]:
-    return lambda held: attrs.evolve(held, moment=held.moment._replace(**changes))  # type: ignore[arg-type]
+    return lambda held: attrs.evolve(held, moment=held.moment.but(**changes))
 
 
 def another_decision(held: Lock) -> Lock:
