@@ -88,7 +88,7 @@ class Appender:
     async def _take_checkpoint(self, batch: Batch, cause: Cause, relies_on: tuple[str, ...] = ()) -> None:
         sealed, draft, beside = await self.notary.take(self.graph, cause)
         batch.checkpoints.append((len(batch.rows), sealed))
-        batch.rows.append(row(self.graph.append(draft._replace(relies_on=relies_on)), beside))
+        batch.rows.append(row(self.graph.append(draft.but(relies_on=relies_on)), beside))
 
     def enter(self, item: Case) -> bytes:
         """Return the journal row of `item`, placed on the graph's edge."""
@@ -194,7 +194,7 @@ def row(node: Node, *beside: bytes) -> bytes:
 
     Each of `beside` is one canonical member, `"name":value`, in the order of the names.
     """
-    return b'{"beside":{' + b",".join(beside) + b'},"node":' + node.json + b"}"
+    return b"".join((b'{"beside":{', b",".join(beside), b'},"node":', node.json, b"}"))
 
 
 def _draft(case: Case, kind: str, payload: bytes, relies_on: tuple[str, ...] = ()) -> Draft:

@@ -34,7 +34,7 @@ MEMBERS: Mapping[str, type] = MappingProxyType(
 )
 """The members of a node's object, in canonical order."""
 
-NOWHERE = frozenset({""})
+NOWHERE = ""
 """The head of what has no node yet."""
 
 KINDS = frozenset(map(str, NodeKind))
@@ -52,6 +52,7 @@ class Graph:
     lamport: int = 0
     control_head: str = ""
     heads: dict[SessionKey, str] = attrs.field(factory=dict, repr=False)
+    """The last node of every session; control nodes have none."""
 
     def append(self, draft: Draft) -> Node:
         """Place `draft` on the edge: the next tick, over its session's head, the control head and what it relies on."""
@@ -63,8 +64,9 @@ class Graph:
 
     def causes(self, key: SessionKey, relies_on: tuple[str, ...]) -> tuple[str, ...]:
         """Return what the next node of `key` must stand on, sorted and unique."""
-        head = self.heads.get(key, "") if key != NO_SESSION else ""
-        return tuple(sorted({self.control_head, head, *relies_on} - NOWHERE))
+        causes = {self.control_head, self.heads.get(key, NOWHERE), *relies_on}
+        causes.discard(NOWHERE)
+        return tuple(sorted(causes))
 
     def advance(self, key: SessionKey, node_hash: str) -> None:
         """Move the edge past a node that took the next place."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
 
+from helm.contracts.form import Noun
 from helm.crypto.canonical import ordered_bytes
 from helm.crypto.domains import NODE
 from helm.crypto.hashing import hash_in
@@ -21,7 +21,7 @@ class NodeKind(StrEnum):
     MERGE_DECISION = "MERGE_DECISION"
 
 
-class Draft(NamedTuple):
+class Draft(Noun, frozen=True):
     """A node before the appender gave it its place: what happened, to whom, and what it relied on.
 
     `payload` is a canonical JSON object. `relies_on` are node hashes beyond the session's previous node.
@@ -35,7 +35,7 @@ class Draft(NamedTuple):
     relies_on: tuple[str, ...] = ()
 
 
-class Node(NamedTuple):
+class Node(Noun, frozen=True):
     """A placed node. `lamport` is greater than every parent's; `json` is the node's object, its hash included."""
 
     lamport: int
@@ -43,10 +43,19 @@ class Node(NamedTuple):
     json: bytes
 
 
+class Whose(Noun, frozen=True):
+    """The last members of a node's object, in their canonical order."""
+
+    principal: str
+    session_id: str
+    shard: str
+    tenant: str
+
+
 def place(draft: Draft, lamport: int, parents: tuple[str, ...], shard: str) -> Node:
     """Return `draft` as a node at `lamport` over `parents` (sorted, unique), hashed under HELM/Node/v1."""
-    whose = {"principal": draft.principal, "session_id": draft.session_id, "shard": shard, "tenant": draft.tenant}
+    whose = ordered_bytes(Whose(draft.principal, draft.session_id, shard, draft.tenant))
     head = b'{"kind":%b,"lamport":%d' % (ordered_bytes(draft.kind), lamport)
-    tail = b',"parents":%b,"payload":%b,%b' % (ordered_bytes(parents), draft.payload, ordered_bytes(whose)[1:])
+    tail = b"".join((b',"parents":', ordered_bytes(parents), b',"payload":', draft.payload, b",", whose[1:]))
     node_hash = hash_in(NODE, head + tail)
-    return Node(lamport, node_hash, b'%b,"node_hash":"%b"%b' % (head, node_hash.encode(), tail))
+    return Node(lamport, node_hash, b"".join((head, b',"node_hash":"', node_hash.encode(), b'"', tail)))

@@ -318,7 +318,7 @@ class Log:
 
     def write_intent(self, judgement: Judgement, relies_on: tuple[str, ...] = ()) -> Node:
         """Write the intent of a call that was judged."""
-        draft = self.draft(judgement, NodeKind.INTENT, intent_payload(judgement))._replace(relies_on=relies_on)
+        draft = self.draft(judgement, NodeKind.INTENT, intent_payload(judgement)).but(relies_on=relies_on)
         return self.write(draft, {"facts": fragment(judgement.facts)})
 
     def end(
@@ -342,7 +342,7 @@ class Log:
             }
         )
         draft = self.draft(judgement, NodeKind.EFFECT, payload)
-        draft = draft._replace(relies_on=(intent.node_hash,), session_id=written_into or draft.session_id)
+        draft = draft.but(relies_on=(intent.node_hash,), session_id=written_into or draft.session_id)
         self.write(draft, {"receipt": fragment(sealed.json)})
         return sealed
 
