@@ -208,7 +208,6 @@ class Executor:
             intent_hash=permit.intent_hash,
             idempotency_key=case.call.idempotency_key,
             sandbox_grant_hash=rule.sandbox_grant_hash,
-            permit=None,
             line=case.line,
             traceparent=case.origin.traceparent,
         )

@@ -52,6 +52,7 @@ from actors.supervision import Supervision
 from actors.timelock import Timelock
 from actors.vouching import vouch
 from helm.contracts.call import ToolCall
+from helm.contracts.decision import ESCALATE
 from helm.contracts.errors import Broken
 from helm.contracts.form import JSONValue
 from helm.contracts.reason import ReasonCode
@@ -251,13 +252,13 @@ class Kernel:
                 record_id=judgement.record.id,
                 receipt=sealed,
                 output_json=case.output_json,
-                approval_id=decision.approval_id if case.status is Status.ESCALATED else "",
+                approval_id=decision.approval_id if decision.verdict == ESCALATE else "",
                 retry_after_s=case.retry_after_s,
             )
         )
         if decision.approval_id:
             self.timelock.watch(decision.approval_id)
-        if self.stopping:
+        if self.supervision.ending:
             self.supervision.maybe_fall_silent()
 
     async def command(self, command: Command) -> Control | None:

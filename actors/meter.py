@@ -44,5 +44,5 @@ class Meter:
         took_s = perf_counter() - case.taken_s
         self.total_s += took_s
         self.spans[bisect_left(BOUNDS_S, took_s)] += 1
-        self.ends[verdict, case.code.value, case.status.value if case.status else ""] += 1
+        self.ends[verdict, str(case.code), str(case.status or "")] += 1
         return took_s

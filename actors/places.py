@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import attrs
 import trio
 
@@ -18,26 +16,29 @@ class Places:
     most_of_one: int
     cases: set[Case] = attrs.field(factory=set, init=False)
     """Who holds one."""
-    _held: Counter[tuple[str, str]] = attrs.field(factory=Counter, init=False)
+    _held: dict[tuple[str, str], int] = attrs.field(factory=dict, init=False)
     _emptied: trio.Event | None = attrs.field(default=None, init=False)
     """There while somebody waits for the last one to leave."""
 
     def check_free(self, case: Case) -> None:
         """Raise Overloaded where no place is free for `case`."""
-        if len(self.cases) >= self.most or self._held[holder_of(case)] >= self.most_of_one:
+        if len(self.cases) >= self.most or self._held.get(holder_of(case), 0) >= self.most_of_one:
             raise Overloaded("too many calls in flight: nothing was judged, try again shortly")
 
     def take(self, case: Case) -> None:
         """Give `case` a place."""
         self.cases.add(case)
-        self._held[holder_of(case)] += 1
+        holder = holder_of(case)
+        self._held[holder] = self._held.get(holder, 0) + 1
 
     def leave(self, case: Case) -> None:
         """Take the place of `case` back."""
         self.cases.discard(case)
         holder = holder_of(case)
-        self._held[holder] -= 1
-        if not self._held[holder]:
+        left = self._held[holder] - 1
+        if left:
+            self._held[holder] = left
+        else:
             del self._held[holder]
         if self._emptied is not None and not self.cases:
             self._emptied.set()

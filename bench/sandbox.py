@@ -102,5 +102,4 @@ def order_for(arguments: bytes) -> Dispatch:
         intent_hash="",
         idempotency_key="",
         sandbox_grant_hash="bench",
-        permit=None,
     )

@@ -37,7 +37,8 @@ class Dispatch(Noun, frozen=True, kw_only=True, gc=True):
     intent_hash: str
     idempotency_key: str
     sandbox_grant_hash: str
-    permit: bytes | None
+    permit: bytes | None = None
+    """The permit, signed, where the rule has it shown to the tool's server."""
     line: Line | None = None
     """Whoever waits for it, where the door keeps a way back. It is no part of what was judged."""
     traceparent: str = ""
