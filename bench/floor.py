@@ -34,8 +34,10 @@ from helm.crypto.ed25519 import SigningKey
 from helm.crypto.hashing import sha256
 from helm.evidence.leaf import leaf_bytes
 from helm.guardian.chain import CHAIN
+from helm.guardian.inquiry import Inquiry
 from helm.guardian.intake import Caller, admit
 from helm.guardian.judgement import facts_bytes
+from helm.guardian.offices.prg import answers
 
 BATCH_ROWS = 32
 """Rows of one durable step, as the belt brings them under load."""
@@ -55,7 +57,7 @@ class Work:
     hashed: tuple[bytes, ...]
     """What is hashed."""
     checks: tuple[Callable[[], object], ...]
-    """Schemas, the CEL requirement, and the facts, which are written as they are made."""
+    """Schemas, the requirement, and the facts, which are written as they are made."""
     signed: bytes
     rows: tuple[bytes, ...]
 
@@ -82,7 +84,7 @@ async def work_of(kernel: Kernel, arguments: dict[str, Any]) -> Work:
     decision, record, effect = judgement.decision, judgement.record, judgement.effect
     if not isinstance(effect, Effect):
         raise TypeError("the bench policy declares its tool")
-    program = rule.requirements[0].program
+    inquiry = Inquiry(call, world, rule)
     hashed = [
         *(call.arguments, ordered_bytes(effect), ordered_bytes(effect)),  # as long as the intent's
         *(judgement.facts, decision.hashed, record.json, receipt.json, receipt.json, leaf_bytes(receipt), *TREE),
@@ -91,7 +93,7 @@ async def work_of(kernel: Kernel, arguments: dict[str, Any]) -> Work:
     checks: list[Callable[[], object]] = [
         lambda: facts_bytes(call, world),
         lambda: rule.input_schema.check(call.parsed),
-        lambda: program.holds({"args": call.parsed}),
+        lambda: [*answers(inquiry)],
     ]
     if answer.allowed:
         output = await read_note(call.parsed)

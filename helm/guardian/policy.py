@@ -15,6 +15,7 @@ from helm.contracts.sandbox import SandboxGrant
 from helm.contracts.schema import Schema
 from helm.guardian.cel import Program
 from helm.guardian.cel_grammar import Needs, together
+from helm.guardian.cel_plain import Plain, plain_of
 from helm.guardian.compliance import Compliance, ComplianceRule
 from helm.guardian.connection import Connection
 from helm.guardian.destination import Pattern
@@ -135,8 +136,15 @@ class ToolRule:
     free_text: frozenset[str]
     accepts_tainted: bool
 
+    plain_requirements: tuple[Plain, ...] = attrs.field(init=False, repr=False)
+    """What answers the requirements without the engine; empty where it has to be asked."""
+
     limits_asking: bool = attrs.field(init=False, repr=False)
     """Whether it is counted how often humans are asked about its calls."""
+
+    @plain_requirements.default
+    def _find_plain(self) -> tuple[Plain, ...]:
+        return plain_of([requirement.program.source for requirement in self.requirements])
 
     @limits_asking.default
     def _find_limits(self) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.guardian.cel import CelError
+from helm.guardian.cel_variables import cel_variables
 from helm.guardian.delegation import SKEW_MS, DelegationGrant, condition
 from helm.guardian.inquiry import Inquiry, Office
-from helm.guardian.offices.prg import cel_variables
 from helm.guardian.policy import PrincipalRule
 
 

@@ -6,11 +6,11 @@ from helm.contracts.call import ASKING
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode, why_halted
 from helm.guardian.cel import CelError
+from helm.guardian.cel_variables import cel_variables
 from helm.guardian.inquiry import Inquiry, Office
 from helm.guardian.oauth import lacking
 from helm.guardian.offices.asking import require
 from helm.guardian.offices.consulting import consult
-from helm.guardian.offices.prg import cel_variables
 from helm.guardian.policy import ApprovalRule
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
 
 from helm.contracts.errors import Refused
 from helm.contracts.reason import ReasonCode
 from helm.guardian.cel import CelError, converted
-from helm.guardian.cel_grammar import Needs
+from helm.guardian.cel_variables import cel_variables
 from helm.guardian.inquiry import Inquiry, Office
 
 
@@ -18,38 +16,34 @@ def check(inquiry: Inquiry) -> None:
     requirements = inquiry.rule.requirements
     if not requirements:
         return
+    for place, holds in enumerate(answers(inquiry)):
+        if not holds:
+            requirement = requirements[place]
+            raise Refused(ReasonCode.MISSING_REQUIREMENT, f"requirement {requirement.id}: {requirement.reason}")
+
+
+def answers(inquiry: Inquiry) -> Iterable[bool]:
+    """Return whether each requirement holds. The engine is asked, unless all of them are plain, and so is the call."""
+    plain = inquiry.rule.plain_requirements
+    if plain:
+        try:
+            return [holds(inquiry) for holds in plain]
+        except ValueError:
+            pass
+    return asked(inquiry)
+
+
+def asked(inquiry: Inquiry) -> Iterator[bool]:
+    """Yield whether each requirement holds, as the engine says. Raises Refused where it cannot."""
     facts, needs = None, inquiry.rule.requirement_needs
-    for requirement in requirements:
+    for requirement in inquiry.rule.requirements:
         try:
             if facts is None:
                 facts = converted(needs, cel_variables(inquiry, needs))
             holds = requirement.program.holds_of(facts)
         except CelError as problem:
             raise Refused(ReasonCode.PRG_EVALUATION_ERROR, f"requirement {requirement.id}: {problem}") from problem
-        if not holds:
-            raise Refused(ReasonCode.MISSING_REQUIREMENT, f"requirement {requirement.id}: {requirement.reason}")
-
-
-VARIABLES: Final[Mapping[str, Callable[[Inquiry], Any]]] = MappingProxyType(
-    {
-        "args": lambda inquiry: inquiry.call.parsed,
-        "tool": lambda inquiry: inquiry.call.tool,
-        "principal": lambda inquiry: inquiry.call.principal,
-        "tenant": lambda inquiry: inquiry.call.tenant,
-        "session": lambda inquiry: inquiry.call.session_id,
-        "now_ms": lambda inquiry: inquiry.world.now_ms,
-        "destination": lambda inquiry: inquiry.destination,
-        "labels": lambda inquiry: [*inquiry.call.context.labels, *inquiry.world.session_labels],
-        "effect_type": lambda inquiry: inquiry.rule.effect_type,
-        "risk_tier": lambda inquiry: inquiry.rule.stated_tier,
-    }
-)
-"""What an expression may speak of, by name."""
-
-
-def cel_variables(inquiry: Inquiry, needs: Needs) -> dict[str, Any]:
-    """Return what the expressions speak of, by name: the rest is not even looked up."""
-    return {name: VARIABLES[name](inquiry) for name in needs.variables}
+        yield holds
 
 
 OFFICE = Office("prg", check, ReasonCode.PRG_EVALUATION_ERROR)
