@@ -39,7 +39,7 @@ from helm.guardian.intake import Caller, admit
 from helm.guardian.judgement import facts_bytes
 from helm.guardian.offices.prg import answers
 
-BATCH_ROWS = 32
+BATCH_ROWS = 64
 """Rows of one durable step, as the belt brings them under load."""
 RUNS = 40
 HALVES = 2

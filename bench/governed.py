@@ -104,14 +104,21 @@ async def alone_us(kernel: Kernel, calls: int = 150) -> float:
     return median(took)
 
 
+async def row_lengths(kernel: Kernel) -> list[int]:
+    """Return how many bytes the two rows of the last call have: its intent's, and its effect's."""
+    journal = kernel.parts.journal
+    return [len(row) for _, row in await journal.read(journal.head - 1, 2)]
+
+
 async def alone(runs: int) -> list[Figure]:
-    """Measure one caller alone, who waits for two commits, against two bare one-row commits."""
+    """Measure one caller alone, who waits for two commits, against two bare one-row commits of as many bytes."""
     calls, commits = [], []
     async with kernel_to_measure() as kernel:
         await alone_us(kernel)
+        lengths = await row_lengths(kernel)
         for _ in range(runs):
             with TemporaryDirectory(prefix="helm-bench-") as directory:
-                commits.append(bare_commit_us(Path(directory)))
+                commits.append(bare_commit_us(Path(directory), lengths))
             calls.append(await alone_us(kernel))
     return [
         Figure(

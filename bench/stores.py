@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -28,17 +28,17 @@ from helm.database import Database
 
 ROUNDS = 300
 ROWS_PER_BATCH = (1, 16, 64, 128)
-ROW_BYTES = (1200, 2500)
-"""An intent, and an effect with its receipt."""
+ROW_BYTES = (4600, 2100)
+"""An intent, and an effect with its receipt: what a call of this bench writes."""
 BUSY_S = 0.0003
 """Python work between two batches, as of signing and judging: it takes the caches and the interpreter's lock."""
 PAGE = 256
 KEYS = 300_000
 
 
-def rows_of(count: int) -> list[bytes]:
-    """Return incompressible rows, intents and effects in turn."""
-    return [os.urandom(ROW_BYTES[number % 2]) for number in range(count)]
+def rows_of(count: int, lengths: Sequence[int] = ROW_BYTES) -> list[bytes]:
+    """Return incompressible rows of these lengths in turn."""
+    return [os.urandom(lengths[number % len(lengths)]) for number in range(count)]
 
 
 def busy(seconds: float) -> None:
@@ -48,14 +48,14 @@ def busy(seconds: float) -> None:
         pass
 
 
-def bare_commit_us(directory: Path) -> float:
-    """Return the median of a one-row durable commit without thread, loop or handover."""
+def bare_commit_us(directory: Path, lengths: Sequence[int] = ROW_BYTES) -> float:
+    """Return the median of a one-row durable commit without thread, loop or handover, of rows of these lengths."""
     connection = apsw.Connection(str(directory / "bare.db"))
     connection.execute("PRAGMA journal_mode = WAL").fetchall()
     connection.execute(TUNING + f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}").fetchall()
     connection.execute("CREATE TABLE bare(seq INTEGER PRIMARY KEY, body BLOB)")
     took = []
-    for row in rows_of(ROUNDS):
+    for row in rows_of(ROUNDS, lengths):
         busy(BUSY_S)
         start = time.perf_counter()
         connection.execute("INSERT INTO bare(body) VALUES(?1)", (row,))

@@ -47,6 +47,10 @@ class StoredJournal:
         """True while less than the reserve is free; at most a quarter of a second old."""
         return self._writer.low_space
 
+    def rouse(self) -> None:
+        """Wake the writer's thread, which takes it 30 us: so long, or nearly, as a row takes to be made."""
+        self._writer.rouse()
+
     async def append(self, rows: Sequence[bytes]) -> int:
         """Make the rows durable and return the number of the first. Raises JournalFailed."""
         if not rows:

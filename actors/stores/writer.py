@@ -62,6 +62,13 @@ class Chore(Errand):
     was_done: bool = attrs.field(default=False, init=False)
 
 
+class Nudge:
+    """Rows are about to come: nothing to be done, but to be awake by then."""
+
+
+NUDGE = Nudge()
+
+
 @attrs.define(eq=False)
 class Writer:
     """The thread and what it tells the loop. The plain attributes are set by the thread, read by anyone."""
@@ -76,7 +83,7 @@ class Writer:
     refusal: Invalid | None = attrs.field(default=None, init=False)
     opened: Errand = attrs.field(factory=Errand, init=False)
     ended: Errand = attrs.field(factory=Errand, init=False)
-    _inbox: queue.SimpleQueue[Batch | Chore | None] = attrs.field(factory=queue.SimpleQueue, init=False)
+    _inbox: queue.SimpleQueue[Batch | Chore | Nudge | None] = attrs.field(factory=queue.SimpleQueue, init=False)
 
     def start(self) -> None:
         """Begin to open the journal. A daemon: a hung disk must not keep the process from ending."""
@@ -85,6 +92,10 @@ class Writer:
     def append(self, batch: Batch | Chore) -> None:
         """Hand a batch or a chore over. It will be finished, unless the disk hangs or `failure` is set."""
         self._inbox.put(batch)
+
+    def rouse(self) -> None:
+        """Wake the thread for rows that are about to come."""
+        self._inbox.put(NUDGE)
 
     def stop(self) -> None:
         """Let the thread end after what it was handed before."""
@@ -107,16 +118,18 @@ class Writer:
         self.opened.finish()
         while True:
             try:
-                batch = self._inbox.get(timeout=EVERY_S)
+                item = self._inbox.get(timeout=EVERY_S)
             except queue.Empty:
                 self._tidy(book)
                 continue
-            if batch is None:
+            if item is None:
                 return
-            if isinstance(batch, Chore):
-                self._do(book, batch)
+            if isinstance(item, Nudge):
+                continue
+            if isinstance(item, Chore):
+                self._do(book, item)
             else:
-                self._commit(book, batch)
+                self._commit(book, item)
             self._tidy(book)
             self._work_ahead(book)
 
@@ -159,6 +172,6 @@ class Writer:
 
     def _dismiss(self) -> None:
         while not self._inbox.empty():
-            batch = self._inbox.get()
-            if batch is not None:
-                batch.finish()
+            item = self._inbox.get()
+            if isinstance(item, Errand):
+                item.finish()

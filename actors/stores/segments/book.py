@@ -188,12 +188,13 @@ def lay(desk: mmap.mmap, header: Header, body: tuple[bytes, ...]) -> None:
 
 def vouch(frame: memoryview, header: Header) -> Header:
     """Put the header before what was laid out; return it, complete."""
-    digest = sha256(header.fields())
+    fields = header.fields()
+    running = sha256(fields)
     with frame[HEADER_BYTES : HEADER_BYTES + header.length] as body:
-        digest.update(body)
-    header = attrs.evolve(header, digest=digest.digest())
-    frame[:HEADER_BYTES] = header.fields() + header.digest
-    return header
+        running.update(body)
+    digest = running.digest()
+    frame[:HEADER_BYTES] = fields + digest
+    return header.but(digest=digest)
 
 
 @contextmanager

@@ -16,9 +16,8 @@ import struct
 from enum import IntEnum
 from hashlib import sha256
 
-import attrs
-
 from helm.contracts.errors import Invalid
+from helm.contracts.form import Noun
 
 MAGIC = b"HELM\xff\x00JS"
 """No JSON holds the bytes 0xff or 0x00: whatever a caller has written in a row, it looks like no frame (T4)."""
@@ -31,6 +30,9 @@ BLOCK = 4096
 FIELDS = struct.Struct("<8sHHIQQQ32s")
 DIGEST_BYTES = 32
 HEADER_BYTES = FIELDS.size + DIGEST_BYTES
+
+LENGTH_BYTES = 4
+"""What the table of lengths takes for each row."""
 
 NO_DIGEST = bytes(DIGEST_BYTES)
 """What the first frame of a journal follows."""
@@ -50,8 +52,7 @@ class Kind(IntEnum):
 KINDS = frozenset(Kind)
 
 
-@attrs.frozen(kw_only=True)
-class Header:
+class Header(Noun, frozen=True, kw_only=True):
     """What stands before the rows of a frame."""
 
     kind: int
@@ -77,7 +78,7 @@ class Header:
     @property
     def rows_at(self) -> int:
         """Where in the file the first row begins."""
-        return self.body_at + 4 * self.rows
+        return self.body_at + LENGTH_BYTES * self.rows
 
     @property
     def end(self) -> int:
@@ -91,6 +92,10 @@ class Header:
     def follows(self, previous: Header) -> bool:
         """Tell whether this is the frame that was written right behind another one of its file."""
         return (self.first, self.previous) == (previous.next_row, previous.digest)
+
+    def is_next_to(self, previous: Header) -> bool:
+        """Tell whether this frame, were it written now, would follow another one of its file right where that ends."""
+        return self.offset == previous.end and self.follows(previous)
 
 
 def whole_blocks(length: int) -> int:
@@ -108,7 +113,7 @@ def lengths_of(rows: tuple[bytes, ...]) -> bytes:
 
 def lengths_in(table: bytes) -> tuple[int, ...]:
     """Return the lengths that a table tells."""
-    return struct.unpack(f"<{len(table) // 4}I", table)
+    return struct.unpack(f"<{len(table) // LENGTH_BYTES}I", table)
 
 
 def read_header(data: bytes, offset: int, where: str) -> Header | None:
@@ -119,7 +124,9 @@ def read_header(data: bytes, offset: int, where: str) -> Header | None:
     _, found, kind, rows, first, own_offset, length, previous = FIELDS.unpack_from(data)
     if found != FORMAT:
         raise Invalid(f"a journal of format {found}", where, f"this HELM reads and writes format {FORMAT}")
-    is_sound = own_offset == offset and kind in KINDS and 4 * rows <= length and (kind == Kind.ROWS) == (rows > 0)
+    is_sound = (
+        own_offset == offset and kind in KINDS and LENGTH_BYTES * rows <= length and (kind == Kind.ROWS) == (rows > 0)
+    )
     if not is_sound:
         return None
     digest = data[FIELDS.size : HEADER_BYTES]
@@ -129,4 +136,4 @@ def read_header(data: bytes, offset: int, where: str) -> Header | None:
 def mark(kind: Kind, first: int, offset: int, previous: bytes) -> Header:
     """Return a frame without rows, complete."""
     header = Header(kind=kind, rows=0, first=first, offset=offset, length=0, previous=previous)
-    return attrs.evolve(header, digest=sha256(header.fields()).digest())
+    return header.but(digest=sha256(header.fields()).digest())

@@ -25,6 +25,7 @@ class SimulatedJournal:
     low_space: bool = False
     batches: list[tuple[bytes, ...]] = attrs.field(factory=list, init=False)
     """Every batch that was handed over, in order, also those that failed or hung."""
+    roused: int = attrs.field(default=0, init=False)
     closed: bool = attrs.field(default=False, init=False)
     _gate: trio.Event = attrs.field(factory=_open_gate, init=False)
     _fails_at: int = attrs.field(default=0, init=False)
@@ -48,6 +49,10 @@ class SimulatedJournal:
     def fail_at(self, batch: int, *, written: bool = False) -> None:
         """Fail the append of this number, the first ever being 1; `written` says what the disk has then."""
         self._fails_at, self._writes_what_fails = batch, written
+
+    def rouse(self) -> None:
+        """As the port says. It is only counted."""
+        self.roused += 1
 
     async def append(self, rows: Sequence[bytes]) -> int:
         """As the port says. An append that is cancelled while the disk works is written all the same."""

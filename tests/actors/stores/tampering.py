@@ -6,7 +6,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import apsw
-import attrs
 
 from actors.stores.glance import glance
 from actors.stores.segments.book import Place, opened
@@ -49,5 +48,5 @@ def _write_segments(path: Path, rows: Rows) -> None:
     with opened(Place(path=path, free_space_reserve=0)) as book:
         for seq, body in sorted(rows.items()):
             if seq != book.head + 1:
-                book.segment.last = attrs.evolve(book.segment.last, rows=0, first=seq)
+                book.segment.last = book.segment.last.but(rows=0, first=seq)
             book.append((body,), nothing)

@@ -50,6 +50,17 @@ async def test_appends_of_many_tasks_stay_whole_batches(store: Store, path: Path
     assert all(len(set(rows[at : at + 3])) == 1 for at in range(0, 300, 3))
 
 
+async def test_a_journal_that_is_roused_for_nothing_does_nothing(store: Store, path: Path) -> None:
+    async with store.journal_at(path) as journal:
+        for row in (b"a", b"b"):
+            for _ in range(3):
+                journal.rouse()
+            await journal.append([row])
+        journal.rouse()
+    async with store.journal_at(path) as journal:
+        assert await rows_of(journal) == [b"a", b"b"]
+
+
 async def test_an_empty_batch_is_a_mistake_of_the_caller(store: Store, path: Path) -> None:
     async with store.journal_at(path) as journal:
         with pytest.raises(Broken):
