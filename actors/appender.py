@@ -67,11 +67,12 @@ class Appender:
                     batch.rows.append(self.enter(item))
                     if self.notary.entered >= self.notary.due_at:
                         await self._take_checkpoint(batch, Cause.COUNT)
-            first = await self.journal.append(batch.rows) if batch.rows else self.journal.head
+            keep_up = self.notary.keep_up
+            first = await self.journal.append(batch.rows, keep_up) if batch.rows else self.journal.head
             self._publish(batch, first)
             for place, item in batch.places:
                 self._release(item, first + place, dispatch)
-            self.notary.keep_up()  # while callers go on: nobody waits for it
+            keep_up()  # where the disk left no time for it: callers go on, nobody waits for it
 
     async def _obey(self, item: Control, batch: Batch) -> None:
         """Put the rows of `item` into the batch, and behind them the checkpoint that it forces."""

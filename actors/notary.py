@@ -19,8 +19,9 @@ from helm.proofgraph.node import Draft, NodeKind
 from helm.proofgraph.trees import Trees, record_leaves
 from helm.receipts.chain import SealedReceipt
 
-MUCH: Final = 512
-"""Nodes that wait at most to be put into the trees: about a millisecond of hashing."""
+MUCH: Final = 256
+"""Nodes that wait to be put into the trees: half a millisecond of hashing, as long as a disk takes for a full batch.
+Fewer at a time would cost twice as much each."""
 
 Entered = tuple[SessionKey, str, SealedReceipt | None]
 """Whose node it is, the record that it binds or "", and the receipt that it binds."""

@@ -41,7 +41,7 @@ from helm.guardian.offices.prg import answers
 
 BATCH_ROWS = 64
 """Rows of one durable step, as the belt brings them under load."""
-RUNS = 40
+RUNS = 10
 HALVES = 2
 """While the disk has the rows of one half, the other half is worked on."""
 TREE = (b"." * 96, *(b"." * 65 for _ in range(4)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 import attrs
@@ -47,13 +48,14 @@ class Errand:
             self._is_begun = True
             self._unbegun.release()
 
-    async def wait_beside(self) -> None:
-        """Return when it is done; until nothing else is left to do, everything else goes on meanwhile.
+    async def wait_beside(self, meanwhile: Callable[[], None]) -> None:
+        """Return when it is done; until nothing else is left to do, `meanwhile` and everything else go on.
 
         Where the thread could not begin, it would wait for the interpreter's lock as long as the loop is busy: so the
         loop stands still until it has.
         """
         if self._unbegun.acquire(timeout=PATIENCE_S):
+            meanwhile()
             with trio.move_on_after(PATIENCE_S):
                 await trio.testing.wait_all_tasks_blocked()
         await self.wait()

@@ -8,10 +8,14 @@ fresh process has opened the journal and read it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from helm.contracts.errors import Invalid
+
+
+def nothing() -> None:
+    """Do nothing while a disk works."""
 
 
 class JournalFailed(Exception):
@@ -41,8 +45,10 @@ class Journal(Protocol):
     def rouse(self) -> None:
         """Hear that a row is about to come for which nothing else is waiting. A journal may do nothing by it."""
 
-    async def append(self, rows: Sequence[bytes]) -> int:
+    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] = nothing) -> int:
         """Make all rows durable in one step; return the sequence number of the first. Raises JournalFailed.
+
+        `meanwhile` is called where the loop has time for it while the disk has the rows, and otherwise not at all.
 
         A caller that is cancelled abandons the append: the outcome is unknown, and later appends follow it.
         """

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 
 from actors.doors.browsing import MAX_SCAN_BYTES, Wanted, receipts_after, receipts_before
 from actors.library import PAGE
+from actors.stores.port import nothing
 
 ANY = Wanted(tenant=None)
 
@@ -29,7 +30,7 @@ class LongRows:
     def rouse(self) -> None:
         raise AssertionError("nobody writes here")
 
-    async def append(self, rows: Sequence[bytes]) -> int:
+    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] = nothing) -> int:
         raise NotImplementedError
 
     async def read(self, first: int, limit: int) -> list[tuple[int, bytes]]:

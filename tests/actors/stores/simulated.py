@@ -1,11 +1,11 @@
 """A journal in memory whose disk does what a test tells it to: be slow, hang, fail, run full."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import trio
 
-from actors.stores.port import JournalFailed
+from actors.stores.port import JournalFailed, nothing
 from helm.contracts.errors import Broken
 
 
@@ -54,7 +54,7 @@ class SimulatedJournal:
         """As the port says. It is only counted."""
         self.roused += 1
 
-    async def append(self, rows: Sequence[bytes]) -> int:
+    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] = nothing) -> int:
         """As the port says. An append that is cancelled while the disk works is written all the same."""
         if not rows:
             raise Broken("an empty batch has no first row")
@@ -62,6 +62,7 @@ class SimulatedJournal:
         async with self._turn:
             self._check()
             self.batches.append(tuple(rows))
+            meanwhile()
             try:
                 await self._gate.wait()
                 await trio.sleep(self.commit_seconds)

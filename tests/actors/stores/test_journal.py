@@ -61,6 +61,27 @@ async def test_a_journal_that_is_roused_for_nothing_does_nothing(store: Store, p
         assert await rows_of(journal) == [b"a", b"b"]
 
 
+async def test_what_is_to_be_done_meanwhile_is_done_while_the_disk_works(store: Store, path: Path) -> None:
+    disk = store.new_disk()
+    async with store.journal_at(path, disk=disk) as journal:
+        disk.hang()
+        done = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(journal.append, [b"a", b"b"], done.set)
+            with trio.fail_after(5):
+                await done.wait()
+            assert journal.head == 0
+            disk.let_go()
+        assert journal.head == 2
+
+
+async def test_nothing_is_done_before_a_row_that_is_alone_is_durable(store: Store, path: Path) -> None:
+    done: list[int] = []
+    async with store.journal_at(path) as journal:
+        await journal.append([b"a"], lambda: done.append(journal.head))
+    assert done == []
+
+
 async def test_an_empty_batch_is_a_mistake_of_the_caller(store: Store, path: Path) -> None:
     async with store.journal_at(path) as journal:
         with pytest.raises(Broken):
