@@ -214,12 +214,12 @@ class Executor:
 
     @disable_ki_protection
     async def _dispatch(self, order: Dispatch, case: Case, rule: ToolRule) -> JSONValue:
-        connector, permit = self.connectors.get(order.connector), case.judged().permit
+        connector = self.connectors.get(order.connector)
         if connector is None:
             raise NotDispatched(ReasonCode.POLICY_NOT_READY, f"no connector {order.connector!r} is plugged in")
         self.uses.begin(connector)
         try:
-            if rule.carries_permit and permit is not None:
+            if rule.carries_permit and (permit := case.judged().permit) is not None:
                 order = order.but(permit=await self.vouch(permit, rule.operation or rule.name))
             output = await connector.dispatch(order)
         except Unreachable as refusal:

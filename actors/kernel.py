@@ -234,12 +234,11 @@ class Kernel:
         if sealed is None or case.status is None:
             raise Broken("a case was finished without a receipt")
         judgement = case.judged()
-        if judgement.effect is not None and case.intent_node:
-            self.memory.note_outcome(judgement.decision.content, sealed.content, judgement.effect.connector)
-        else:
-            self.memory.note_written(judgement.decision.content, judgement.record.id)
-        case.stage = Stage.DONE
         decision = judgement.decision.content
+        if judgement.effect is not None and case.intent_node:
+            self.memory.note_outcome(decision, sealed.content, judgement.effect.connector)
+        else:
+            self.memory.note_written(decision, judgement.record.id)
         self.meter.end(case, decision.verdict)
         self.places.leave(case)
         self.intake.release(case)

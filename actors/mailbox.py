@@ -12,7 +12,7 @@ import trio
 from actors.line import Line
 from actors.origin import NOWHERE, Origin
 from helm.contracts.call import ToolCall
-from helm.contracts.decision import ESCALATE, Decision
+from helm.contracts.decision import DENY, ESCALATE, Decision
 from helm.contracts.errors import Broken
 from helm.contracts.form import JSONValue, Noun
 from helm.contracts.reason import ReasonCode
@@ -30,6 +30,9 @@ T = TypeVar("T")
 THROTTLED = ReasonCode.TEMPORAL_THROTTLE.value
 
 REASONS = {code.value: code for code in ReasonCode}
+
+REFUSALS = {DENY: Status.DENIED, ESCALATE: Status.ESCALATED}
+"""How a call ends that was not allowed, by its verdict."""
 
 
 class KernelStopped(Exception):
@@ -62,7 +65,6 @@ class Stage(Enum):
     INTENT = auto()
     RUNNING = auto()
     OUTCOME = auto()
-    DONE = auto()
 
 
 class Answer(Noun, frozen=True, kw_only=True):
@@ -225,11 +227,10 @@ class Case:
 
     def refuse(self, decision: Decision) -> None:
         """Fix a refusal's outcome as the guardian decided it."""
-        status = Status.ESCALATED if decision.verdict == ESCALATE else Status.DENIED
         if decision.reason_code == THROTTLED:
             clear_ms = max((tick[-1] for tick in decision.velocity), default=0)
             self.retry_after_s = max(0, -((decision.decided_at_ms - clear_ms) // 1000))
-        self.end(status, REASONS[decision.reason_code], decision.reason)
+        self.end(REFUSALS[decision.verdict], REASONS[decision.reason_code], decision.reason)
 
     def end(self, status: Status, code: ReasonCode = ReasonCode.NONE, reason: str = "") -> None:
         """Fix the outcome that the signer will seal."""
