@@ -9,7 +9,7 @@ from actors.doors.desk import Desk, answer, query, read_object
 from actors.doors.problem import Problem
 from actors.kernel import Kernel
 from helm.contracts.errors import Invalid
-from helm.contracts.form import JSONValue
+from helm.contracts.form import JSONValue, members
 from helm.guardian.policy import Policy
 from helm.guardian.relations import (
     TUPLE,
@@ -17,7 +17,6 @@ from helm.guardian.relations import (
     Relations,
     RelationsCommand,
     look,
-    snapshot_body,
     snapshot_hash,
     split,
 )
@@ -98,5 +97,4 @@ def checked(relations: Relations, policy: Policy, asked: str, now_ms: int) -> di
         raise Invalid("not object#relation@subject", asked[:100], "write document:7#viewer@user:alice")
     target, relation, subject = split(asked)
     snapshot = look(relations, policy.authz, Question(object=target, relation=relation, subject=subject), now_ms)
-    body: dict[str, JSONValue] = snapshot_body(snapshot)
-    return {**body, "snapshot_hash": snapshot_hash(snapshot)}
+    return {**members(snapshot), "snapshot_hash": snapshot_hash(snapshot)}

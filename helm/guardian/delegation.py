@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from helm.contracts.errors import Invalid
-from helm.contracts.form import Form, JSONValue, Noun
+from helm.contracts.form import Form, Noun
 from helm.crypto import domains
 from helm.crypto.canonical import record_bytes
 from helm.crypto.domains import KeyPurpose
@@ -162,10 +162,3 @@ class Standing(Noun, frozen=True, kw_only=True):
     grant: DelegationGrant
     used: bool
     """Whether a call with this sequence was let through before."""
-
-
-def standing_body(standing: Standing | None) -> JSONValue:
-    """Return a standing as a JSON object, None where a call names no delegation that is known."""
-    if standing is None:
-        return None
-    return {"ended": standing.ended, "grant": GRANT.body(standing.grant), "used": standing.used}

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from helm.contracts.form import JSONValue, Noun, members
+from helm.contracts.form import JSONValue, Noun
 from helm.crypto import domains
 from helm.crypto.canonical import canonical
 from helm.crypto.hashing import hash_in
@@ -109,11 +109,6 @@ class Advice(Noun, frozen=True, kw_only=True):
     request_hash: str
     result: str
     """`true`, `false`, `undefined`, or `other` for what is no truth value; "" where no answer came."""
-
-
-def advice_body(advice: Advice | None) -> JSONValue:
-    """Return advice as a JSON object, None where nobody was asked."""
-    return None if advice is None else members(advice)
 
 
 def content_hash(content: dict[str, JSONValue]) -> str:

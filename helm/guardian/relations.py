@@ -13,7 +13,7 @@ from typing import Final
 import attrs
 
 from helm.contracts.errors import Invalid
-from helm.contracts.form import Form, JSONValue, Noun, members
+from helm.contracts.form import Form, Noun
 from helm.crypto import domains
 from helm.crypto.canonical import ordered_bytes, record_bytes
 from helm.crypto.ed25519 import PublicKey, SignatureInvalid, Signer
@@ -108,11 +108,6 @@ class AuthzSnapshot(Noun, frozen=True, kw_only=True):
 def snapshot_hash(snapshot: AuthzSnapshot) -> str:
     """Return the hash that a decision binds its snapshot by."""
     return hash_in(domains.AUTHZ_SNAPSHOT, ordered_bytes(snapshot))
-
-
-def snapshot_body(snapshot: AuthzSnapshot | None) -> JSONValue:
-    """Return a snapshot as a JSON object, None where a tool asks for no relation."""
-    return None if snapshot is None else members(snapshot)
 
 
 class TooFar(Exception):

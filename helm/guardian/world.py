@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from helm.contracts.form import JSONValue, Noun
-from helm.guardian.delegation import Standing, standing_body
-from helm.guardian.points import Advice, advice_body
-from helm.guardian.relations import AuthzSnapshot, snapshot_body
+from helm.contracts.form import Noun
+from helm.guardian.delegation import Standing
+from helm.guardian.points import Advice
+from helm.guardian.relations import AuthzSnapshot
 from helm.guardian.velocity import Pace
 
 if TYPE_CHECKING:
@@ -79,19 +79,19 @@ class WorldFacts(Noun, frozen=True):
 
     approval: Sought | None
     approvals_asked: tuple[int, int]
-    authz: JSONValue
+    authz: AuthzSnapshot | None
     budgets: tuple[Usage, ...]
     call_seq: int
     claim_conflict: bool
     connector_halted: str
-    delegation: JSONValue
+    delegation: Standing | None
     fingerprint: str
     fingerprint_at_boot: str
     frozen: str
     kernel_epoch: int
     log_id: str
     now_ms: int
-    pdp: JSONValue
+    pdp: Advice | None
     policy: str
     session_closed: bool
     session_labels: tuple[str, ...]
@@ -104,19 +104,19 @@ def world_facts(world: World) -> WorldFacts:
     return WorldFacts(
         world.approval,  # approval
         world.approvals_asked,  # approvals_asked
-        snapshot_body(world.authz),  # authz
+        world.authz,  # authz
         world.budgets,  # budgets
         world.call_seq,  # call_seq
         world.claim_conflict,  # claim_conflict
         world.connector_halted,  # connector_halted
-        standing_body(world.delegation),  # delegation
+        world.delegation,  # delegation
         world.fingerprint,  # fingerprint
         world.fingerprint_at_boot,  # fingerprint_at_boot
         world.frozen,  # frozen
         world.kernel_epoch,  # kernel_epoch
         world.log_id,  # log_id
         world.now_ms,  # now_ms
-        advice_body(world.pdp),  # pdp
+        world.pdp,  # pdp
         world.policy.policy_hash,  # policy
         world.session_closed,  # session_closed
         world.session_labels,  # session_labels

@@ -31,7 +31,8 @@ def check_receipt(receipt: Receipt) -> None:
     A refusal has no intent node and no output; an execution has its intent node; only SUCCESS has an output hash and
     only SUCCESS is without a reason code. The evidence of a run in the sandbox is there as a whole, or not at all.
     """
-    _check_outcome(receipt)
+    if receipt.status not in OUTCOMES.get(receipt.verdict, ()):
+        raise ReceiptRefused(f"a call that was {receipt.verdict}ed cannot end {receipt.status}")
     if (receipt.intent_node == "") != (receipt.verdict != ALLOW):
         raise ReceiptRefused("an executed call names its intent node, a refused one has none")
     succeeded = receipt.status == SUCCESS
@@ -52,8 +53,3 @@ def _check_run(receipt: Receipt) -> None:
         raise ReceiptRefused("the limits of a run stand in the order of their names, each once, none below nothing")
     if receipt.trap and receipt.status == SUCCESS:
         raise ReceiptRefused(f"{receipt.status} after the trap {receipt.trap!r}")
-
-
-def _check_outcome(receipt: Receipt) -> None:
-    if receipt.status not in OUTCOMES.get(receipt.verdict, frozenset()):
-        raise ReceiptRefused(f"a call that was {receipt.verdict}ed cannot end {receipt.status}")
