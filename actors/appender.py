@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import attrs
 import trio
@@ -56,10 +56,10 @@ class Appender:
     async def run(self, inbox: Inbox[Case | Control], dispatch: Callable[[Case], None]) -> NoReturn:
         """Append whatever arrives, for ever."""
         while True:
-            batch, items = Batch(), await gather(inbox)
-            if len(items) == 1:
+            batch, gathered = Batch(), await gather(inbox)
+            if gathered.alone:
                 self.journal.rouse()
-            for item in items:
+            for item in gathered.items:
                 batch.places.append((len(batch.rows), item))
                 if isinstance(item, Control):
                     await self._obey(item, batch)
@@ -67,12 +67,13 @@ class Appender:
                     batch.rows.append(self.enter(item))
                     if self.notary.entered >= self.notary.due_at:
                         await self._take_checkpoint(batch, Cause.COUNT)
-            keep_up = self.notary.keep_up
-            first = await self.journal.append(batch.rows, keep_up) if batch.rows else self.journal.head
+            first = self.journal.head
+            if batch.rows:
+                first = await self.journal.append(batch.rows, None if gathered.alone else self.notary.keep_up)
             self._publish(batch, first)
             for place, item in batch.places:
                 self._release(item, first + place, dispatch)
-            keep_up()  # where the disk left no time for it: callers go on, nobody waits for it
+            self.notary.keep_up()  # where nothing was done beside the disk: its caller goes on meanwhile
 
     async def _obey(self, item: Control, batch: Batch) -> None:
         """Put the rows of `item` into the batch, and behind them the checkpoint that it forces."""
@@ -152,18 +153,26 @@ class Batch:
     checkpoints: list[tuple[int, SealedCheckpoint]] = attrs.field(factory=list)
 
 
-async def gather(inbox: Inbox[Case | Control]) -> list[Case | Control]:
+class Gathered(NamedTuple):
+    """What goes into one batch. `alone`: it is one item, and nothing else can run until that is durable."""
+
+    items: list[Case | Control]
+    alone: bool
+
+
+async def gather(inbox: Inbox[Case | Control]) -> Gathered:
     """Return the next batch: what waits, and what is still on its way here as long as anything else can run.
 
     A commit costs nearly the same for one row as for a full batch, so it waits until the loop has nothing better to do.
-    One item, and nothing that could run, is a call alone: it waits for nobody.
+    A call alone waits for nobody, and its journal has nobody to make way for.
     """
     items = await inbox.batch(APPEND_BATCH)
-    if len(items) < APPEND_BATCH and (len(items) > 1 or is_anything_runnable()):
+    alone = len(items) == 1 and not is_anything_runnable()
+    if not alone and len(items) < APPEND_BATCH:
         with trio.move_on_after(GATHER_S):
             await trio.testing.wait_all_tasks_blocked()
         items += inbox.take(APPEND_BATCH - len(items))
-    return items
+    return Gathered(items, alone)
 
 
 def note_receipt(index: IdIndex, tenant: str, session_id: str, lamport_clock: int, receipt_id: str, seq: int) -> None:

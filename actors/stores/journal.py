@@ -8,8 +8,7 @@ from typing import Self
 import attrs
 import trio
 
-from actors.process.idle import is_anything_runnable
-from actors.stores.port import JournalFailed, nothing
+from actors.stores.port import JournalFailed
 from actors.stores.reader import Reader
 from actors.stores.snapshot import Keeper, Snapshot
 from actors.stores.writer import DISK_ERRORS, Batch, Book, Chore, Writer
@@ -51,21 +50,15 @@ class StoredJournal:
         """Wake the writer's thread, which takes it 30 us: so long, or nearly, as a row takes to be made."""
         self._writer.rouse()
 
-    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] = nothing) -> int:
-        """Make the rows durable and return the number of the first. Raises JournalFailed.
-
-        `meanwhile` is for rows that are waited for beside everything else: once the thread has what it needs.
-        """
+    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> int:
+        """Make the rows durable and return the number of the first, as the port says. Raises JournalFailed."""
         if not rows:
             raise Broken("an empty batch has no first row")
         await trio.lowlevel.checkpoint_if_cancelled()  # the last moment at which "not written" is certain
         batch = Batch(rows=tuple(rows))
         self._writer.append(batch)
         if not self._writer.failure:  # else the thread may have ended before it could see the batch
-            if len(rows) > 1 or is_anything_runnable():
-                await batch.wait_beside(meanwhile)
-            else:  # a row alone, and nobody who could go on: the shortest way is to wait for the disk itself
-                await batch.wait()
+            await (batch.wait() if meanwhile is None else batch.wait_beside(meanwhile))
         if not batch.first:
             raise JournalFailed(self._writer.failure)
         return batch.first

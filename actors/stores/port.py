@@ -14,10 +14,6 @@ from typing import Protocol
 from helm.contracts.errors import Invalid
 
 
-def nothing() -> None:
-    """Do nothing while a disk works."""
-
-
 class JournalFailed(Exception):
     """The journal is over for this process: what the append wrote is unknown, and nothing more is taken."""
 
@@ -45,10 +41,11 @@ class Journal(Protocol):
     def rouse(self) -> None:
         """Hear that a row is about to come for which nothing else is waiting. A journal may do nothing by it."""
 
-    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] = nothing) -> int:
+    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> int:
         """Make all rows durable in one step; return the sequence number of the first. Raises JournalFailed.
 
-        `meanwhile` is called where the loop has time for it while the disk has the rows, and otherwise not at all.
+        `meanwhile` is for the loop to do while the disk has the rows, and so is everything else then. Without it
+        nothing is to be done but to wait, and the loop may stand still for as long as a disk takes that is sound.
 
         A caller that is cancelled abandons the append: the outcome is unknown, and later appends follow it.
         """

@@ -9,7 +9,6 @@ import attrs
 
 from actors.doors.browsing import MAX_SCAN_BYTES, Wanted, receipts_after, receipts_before
 from actors.library import PAGE
-from actors.stores.port import nothing
 
 ANY = Wanted(tenant=None)
 
@@ -30,7 +29,7 @@ class LongRows:
     def rouse(self) -> None:
         raise AssertionError("nobody writes here")
 
-    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] = nothing) -> int:
+    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> int:
         raise NotImplementedError
 
     async def read(self, first: int, limit: int) -> list[tuple[int, bytes]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
-from actors.stores.port import JournalFailed, nothing
+from actors.stores.port import JournalFailed
 from helm.contracts.errors import Broken
 
 
@@ -54,7 +54,7 @@ class SimulatedJournal:
         """As the port says. It is only counted."""
         self.roused += 1
 
-    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] = nothing) -> int:
+    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> int:
         """As the port says. An append that is cancelled while the disk works is written all the same."""
         if not rows:
             raise Broken("an empty batch has no first row")
@@ -62,7 +62,8 @@ class SimulatedJournal:
         async with self._turn:
             self._check()
             self.batches.append(tuple(rows))
-            meanwhile()
+            if meanwhile is not None:
+                meanwhile()
             try:
                 await self._gate.wait()
                 await trio.sleep(self.commit_seconds)

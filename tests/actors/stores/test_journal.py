@@ -75,13 +75,6 @@ async def test_what_is_to_be_done_meanwhile_is_done_while_the_disk_works(store: 
         assert journal.head == 2
 
 
-async def test_nothing_is_done_before_a_row_that_is_alone_is_durable(store: Store, path: Path) -> None:
-    done: list[int] = []
-    async with store.journal_at(path) as journal:
-        await journal.append([b"a"], lambda: done.append(journal.head))
-    assert done == []
-
-
 async def test_an_empty_batch_is_a_mistake_of_the_caller(store: Store, path: Path) -> None:
     async with store.journal_at(path) as journal:
         with pytest.raises(Broken):
