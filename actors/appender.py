@@ -9,7 +9,7 @@ import attrs
 import trio
 import trio.testing
 
-from actors.mailbox import Case, Control, Inbox, Stage
+from actors.mailbox import Case, Control, Inbox
 from actors.notary import Notary
 from actors.process.idle import is_anything_runnable
 from actors.stores.index import IdIndex
@@ -125,7 +125,6 @@ class Appender:
             self.settle()
         elif item.sealed is None:
             self._note_judgement(item.judged(), seq)
-            item.stage = Stage.RUNNING
             dispatch(item)
         else:
             said = item.sealed.content

@@ -10,7 +10,7 @@ import attrs
 from actors.commands.command import Command
 from actors.fingerprint import Sensor
 from actors.line import Mouth
-from actors.mailbox import Case, Control, Inbox, Stage
+from actors.mailbox import Case, Control, Inbox
 from actors.process.clock import Clock
 from helm.contracts.reason import ReasonCode
 from helm.guardian.chain import CHAIN
@@ -63,11 +63,11 @@ class Guardian:
         )
         if case.advice is not None:
             world = world.but(pdp=case.advice)
-        case.judgement = judgement = CHAIN.evaluate(case.call, world)
+        judgement = CHAIN.evaluate(case.call, world)
         decision = judgement.decision.content
         self.memory.note_decision(decision)
+        case.judgement = judgement
         if judgement.permit is not None:
-            case.stage = Stage.INTENT
             self.post_intent(case)
         else:
             case.refuse(decision)

@@ -35,7 +35,7 @@ from actors.intake import Intake
 from actors.keys.hsm import TokenKey
 from actors.library import Library
 from actors.line import Line
-from actors.mailbox import Answer, Case, Control, Inbox, KernelStopped, Overloaded, Stage
+from actors.mailbox import Answer, Case, Control, Inbox, KernelStopped, Overloaded
 from actors.news import News
 from actors.notary import Notary
 from actors.observing import UNOBSERVED, Observing
@@ -383,7 +383,7 @@ class Kernel:
 
     def _owes(self) -> bool:
         """Tell whether anything is left to be written: what the guardian has judged or obeyed."""
-        return self.commands.owes or any(case.stage is not Stage.JUDGE for case in self.cases)
+        return self.commands.owes or any(case.judgement is not None for case in self.cases)
 
     def _begin_nothing(self) -> None:
         self.executor.stopping = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Generic, TypeVar
 
 import attrs
@@ -56,15 +55,6 @@ class Overloaded(Exception):
     """No place was free: nothing was judged, nothing was written; try again later."""
 
     reason_code = ReasonCode.OVERLOADED
-
-
-class Stage(Enum):
-    """How far a case has come. A case still being judged owes the world nothing."""
-
-    JUDGE = auto()
-    INTENT = auto()
-    RUNNING = auto()
-    OUTCOME = auto()
 
 
 class Answer(Noun, frozen=True, kw_only=True):
@@ -189,8 +179,8 @@ class Case:
     slot: Slot = attrs.field(factory=Slot)
     claim: str = ""
     conflict: bool = False
-    stage: Stage = Stage.JUDGE
     judgement: Judgement | None = None
+    """None until the guardian has judged it and remembers that: before, nothing is owed to the world."""
     intent_node: str = ""
     status: Status | None = None
     code: ReasonCode = ReasonCode.NONE
@@ -223,7 +213,8 @@ class Case:
     @property
     def may_have_acted(self) -> bool:
         """Whether its intent may be durable, so that its effect may happen or have happened."""
-        return self.stage is Stage.INTENT or self.intent_node != ""
+        permitted = self.judgement is not None and self.judgement.permit is not None
+        return permitted or self.intent_node != ""
 
     def refuse(self, decision: Decision) -> None:
         """Fix a refusal's outcome as the guardian decided it."""
@@ -234,7 +225,6 @@ class Case:
 
     def end(self, status: Status, code: ReasonCode = ReasonCode.NONE, reason: str = "") -> None:
         """Fix the outcome that the signer will seal."""
-        self.stage = Stage.OUTCOME
         self.status, self.code, self.reason = status, code, reason
 
 

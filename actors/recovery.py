@@ -9,7 +9,7 @@ import trio
 
 from actors.appender import note_checkpoint, note_receipt, note_snapshot
 from actors.library import PAGE
-from actors.mailbox import Case, Stage
+from actors.mailbox import Case
 from actors.stores.index import IdIndex
 from actors.stores.port import Journal
 from actors.surfaces import Watch
@@ -117,4 +117,4 @@ def reopened(intent: OpenIntent) -> Case:
     claim = ""
     if decision.idempotency_key:
         claim = claim_name(decision.tenant, decision.principal, decision.session_id, decision.idempotency_key)
-    return Case(call, claim=claim, stage=Stage.RUNNING, judgement=judgement, intent_node=intent.node_hash)
+    return Case(call, claim=claim, judgement=judgement, intent_node=intent.node_hash)

@@ -185,6 +185,19 @@ class TestTheDiskHangs:
         assert [problem.unknown for problem in told.stopped] == [tool == "read"]
         assert puppet.orders == []
 
+    async def test_an_intent_that_waits_behind_a_hung_commit_is_unknown_as_well(
+        self, house: House, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        told = Told()
+        async with trio.open_nursery() as callers:
+            with pytest.raises(KernelStopped):
+                async with house.kernel(Puppet()) as kernel:
+                    house.disk.hang()
+                    for _ in range(2):
+                        callers.start_soon(told.ask, partial(kernel.call, "read", {}))
+                        await settle()
+        assert [problem.unknown for problem in told.stopped] == [True, True]
+
     async def test_an_effect_that_ended_on_a_hung_disk_is_sealed_by_the_next_start(
         self, house: House, autojump_clock: trio.testing.MockClock
     ) -> None:

@@ -21,7 +21,7 @@ from actors.connectors.tunnel import TunnelConnector
 from actors.doors.delegations import DELEGATIONS
 from actors.fingerprint import Sensor
 from actors.kernel import Kernel, Limits
-from actors.mailbox import Case, KernelStopped, Stage
+from actors.mailbox import Case, KernelStopped
 from actors.opening import break_ground
 from actors.signed_policy import SignedPolicy
 from helm.contracts.errors import Refused
@@ -403,7 +403,7 @@ async def tampered(kernel: Kernel) -> Any:
     """Have a call judged, and put other arguments into its place before it is dispatched."""
     caller = Caller(tenant="default", principal="agent", session_id="s")
     case = kernel.submit(Case(admit(caller, "strict", {"n": 1})))
-    while case.stage is Stage.JUDGE:
+    while case.judgement is None:
         await trio.lowlevel.checkpoint()
     case.call = admit(caller, "strict", {"n": 2})
     return await case.slot.wait()
