@@ -64,14 +64,32 @@ class SealedReceipt(Noun, frozen=True):
     json: bytes
 
 
-def seal(receipt: Receipt, signer: Signer) -> SealedReceipt:
-    """Name and sign `receipt`: the id is its content's hash, the signature covers every member but itself (T5)."""
+class NamedReceipt(Noun, frozen=True):
+    """A receipt that has its name, and is to be signed. `json` is all that the signature will cover."""
+
+    content: Receipt
+    receipt_id: str
+    json: bytes
+
+
+def named(receipt: Receipt) -> NamedReceipt:
+    """Name `receipt`: the id is its content's hash."""
     said = ordered_bytes(receipt)
     receipt_id = content_id(RECEIPT_ID, hash_in(domains.RECEIPT_NAME, said))
-    named = insert_member(said, f',"receipt_id":"{receipt_id}"'.encode(), b',"record_hash":')
-    signature = signer.sign(domains.RECEIPT, named)
-    signed = insert_member(named, f',"signature":"{signature}"'.encode(), b',"status":')
-    return SealedReceipt(receipt, receipt_id, signature, hash_in(domains.RECEIPT_HASH, signed), signed)
+    member = f',"receipt_id":"{receipt_id}"'.encode()
+    return NamedReceipt(receipt, receipt_id, insert_member(said, member, b',"record_hash":'))
+
+
+def sealed(receipt: NamedReceipt, signature: str) -> SealedReceipt:
+    """Put the signature into a receipt: it covers every member but itself (T5)."""
+    signed = insert_member(receipt.json, f',"signature":"{signature}"'.encode(), b',"status":')
+    return SealedReceipt(receipt.content, receipt.receipt_id, signature, hash_in(domains.RECEIPT_HASH, signed), signed)
+
+
+def seal(receipt: Receipt, signer: Signer) -> SealedReceipt:
+    """Name and sign `receipt`."""
+    one = named(receipt)
+    return sealed(one, signer.sign(domains.RECEIPT, one.json))
 
 
 def name(body: dict[str, JSONValue]) -> str:
