@@ -61,6 +61,13 @@ async def test_a_journal_that_is_roused_for_nothing_does_nothing(store: Store, p
         assert await rows_of(journal) == [b"a", b"b"]
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the thread as long as a busy machine takes to have it begin."""
+    monkeypatch.setattr("actors.stores.errand.PATIENCE_S", 10.0)
+
+
+@pytest.mark.usefixtures("patient")
 async def test_what_is_to_be_done_meanwhile_is_done_while_the_disk_works(store: Store, path: Path) -> None:
     disk = store.new_disk()
     async with store.journal_at(path, disk=disk) as journal:
@@ -73,6 +80,24 @@ async def test_what_is_to_be_done_meanwhile_is_done_while_the_disk_works(store: 
             assert journal.head == 0
             disk.let_go()
         assert journal.head == 2
+
+
+@pytest.mark.usefixtures("patient")
+async def test_what_goes_wrong_meanwhile_is_told_and_keeps_no_row_from_the_disk(store: Store, path: Path) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    disk = store.new_disk()
+    async with store.journal_at(path, disk=disk) as journal:
+        disk.hang()
+        with pytest.raises(ZeroDivisionError):
+            await journal.append([b"a", b"b"], fail)
+        disk.let_go()
+        assert await journal.append([b"c"]) == 3
+    journal.rouse()
+    await journal.aclose()
+    async with store.journal_at(path) as journal:
+        assert await rows_of(journal) == [b"a", b"b", b"c"]
 
 
 async def test_an_empty_batch_is_a_mistake_of_the_caller(store: Store, path: Path) -> None:

@@ -17,7 +17,7 @@ from helm.contracts.reason import ReasonCode
 from helm.crypto.canonical import MAX_SAFE
 from helm.guardian.cel import MAX_VALUES, Program
 from helm.guardian.cel_grammar import needs_of, together
-from helm.guardian.cel_plain import MAX_NESTED, plain_of
+from helm.guardian.cel_plain import MAX_NESTED, MAX_TEXT, plain_of
 from helm.guardian.chain import CHAIN
 from helm.guardian.inquiry import Inquiry
 from helm.guardian.offices import prg
@@ -336,6 +336,12 @@ def test_the_engine_is_not_asked_what_is_plain() -> None:
 def test_a_number_is_plain_as_long_as_every_reader_sees_the_same(number: int) -> None:
     beyond = number + (1 if number > 0 else -1)
     assert Pair("args.x < 5").agree({"x": number}) and not Pair("args.x < 5").agree({"x": beyond})
+
+
+@pytest.mark.parametrize("source", ["args.x.contains('b')", "!args.x.startsWith('b')", "args.x in ['b']"])
+def test_a_long_text_is_searched_by_the_engine_which_does_it_faster(source: str) -> None:
+    pair = Pair(source)
+    assert pair.agree({"x": "a" * MAX_TEXT}) and not pair.agree({"x": "a" * (MAX_TEXT + 1)})
 
 
 @pytest.mark.parametrize(
