@@ -81,10 +81,14 @@ class SideBySide:
         return [signature or self.pen.sign(domain, message) for signature, message in pairs]
 
     def _share(self, batch: Batch) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="second pen", daemon=True)
-            self._thread.start()
         self._is_free = False
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="second pen", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return  # the system gives no more threads: the loop signs alone, as it always can
+            self._thread = thread
         self._inbox.put(batch)
 
     def _run(self) -> None:

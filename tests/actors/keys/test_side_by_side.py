@@ -114,6 +114,20 @@ def test_a_thread_that_fails_leaves_all_of_it_to_the_loop() -> None:
             assert pens.sign(RECEIPT, messages(FEW)) == alone(FEW)
 
 
+def test_where_no_thread_can_be_had_the_loop_signs_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        asked.append(thread.name)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with SideBySide(KEY, few=FEW) as pens:
+        for _ in range(3):
+            assert pens.sign(RECEIPT, messages(FEW)) == alone(FEW)
+    assert asked == ["second pen"]
+
+
 def test_what_a_pen_refuses_is_refused_to_whoever_asks() -> None:
     with SideBySide(KEY, few=sys.maxsize) as pens, pytest.raises(PurposeMismatch):
         pens.sign(MANIFEST, messages(1))
@@ -130,4 +144,4 @@ def test_the_thread_ends_with_its_signer() -> None:
     with SideBySide(KEY, few=FEW) as pens:
         pens.sign(RECEIPT, messages(FEW))
         assert len(threads()) == 1
-    assert threads() == []
+    wait_until(lambda: threads() == [])

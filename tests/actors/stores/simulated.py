@@ -26,6 +26,8 @@ class SimulatedJournal:
     batches: list[tuple[bytes, ...]] = attrs.field(factory=list, init=False)
     """Every batch that was handed over, in order, also those that failed or hung."""
     roused: int = attrs.field(default=0, init=False)
+    beside: int = attrs.field(default=0, init=False)
+    """How many batches came with something to be done while the disk has them."""
     closed: bool = attrs.field(default=False, init=False)
     _gate: trio.Event = attrs.field(factory=_open_gate, init=False)
     _fails_at: int = attrs.field(default=0, init=False)
@@ -63,6 +65,7 @@ class SimulatedJournal:
             self._check()
             self.batches.append(tuple(rows))
             if meanwhile is not None:
+                self.beside += 1
                 meanwhile()
             try:
                 await self._gate.wait()
