@@ -82,9 +82,11 @@ async def test_a_call_runs_once_its_quorum_agreed_and_once_only(panel: Panel, au
         assert (await panel.bob.say(kernel, approval_id)).state == "APPROVED"
         unnamed = await call(kernel)
         assert (unnamed.status, unnamed.approval_id) == (Status.ESCALATED, approval_id)
-        assert (await call(kernel, approval_id)).allowed and len(puppet.orders) == 1
+        ran = await call(kernel, approval_id)
+        assert ran.allowed and len(puppet.orders) == 1
         again = await call(kernel, approval_id)
         assert (again.reason_code, len(puppet.orders)) == (ReasonCode.PDP_DENY, 1)
+        assert ran.approval_id == again.approval_id == ""  # nobody is asked for anything
         live = known_to(kernel)
     folded, log = await panel.house.read_simulated()
     assert remembered(folded) == live

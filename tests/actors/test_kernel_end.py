@@ -69,6 +69,15 @@ class TestTheBodyEnds:
         assert {answer.reason_code for answer in told.answers} == {ReasonCode.ERR_INDETERMINATE}
         assert puppet.closed == 1
 
+    async def test_the_end_comes_as_soon_as_nothing_is_owed(
+        self, house: House, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        puppet, told = Puppet(), Told()
+        async with under_way(house, puppet, told):
+            began = trio.current_time()
+        assert trio.current_time() - began < LIMITS.grace_s
+        assert len(told.answers) == 5
+
     async def test_an_error_in_the_body_comes_out_bare(
         self, house: House, autojump_clock: trio.testing.MockClock
     ) -> None:
@@ -217,6 +226,26 @@ class TestTheDiskHangs:
         _, log = await house.read_simulated()
         log.check_all_sealed(dispatched={order.decision_id for order in puppet.orders})
         assert log.statuses() == {"INDETERMINATE": 1}
+
+    async def test_what_a_start_cannot_seal_is_unknown_to_it_as_well(
+        self, house: House, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        puppet, told = Puppet(Hold()), Told()
+        async with trio.open_nursery() as callers:
+            with pytest.raises(KernelStopped):
+                async with house.kernel(puppet) as kernel:
+                    callers.start_soon(told.ask, partial(kernel.call, "read", {}))
+                    await puppet.began.wait()
+                    house.disk.hang()
+        ground = await house.simulated_ground()
+        house.disk.fail_at(2)  # behind the start, the outcome of what was left open
+        with pytest.raises(KernelStopped) as stopped:
+            async with house.kernel(ground=ground):
+                raise AssertionError("it takes calls though something is open")
+        assert stopped.value.unknown
+        async with house.kernel():
+            pass
+        (await house.read_simulated())[1].check_all_sealed()
 
     async def test_a_permit_does_not_outlive_its_ten_seconds(
         self, house: House, autojump_clock: trio.testing.MockClock
