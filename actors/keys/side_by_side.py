@@ -73,9 +73,10 @@ class SideBySide:
 
     def sign(self, domain: bytes, messages: Sequence[bytes]) -> list[str]:
         """Return the signature of each message. Raises whatever the pen raises."""
+        if len(messages) < self.few or not self._is_free:
+            return [self.pen.sign(domain, message) for message in messages]
         batch = Batch.of(domain, messages)
-        if len(messages) >= self.few and self._is_free:
-            self._share(batch)
+        self._share(batch)
         batch.sign(self.pen)
         pairs = zip(batch.signatures, messages, strict=True)
         return [signature or self.pen.sign(domain, message) for signature, message in pairs]

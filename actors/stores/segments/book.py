@@ -75,12 +75,19 @@ class Book:
         header = self._header(len(rows), body)
         if self._is_beyond_quota(header.end):
             raise OSError(errno.EDQUOT, "the journal has reached its largest size")
-        with self._desk_for(header) as desk, memoryview(desk) as whole, whole[: header.end - header.offset] as frame:
-            lay(desk, header, body)
-            begin()
-            header = vouch(frame, header)
-            self.segment.write(header, frame)
+        size = header.end - header.offset
+        if size <= DESK_BYTES:
+            self._write(self._desk, header, body, begin)
+        else:
+            with mmap.mmap(-1, size) as desk:
+                self._write(desk, header, body, begin)
         return header.first
+
+    def _write(self, desk: mmap.mmap, header: Header, body: tuple[bytes, ...], begin: Callable[[], None]) -> None:
+        lay(desk, header, body)
+        begin()
+        with memoryview(desk) as whole, whole[: header.end - header.offset] as frame:
+            self.segment.write(vouch(frame, header), frame)
 
     def _header(self, rows: int, body: tuple[bytes, ...]) -> Header:
         last = self.segment.last
@@ -92,15 +99,6 @@ class Book:
             length=sum(map(len, body)),
             previous=last.digest,
         )
-
-    @contextmanager
-    def _desk_for(self, header: Header) -> Iterator[mmap.mmap]:
-        size = header.end - header.offset
-        if size <= DESK_BYTES:
-            yield self._desk
-        else:
-            with mmap.mmap(-1, size) as desk:
-                yield desk
 
     def _is_beyond_quota(self, end: int) -> bool:
         return self.place.max_bytes is not None and self._bytes_before + end > self.place.max_bytes
