@@ -19,9 +19,9 @@ from helm.proofgraph.node import Draft, NodeKind
 from helm.proofgraph.trees import Trees, record_leaves
 from helm.receipts.chain import SealedReceipt
 
-MUCH: Final = 256
-"""Nodes that wait to be put into the trees: half a millisecond of hashing, as long as a disk takes for a full batch.
-Fewer at a time would cost twice as much each."""
+MUCH: Final = 64
+"""Nodes that wait to be put into the trees: 0.15 ms of hashing. That ends before the writer's thread has made the
+digest of a batch, and wants the lock of the interpreter again."""
 
 Entered = tuple[SessionKey, str, SealedReceipt | None]
 """Whose node it is, the record that it binds or "", and the receipt that it binds."""
