@@ -11,14 +11,14 @@ from helm.contracts.errors import Invalid
 from helm.contracts.reason import ReasonCode
 from helm.guardian.bundle import compile_document
 from helm.guardian.chain import CHAIN
-from helm.guardian.delegation import DelegationGrant, Standing
+from helm.guardian.delegation import Standing
 from helm.guardian.explain import explain
 from helm.guardian.explanation import Supposed
 from helm.guardian.inquiry import Inquiry
 from helm.guardian.offices import compliance as office
 from helm.guardian.policy import Policy
 from tests.helm.guardian.bundles import FULL, TEXT
-from tests.helm.guardian.worlds import call, world
+from tests.helm.guardian.worlds import call, grant, world
 
 COMPLIANCE = ReasonCode.COMPLIANCE_VIOLATION
 JURISDICTION = ReasonCode.JURISDICTION_VIOLATION
@@ -77,22 +77,8 @@ def test_a_rule_limits_the_class_of_data_for_whom_it_names_and_for_nobody_else()
 
 def test_an_intern_does_not_get_by_its_rule_through_an_agent_that_acts_in_its_name() -> None:
     policy = compiled({"id": "interns", "principals": ["intern-*"], "max_data_class": "internal"})
-    grant = DelegationGrant(
-        capabilities={"keep": ""},
-        challenge="c" * 43,
-        delegate="agent",
-        delegator="intern-7",
-        expires_at_ms=2,
-        issued_at_ms=1,
-        key_id="key_1",
-        log_id="sha256:log",
-        mfa_at_ms=0,
-        mfa_evidence_hash="",
-        mfa_method="",
-        nonce="0" * 32,
-        tenant="t",
-    )
-    moment = world(policy=policy, delegation=Standing(ended="", grant=grant, used=False))
+    given = grant("intern-7", {"keep": ""})
+    moment = world(policy=policy, delegation=Standing(ended="", grant=given, used=False))
     with pytest.raises(Exception, match="rule interns"):
         office.check(Inquiry(call("keep", {}), moment, policy.rule("keep")))
 

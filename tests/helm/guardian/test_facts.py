@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from helm.crypto.canonical import canonical, parse
-from helm.guardian.delegation import DelegationGrant, Standing
+from helm.guardian.delegation import Standing
 from helm.guardian.facts import read_facts
 from helm.guardian.judgement import facts_bytes
 from helm.guardian.points import Advice
 from helm.guardian.relations import AuthzSnapshot
-from tests.helm.guardian.worlds import call, policy, world
+from tests.helm.guardian.worlds import call, grant, policy, world
 
 STANDING = Standing(
     ended="",
-    grant=DelegationGrant(
-        capabilities={"ask": "", "read": 'args.path == "\u00e9"'},
-        challenge="c" * 43,
-        delegate="agent",
-        delegator="alice",
-        expires_at_ms=2,
-        issued_at_ms=1,
-        key_id="key_1",
-        log_id="sha256:log",
-        mfa_at_ms=0,
-        mfa_evidence_hash="",
-        mfa_method="",
-        nonce="0" * 32,
-        tenant="t",
-    ),
+    grant=grant("alice", {"ask": "", "read": 'args.path == "\u00e9"'}),
     used=True,
 )
 

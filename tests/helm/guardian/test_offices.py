@@ -10,14 +10,14 @@ import pytest
 from helm.contracts.decision import Decision
 from helm.contracts.reason import ReasonCode
 from helm.guardian.chain import CHAIN
-from helm.guardian.delegation import DelegationGrant, Standing
+from helm.guardian.delegation import Standing
 from helm.guardian.inquiry import Inquiry
 from helm.guardian.intake import PLAIN, Terms
 from helm.guardian.judgement import NOBODY, impartial
 from helm.guardian.velocity import Pace
 from helm.guardian.world import Sought, World
 from tests.actors.policies import OPEN, POLICY
-from tests.helm.guardian.worlds import call, policy, world
+from tests.helm.guardian.worlds import call, grant, policy, world
 
 
 def code_of(tool: str, moment: World, arguments: object = None, **whom: str) -> str:
@@ -286,22 +286,8 @@ def test_only_an_approval_of_this_very_world_that_the_call_names_lets_it_pass(
 
 
 def test_neither_who_asks_nor_in_whose_name_is_among_the_approvers() -> None:
-    grant = DelegationGrant(
-        capabilities={"asking": ""},
-        challenge="c" * 43,
-        delegate="agent",
-        delegator="alice",
-        expires_at_ms=2,
-        issued_at_ms=1,
-        key_id="key_1",
-        log_id="sha256:log",
-        mfa_at_ms=0,
-        mfa_evidence_hash="",
-        mfa_method="",
-        nonce="0" * 32,
-        tenant="t",
-    )
-    moment = world(delegation=Standing(ended="", grant=grant, used=False))
+    given = grant("alice", {"asking": ""})
+    moment = world(delegation=Standing(ended="", grant=given, used=False))
     inquiry = Inquiry(call("asking", principal="agent"), moment, policy().rule("asking"))
     approvers = ("agent key_0", "alice key_1", "alice key_2", "bob key_3")
     assert impartial(approvers, inquiry) == ("bob key_3",)

@@ -7,6 +7,7 @@ from typing import Any
 from helm.contracts.call import CallContext, ToolCall
 from helm.contracts.form import JSONValue
 from helm.guardian.bundle import load_toml
+from helm.guardian.delegation import DelegationGrant
 from helm.guardian.intake import PLAIN, Caller, Terms, admit
 from helm.guardian.policy import Policy
 from helm.guardian.world import World
@@ -64,3 +65,22 @@ def call(
     """Return a call as the intake makes it."""
     caller = Caller(tenant="t", principal=principal, session_id=session, context=CallContext(labels=labels))
     return admit(caller, tool, {} if arguments is None else arguments, terms)
+
+
+def grant(delegator: str, capabilities: dict[str, str]) -> DelegationGrant:
+    """Return what lets `agent` act in another's name."""
+    return DelegationGrant(
+        capabilities=capabilities,
+        challenge="c" * 43,
+        delegate="agent",
+        delegator=delegator,
+        expires_at_ms=2,
+        issued_at_ms=1,
+        key_id="key_1",
+        log_id="sha256:log",
+        mfa_at_ms=0,
+        mfa_evidence_hash="",
+        mfa_method="",
+        nonce="0" * 32,
+        tenant="t",
+    )
