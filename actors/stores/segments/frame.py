@@ -93,10 +93,6 @@ class Header(Noun, frozen=True, kw_only=True):
         """Tell whether this is the frame that was written right behind another one of its file."""
         return (self.first, self.previous) == (previous.next_row, previous.digest)
 
-    def is_next_to(self, previous: Header) -> bool:
-        """Tell whether this frame, were it written now, would follow another one of its file right where that ends."""
-        return self.offset == previous.end and self.follows(previous)
-
 
 def whole_blocks(length: int) -> int:
     """Return `length`, rounded up to whole blocks."""
