@@ -57,8 +57,6 @@ class Appender:
         """Append whatever arrives, for ever."""
         while True:
             batch, gathered = Batch(), await gather(inbox)
-            if gathered.alone and isinstance(gathered.items[0], Case):  # a control may turn out to have no row
-                self.journal.rouse()
             for item in gathered.items:
                 batch.places.append((len(batch.rows), item))
                 if isinstance(item, Control):

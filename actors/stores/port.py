@@ -38,9 +38,6 @@ class Journal(Protocol):
     def low_space(self) -> bool:
         """True while less room is left than the reserve that outcomes of running effects need."""
 
-    def rouse(self) -> None:
-        """Hear that a row is about to come for which nothing else is waiting. A journal may do nothing by it."""
-
     async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> int:
         """Make all rows durable in one step; return the sequence number of the first. Raises JournalFailed.
 

@@ -1,18 +1,22 @@
 """The journal's writer: one thread that owns the only way of writing together with the lock.
 
-A thread that hangs in a dead disk keeps both, so that nobody else writes while its outcome is open.
+A thread that hangs in a dead disk keeps both, so that nobody else writes while its outcome is open. Rows that come
+alone, while the thread rests, are written by the loop, where the store can do that without waiting for the disk.
 """
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import apsw
 import attrs
+from trio.lowlevel import enable_ki_protection
 
 from actors.stores.errand import Errand
 from actors.stores.ground import EVERY_S, Ground
@@ -20,6 +24,14 @@ from helm.contracts.errors import Invalid
 
 DISK_ERRORS = (apsw.Error, OSError, MemoryError)
 """What a disk, or what stands between it and us, may say at any time. It ends the journal, and nothing is retried."""
+
+
+GLANCE_S = 0.0004
+"""How long the loop looks on while the disk writes rows; a sound one that is fast has them by then."""
+
+THREAD_TURNS = 64
+"""How many batches go through the thread after one that was not there soon: somebody else wants the disk, or the
+processor, or has read the file's end into the cache."""
 
 
 class Book(Protocol):
@@ -46,12 +58,39 @@ class Book(Protocol):
         """Leave everything as it is: an append failed, and its outcome is for a fresh process to find."""
 
 
+class Departure(Protocol):
+    """Rows on their way to the disk, with nobody waiting."""
+
+    @property
+    def first(self) -> int:
+        """The number of the first row."""
+
+    def has_landed(self) -> bool:
+        """Tell whether the rows are durable by now. Raises as `land` does."""
+
+    def land(self) -> None:
+        """Wait until the rows are durable.
+
+        Raises one of DISK_ERRORS: BlockingIOError where nothing was written, and `append` is the way.
+        """
+
+
+@runtime_checkable
+class QuickBook(Book, Protocol):
+    """A journal that takes rows without waiting for the disk."""
+
+    def begin(self, rows: tuple[bytes, ...]) -> Departure | None:
+        """Begin to make rows durable; None where nothing was begun, and `append` is the way."""
+
+
 @attrs.define(eq=False)
 class Batch(Errand):
     """Rows on their way; `first` is their number once they are durable, and 0 says that they may not be."""
 
     rows: tuple[bytes, ...] = ()
     first: int = attrs.field(default=0, init=False)
+    departure: Departure | None = attrs.field(default=None, init=False)
+    """What the loop began and could not wait for."""
 
 
 @attrs.define(eq=False)
@@ -62,16 +101,9 @@ class Chore(Errand):
     was_done: bool = attrs.field(default=False, init=False)
 
 
-class Nudge:
-    """Rows are about to come: nothing to be done, but to be awake by then."""
-
-
-NUDGE = Nudge()
-
-
 @attrs.define(eq=False)
 class Writer:
-    """The thread and what it tells the loop. The plain attributes are set by the thread, read by anyone."""
+    """The thread and what it tells the loop. The plain attributes are read by anyone."""
 
     name: str
     """Of what it writes, for whoever looks at the threads."""
@@ -83,28 +115,91 @@ class Writer:
     refusal: Invalid | None = attrs.field(default=None, init=False)
     opened: Errand = attrs.field(factory=Errand, init=False)
     ended: Errand = attrs.field(factory=Errand, init=False)
-    _inbox: queue.SimpleQueue[Batch | Chore | Nudge | None] = attrs.field(factory=queue.SimpleQueue, init=False)
+    _inbox: queue.SimpleQueue[Batch | Chore | None] = attrs.field(factory=queue.SimpleQueue, init=False)
+    _handed: int = attrs.field(default=0, init=False)
+    """How much was put into the inbox; the loop counts."""
+    _served: int = attrs.field(default=0, init=False)
+    """How much of that is done, with all that was due behind it; the thread counts."""
+    _quick: QuickBook | None = attrs.field(default=None, init=False)
+    """The book, as long as it is open, where the loop may write in it."""
+    _thread_turns: int = attrs.field(default=0, init=False)
+    """How many batches the loop leaves to the thread before it tries again."""
+    _pen: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    """Whoever holds it may use the book. The loop never waits for it, and never lets others wait for a hung disk."""
 
     def start(self) -> None:
         """Begin to open the journal. A daemon: a hung disk must not keep the process from ending."""
         threading.Thread(target=self._run, name=f"journal {self.name}", daemon=True).start()
 
+    @enable_ki_protection  # what was written and what is known of it must not part
+    def write(self, batch: Batch) -> bool:
+        """Write a batch here and now, in the loop, and tell whether that was possible; else `append` is the way.
+
+        Where the disk takes longer than a sound one does, the thread waits for it instead, and the batch is finished
+        when `append` would have finished it.
+        """
+        if self._thread_turns:
+            self._thread_turns -= 1
+            return False
+        if self._handed != self._served or not self._pen.acquire(blocking=False):
+            return False
+        try:
+            return self._quick is not None and not self.failure and self._write(self._quick, batch)
+        finally:
+            self._pen.release()
+
     def append(self, batch: Batch | Chore) -> None:
         """Hand a batch or a chore over. It will be finished, unless the disk hangs or `failure` is set."""
-        self._inbox.put(batch)
-
-    def rouse(self) -> None:
-        """Wake the thread for rows that are about to come."""
-        self._inbox.put(NUDGE)
+        self._put(batch)
 
     def stop(self) -> None:
         """Let the thread end after what it was handed before."""
-        self._inbox.put(None)
+        self._put(None)
+
+    def _put(self, item: Batch | Chore | None) -> None:
+        self._handed += 1
+        self._inbox.put(item)
+
+    def _write(self, book: QuickBook, batch: Batch) -> bool:
+        try:
+            departure = book.begin(batch.rows)
+            if departure is None:
+                return False
+            if not self._sees_landed(departure):
+                batch.departure = departure
+                self._put(batch)
+                return True
+            batch.first, self.head = departure.first, book.head
+        except BlockingIOError:
+            self._thread_turns = THREAD_TURNS
+            return False
+        except DISK_ERRORS as error:
+            self._fail(book, error)
+        batch.finish()
+        return True
+
+    def _sees_landed(self, departure: Departure) -> bool:
+        """Look on while the disk writes, without sleeping: a processor that sleeps is as slow to wake as the disk is.
+
+        Whoever else wants the processor gets it between two looks, and then, too, the thread is the better way for a
+        while. Raises one of DISK_ERRORS.
+        """
+        until = time.monotonic() + GLANCE_S
+        while not (has_landed := departure.has_landed()) and time.monotonic() < until:
+            os.sched_yield()
+        if time.monotonic() > until:
+            self._thread_turns = THREAD_TURNS
+        return has_landed
 
     def _run(self) -> None:
         try:
             with self._open() as book:
-                self._serve(book)
+                self._quick = book if isinstance(book, QuickBook) else None
+                try:
+                    self._serve(book)
+                finally:
+                    with self._pen:
+                        self._quick = None
         except Invalid as refusal:
             self.refusal = refusal
         finally:
@@ -120,18 +215,20 @@ class Writer:
             try:
                 item = self._inbox.get(timeout=EVERY_S)
             except queue.Empty:
-                self._tidy(book)
+                with self._pen:
+                    if self._inbox.empty():  # else the loop may have begun what is to be waited for first
+                        self._tidy(book)
                 continue
             if item is None:
                 return
-            if isinstance(item, Nudge):
-                continue
-            if isinstance(item, Chore):
-                self._do(book, item)
-            else:
-                self._commit(book, item)
-            self._tidy(book)
-            self._work_ahead(book)
+            with self._pen:
+                if isinstance(item, Chore):
+                    self._do(book, item)
+                else:
+                    self._commit(book, item)
+                self._tidy(book)
+                self._work_ahead(book)
+            self._served += 1
 
     def _work_ahead(self, book: Book) -> None:
         try:
@@ -143,7 +240,7 @@ class Writer:
     def _commit(self, book: Book, batch: Batch) -> None:
         if not self.failure:
             try:
-                batch.first = book.append(batch.rows, batch.begin)
+                batch.first = landed(batch.departure) or book.append(batch.rows, batch.begin)
                 self.head = book.head
             except DISK_ERRORS as error:
                 self._fail(book, error)
@@ -175,3 +272,17 @@ class Writer:
             item = self._inbox.get()
             if isinstance(item, Errand):
                 item.finish()
+
+
+def landed(departure: Departure | None) -> int:
+    """Wait until rows that the loop began are durable; return the number of the first, 0 where they are to be written.
+
+    Raises one of DISK_ERRORS.
+    """
+    if departure is None:
+        return 0
+    try:
+        departure.land()
+    except BlockingIOError:
+        return 0
+    return departure.first

@@ -120,17 +120,6 @@ async def test_asking_twice_is_one_checkpoint_where_nothing_came_between(house: 
     assert [one["sequence"] for one in taken(house.disk.rows)] == [1, 2]
 
 
-async def test_whoever_asks_for_what_is_not_written_keeps_no_journal_from_what_it_does_when_idle(
-    house: House, autojump_clock: Clock
-) -> None:
-    async with house.kernel() as kernel:
-        await calls(kernel, 1)
-        await demand(kernel)
-        roused = house.disk.roused
-        await demand(kernel)
-        assert house.disk.roused == roused
-
-
 async def test_none_is_seen_before_it_is_durable_and_one_that_was_lost_is_taken_anew(
     house: House, autojump_clock: Clock
 ) -> None:

@@ -26,13 +26,16 @@ from actors.stores.segments.frame import (
 )
 from actors.stores.segments.raw_file import DISK, Disk
 from actors.stores.segments.scan import Found, read_through
-from actors.stores.segments.segment import NO_ROOM, Segment, create
+from actors.stores.segments.segment import NO_ROOM, Departure, Segment, create
 from helm.contracts.errors import Invalid
 
 LOG = logging.getLogger("helm.journal")
 
 DESK_BYTES = 1024 * 1024
 """Memory that frames are put together in. A larger batch gets memory of its own, for as long as it needs it."""
+
+SHORT_BYTES = 64 * 1024
+"""A longer frame is the thread's: the loop would be kept from everything else while it makes the digest."""
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +85,24 @@ class Book:
             with mmap.mmap(-1, size) as desk:
                 self._write(desk, header, body, begin)
         return header.first
+
+    def begin(self, rows: tuple[bytes, ...]) -> Departure | None:
+        """Begin to make a few rows durable without waiting; None where nothing was begun, and `append` is the way.
+
+        That is also the way wherever more than rows has to be written.
+        """
+        segment, coming = self.segment, self._coming
+        is_at_rest = not segment.is_half_full if coming is None else coming.is_ready and not segment.is_nearly_full
+        if not (is_at_rest and segment.file.may_begin):
+            return None
+        body = (lengths_of(rows), *rows)
+        header = self._header(len(rows), body)
+        size = header.end - header.offset
+        if size > SHORT_BYTES or header.end > segment.prepared or self._is_beyond_quota(header.end):
+            return None
+        lay(self._desk, header, body)
+        frame = memoryview(self._desk)[:size]
+        return segment.begin(vouch(frame, header), frame)
 
     def _write(self, desk: mmap.mmap, header: Header, body: tuple[bytes, ...], begin: Callable[[], None]) -> None:
         lay(desk, header, body)

@@ -11,9 +11,11 @@ import fcntl
 import mmap
 import os
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 
+from actors.stores.segments import kernel_aio
 from actors.stores.segments.frame import BLOCK
 
 PAST_THE_CACHE = getattr(os, "O_DIRECT", 0)
@@ -25,6 +27,19 @@ FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", 0)
 """Where there is such a thing, fsync leaves data in the drive's cache."""
 
 
+class Flight(Protocol):
+    """A write that has begun."""
+
+    def landed(self) -> int | None:
+        """Return how many bytes were taken, None where the write is still under way. Raises as `land` does."""
+
+    def land(self) -> int:
+        """Return how many bytes were taken, as soon as they are.
+
+        Raises OSError: BlockingIOError where something would have had to be waited for before it could begin.
+        """
+
+
 class Disk:
     """What a journal asks of the operating system when it writes. A test's disk fails, hangs or is full."""
 
@@ -33,6 +48,10 @@ class Disk:
     def write(self, descriptor: int, data: memoryview, offset: int) -> int:
         """Write, and return how many bytes were taken."""
         return os.pwrite(descriptor, data, offset)
+
+    def begin(self, descriptor: int, data: memoryview, offset: int) -> Flight:
+        """Begin to write past the cache, and wait for nothing. Raises OSError; then nothing was begun."""
+        return kernel_aio.begin(descriptor, data, offset)
 
     def reserve(self, descriptor: int, size: int) -> None:
         """Have the file system keep room for a file of this size, where it can. Raises OSError where it has none."""
@@ -59,12 +78,25 @@ class RawFile:
     passes_cache: bool
     is_synced: bool
     """Whether what is written is on the disk when the writing ends."""
+    may_begin: bool = attrs.field(init=False)
+    """Whether writes can be begun that nobody waits for."""
+
+    def __attrs_post_init__(self) -> None:
+        self.may_begin = self.passes_cache and self.is_synced
+
+    def begin(self, data: memoryview, offset: int) -> Flight | None:
+        """Begin to write whole blocks, which are durable once they have landed; None where nothing was begun."""
+        try:
+            return self.disk.begin(self.descriptor, data, offset)
+        except BlockingIOError:
+            return None
+        except OSError:  # what the system cannot do, or does not let us do, `write` does
+            self.may_begin = False
+            return None
 
     def write(self, data: memoryview, offset: int) -> None:
         """Write whole blocks. Raises OSError; then anything may have been written."""
-        taken = self.disk.write(self.descriptor, data, offset)
-        if taken != len(data):
-            raise OSError(errno.EIO, f"{taken} of {len(data)} bytes were written")
+        check_whole(self.disk.write(self.descriptor, data, offset), len(data))
         if self.is_synced and not self.passes_cache:  # else the file was opened so that each write is synced
             self.disk.sync(self.descriptor)
 
@@ -83,6 +115,12 @@ class RawFile:
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self.descriptor)
+
+
+def check_whole(taken: int, length: int) -> None:
+    """Raise OSError unless everything was written."""
+    if taken != length:
+        raise OSError(errno.EIO, f"{taken} of {length} bytes were written")
 
 
 def open_raw(path: Path, disk: Disk, *, to_write: bool, synced: bool = True) -> RawFile:

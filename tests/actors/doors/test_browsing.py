@@ -26,9 +26,6 @@ class LongRows:
     def head(self) -> int:
         return len(self.rows)
 
-    def rouse(self) -> None:
-        raise AssertionError("nobody writes here")
-
     async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> int:
         raise NotImplementedError
 

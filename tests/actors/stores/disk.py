@@ -90,6 +90,35 @@ class ServerLine(Line, Mood):
             raise DatabaseLost("the server is told to go away before it answers")
 
 
+class Landing:
+    """A write that has begun: it is over at once, or hangs in a thread of its own until the test lets the disk go."""
+
+    def __init__(self, write: Callable[[], int], *, at_once: bool) -> None:
+        self._write, self._is_over = write, threading.Event()
+        self._taken = 0
+        self._error: OSError | None = None
+        if at_once:
+            self._run()
+        else:
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._taken = self._write()
+        except OSError as error:
+            self._error = error
+        self._is_over.set()
+
+    def landed(self) -> int | None:
+        return self.land() if self._is_over.is_set() else None
+
+    def land(self) -> int:
+        self._is_over.wait()
+        if self._error is not None:
+            raise self._error
+        return self._taken
+
+
 class SegmentDisk(Disk, Mood):
     """The disk of a journal of segments. `passing` the page cache or not, as file systems do."""
 
@@ -98,11 +127,25 @@ class SegmentDisk(Disk, Mood):
         self.may_pass_cache = passing and Disk.may_pass_cache
         self.taken: int | None = None
         """How many bytes of a write are taken, instead of all."""
+        self.begun = 0
+        """How many writes were begun by somebody who does not wait for them."""
+        self.would_block = False
+        """Whether such a write would have to wait for something, when it is under way already."""
 
     def reserve(self, descriptor: int, size: int) -> None:
         if self.is_full:
             raise OSError(errno.ENOSPC, "the disk is told to be full")
         super().reserve(descriptor, size)
+
+    def begin(self, descriptor: int, data: memoryview, offset: int) -> Landing:
+        self.begun += 1
+
+        def write() -> int:
+            if self.would_block:
+                raise BlockingIOError(errno.EAGAIN, "the disk is told to have others before it")
+            return self.write(descriptor, data, offset)
+
+        return Landing(write, at_once=self._free.is_set())
 
     def write(self, descriptor: int, data: memoryview, offset: int) -> int:
         self.wait_to_sync()

@@ -25,7 +25,6 @@ class SimulatedJournal:
     low_space: bool = False
     batches: list[tuple[bytes, ...]] = attrs.field(factory=list, init=False)
     """Every batch that was handed over, in order, also those that failed or hung."""
-    roused: int = attrs.field(default=0, init=False)
     beside: int = attrs.field(default=0, init=False)
     """How many batches came with something to be done while the disk has them."""
     closed: bool = attrs.field(default=False, init=False)
@@ -51,10 +50,6 @@ class SimulatedJournal:
     def fail_at(self, batch: int, *, written: bool = False) -> None:
         """Fail the append of this number, the first ever being 1; `written` says what the disk has then."""
         self._fails_at, self._writes_what_fails = batch, written
-
-    def rouse(self) -> None:
-        """As the port says. It is only counted."""
-        self.roused += 1
 
     async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> int:
         """As the port says. An append that is cancelled while the disk works is written all the same."""

@@ -50,17 +50,6 @@ async def test_appends_of_many_tasks_stay_whole_batches(store: Store, path: Path
     assert all(len(set(rows[at : at + 3])) == 1 for at in range(0, 300, 3))
 
 
-async def test_a_journal_that_is_roused_for_nothing_does_nothing(store: Store, path: Path) -> None:
-    async with store.journal_at(path) as journal:
-        for row in (b"a", b"b"):
-            for _ in range(3):
-                journal.rouse()
-            await journal.append([row])
-        journal.rouse()
-    async with store.journal_at(path) as journal:
-        assert await rows_of(journal) == [b"a", b"b"]
-
-
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the thread as long as a busy machine takes to have it begin."""
@@ -94,7 +83,6 @@ async def test_what_goes_wrong_meanwhile_is_told_and_keeps_no_row_from_the_disk(
             await journal.append([b"a", b"b"], fail)
         disk.let_go()
         assert await journal.append([b"c"]) == 3
-    journal.rouse()
     await journal.aclose()
     async with store.journal_at(path) as journal:
         assert await rows_of(journal) == [b"a", b"b", b"c"]

@@ -1,5 +1,6 @@
 """Segments that are not what their writer left are refused before a row of them is believed; a torn write is not."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -10,11 +11,11 @@ import pytest
 
 from actors.stores.glance import glance
 from actors.stores.segments import segment as segments
-from actors.stores.segments.book import Place, opened
+from actors.stores.segments.book import SHORT_BYTES, Book, Place, opened
 from actors.stores.segments.frame import BLOCK, FORMAT, HEADER_BYTES, MAGIC, NO_DIGEST, Kind, mark
-from actors.stores.segments.segment import SLICE_BYTES
+from actors.stores.segments.segment import SLICE_BYTES, Departure
 from helm.contracts.errors import Invalid
-from tests.actors.stores.disk import SegmentDisk
+from tests.actors.stores.disk import Landing, SegmentDisk
 from tests.actors.stores.journals import nothing
 
 FIRST = "00000000000000000001.segment"
@@ -338,3 +339,124 @@ def test_a_copy_of_the_directory_is_the_same_journal(place: Place, tmp_path: Pat
     write(place, (b"a",), (LONG_ROW,))
     shutil.copytree(place.path, tmp_path / "copy")
     assert rows_in(attrs.evolve(place, path=tmp_path / "copy")) == [b"a", LONG_ROW]
+
+
+# -- Rows that are begun, and waited for by nobody ------------------------------------------------------------------
+
+
+def begin(book: Book, *rows: bytes) -> Departure:
+    departure = book.begin(rows)
+    assert departure is not None
+    return departure
+
+
+@pytest.fixture
+def quick(place: Place) -> Place:
+    """A disk that takes rows without waiting, whatever this one does."""
+    if not SegmentDisk().may_pass_cache:
+        pytest.skip("this system has no O_DIRECT")
+    return attrs.evolve(place, disk=SegmentDisk())
+
+
+def test_rows_that_are_begun_become_the_same_frames(quick: Place, tmp_path: Path) -> None:
+    other = attrs.evolve(quick, path=tmp_path / "other")
+    write(other, (b"a", b"bc"), (LONG_ROW,))
+    with opened(quick) as book:
+        assert begin(book, b"a", b"bc").has_landed()
+        departure = begin(book, LONG_ROW)
+        assert (departure.first, book.head) == (3, 2)
+        departure.land()
+        assert book.head == 3
+    assert (quick.path / FIRST).read_bytes() == (other.path / FIRST).read_bytes()
+
+
+def test_rows_that_hang_are_not_there_until_they_are(quick: Place) -> None:
+    disk = SegmentDisk()
+    with opened(attrs.evolve(quick, disk=disk)) as book:
+        disk.hang()
+        departure = begin(book, b"a")
+        assert not departure.has_landed()
+        assert book.head == 0
+        disk.let_go()
+        departure.land()
+        assert book.head == 1
+    assert rows_in(quick) == [b"a"]
+
+
+def test_long_rows_are_not_begun(quick: Place) -> None:
+    with opened(quick) as book:
+        assert book.begin((b"x" * SHORT_BYTES,)) is None
+        assert begin(book, b"x" * (SHORT_BYTES - BLOCK)).has_landed()
+
+
+def test_rows_that_the_quota_has_no_room_for_are_not_begun(quick: Place) -> None:
+    with opened(attrs.evolve(quick, max_bytes=4 * BLOCK)) as book:
+        for _ in range(3):
+            assert begin(book, b"a").has_landed()
+        assert book.begin((b"a",)) is None
+        with pytest.raises(OSError, match="largest size"):
+            book.append((b"a",), nothing)
+
+
+def test_rows_are_begun_only_where_the_thread_has_nothing_to_do_for_the_next_file(quick: Place) -> None:
+    """From the middle of a file on it fills the next one; near the end it turns to that."""
+    states: set[tuple[bool, ...]] = set()
+    with opened(quick) as book:
+        while book.segment.path.name == FIRST:
+            departure = book.begin((b"x" * 15_000,))
+            is_ready = book._coming is not None and book._coming.is_ready
+            states.add((departure is not None, book.segment.is_half_full, is_ready, book.segment.is_nearly_full))
+            if departure is not None:
+                departure.land()
+            else:
+                book.append((b"x" * 15_000,), nothing)
+                book.tidy()
+                book.work_ahead()
+        assert states == {
+            (True, False, False, False),
+            (False, True, False, False),
+            (True, True, True, False),
+            (False, True, True, True),
+        }
+        head = book.head
+    assert len(rows_in(quick)) == head
+
+
+def test_rows_are_not_begun_where_the_file_holds_no_zeros_yet(quick: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(quick) as book:
+        monkeypatch.setattr(book.segment, "prepared", book.segment.last.end)
+        monkeypatch.setattr(type(book.segment), "is_half_full", False)
+        assert book.begin((b"a",)) is None
+
+
+def test_behind_the_cache_nothing_is_begun(place: Place) -> None:
+    with opened(attrs.evolve(place, disk=SegmentDisk(passing=False))) as book:
+        assert book.begin((b"a",)) is None
+
+
+def test_a_begun_write_that_is_short_fails(quick: Place) -> None:
+    disk = SegmentDisk()
+    with opened(attrs.evolve(quick, disk=disk)) as book:
+        disk.taken = BLOCK
+        with pytest.raises(OSError, match="bytes were written"):
+            begin(book, LONG_ROW).land()
+        assert book.head == 0
+        book.condemn()
+
+
+def test_a_file_system_that_says_late_that_it_cannot_is_not_asked_again(
+    quick: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: SegmentDisk, descriptor: int, data: memoryview, offset: int) -> Landing:
+        def write() -> int:
+            raise OSError(errno.ENOTSUP, "not here")
+
+        return Landing(write, at_once=True)
+
+    monkeypatch.setattr(SegmentDisk, "begin", refuse)
+    with opened(quick) as book:
+        with pytest.raises(BlockingIOError):
+            begin(book, b"a").land()
+        assert book.begin((b"a",)) is None
+        book.append((b"a",), nothing)
+    assert rows_in(quick) == [b"a"]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import errno
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
 import pytest
 import trio
 
-from actors.stores.ground import Ground
-from actors.stores.writer import Batch, Chore, Writer
+from actors.stores.ground import EVERY_S, Ground
+from actors.stores.writer import GLANCE_S, THREAD_TURNS, Batch, Chore, Writer
+from helm.contracts.errors import Invalid
 
 
 @attrs.define
@@ -59,7 +63,6 @@ async def test_whoever_comes_behind_the_end_is_told_that_nothing_was_written(wri
     before, late, chore = Batch(rows=(b"a",)), Batch(rows=(b"b",)), Chore(do=lambda _: None)
     writer.append(before)
     writer.stop()
-    writer.rouse()
     writer.append(late)
     writer.append(chore)
     writer.start()
@@ -70,14 +73,252 @@ async def test_whoever_comes_behind_the_end_is_told_that_nothing_was_written(wri
     assert writer.failure
 
 
-async def test_whoever_rouses_it_again_and_again_is_passed_over(writer: Writer, book: Paper) -> None:
-    for _ in range(100):
-        writer.rouse()
-    batch = Batch(rows=(b"a",))
-    writer.append(batch)
+# -- Rows that the loop writes itself -------------------------------------------------------------------------------
+
+
+class Trip:
+    """Rows on their way: there after so many looks, or what the test says of them."""
+
+    def __init__(self, book: QuickPaper, rows: tuple[bytes, ...]) -> None:
+        self.book, self.rows, self.looks, self.first = book, rows, 0, book.head + 1
+
+    def has_landed(self) -> bool:
+        self.looks += 1
+        return self.looks > self.book.looks and self.arrive()
+
+    def land(self) -> None:
+        self.book.landed_in.append(threading.current_thread())
+        self.book.let_land.wait(10)
+        self.arrive()
+
+    def arrive(self) -> bool:
+        if self.book.error is not None:
+            raise self.book.error
+        self.book.rows += self.rows
+        return True
+
+
+@attrs.define
+class QuickPaper(Paper):
+    """A book that takes rows without waiting."""
+
+    looks: int = 0
+    """How often one has to look before rows have landed."""
+    error: OSError | None = None
+    """What comes of rows that the loop began."""
+    takes: bool = True
+    trips: list[Trip] = attrs.field(factory=list)
+    landed_in: list[threading.Thread] = attrs.field(factory=list)
+    let_land: threading.Event = attrs.field(factory=threading.Event)
+    is_condemned: bool = False
+
+    def begin(self, rows: tuple[bytes, ...]) -> Trip | None:
+        if not self.takes:
+            return None
+        self.trips.append(Trip(self, rows))
+        return self.trips[-1]
+
+    def condemn(self) -> None:
+        self.is_condemned = True
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> QuickPaper:
+    return QuickPaper(Ground(tmp_path, 0))
+
+
+@pytest.fixture
+async def quick_writer(quick: QuickPaper) -> AsyncIterator[Writer]:
+    @contextmanager
+    def opened() -> Iterator[QuickPaper]:
+        yield quick
+
+    writer = Writer("on paper", opened)
     writer.start()
+    await writer.opened.wait(10)
+    yield writer
+    quick.let_land.set()
+    writer.stop()
+    await writer.ended.wait(10)
+
+
+def batch_of(*rows: bytes) -> Batch:
+    return Batch(rows=rows)
+
+
+def come_to_rest(writer: Writer) -> None:
+    while writer._handed != writer._served:
+        time.sleep(0.001)
+
+
+async def append(writer: Writer, batch: Batch) -> None:
+    """Have the thread write, and be at rest again."""
+    writer.append(batch)
     with trio.fail_after(10):
         await batch.wait()
-        assert (batch.first, book.rows) == (1, [b"a"])
-        writer.stop()
-        await writer.ended.wait()
+        await trio.to_thread.run_sync(come_to_rest, writer)
+
+
+async def test_the_loop_writes_itself_while_the_thread_rests(quick_writer: Writer, quick: QuickPaper) -> None:
+    quick.looks = 2
+    one, another = batch_of(b"a"), batch_of(b"b", b"c")
+    assert quick_writer.write(one) and quick_writer.write(another)
+    assert (one.is_done, one.first, another.first, quick_writer.head) == (True, 1, 2, 3)
+    assert (quick.rows, quick.landed_in) == ([b"a", b"b", b"c"], [])
+
+
+async def test_what_the_book_does_not_begin_is_the_threads(quick_writer: Writer, quick: QuickPaper) -> None:
+    quick.takes = False
+    batch = batch_of(b"a")
+    assert not quick_writer.write(batch)
+    assert not batch.is_done
+    await append(quick_writer, batch)
+    assert (batch.first, quick.rows) == (1, [b"a"])
+
+
+async def test_a_book_that_waits_for_the_disk_is_never_the_loops(writer: Writer, book: Paper) -> None:
+    writer.start()
+    await writer.opened.wait(10)
+    assert not writer.write(batch_of(b"a"))
+    writer.stop()
+    await writer.ended.wait(10)
+    assert book.rows == []
+
+
+async def test_what_takes_longer_is_waited_for_by_the_thread_and_so_is_what_comes_next(
+    quick_writer: Writer, quick: QuickPaper
+) -> None:
+    quick.looks = 1 << 30
+    slow = batch_of(b"slow")
+    start = time.monotonic()
+    assert quick_writer.write(slow)
+    assert time.monotonic() - start < 1
+    assert (slow.is_done, slow.first, quick.rows) == (False, 0, [])
+    behind = batch_of(b"behind")
+    assert not quick_writer.write(behind)  # the thread owes something
+    quick_writer.append(behind)
+    await trio.sleep(2 * EVERY_S)
+    assert quick.rows == []
+    quick.let_land.set()
+    with trio.fail_after(10):
+        await slow.wait()
+        await behind.wait()
+    assert (slow.first, behind.first, quick_writer.head) == (1, 2, 2)
+    assert quick.landed_in != [threading.current_thread()]
+    quick.looks = 0
+    for turn in range(1, THREAD_TURNS):
+        assert not quick_writer.write(batch_of(b"next")), turn
+    assert len(quick.trips) == 1
+    await append(quick_writer, batch_of(b"last"))
+    assert quick_writer.write(batch_of(b"again"))
+    assert quick.rows == [b"slow", b"behind", b"last", b"again"]
+
+
+async def test_a_processor_that_others_want_is_left_to_them(
+    quick_writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They had it between two looks: by the second one, long after, the rows were there."""
+    monkeypatch.setattr("actors.stores.writer.os.sched_yield", lambda: time.sleep(2 * GLANCE_S))
+    monkeypatch.setattr(quick_writer._quick, "looks", 1)
+    assert quick_writer.write(batch_of(b"a"))
+    assert not quick_writer.write(batch_of(b"b"))
+
+
+async def test_what_the_disk_would_not_take_at_once_is_written_by_the_thread_once(
+    quick_writer: Writer, quick: QuickPaper
+) -> None:
+    quick.error = BlockingIOError(errno.EAGAIN, "others are before it")
+    batch = batch_of(b"a")
+    assert not quick_writer.write(batch)
+    quick.error = None
+    assert not quick_writer.write(batch)  # nor is it tried at once again
+    await append(quick_writer, batch)
+    assert (batch.first, quick.rows, quick_writer.failure) == (1, [b"a"], "")
+
+
+async def test_what_turns_out_late_not_to_have_been_taken_is_written_by_the_thread(
+    quick_writer: Writer, quick: QuickPaper
+) -> None:
+    quick.looks = 1 << 30
+    quick.error = BlockingIOError(errno.EAGAIN, "others are before it")
+    batch = batch_of(b"a")
+    assert quick_writer.write(batch)
+    quick.let_land.set()
+    with trio.fail_after(10):
+        await batch.wait()
+    assert (batch.first, quick.rows, quick_writer.failure) == (1, [b"a"], "")
+
+
+@pytest.mark.parametrize("looks", [0, 1 << 30])
+async def test_a_write_of_the_loops_that_fails_ends_the_journal(
+    quick_writer: Writer, quick: QuickPaper, looks: int
+) -> None:
+    quick.looks, quick.error = looks, OSError(errno.EIO, "the disk is gone")
+    quick.let_land.set()
+    batch, later = batch_of(b"a"), batch_of(b"b")
+    assert quick_writer.write(batch)
+    with trio.fail_after(10):
+        await batch.wait()
+    assert (batch.first, quick.is_condemned, quick.rows) == (0, True, [])
+    assert "the disk is gone" in quick_writer.failure
+    quick.looks, quick.error = 0, None
+    assert not quick_writer.write(later)
+    await append(quick_writer, later)
+    assert (later.first, quick.rows) == (0, [])
+
+
+async def test_while_the_thread_has_the_book_the_loop_leaves_it_alone(quick_writer: Writer, quick: QuickPaper) -> None:
+    has_it, goes_on = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        has_it.set()
+        goes_on.wait(10)
+
+    chore = Chore(do=hold)
+    quick_writer.append(chore)
+    await trio.to_thread.run_sync(has_it.wait)
+    assert not quick_writer.write(batch_of(b"a"))
+    goes_on.set()
+    with trio.fail_after(10):
+        await chore.wait()
+    assert quick.trips == []
+
+
+async def test_what_is_due_between_batches_waits_for_the_loop(
+    quick_writer: Writer, quick: QuickPaper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread looks after the book when it has rested: never while rows are on their way."""
+    tidied = threading.Event()
+    monkeypatch.setattr(QuickPaper, "tidy", lambda _: tidied.set())
+    with quick_writer._pen:
+        assert not quick_writer.write(batch_of(b"a"))
+        assert not await trio.to_thread.run_sync(tidied.wait, 3 * EVERY_S)
+    assert await trio.to_thread.run_sync(tidied.wait, 10)
+
+
+async def test_behind_the_end_the_loop_writes_nothing(quick_writer: Writer, quick: QuickPaper) -> None:
+    quick_writer.stop()
+    assert not quick_writer.write(batch_of(b"a"))
+    await quick_writer.ended.wait(10)
+    assert not quick_writer.write(batch_of(b"b"))
+    assert quick.trips == []
+
+
+async def test_a_thread_that_ended_by_itself_takes_the_book_along(
+    quick: QuickPaper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def opened() -> Iterator[QuickPaper]:
+        with suppress(Invalid):
+            yield quick
+
+    def break_down(_: object) -> None:
+        raise Invalid("broken", "here")
+
+    writer = Writer("on paper", opened)
+    monkeypatch.setattr(QuickPaper, "tidy", break_down)
+    writer.start()
+    with trio.fail_after(10):
+        await writer.ended.wait(10)
+    assert not writer.write(batch_of(b"a"))
+    assert quick.trips == []
