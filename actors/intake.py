@@ -7,6 +7,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
+from actors.claims import Claims
 from actors.library import Library
 from actors.line import Line
 from actors.mailbox import Answer, Case, KernelStopped, Overloaded
@@ -39,6 +40,8 @@ class Intake:
     """
 
     library: Library
+    claims: Claims
+    """Those of the journal, and every one since."""
     submit: Callable[[Case], Case]
     in_flight: dict[str, Claimed] = attrs.field(factory=dict, repr=False)
     _ended: bool = attrs.field(default=False, init=False)
@@ -87,6 +90,8 @@ class Intake:
         """Return what the journal answers, None where the key is new. Raises KernelStopped where it cannot be asked."""
         if self._ended:
             raise KernelStopped
+        if not self.claims.make(name):
+            return None
         with trio.CancelScope() as scope:
             self._reading.add(scope)
             try:

@@ -19,6 +19,7 @@ from trio.lowlevel import enable_ki_protection
 
 from actors.appender import Appender
 from actors.checkpointer import Checkpointer
+from actors.claims import Claims
 from actors.commanding import CAPACITY, Commanding
 from actors.commands.checkpoints import TakeCheckpoint
 from actors.commands.command import Command, attest
@@ -94,6 +95,8 @@ class Parts:
     index: IdIndex
     pen: Pen = attrs.field(repr=False)
     state: Refold
+    claims: Claims
+    """Every claim that the journal knows of."""
     connectors: Mapping[str, Connector]
     boot: Boot
     sensor: Sensor
@@ -168,7 +171,7 @@ class Kernel:
         )
         self.timelock = Timelock(self.memory, parts.clock, self.commands.pass_on)
         self.checkpointer = Checkpointer(self.notary, parts.clock, limits.checkpoint_interval_s, self.commands.pass_on)
-        self.intake = Intake(self.library, self.submit)
+        self.intake = Intake(self.library, parts.claims, self.submit)
 
     # -- intake ---------------------------------------------------------------------------------------------------
 

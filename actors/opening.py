@@ -11,6 +11,7 @@ import attrs
 import trio
 from trio.lowlevel import enable_ki_protection
 
+from actors.claims import Claims
 from actors.connectors.port import Connector
 from actors.fingerprint import Sensor
 from actors.installation import Installation
@@ -180,7 +181,8 @@ async def _parts(
     ground: Ground, connectors: Mapping[str, Connector], limits: Limits, clock: Clock, progress: Progress | None
 ) -> Parts:
     watch = await watch_of(ground.journal, ground.registry)
-    state = await refold(ground.journal, ground.index, ground.log_id, progress, watch)
+    claims = Claims()
+    state = await refold(ground.journal, ground.index, ground.log_id, progress, watch, claims)
     await keep(ground.journal, state, ground.registry)
     boot = Boot(
         fingerprint=ground.sensor.fingerprint(clock.now_ms()),
@@ -192,6 +194,7 @@ async def _parts(
         index=ground.index,
         pen=ground.pen,
         state=state,
+        claims=claims,
         connectors=connectors,
         boot=boot,
         sensor=ground.sensor,

@@ -8,6 +8,7 @@ import attrs
 import trio
 
 from actors.appender import note_checkpoint, note_receipt, note_snapshot
+from actors.claims import Claims
 from actors.library import PAGE
 from actors.mailbox import Case
 from actors.stores.index import IdIndex
@@ -30,12 +31,14 @@ Progress = Callable[[int, int], None]
 
 @attrs.define
 class IndexNotes:
-    """Heals the id index: notes again whatever it has not yet written down."""
+    """Heals the id index: notes again whatever it has not yet written down. Claims it notes all of."""
 
     index: IdIndex
+    claims: Claims
 
     def note(self, taken: Taken, seq: int) -> None:
         """Note one entry's ids, unless the index has them."""
+        claim = self._claimed(taken)
         if seq <= self.index.watermark:
             return
         if taken.record_id:
@@ -50,19 +53,39 @@ class IndexNotes:
         note_receipt(
             self.index, receipt.tenant, receipt.session_id, receipt.lamport_clock, taken.receipt.receipt_id, seq
         )
-        if taken.idempotency_key and receipt.status not in RELEASING:
-            name = claim_name(receipt.tenant, receipt.principal, receipt.session_id, taken.idempotency_key)
-            self.index.note(name, seq)
+        if claim and receipt.status not in RELEASING:
+            self.index.note(claim, seq)
+
+    def note_open(self, intent: OpenIntent) -> None:
+        """Note the claim of an intent that has no outcome yet: it will have one."""
+        said = intent.decision.content
+        if said.idempotency_key:
+            self.claims.make(claim_name(said.tenant, said.principal, said.session_id, said.idempotency_key))
+
+    def _claimed(self, taken: Taken) -> str:
+        """Return the claim of an outcome, "" where it has none, and note that it was made."""
+        if taken.receipt is None or not taken.idempotency_key:
+            return ""
+        said = taken.receipt.content
+        claim = claim_name(said.tenant, said.principal, said.session_id, taken.idempotency_key)
+        self.claims.make(claim)
+        return claim
 
 
 async def refold(
-    journal: Journal, index: IdIndex, log_id: str, progress: Progress | None = None, watch: Watch | None = None
+    journal: Journal,
+    index: IdIndex,
+    log_id: str,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+    claims: Claims | None = None,
 ) -> Refold:
     """Return the verified state of the whole journal; raise Invalid naming the first entry that does not follow.
 
-    `watch` is told of every entry, and what it was told of before must be what the entries come to.
+    `watch` is told of every entry, and what it was told of before must be what the entries come to. `claims` is told
+    of every claim.
     """
-    state, notes, watch = Refold(log_id), IndexNotes(index), watch or Watch()
+    state, notes, watch = Refold(log_id), IndexNotes(index, claims or Claims()), watch or Watch()
     done = 0
     while done < journal.head:
         for seq, body in await journal.read(done + 1, PAGE):
@@ -76,6 +99,8 @@ async def refold(
         what = f"the index is ahead of the journal: it knows of entry {index.watermark}, the last is {journal.head}"
         raise Invalid(what, "index.db", "the journal lost rows: restore it from a backup")
     watch.end()
+    for intent in state.open_intents.values():
+        notes.note_open(intent)
     return state
 
 

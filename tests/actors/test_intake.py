@@ -43,6 +43,11 @@ async def slow_ground(house: House) -> tuple[Ground, SlowIndex]:
     return attrs.evolve(await house.simulated_ground(), index=index), index
 
 
+async def use_up(kernel: Kernel) -> None:
+    """Have the key refused once: it claims nothing, and is not new any more."""
+    assert (await ask(kernel, tool="nothing")).status == Status.DENIED
+
+
 async def ask(kernel: Kernel, arguments: object = None, tool: str = "write", **whom: str) -> Answer:
     caller = Caller(tenant="local", principal=whom.get("principal", "agent"), session_id=whom.get("session", "s"))
     return await kernel.govern(admit(caller, tool, arguments or {"n": 1}, KEY))
@@ -202,10 +207,12 @@ async def test_a_caller_that_leaves_during_the_look_up_leaves_the_key_to_its_dup
     ground, index = await slow_ground(house)
     async with house.kernel(puppet, ground=ground) as kernel, trio.open_nursery() as nursery:
         first = trio.CancelScope()
+        await use_up(kernel)
 
         async def leave() -> None:
             with first:
                 await ask(kernel)
+            assert first.cancelled_caught
 
         nursery.start_soon(leave)
         await settle()
@@ -253,10 +260,55 @@ async def test_a_look_up_that_never_ends_ends_with_the_kernel(
     ground, _ = await slow_ground(house)
     told = Told()
     async with trio.open_nursery() as outside, house.kernel(ground=ground) as kernel:
+        await use_up(kernel)
         for _ in range(3):
             outside.start_soon(told.ask, partial(ask, kernel))
         await settle()
     assert [problem.unknown for problem in told.stopped] == [False] * 3
+
+
+async def test_a_key_that_was_never_used_waits_for_no_index(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    ground, index = await slow_ground(house)
+    async with house.kernel(ground=ground) as kernel:
+        with trio.fail_after(5):
+            assert (await ask(kernel)).allowed
+        index.answering.set()
+        assert (await ask(kernel)).replayed
+
+
+async def test_a_key_of_the_log_is_not_new_though_the_index_has_written_it_down_already(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    puppet = Puppet()
+    async with house.kernel(puppet) as kernel:
+        first = await ask(kernel)
+    ground = await house.simulated_ground()
+    assert ground.index.watermark > 0  # its keys are on disk: the start notes none of them again
+    async with house.kernel(puppet, ground=ground) as kernel:
+        assert (await ask(kernel)).receipt == first.receipt
+    assert len(puppet.orders) == 1
+
+
+async def test_a_key_whose_effect_was_under_way_when_the_process_died_is_not_new(
+    house: House, autojump_clock: trio.testing.MockClock
+) -> None:
+    hold = Hold()
+    puppet, told = Puppet(hold), Told()
+    async with trio.open_nursery() as callers:
+        with pytest.raises(KernelStopped):
+            async with house.kernel(puppet) as kernel:
+                callers.start_soon(told.ask, partial(ask, kernel))
+                await puppet.began.wait()
+                house.disk.fail_at(len(house.disk.batches) + 1, written=False)
+                hold.let_go()
+                await trio.sleep_forever()
+    assert [problem.unknown for problem in told.stopped] == [True]
+    async with house.kernel(puppet) as kernel:
+        answer = await ask(kernel)
+    assert (answer.status, answer.replayed) == (Status.INDETERMINATE, True)
+    assert len(puppet.orders) == 1
 
 
 async def test_a_store_that_cannot_be_read_is_a_refusal(house: House, autojump_clock: trio.testing.MockClock) -> None:
