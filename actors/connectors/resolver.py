@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 
 import trio
 
@@ -18,6 +19,9 @@ from helm.guardian.address import check_address
 
 MAX_LOOKUPS = 20
 """Look-ups of one connector at a time: a dead name server holds this many threads and no more (T4)."""
+
+checked = lru_cache(maxsize=1024)(check_address)
+"""Which addresses pass: a table that never changes is not gone through again for each call. A refusal is not kept."""
 
 MAX_ADDRESSES = 16
 """How many addresses of one answer are looked at: more is no service but an amplifier (T4)."""
@@ -56,7 +60,7 @@ async def addresses_of(host: str, resolver: Resolver, *, allow_private: bool) ->
 
 def _check(host: str, address: str, *, allow_private: bool) -> None:
     try:
-        check_address(address, allow_private=allow_private)
+        checked(address, allow_private=allow_private)
     except Refused as refused:
         raise Unreachable(refused.code, f"{host}: {refused.reason}") from refused
 

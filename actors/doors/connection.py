@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -50,6 +50,8 @@ class Service:
     streams: Streams
     at_once: Mapping[bytes, AtOnce]
     """Who answers a request that is whole, by its target."""
+    lasting: Set[bytes]
+    """The targets of requests whose answers take long: what is whole of them needs no queue for its body."""
     tls: Tls
 
 
@@ -126,6 +128,7 @@ class Connection:
             )
             protocol.welcome = service.streams.welcome
             protocol.at_once = service.at_once
+            protocol.lasting = service.lasting
             protocol.connection_state[ANSWER] = protocol.answer
             self._present(protocol)
             with self._patience:

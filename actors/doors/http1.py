@@ -13,6 +13,7 @@ What is changed against Hypercorn 0.18, and why:
    may be a request to us and a body to the proxy before us (RFC 9112 section 6.1 and 11.2)
 8. an answer that is whole goes out in one step, past Hypercorn's messages for one that comes in parts
 9. a call that is whole when its heading is read, which nearly every one is, is answered where it was read
+10. a whole request whose answer takes long has a task of its own, and its application gets the body in one piece
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class Http1(H11Protocol):
     """Who looks at a request to become a stream."""
     at_once: Mapping[bytes, AtOnce] = MappingProxyType({})
     """Who answers a POST that is whole, by its target."""
+    lasting: Set[bytes] = frozenset()
+    """The targets of a POST whose answer takes long, and whose application asks for nothing but its body."""
 
     async def stream_send(self, event: Event) -> None:
         """Send what an application answers; the heading of an answer is looked through once, not field by field (6)."""
@@ -122,6 +125,8 @@ class Http1(H11Protocol):
         at_once = self.at_once.get(request.target) if request.method == b"POST" else None
         if at_once is not None and self._is_whole(headers):
             await self._answer_at_once(at_once, headers)
+        elif request.target in self.lasting and request.method == b"POST" and self._is_whole(headers):
+            self._begin_whole(request, headers)
         else:
             await self._begin(request, headers)
 
@@ -134,20 +139,37 @@ class Http1(H11Protocol):
         """Answer a request that is whole, without a task, a queue and a scope of its own (9)."""
         self.stream = None
         self.keep_alive_requests += 1
-        pieces: list[bytes] = []
-        while isinstance(event := self.connection.next_event(), h11.Data):
-            pieces.append(bytes(event.data))
+        body = self._whole_body()
         answers: list[Told] = []
 
         async def call(*_: Any) -> None:
-            answers.append(await door(headers, b"".join(pieces)))
+            answers.append(await door(headers, body))
 
         await _handle(cast(Any, call), self.config, UNUSED, UNUSED, nothing, UNUSED, UNUSED)
         await self._say(answers[0] if answers else tell_problem(BROKEN, heading_of(headers)))
 
-    async def _begin(self, request: h11.Request, headers: Headers) -> None:
-        """Let the application answer a request, past Hypercorn's look for protocols that are not spoken here (1)."""
-        self.stream = HTTPStream(
+    def _whole_body(self) -> bytes:
+        pieces: list[bytes] = []
+        while isinstance(event := self.connection.next_event(), h11.Data):
+            pieces.append(bytes(event.data))
+        return b"".join(pieces)
+
+    def _begin_whole(self, request: h11.Request, headers: Headers) -> None:
+        """Let the application answer a request that is whole, past Hypercorn's messages and their queue (10)."""
+        self.keep_alive_requests += 1
+        body = {"type": "http.request", "body": self._whole_body(), "more_body": False}
+        self.stream = stream = self._new_stream()
+        path = request.target.decode()
+        scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "state": self.connection_state}
+        stream.scope, stream.start_time, stream.app_put = cast(Any, scope), 0.0, nothing
+
+        async def receive() -> Any:
+            return body
+
+        self.task_group.spawn(_handle, self.app, self.config, scope, receive, stream.app_send, UNUSED, UNUSED)
+
+    def _new_stream(self) -> HTTPStream:
+        return HTTPStream(
             self.app,
             self.config,
             self.context,
@@ -158,6 +180,10 @@ class Http1(H11Protocol):
             self.stream_send,
             STREAM_ID,
         )
+
+    async def _begin(self, request: h11.Request, headers: Headers) -> None:
+        """Let the application answer a request, past Hypercorn's look for protocols that are not spoken here (1)."""
+        self.stream = self._new_stream()
         asked = Request(
             stream_id=STREAM_ID,
             headers=headers,

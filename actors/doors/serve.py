@@ -25,7 +25,7 @@ from actors.doors.mcp.http import MCP, McpDoor
 from actors.doors.mcp.http import PLAIN as MCP_PLAIN
 from actors.doors.mcp.oauth import METADATA
 from actors.doors.openai.copying import copy_receipts
-from actors.doors.openai.door import PATHS, OpenAiDoor
+from actors.doors.openai.door import ASKING, PATHS, OpenAiDoor
 from actors.doors.openai.proxy import Proxy
 from actors.doors.packs import REPLAY, VERIFY, PacksDoor
 from actors.doors.problem import Problem
@@ -178,6 +178,7 @@ async def serve(  # noqa: PLR0913 - one more than there may be, and that one is 
         bounds=bounds,
         streams=Streams(lane, config, who, bounds),
         at_once={EXECUTE.encode(): CallsDoor(kernel, config, who, bounds).execute},
+        lasting=frozenset() if proxy is None else ASKING,
         tls=Tls(config, lambda: kernel.memory.policy),
     )
     if proxy is not None:
@@ -192,10 +193,6 @@ async def serve(  # noqa: PLR0913 - one more than there may be, and that one is 
     except Exception as failure:
         kernel.fail(failure)  # a door that broke is a kernel that broke: a fresh one gets a fresh door
         raise
-    finally:
-        if openai is not None:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + config.grace_s):
-                await openai.upstream.aclose()
 
 
 def data_plane(

@@ -6,8 +6,8 @@ What a client gets is told again in HELM's words from what was judged; of the up
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import attrs
@@ -38,6 +38,8 @@ from helm.openai.request import CHAT, DOOR, REQUEST, RESPONSES, Asked, read_requ
 MODELS = "/models"
 BASE = "/v1"
 PATHS = frozenset({BASE + CHAT, BASE + RESPONSES, BASE + MODELS})
+ASKING = frozenset({(BASE + CHAT).encode(), (BASE + RESPONSES).encode()})
+"""Where a model is asked, which takes its time."""
 
 MAX_EXCHANGES = 64
 """Exchanges under way: each may hold an answer of megabytes (T4)."""
@@ -95,8 +97,8 @@ class OpenAiDoor:
         key = authenticate(self.who, heading.text(b"authorization"), presented_in(scope))
         check_open(BESIDE[method, scope["path"]], key)
         ORIGIN.set(heading.origin)
-        async with self._place(key):
-            exchange = self._exchange(key, heading, send)
+        with self._place(key):
+            exchange = self._exchange(key, heading, scope, send)
             if path == MODELS:
                 await exchange.models()
             else:
@@ -105,8 +107,8 @@ class OpenAiDoor:
                 await self._check_results(key, heading, exchange.caller, asked)
                 await exchange.run(path, raw, asked)
 
-    @asynccontextmanager
-    async def _place(self, key: BearerKey) -> AsyncIterator[None]:
+    @contextmanager
+    def _place(self, key: BearerKey) -> Iterator[None]:
         """Take one of the proxy's places. Raises Problem where none is free."""
         holder = (key.tenant, key.principal)
         if self._under_way.total() >= MAX_EXCHANGES or self._under_way[holder] >= MAX_OF_PRINCIPAL:
@@ -118,7 +120,7 @@ class OpenAiDoor:
             self._under_way[holder] -= 1
             self._under_way += Counter()  # forgets whoever has none
 
-    def _exchange(self, key: BearerKey, heading: Heading, send: Send) -> Exchange:
+    def _exchange(self, key: BearerKey, heading: Heading, scope: Scope, send: Send) -> Exchange:
         context = CallContext(
             credential_hash=key.credential_hash, oauth_resource=key.oauth_resource, oauth_scopes=key.oauth_scopes
         )
@@ -126,7 +128,8 @@ class OpenAiDoor:
         if session:
             plain_name(session, "x-helm-session")
         caller = self.entry.caller(key, session, context)
-        return Exchange(self.court, self.proxy, self.upstream, caller, heading, send, partial(self.who.counts, key))
+        still = partial(self.who.counts, key)
+        return Exchange(self.court, self.proxy, self.upstream, caller, heading, scope, send, still)
 
     async def _read(self, caller: Caller, heading: Heading, receive: Receive, path: str) -> tuple[bytes, Asked]:
         """Return the body and what it asks for. Raises Failed, with a receipt, where it is no request."""

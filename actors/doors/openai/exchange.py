@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from typing import Any
 
 import attrs
@@ -11,13 +10,14 @@ import trio
 
 from actors.commands.exchanges import BeginExchange, SettleExchange
 from actors.connectors.upstream import Incoming, Upstream, UpstreamFailed
-from actors.doors.calls import Send, say
+from actors.doors.calls import Scope, Send, say_at_once
 from actors.doors.entry import UNANSWERED, untold
 from actors.doors.heading import SECURITY, Heading
 from actors.doors.openai.court import Court, Ruled
 from actors.doors.openai.proxy import Proxy
 from actors.doors.openai.said import STREAM, Failed, say_json, say_stream
 from actors.doors.problem import Problem
+from actors.doors.told import Told
 from helm.contracts.call import CallContext
 from helm.contracts.errors import Malformed, Refused
 from helm.contracts.form import JSONValue
@@ -52,11 +52,14 @@ class Exchange:
     upstream: Upstream
     caller: Caller
     heading: Heading
+    scope: Scope
     send: Send
     still: Callable[[], bool]
     """Tells whether what the client came with counts still: a model takes its time."""
     _seen: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
     """What came of the answer, so that a refusal can be about its very bytes."""
+    _pieces: int = attrs.field(default=0, init=False)
+    """In how many pieces."""
     _asked: Asked | None = attrs.field(default=None, init=False)
     _begun: BeginExchange | None = attrs.field(default=None, init=False)
     """What is reserved, until it is settled."""
@@ -77,7 +80,7 @@ class Exchange:
                     document = await self._document(incoming)
         except (UpstreamFailed, trio.TooSlowError, Refused) as failure:
             raise Problem(status=502, detail=f"the upstream's models are not known: {failure}") from failure
-        await say(say_json(200, written(document), self.heading), self.send)
+        await self._tell(say_json(200, written(document), self.heading))
 
     async def run(self, path: str, raw: bytes, asked: Asked) -> None:
         """Ask the model and tell its answer. Raises Failed for whatever is refused, with its receipt."""
@@ -125,8 +128,11 @@ class Exchange:
 
         Before the answer is told: whoever has it may ask again, and is not to find its own reservation in the way.
         """
-        begun, tokens = self._begun, (0, 0) if self._is_free else used(self._usage)
-        if begun is None or self._asked is None or not begun.reserved_microcents or tokens is None:
+        begun = self._begun
+        if begun is None or self._asked is None or not begun.reserved_microcents:
+            return
+        tokens = (0, 0) if self._is_free else used(self._usage)
+        if tokens is None:
             return
         self._begun = None
         change = self.proxy.prices.price(self._asked.model).of(*tokens) - begun.reserved_microcents
@@ -177,7 +183,7 @@ class Exchange:
         retry_after = incoming.header(b"retry-after")
         if retry_after.isdecimal():
             told.headers.append((b"retry-after", retry_after.encode()))
-        await say(told, self.send)
+        await self._tell(told)
         return []
 
     async def _whole(self, incoming: Incoming, path: str) -> list[Ruled]:
@@ -189,7 +195,7 @@ class Exchange:
         ruled = await self._rule(answer.asks)
         told = written(answer.ruled(rulings_of(ruled)))
         if not self._refuses(ruled):
-            await say(say_json(200, told, self.heading, ruled), self.send)
+            await self._tell(say_json(200, told, self.heading, ruled))
         return ruled
 
     async def _document(self, incoming: Incoming) -> JSONValue:
@@ -205,13 +211,13 @@ class Exchange:
         check_kind(incoming, "text/event-stream")
         events, stream = Events(), ChatStream() if path == CHAT else ResponseStream()
         held: list[bytes] = []
-        async with aclosing(self._pieces(incoming)) as pieces:
-            async for piece in pieces:
-                for data in events.feed(piece):
-                    held += stream.feed(data)
-                    if held and self.proxy.config.proxy_early_text:
-                        await self._let_through(b"".join(held))
-                        held = []
+        async for piece in incoming.pieces:
+            self._see(piece)
+            for data in events.feed(piece):
+                held += stream.feed(data)
+                if held and self.proxy.config.proxy_early_text:
+                    await self._let_through(b"".join(held))
+                    held = []
         self._usage = stream.usage
         events.check_end()
         await self._settle()
@@ -227,20 +233,20 @@ class Exchange:
         return await self.court.rule_all(self.caller if self.still() else unknown(self.caller), asks)
 
     async def _collect(self, incoming: Incoming) -> bytes:
-        async with aclosing(self._pieces(incoming)) as pieces:
-            async for _ in pieces:
-                pass
+        async for piece in incoming.pieces:
+            self._see(piece)
         return bytes(self._seen)
 
-    async def _pieces(self, incoming: Incoming) -> Any:
-        """Yield the answer's pieces. Raises Refused for one that is too long, or comes in too many."""
-        limit, count = self.proxy.config.proxy_max_answer_bytes, 0
-        async for piece in incoming.pieces:
-            count += 1
-            self._seen += piece
-            if len(self._seen) > limit or count > MAX_PIECES:
-                raise not_an_answer(f"the answer is longer than {limit} bytes, or comes in too many pieces")
-            yield piece
+    def _see(self, piece: bytes) -> None:
+        """Take the next piece of the answer. Raises Refused for one that is too long, or comes in too many."""
+        limit = self.proxy.config.proxy_max_answer_bytes
+        self._pieces += 1
+        self._seen += piece
+        if len(self._seen) > limit or self._pieces > MAX_PIECES:
+            raise not_an_answer(f"the answer is longer than {limit} bytes, or comes in too many pieces")
+
+    async def _tell(self, told: Told) -> None:
+        await say_at_once(told, self.scope, self.send)
 
     async def _let_through(self, events: bytes) -> None:
         if not self._is_told:
@@ -253,7 +259,7 @@ class Exchange:
         if self._is_told:
             await self.send({"type": "http.response.body", "body": events})
         else:
-            await say(say_stream(events, self.heading, ruled), self.send)
+            await self._tell(say_stream(events, self.heading, ruled))
 
     def _refuses(self, ruled: Sequence[Ruled]) -> bool:
         return self.proxy.config.proxy_denied == "refuse" and any(one.ruling.told for one in ruled)

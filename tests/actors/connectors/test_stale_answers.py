@@ -154,10 +154,7 @@ async def upstream(port: int, tls: Path | None) -> AsyncIterator[Ask]:
         async with model.ask("POST", "/chat/completions", [JSON_SENT], body) as incoming:
             return str(json.loads(b"".join([piece async for piece in incoming.pieces]))["word"])
 
-    try:
-        yield ask
-    finally:
-        await model.aclose()
+    yield ask
 
 
 @asynccontextmanager
