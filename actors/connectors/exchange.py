@@ -152,7 +152,10 @@ class Exchange:
 
 
 async def connect(addresses: Sequence[str], port: int) -> socket.socket:
-    """Return a socket that is connected to the first address that accepts. Raises httpcore2.ConnectError."""
+    """Return a socket that is connected to the first address that accepts. Raises httpcore2.ConnectError.
+
+    Addresses are plain ones, as `addresses_of` leaves no other: none is a name that would be asked for here.
+    """
     try:
         for address in addresses[:-1]:
             with trio.move_on_after(ADDRESS_S):
@@ -166,10 +169,8 @@ async def connect(addresses: Sequence[str], port: int) -> socket.socket:
 
 
 async def _connect_to(address: str, port: int) -> socket.socket:
-    family, kind, protocol, _, place = socket.getaddrinfo(
-        address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-    )[0]
-    connecting = socket.socket(family, kind, protocol)
+    place = (address, port)
+    connecting = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     try:
         connecting.setblocking(False)
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

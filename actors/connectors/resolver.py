@@ -36,7 +36,7 @@ def system_resolver() -> Resolver:
 
     async def resolve(host: str) -> Sequence[str]:
         try:
-            found = _look_up(host, socket.AI_NUMERICHOST)  # an address, however it is written, asks nobody
+            found = _look_up(host.encode(), socket.AI_NUMERICHOST)  # an address, however it is written, asks nobody
         except OSError:
             found = await trio.to_thread.run_sync(_look_up, host, abandon_on_cancel=True, limiter=limiter)
         return [str(entry[4][0]) for entry in found]
@@ -65,5 +65,5 @@ def _check(host: str, address: str, *, allow_private: bool) -> None:
         raise Unreachable(refused.code, f"{host}: {refused.reason}") from refused
 
 
-def _look_up(host: str, flags: int = 0) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
+def _look_up(host: str | bytes, flags: int = 0) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
     return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=flags)  # type: ignore[return-value]

@@ -188,6 +188,12 @@ async def test_who_accepts_nobody_was_not_asked() -> None:
     assert await failed(upstream(closed_port())) == ("ConnectError", False)
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_an_address_of_either_kind_is_connected_to(nursery: trio.Nursery, address: str) -> None:
+    listeners = await nursery.start(partial(trio.serve_tcp, answering, 0, host=address))
+    assert await asked(upstream(listeners[0].socket.getsockname()[1], address)) == b"1"
+
+
 async def test_the_next_address_is_tried_where_one_does_not_accept(nursery: trio.Nursery) -> None:
     server = await Server(ok(b"1")).start(nursery)
     assert await asked(upstream(server.port, "127.0.0.2", "::1", "127.0.0.1")) == b"1"
