@@ -27,7 +27,7 @@ from actors.connectors.port import (
 from actors.connectors.trouble import Troubles
 from actors.connectors.uses import Uses
 from actors.hands import Hand, Hands, in_sight
-from actors.mailbox import Case
+from actors.mailbox import Case, Inbox
 from actors.process.clock import Clock
 from helm.contracts.effect import Permit
 from helm.contracts.errors import Broken, Refused
@@ -41,6 +41,8 @@ from helm.guardian.memory import Memory
 from helm.guardian.policy import ToolRule
 
 LOG: Final = logging.getLogger("helm.connectors")
+
+DISPATCH_BATCH = 64
 
 MAX_REASON = 500
 """Characters of a connector's reason that are kept; the rest is for its own log (T4)."""
@@ -108,19 +110,24 @@ class Executor:
         """Cancel every effect under way that may not go on: what is not known to have ended would."""
         self.hands.withdraw(why)
 
-    def take(self, case: Case) -> None:
-        """Give a durable intent to a hand; once the hands are gone, say of it that it was not dispatched.
+    @enable_ki_protection
+    async def run(self, inbox: Inbox[Case]) -> NoReturn:
+        """Give durable intents to a hand, for ever; once the hands are gone, say of them that they were not dispatched.
 
         There are as many hands as places, so none is missing before the kernel is stopping.
         """
-        if not self.hands.add(case):
-            self._not_started(case)
+        while True:
+            self._give(await inbox.batch(DISPATCH_BATCH))
+
+    def _give(self, cases: list[Case]) -> None:
+        if not self.hands.give(cases):
+            for case in cases:
+                self._not_started(case)
 
     def _share(self, hand: Hand) -> None:
         """Give what `hand` has not begun to a hand each: nothing waits behind an effect that waits or has failed."""
         for case in hand.let_go():
-            if not self.hands.give(case):
-                self._not_started(case)
+            self._give([case])
 
     def _wait_for(self, hand: Hand, rule: ToolRule) -> None:
         """See to it that an effect that is about to wait keeps nothing else waiting, and does not wait for ever."""

@@ -8,7 +8,7 @@ never waits: one hand runs such effects one after the other, and whatever waits 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import coroutine
 from typing import Any, NoReturn, TypeVar
 
@@ -50,35 +50,19 @@ class Hands:
 
     _all: list[Hand] = attrs.field(factory=list, init=False, repr=False)
     _idle: list[Hand] = attrs.field(factory=list, init=False, repr=False)
-    _woken: Hand | None = attrs.field(default=None, init=False)
-    """The one that `add` woke and that has not begun."""
     _look_at: float = attrs.field(default=math.inf, init=False)
     _nap: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
-    def add(self, case: Case) -> bool:
-        """Let a hand run the effect of `case`; say False where none is idle. Never waits.
-
-        What is added in one step goes to one hand, in order.
-        """
-        if self._woken is not None:
-            self._woken.left.insert(0, case)
-        else:
-            self._woken = self._wake([case])
-        return self._woken is not None
-
-    def give(self, case: Case) -> bool:
-        """Let an idle hand run the effect of `case` alone; say False where there is none. Never waits."""
-        return self._wake([case]) is not None
-
-    def _wake(self, cases: list[Case]) -> Hand | None:
+    def give(self, cases: Sequence[Case]) -> bool:
+        """Let one idle hand run the effects of `cases`, in order; say False where there is none. Never waits."""
         if not self._idle:
-            return None
+            return False
         hand = self._idle.pop()
-        hand.left = cases
+        hand.left = [*reversed(cases)]
         if hand.task is None:
             raise Broken("an idle hand without a task")
         trio.lowlevel.reschedule(hand.task)
-        return hand
+        return True
 
     async def next_case(self, hand: Hand) -> Case:
         """Return what `hand` has to run next; wait for it, in the hand's own task, where nothing is left."""
@@ -98,8 +82,6 @@ class Hands:
             return Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(leave)
-        if self._woken is hand:
-            self._woken = None
         if not hand.left:
             raise Broken("a hand was woken for nothing")
 

@@ -128,6 +128,7 @@ class Kernel:
         self._at_guardian = Inbox[Case | Command](capacity)
         self._at_signer = Inbox[Case](capacity)
         self._at_appender = Inbox[Case | Control](capacity)
+        self._at_executor = Inbox[Case](capacity)
         self.commands = Commanding(self._at_guardian.post)
         self.executor = parts.observing.executor(
             parts.connectors,
@@ -392,10 +393,11 @@ class Kernel:
 
     @enable_ki_protection
     async def evidence(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Run pen and book under the shield; when they are done nobody is answered any more."""
+        """Run pen, book and dispatcher under the shield; when they are done nobody is answered any more."""
         offices = {
             "signer": partial(self.signer.run, self._at_signer, self._at_appender.post),
-            "appender": partial(self.appender.run, self._at_appender, self.executor.take),
+            "appender": partial(self.appender.run, self._at_appender, self._at_executor.post),
+            "executor": partial(self.executor.run, self._at_executor),
         }
         try:
             await self.supervision.last(offices, task_status)
