@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -46,16 +46,34 @@ def surroundings(grant: SandboxGrant, arguments: bytes, data_dir: Path) -> Itera
             open_folders.callback(handle.close)
             folders.append((preopen.guest_path, handle))
         yield Surroundings(
-            clock={Source.DENIED: None, Source.FIXED: FixedClock(), Source.REAL: clock}[Source(grant.clock)],
+            clock=clock_of(grant),
             environment=tuple(variables(grant)),
             folders=tuple(folders),
             open_files=grant.limits.open_files,
-            random={
-                Source.DENIED: None,
-                Source.FIXED: FixedBytes(sha256(arguments)),
-                Source.REAL: secrets.token_bytes,
-            }[Source(grant.randomness)],
+            random=random_of(grant, arguments),
         )
+
+
+def clock_of(grant: SandboxGrant) -> Callable[[int], int] | None:
+    """Return the clock of one run."""
+    match Source(grant.clock):
+        case Source.DENIED:
+            return None
+        case Source.FIXED:
+            return FixedClock()
+        case Source.REAL:
+            return clock
+
+
+def random_of(grant: SandboxGrant, arguments: bytes) -> Callable[[int], bytes] | None:
+    """Return the randomness of one run."""
+    match Source(grant.randomness):
+        case Source.DENIED:
+            return None
+        case Source.FIXED:
+            return FixedBytes(sha256(arguments))
+        case Source.REAL:
+            return secrets.token_bytes
 
 
 def folder_of(preopen: SandboxPreopen, data_dir: Path, *, shows_times: bool) -> HostHandle:

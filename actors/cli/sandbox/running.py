@@ -45,7 +45,8 @@ def run(
     Its answer goes to stdout. Exit 1 where it was ended; the code and the reason are told.
     """
     from actors.connectors.guest_grant import surroundings
-    from actors.connectors.wasm import Visit
+    from actors.connectors.patience import Patience
+    from actors.connectors.wasm import Seat, Visit
     from helm.runtime.sandbox.cell import Cell
     from helm.runtime.sandbox.guest import compiled
     from helm.runtime.sandbox.port import Guest, GuestEnded
@@ -61,9 +62,11 @@ def run(
             yield Guest(arguments, given)
 
     async def visit() -> Visit:
-        one = Visit(Cell(compiled(found, grant.module_hash, grant.limits), grant.limits), guest, lambda: None)
+        cell = Cell(compiled(found, grant.module_hash, grant.limits), grant.limits)
+        one = Visit(Seat(cell), guest, lambda: None)
+        one.begin()
         with trio.move_on_after(grant.limits.wall_ms / 1000):
-            await one.make()
+            await one.wait(Patience())
         return one
 
     try:

@@ -94,14 +94,23 @@ class Cell:
         module = wasmtime.Module.deserialize(self._engine, code)
         self._linker = wasmtime.Linker(self._engine)
         self._run = NO_RUN
+        self._store: Any = None
         self._callbacks = [self._define(name) for name in {wanted.name or "" for wanted in module.imports}]
         self._ready = self._linker.instantiate_pre(module)
 
     def run(self, guest: Guest, stop: Stop) -> Answered:
         """Return the guest's answer. Raises GuestEnded. Nothing of the guest outlives the call."""
+        try:
+            return self.answer(guest, stop)
+        finally:
+            self.clear()
+
+    def answer(self, guest: Guest, stop: Stop) -> Answered:
+        """Return the guest's answer. Raises GuestEnded. The guest has ended, and its memory is there until `clear`."""
+        self.clear()
         limits = self._limits
         room = wasi.Room(wasi.Streams(guest.arguments, limits.output_bytes), guest.surroundings)
-        store = c.wasmtime_store_new(self._engine.ptr(), None, _NO_FINALIZER)
+        store = self._store = c.wasmtime_store_new(self._engine.ptr(), None, _NO_FINALIZER)
         try:
             context = c.wasmtime_store_context(store)
             self._run = run = Run(context, room.furnish())
@@ -117,11 +126,16 @@ class Cell:
         finally:
             self._run = NO_RUN
             room.clear()
-            c.wasmtime_store_delete(store)
         if ended is not None:
             named = run.trap(trap)
             raise GuestEnded(*ended, fuel_used=used, has_written=room.has_written, trap=named) from run.end
         return Answered(output, used, room.has_written)
+
+    def clear(self) -> None:
+        """Let go of the last guest's store, instance and memory."""
+        store, self._store = self._store, None
+        if store is not None:
+            c.wasmtime_store_delete(store)
 
     def interrupt(self) -> None:
         """End the guest that runs now, from any thread; one that has not begun is ended by its Stop."""
@@ -209,7 +223,8 @@ def in_memory(answer: Callable[..., int], run: Run, caller: Any, parameters: lis
         c.wasmtime_caller_export_get(caller, _MEMORY, len(_MEMORY), ctypes.byref(item))
         run.memory = memory = item.of.memory
     at = ctypes.byref(memory)
-    address = ctypes.cast(c.wasmtime_memory_data(run.context, at), ctypes.c_void_p).value or 0
+    first: Any = c.wasmtime_memory_data(run.context, at)
+    address = ctypes.addressof(first.contents) if first else 0
     try:
         return answer(run.room, Memory(address, c.wasmtime_memory_data_size(run.context, at)), *parameters)
     except wasi.OutOfBounds:

@@ -156,6 +156,14 @@ class Sandbox(Protocol):
         """Return the guest's answer. Raises GuestEnded. Nothing of the guest outlives the call."""
         ...
 
+    def answer(self, guest: Guest, stop: Stop) -> Answered:
+        """Return the guest's answer like `run`. What it leaves is there, and nobody's, until `clear`."""
+        ...
+
+    def clear(self) -> None:
+        """Let go of what the last guest left, in the thread that called for it."""
+        ...
+
     def interrupt(self) -> None:
         """End the guest that runs now, from any thread; it is ended within about a millisecond."""
         ...
