@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,15 +13,18 @@ from typing import Any
 import pytest
 import trio
 
-from actors.connectors import wasm
+from actors.connectors import patience, wasm
 from actors.connectors.compiling import module_file
+from actors.connectors.guest_thread import GuestThread
+from actors.connectors.patience import Patience
 from actors.connectors.port import ConnectorFailed, Dispatch, GuestFailed, GuestUnknown, NotDispatched, Ran
-from actors.connectors.wasm import MAX_GUESTS, WasmConnector
+from actors.connectors.wasm import MAX_GUESTS, Visit, WasmConnector
 from helm.contracts.reason import ReasonCode
 from helm.crypto.hashing import sha256
 from helm.guardian.bundle import load_toml
 from helm.guardian.connection import WasmConnection
-from helm.runtime.sandbox.port import NOTHING, Surroundings
+from helm.runtime.sandbox.cell import Cell
+from helm.runtime.sandbox.port import NOTHING, Guest, Surroundings
 from tests.actors.connectors.orders import order as order_of
 from tests.actors.modules import guests_of, keep, with_guest
 from tests.actors.policies import POLICY
@@ -35,6 +40,15 @@ def connector(place: Path, module: bytes, **limits: Any) -> tuple[WasmConnector,
     assert isinstance(connection, WasmConnection)
     order = order_of({"a": 1}, tool="guest", connector="guests", sandbox_grant_hash=connection.grant_hash)
     return guests_of(policy, place)["guests"], order
+
+
+class Rounds(trio.abc.Instrument):
+    """Counts how often the loop has looked at what else there is."""
+
+    count = 0
+
+    def before_io_wait(self, _: float) -> None:
+        self.count += 1
 
 
 async def stopped_once(is_so: Callable[[], bool], sandbox: WasmConnector, order: Dispatch) -> None:
@@ -134,6 +148,131 @@ async def test_cells_are_used_again(tmp_path: Path) -> None:
     for number in range(50):
         ran = await sandbox.dispatch(order.but(arguments=b"%d" % number))
         assert ran.answer == number
+
+
+async def test_a_short_guest_is_waited_for_without_a_round_of_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE_S", 60.0)
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    await sandbox.dispatch(order)
+    rounds = Rounds()
+    trio.lowlevel.add_instrument(rounds)
+    for _ in range(3):
+        assert (await sandbox.dispatch(order)).answer == {"a": 1}
+    assert rounds.count == 0
+
+
+async def test_the_loop_goes_on_beside_a_guest_that_outlasts_its_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    for _ in range(100):  # ends before the loop listens, and after
+        assert (await sandbox.dispatch(order)).answer == {"a": 1}
+    assert sandbox.running == 0
+
+
+async def test_after_a_long_guest_the_loop_goes_on_until_one_was_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    monkeypatch.setattr(patience, "PATIENCE_S", 1e-9)
+    await sandbox.dispatch(order)
+    monkeypatch.setattr(patience, "PATIENCE_S", 60.0)
+    rounds = Rounds()
+    trio.lowlevel.add_instrument(rounds)
+    counts = []
+    for _ in range(3):
+        await sandbox.dispatch(order)
+        counts.append(rounds.count)
+    assert counts[0] > 0
+    assert counts[0] == counts[1] == counts[2]
+
+
+async def test_a_guest_that_ended_before_anybody_listened_leaves_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wasm, "GRACE_S", 0.01)
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    await sandbox.dispatch(order)
+    left: list[int] = []
+
+    @contextmanager
+    def guest() -> Iterator[Guest]:
+        yield Guest(b"1")
+
+    visit, hasty = Visit(sandbox._idle.pop(), guest, lambda: left.append(1)), Patience(is_short=False)
+    visit.begin()
+    with trio.move_on_after(5):
+        while visit._unfinished.locked():
+            await trio.lowlevel.checkpoint()
+        await visit.wait(hasty)
+    assert visit.is_over
+    visit._end()  # as the thread has it called that saw who listens
+    assert (visit.outcome().output, left) == (b"1", [1])
+
+
+async def test_nothing_is_left_of_a_guest_once_its_thread_is_free(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    await sandbox.dispatch(order)
+    [seat] = sandbox._idle
+    cell = seat.cell
+    assert isinstance(cell, Cell)
+    with trio.fail_after(5):
+        while cell._store is not None:
+            await trio.lowlevel.checkpoint()
+
+
+async def test_one_that_was_cancelled_before_its_guest_began_has_none(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    await sandbox.dispatch(order)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        with pytest.raises(NotDispatched) as refused:
+            await sandbox.dispatch(order)
+    assert refused.value.code is ReasonCode.ERR_COMPUTE_TIME_EXHAUSTED
+
+
+async def test_a_machine_without_a_thread_has_no_guest_and_the_place_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, order = connector(tmp_path, guests.ECHO)
+    await sandbox.dispatch(order)
+    [seat] = sandbox._idle
+    seat.thread = GuestThread()
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refused)
+        with pytest.raises(NotDispatched, match="no thread"):
+            await sandbox.dispatch(order)
+    assert sandbox.running == 0
+    assert (await sandbox.dispatch(order)).answer == {"a": 1}
+
+
+def test_an_interrupted_program_leaves_no_guest_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "PATIENCE_S", 60.0)
+    told: list[Any] = []
+
+    @contextmanager
+    def interrupting(*_: object) -> Iterator[Surroundings]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield NOTHING
+
+    async def main() -> None:
+        sandbox, order = connector(tmp_path, guests.ECHO)
+        await sandbox.dispatch(order)
+        monkeypatch.setattr(wasm, "surroundings", interrupting)
+        told.append((await sandbox.dispatch(order)).answer)
+        told.append(sandbox.running)
+        await trio.sleep_forever()
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(main)
+    assert told == [{"a": 1}, 0]
 
 
 WRITES_AND_LOOPS = guests.opens("news", how=guests.CREATES, rights=guests.TO_WRITE, then="(loop $again (br $again))")

@@ -7,6 +7,7 @@ import time
 from typing import cast
 
 import pytest
+from wasmtime import _ffi as c
 
 from helm.contracts.reason import ReasonCode
 from helm.contracts.sandbox import SandboxLimits
@@ -49,6 +50,43 @@ def test_a_guest_reads_its_arguments_and_writes_its_answer() -> None:
 def test_a_cell_begins_anew_for_every_guest() -> None:
     one = cell(guests.ECHO)
     assert [one.run(Guest(text), NEVER).output for text in (b"[1,2,3]", b"4", b"")] == [b"[1,2,3]", b"4", b""]
+
+
+class Stores:
+    """Counts the stores of guests that are there."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.there = 0
+        new, delete = c.wasmtime_store_new, c.wasmtime_store_delete
+
+        def made(*arguments: object) -> object:
+            self.there += 1
+            return new(*arguments)
+
+        def deleted(store: object) -> None:
+            self.there -= 1
+            delete(store)
+
+        monkeypatch.setattr(c, "wasmtime_store_new", made)
+        monkeypatch.setattr(c, "wasmtime_store_delete", deleted)
+
+
+def test_nothing_of_a_guest_outlives_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    stores, one, hostile = Stores(monkeypatch), cell(guests.ECHO), cell(guests.LOOP)
+    one.run(ARGUMENTS, NEVER)
+    with pytest.raises(GuestEnded):
+        hostile.run(ARGUMENTS, NEVER)
+    assert stores.there == 0
+
+
+def test_what_is_left_behind_an_answer_is_gone_before_the_next_guest(monkeypatch: pytest.MonkeyPatch) -> None:
+    stores, one = Stores(monkeypatch), cell(guests.ECHO)
+    for _ in range(3):
+        assert one.answer(ARGUMENTS, NEVER).output == ARGUMENTS.arguments
+        assert stores.there == 1
+    one.clear()
+    one.clear()
+    assert stores.there == 0
 
 
 @pytest.mark.parametrize(
