@@ -247,7 +247,7 @@ async def test_a_machine_without_a_thread_has_no_guest_and_the_place_is_free(
 
     with monkeypatch.context() as full:
         full.setattr(threading.Thread, "start", refused)
-        with pytest.raises(NotDispatched, match="no thread"):
+        with trio.fail_after(5), pytest.raises(NotDispatched, match="no thread"):
             await sandbox.dispatch(order)
     assert sandbox.running == 0
     assert (await sandbox.dispatch(order)).answer == {"a": 1}
