@@ -18,6 +18,7 @@ PLACES: Final[dict[str, str]] = {
     "actors.executor:Executor._accept": "an answer that cannot be checked, because its tool still changes it, is drift",
     "actors.connectors.mcp:McpConnector.attend": "whatever a server makes the SDK raise, it is started again",
     "actors.connectors.mcp:McpConnector._exchange": "what the SDK raises once it has asked leaves the effect open",
+    "actors.connectors.wasm:Visit._work": "what ends a guest is its outcome: raised in the task that waits for it",
     "helm.runtime.sandbox.cell:Cell._answering.answered": "nothing passes through machine code: it is raised behind it",
     "actors.connectors.opa:OpaClient.ask": "whatever a decision point makes the transport raise, it has not answered",
     "actors.doors.alone:alone": "a fault in one client's connection ends that connection, and nobody else's",

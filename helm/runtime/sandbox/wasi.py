@@ -7,7 +7,6 @@ granted (files, sockets, clocks, randomness) answers ENOTCAPABLE, always: the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from struct import Struct
 from types import MappingProxyType
 from typing import Protocol
 
@@ -31,9 +30,6 @@ FIRST = 3
 
 MAX_RANDOM_BYTES = 65_536
 """Random bytes of one call (T4)."""
-
-PIECE = Struct("<II")
-"""Where a piece of a guest's memory begins, and how long it is."""
 
 MAX_PIECES = 1024
 """Pieces of one read or write, as POSIX's IOV_MAX (T4)."""
@@ -191,7 +187,9 @@ def number(value: int, size: int = 4) -> bytes:
 
 def pieces(view: View, start: int, count: int) -> list[tuple[int, int]]:
     """Return where a guest's buffers begin and how long they are. Raises OutOfBounds."""
-    return [*PIECE.iter_unpack(view.read(start, 8 * count))]
+    table = view.read(start, 8 * count)
+    words = [int.from_bytes(table[at : at + 4], "little") for at in range(0, len(table), 4)]
+    return list(zip(words[::2], words[1::2], strict=True))
 
 
 def fd_read(room: Room, view: View, descriptor: int, start: int, count: int, told: int) -> int:
