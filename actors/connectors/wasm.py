@@ -219,9 +219,13 @@ class Visit:
                 await over.wait()
 
     def outcome(self) -> Answered:
-        """Return the guest's answer. Raises GuestEnded."""
-        if self._ended is not None:
-            raise self._ended
+        """Return the guest's answer, once. Raises GuestEnded."""
+        ended, self._ended = self._ended, None  # it knows this visit by its frames: they are no circle
+        try:
+            if ended is not None:
+                raise ended
+        finally:
+            del ended
         if self._answered is None:
             raise Broken("a guest that is not over has no outcome")
         return self._answered

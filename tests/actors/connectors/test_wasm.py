@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from helm.crypto.hashing import sha256
 from helm.guardian.bundle import load_toml
 from helm.guardian.connection import WasmConnection
 from helm.runtime.sandbox.cell import Cell
-from helm.runtime.sandbox.port import NOTHING, Guest, Surroundings
+from helm.runtime.sandbox.port import NOTHING, Guest, GuestEnded, Surroundings
 from tests.actors.connectors.orders import order as order_of
 from tests.actors.modules import guests_of, keep, with_guest
 from tests.actors.policies import POLICY
@@ -211,6 +213,31 @@ async def test_a_guest_that_ended_before_anybody_listened_leaves_once(
     assert visit.is_over
     visit._end()  # as the thread has it called that saw who listens
     assert (visit.outcome().output, left) == (b"1", [1])
+
+
+async def test_what_ended_a_guest_is_in_no_circle_with_its_visit(tmp_path: Path) -> None:
+    sandbox, order = connector(tmp_path, guests.LOOP)
+    with pytest.raises(GuestFailed):
+        await sandbox.dispatch(order)
+
+    @contextmanager
+    def guest() -> Iterator[Guest]:
+        yield Guest(b"1")
+
+    gc.disable()
+    try:
+        visit = Visit(sandbox._idle.pop(), guest, lambda: None)
+        known = weakref.ref(visit)
+        visit.begin()
+        await visit.wait(Patience())
+        with suppress(GuestEnded):
+            visit.outcome()
+        del visit
+        with trio.fail_after(5):
+            while known() is not None:
+                await trio.lowlevel.checkpoint()
+    finally:
+        gc.enable()
 
 
 async def test_nothing_is_left_of_a_guest_once_its_thread_is_free(tmp_path: Path) -> None:
