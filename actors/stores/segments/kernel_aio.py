@@ -1,7 +1,9 @@
 """A write that the operating system takes and that nobody waits for: Linux's kernel AIO, io_submit(2).
 
 It is asked for with RWF_NOWAIT: where the file system or the disk's queue would keep the caller waiting, nothing is
-written, and the caller is told so. On a file opened with O_DIRECT and O_DSYNC what has landed is durable.
+written, and the caller is told so. Linux does not always keep that: a frozen file system has the caller wait, as has
+ext4, which notes the time of each write, where another's commit hangs. On a file opened with O_DIRECT and O_DSYNC what
+has landed is durable.
 """
 
 from __future__ import annotations
@@ -126,6 +128,7 @@ class Slip:
         self._requests = (c_void_p * 1)(addressof(self._request))
         self._memory: c_char | None = None
         """Where the write under way has its bytes from: it stays while this does."""
+        self.landed()  # nothing has: but whoever is not let look must not begin
 
     def begin(self, descriptor: int, data: memoryview, offset: int) -> None:
         """Begin to write. Raises OSError; then nothing was begun."""
@@ -134,24 +137,30 @@ class Slip:
         request.rw_flags = RWF_NOWAIT  # the system may leave another word here
         request.descriptor, request.offset = descriptor, offset
         request.memory, request.length = addressof(self._memory), len(data)
+        self._event.request = 0
         self._system.io_submit(self._context, self._requests)
 
     def landed(self) -> int | None:
         """Return how many bytes were written, None where the write is still under way. Raises as `land` does."""
-        return self._ended() if self._system.io_getevents(self._context, self._event, AT_ONCE) else None
+        return self._ended() if self._is_over(AT_ONCE) else None
 
     def land(self) -> int:
         """Return how many bytes were written, as soon as they are.
 
         Raises OSError, and then it is over too: BlockingIOError where something would have had to be waited for.
         """
-        while not self._system.io_getevents(self._context, self._event, AT_LAST):
+        while not self._is_over(AT_LAST):
             pass
         return self._ended()
 
+    def _is_over(self, patience: Timespec | None) -> bool:
+        """Tell it again where the system, which tells it once, was heard and something went wrong then."""
+        return self._event.request != 0 or self._system.io_getevents(self._context, self._event, patience)
+
     def _ended(self) -> int:
-        self._memory = None
-        _resting.append(self)
+        if self._memory is not None:
+            self._memory = None
+            _resting.append(self)
         result = int(self._event.result)
         if result < 0:
             raise OSError(-result, os.strerror(-result))
@@ -170,7 +179,7 @@ def begin(descriptor: int, data: memoryview, offset: int) -> Slip:
         slip = Slip()
     try:
         slip.begin(descriptor, data, offset)
-    except BaseException:
+    except OSError:  # after anything else it may be under way, and the next write would be told of its end
         _resting.append(slip)
         raise
     return slip

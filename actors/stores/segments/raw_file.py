@@ -10,6 +10,8 @@ import errno
 import fcntl
 import mmap
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -36,7 +38,7 @@ class Flight(Protocol):
     def land(self) -> int:
         """Return how many bytes were taken, as soon as they are.
 
-        Raises OSError: BlockingIOError where something would have had to be waited for before it could begin.
+        Raises OSError, and then it is over too: BlockingIOError where something would have had to be waited for.
         """
 
 
@@ -80,22 +82,64 @@ class RawFile:
     """Whether what is written is on the disk when the writing ends."""
     may_begin: bool = attrs.field(init=False)
     """Whether writes can be begun that nobody waits for."""
+    _flight: Flight | None = attrs.field(default=None, init=False)
+    """What was begun and is not known to be over. Until then nothing else is written, nor is the file given back."""
+    _length: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.may_begin = self.passes_cache and self.is_synced
 
-    def begin(self, data: memoryview, offset: int) -> Flight | None:
-        """Begin to write whole blocks, which are durable once they have landed; None where nothing was begun."""
+    def begin(self, data: memoryview, offset: int) -> bool:
+        """Begin to write whole blocks, which are durable once they have landed; tell whether that was possible.
+
+        The memory stays as it is until then. Raises OSError where another write is under way.
+        """
+        self._check_at_rest()
+        self._length = len(data)
         try:
-            return self.disk.begin(self.descriptor, data, offset)
+            self._flight = self.disk.begin(self.descriptor, data, offset)
         except BlockingIOError:
-            return None
+            return False
         except OSError:  # what the system cannot do, or does not let us do, `write` does
             self.may_begin = False
-            return None
+            return False
+        return True
+
+    def has_landed(self) -> bool:
+        """Tell whether what was begun is durable. Raises as `land` does."""
+        return self._note(lambda flight: flight.landed())
+
+    def land(self) -> None:
+        """Wait until what was begun is durable.
+
+        Raises OSError, and what was written is unknown; but BlockingIOError says that it has to be written by `write`.
+        """
+        self._note(lambda flight: flight.land())
+
+    def _note(self, look: Callable[[Flight], int | None]) -> bool:
+        if self._flight is None:
+            raise OSError(errno.EINVAL, "nothing is under way")
+        try:
+            taken = look(self._flight)
+        except OSError as error:
+            self._flight = None
+            if error.errno in NOT_HERE:  # said late, by a file system that lets nobody begin and go away
+                self.may_begin = False
+                raise BlockingIOError(errno.EAGAIN, error.strerror) from error
+            raise
+        if taken is None:
+            return False
+        self._flight = None
+        check_whole(taken, self._length)
+        return True
+
+    def _check_at_rest(self) -> None:
+        if self._flight is not None:
+            raise OSError(errno.EBUSY, "another write is under way")
 
     def write(self, data: memoryview, offset: int) -> None:
-        """Write whole blocks. Raises OSError; then anything may have been written."""
+        """Write whole blocks. Raises OSError; then anything may have been written, nothing where one is under way."""
+        self._check_at_rest()
         check_whole(self.disk.write(self.descriptor, data, offset), len(data))
         if self.is_synced and not self.passes_cache:  # else the file was opened so that each write is synced
             self.disk.sync(self.descriptor)
@@ -113,7 +157,10 @@ class RawFile:
         self.disk.sync(self.descriptor)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Give the descriptor back, once nothing is under way: who comes next may write there."""
+        if self._flight is not None:
+            with suppress(OSError):
+                self._flight.land()
         os.close(self.descriptor)
 
 

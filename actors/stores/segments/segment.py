@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ import attrs
 from actors.process import durable
 from actors.stores.segments.folder import UNFINISHED, path_of
 from actors.stores.segments.frame import BLOCK, Header, Kind, mark
-from actors.stores.segments.raw_file import NOT_HERE, Disk, Flight, RawFile, check_whole, open_raw
+from actors.stores.segments.raw_file import Disk, RawFile, open_raw
 
 SLICE_BYTES = 1024 * 1024
 """Zeros written at once, some milliseconds of a slow disk; and how long the first file is: whoever only tries HELM out
@@ -96,8 +96,7 @@ class Segment:
 
     def begin(self, header: Header, frame: memoryview) -> Departure | None:
         """Begin to make the next frame durable; None where nothing was begun."""
-        flight = self.file.begin(frame, header.offset)
-        return None if flight is None else Departure(self, header, len(frame), flight)
+        return Departure(self, header) if self.file.begin(frame, header.offset) else None
 
     def prepare(self) -> None:
         """Make the file longer by one slice of zeros, durably. Raises OSError; what it got longer stays."""
@@ -140,8 +139,6 @@ class Departure:
 
     segment: Segment
     header: Header
-    length: int
-    _flight: Flight
 
     @property
     def first(self) -> int:
@@ -150,28 +147,18 @@ class Departure:
 
     def has_landed(self) -> bool:
         """Tell whether the frame is durable by now. Raises as `land` does."""
-        return self._note(self._flight.landed)
+        has_landed = self.segment.file.has_landed()
+        if has_landed:
+            self.segment.last = self.header
+        return has_landed
 
     def land(self) -> None:
         """Wait until the frame is durable.
 
-        Raises OSError, and what was written is unknown; but BlockingIOError says that nothing was.
+        Raises OSError, and what was written is unknown; but BlockingIOError says that it has to be written by `write`.
         """
-        self._note(self._flight.land)
-
-    def _note(self, look: Callable[[], int | None]) -> bool:
-        try:
-            taken = look()
-        except OSError as error:
-            if error.errno in NOT_HERE:  # said late, by a file system that lets nobody begin and go away
-                self.segment.file.may_begin = False
-                raise BlockingIOError(errno.EAGAIN, error.strerror) from error
-            raise
-        if taken is None:
-            return False
-        check_whole(taken, self.length)
+        self.segment.file.land()
         self.segment.last = self.header
-        return True
 
 
 def create(directory: Path, disk: Disk, first: int, previous: bytes) -> Segment:

@@ -1,5 +1,6 @@
 """What tests of the journal do to it again and again, whichever store keeps it."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from actors.stores.segments.raw_file import DISK
 from actors.stores.segments.reading import Reading
 from actors.stores.sqlite import open_sqlite
 from actors.stores.sqlite_glance import SqliteSource
-from actors.stores.writer import Book
+from actors.stores.writer import Book, Writer
 from helm.database import Database
 from tests.actors.stores.disk import SegmentDisk, ServerLine, SqliteDisk
 from tests.counterparts.postgres import database_of
@@ -123,6 +124,12 @@ async def rows_of(journal: StoredJournal) -> list[bytes]:
 
 def nothing() -> None:
     """What a thread begins that nobody waits for."""
+
+
+def come_to_rest(writer: Writer) -> None:
+    """Return when the thread has done all that it was handed, with what was due behind it."""
+    while writer._handed != writer._served:
+        time.sleep(0.001)
 
 
 def files_in(path: Path) -> Iterator[Path]:

@@ -3,20 +3,23 @@
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 import pytest
+import trio
 
 from actors.stores.glance import glance
 from actors.stores.segments import segment as segments
 from actors.stores.segments.book import SHORT_BYTES, Book, Place, opened
 from actors.stores.segments.frame import BLOCK, FORMAT, HEADER_BYTES, MAGIC, NO_DIGEST, Kind, mark
+from actors.stores.segments.journal import open_segments
 from actors.stores.segments.segment import SLICE_BYTES, Departure
 from helm.contracts.errors import Invalid
 from tests.actors.stores.disk import Landing, SegmentDisk
-from tests.actors.stores.journals import nothing
+from tests.actors.stores.journals import come_to_rest, nothing
 
 FIRST = "00000000000000000001.segment"
 LONG_ROW = b"x" * 3 * BLOCK
@@ -381,6 +384,46 @@ def test_rows_that_hang_are_not_there_until_they_are(quick: Place) -> None:
         departure.land()
         assert book.head == 1
     assert rows_in(quick) == [b"a"]
+
+
+def test_rows_that_were_begun_keep_the_journal_from_others_until_they_are_there(quick: Place) -> None:
+    """Also where nobody waits for them any more, and no mark is put in their place."""
+    disk, has_ended = SegmentDisk(), threading.Event()
+
+    def write() -> None:
+        with opened(attrs.evolve(quick, disk=disk)) as book:
+            book.append((b"a",), nothing)
+            disk.hang()
+            begin(book, b"b")
+        has_ended.set()
+
+    threading.Thread(target=write, daemon=True).start()
+    assert disk.asked_to_sync.wait(10)
+    assert not has_ended.wait(0.1)
+    with pytest.raises(Invalid, match="another kernel"), opened(quick):
+        pass
+    disk.let_go()
+    assert has_ended.wait(10)
+    assert rows_in(quick) == [b"a", b"b"]
+
+
+async def test_what_the_loop_may_not_begin_or_is_told_to_wait_for_is_written_all_the_same(
+    quick: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.stores.writer.GLANCE_S", 10.0)  # however busy the machine is
+    disk = SegmentDisk()
+    journal = await open_segments(quick.path, free_space_reserve=0, disk=disk)
+    await journal.append([b"a"])
+    await journal.append([b"beside"], nothing)
+    assert disk.begun == 1
+    await trio.to_thread.run_sync(come_to_rest, journal._writer)
+    disk.would_block = True
+    await journal.append([b"b"])
+    assert disk.begun == 2
+    await journal.append([b"c"])
+    assert disk.begun == 2
+    await journal.aclose()
+    assert rows_in(quick) == [b"a", b"beside", b"b", b"c"]
 
 
 def test_long_rows_are_not_begun(quick: Place) -> None:
