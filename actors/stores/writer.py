@@ -29,6 +29,10 @@ DISK_ERRORS = (apsw.Error, OSError, MemoryError)
 GLANCE_S = 0.0004
 """How long the loop looks on while the disk writes rows; a sound one that is fast has them by then."""
 
+SOUND_S = 0.01
+"""How long a disk counts as sound after it made rows durable. Where the file system was frozen since, or another's
+write hangs in it, the loop may be kept waiting although it asked not to be. Only fast callers gain from the loop."""
+
 THREAD_TURNS = 64
 """How many batches go through the thread after one that was not there soon: somebody else wants the disk, or the
 processor, or has read the file's end into the cache."""
@@ -59,7 +63,7 @@ class Book(Protocol):
 
 
 class Departure(Protocol):
-    """Rows on their way to the disk, with nobody waiting."""
+    """Rows on their way to the disk, with nobody waiting. Nothing else is written, and the book not closed, before."""
 
     @property
     def first(self) -> int:
@@ -71,7 +75,7 @@ class Departure(Protocol):
     def land(self) -> None:
         """Wait until the rows are durable.
 
-        Raises one of DISK_ERRORS: BlockingIOError where nothing was written, and `append` is the way.
+        Raises one of DISK_ERRORS: BlockingIOError where it is over, not taken, and `append` is the way.
         """
 
 
@@ -124,6 +128,8 @@ class Writer:
     """The book, as long as it is open, where the loop may write in it."""
     _thread_turns: int = attrs.field(default=0, init=False)
     """How many batches the loop leaves to the thread before it tries again."""
+    _sound_until: float = attrs.field(default=0.0, init=False)
+    """How long the loop may still rely on the disk, by the monotonic clock."""
     _pen: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     """Whoever holds it may use the book. The loop never waits for it, and never lets others wait for a hung disk."""
 
@@ -140,6 +146,8 @@ class Writer:
         """
         if self._thread_turns:
             self._thread_turns -= 1
+            return False
+        if time.monotonic() > self._sound_until:
             return False
         if self._handed != self._served or not self._pen.acquire(blocking=False):
             return False
@@ -169,12 +177,15 @@ class Writer:
                 batch.departure = departure
                 self._put(batch)
                 return True
-            batch.first, self.head = departure.first, book.head
+            self._note(batch, departure.first, book)
         except BlockingIOError:
             self._thread_turns = THREAD_TURNS
             return False
         except DISK_ERRORS as error:
             self._fail(book, error)
+        except BaseException as error:  # a signal's, or a bug: it may be under way
+            self._fail(book, error)
+            raise
         batch.finish()
         return True
 
@@ -210,6 +221,7 @@ class Writer:
 
     def _serve(self, book: Book) -> None:
         self.head, self.low_space = book.head, book.ground.low
+        self._sound_until = time.monotonic() + SOUND_S  # the last rows were made durable anew
         self.opened.finish()
         while True:
             try:
@@ -240,11 +252,14 @@ class Writer:
     def _commit(self, book: Book, batch: Batch) -> None:
         if not self.failure:
             try:
-                batch.first = landed(batch.departure) or book.append(batch.rows, batch.begin)
-                self.head = book.head
+                self._note(batch, landed(batch.departure) or book.append(batch.rows, batch.begin), book)
             except DISK_ERRORS as error:
                 self._fail(book, error)
         batch.finish()
+
+    def _note(self, batch: Batch, first: int, book: Book) -> None:
+        batch.first, self.head = first, book.head
+        self._sound_until = time.monotonic() + SOUND_S
 
     def _do(self, book: Book, chore: Chore) -> None:
         if not self.failure:
@@ -263,7 +278,7 @@ class Writer:
             except DISK_ERRORS as error:
                 self._fail(book, error)
 
-    def _fail(self, book: Book, error: Exception) -> None:
+    def _fail(self, book: Book, error: BaseException) -> None:
         self.failure = f"{type(error).__name__}: {error}"
         book.condemn()
 

@@ -24,6 +24,12 @@ def file_store(request: pytest.FixtureRequest) -> Store:
     return found
 
 
+@pytest.fixture(autouse=True)
+def sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have rows alone go the loop's way, however slow the machine is; of pauses `test_writer.py` tells."""
+    monkeypatch.setattr("actors.stores.writer.SOUND_S", 60.0)
+
+
 @pytest.fixture
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Where the journal lies, in a directory of its own."""
