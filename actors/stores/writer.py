@@ -33,7 +33,7 @@ SOUND_S = 0.01
 """How long a disk counts as sound after it made rows durable. Where the file system was frozen since, or another's
 write hangs in it, the loop may be kept waiting although it asked not to be. Only fast callers gain from the loop."""
 
-THREAD_TURNS = 64
+THREAD_TURNS = 16
 """How many batches go through the thread after one that was not there soon: somebody else wants the disk, or the
 processor, or has read the file's end into the cache."""
 
