@@ -152,7 +152,10 @@ class Writer:
         if self._handed != self._served or not self._pen.acquire(blocking=False):
             return False
         try:
-            return self._quick is not None and not self.failure and self._write(self._quick, batch)
+            book = self._quick
+            if book is None or self.failure or book.ground.is_due():  # a look that is due follows the thread's batches
+                return False
+            return self._write(book, batch)
         finally:
             self._pen.release()
 

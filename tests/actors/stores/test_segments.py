@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from actors.stores.glance import glance
+from actors.stores.ground import Ground
 from actors.stores.segments import segment as segments
 from actors.stores.segments.book import SHORT_BYTES, Book, Place, opened
 from actors.stores.segments.frame import BLOCK, FORMAT, HEADER_BYTES, MAGIC, NO_DIGEST, Kind, mark
@@ -413,6 +414,7 @@ async def test_what_the_loop_may_not_begin_or_is_told_to_wait_for_is_written_all
     monkeypatch.setattr("actors.stores.writer.GLANCE_S", 10.0)  # however busy the machine is
     disk = SegmentDisk()
     journal = await open_segments(quick.path, free_space_reserve=0, disk=disk)
+    monkeypatch.setattr(Ground, "is_due", lambda _: False)
     await journal.append([b"a"])
     await journal.append([b"beside"], nothing)
     assert disk.begun == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import signal
 import threading
 import time
@@ -126,7 +127,9 @@ class QuickPaper(Paper):
 
 @pytest.fixture
 def quick(tmp_path: Path) -> QuickPaper:
-    return QuickPaper(Ground(tmp_path, 0))
+    ground = Ground(tmp_path, 0)
+    ground._next_look = math.inf
+    return QuickPaper(ground)
 
 
 @asynccontextmanager
@@ -320,6 +323,14 @@ def test_an_interrupt_waits_until_it_is_known_what_was_written(
     finally:
         signal.signal(signal.SIGINT, before)
     assert batch.first == 1
+
+
+async def test_where_a_look_at_the_disk_is_due_rows_are_the_threads(quick_writer: Writer, quick: QuickPaper) -> None:
+    """Row upon row leaves the thread no moment in between, and the room that is left would be told too late."""
+    quick.ground._next_look = 0.0
+    assert not quick_writer.write(batch_of(b"a"))
+    quick.ground.check(None)
+    assert quick_writer.write(batch_of(b"a"))
 
 
 @pytest.mark.usefixtures("patient")
