@@ -34,7 +34,7 @@ SOUND_S = 0.01
 write hangs in it, the loop may be kept waiting although it asked not to be. Only fast callers gain from the loop."""
 
 THREAD_TURNS = 16
-"""How many batches go through the thread after one that was not there soon: somebody else wants the disk, or the
+"""How many rows alone go through the thread after one that was not there soon: somebody else wants the disk, or the
 processor, or has read the file's end into the cache."""
 
 
@@ -127,11 +127,11 @@ class Writer:
     _quick: QuickBook | None = attrs.field(default=None, init=False)
     """The book, as long as it is open, where the loop may write in it."""
     _thread_turns: int = attrs.field(default=0, init=False)
-    """How many batches the loop leaves to the thread before it tries again."""
+    """How many rows alone the loop leaves to the thread before it tries again."""
     _sound_until: float = attrs.field(default=0.0, init=False)
     """How long the loop may still rely on the disk, by the monotonic clock."""
     _pen: threading.Lock = attrs.field(factory=threading.Lock, init=False)
-    """Whoever holds it may use the book. The loop never waits for it, and never lets others wait for a hung disk."""
+    """Whoever holds it may use the book. The loop never waits for it, and has it only while it looks on."""
 
     def start(self) -> None:
         """Begin to open the journal. A daemon: a hung disk must not keep the process from ending."""
