@@ -67,7 +67,9 @@ class Appender:
                         await self._take_checkpoint(batch, Cause.COUNT)
             first = self.journal.head
             if batch.rows:
-                first = await self.journal.append(batch.rows, None if gathered.alone else self.notary.keep_up)
+                is_one = gathered.alone and len(gathered.items) == 1
+                meanwhile = None if is_one else self.notary.keep_up
+                first = await self.journal.append(batch.rows, meanwhile, alone=gathered.alone)
             self._publish(batch, first)
             for place, item in batch.places:
                 self._release(item, first + place, dispatch)
@@ -151,7 +153,7 @@ class Batch:
 
 
 class Gathered(NamedTuple):
-    """What goes into one batch. `alone`: it is one item, and nothing else can run until that is durable."""
+    """What goes into one batch. `alone`: nothing else can run until it is durable."""
 
     items: list[Case | Control]
     alone: bool
@@ -164,10 +166,11 @@ async def gather(inbox: Inbox[Case | Control]) -> Gathered:
     A call alone waits for nobody, and its journal has nobody to make way for.
     """
     items = await inbox.batch(APPEND_BATCH)
-    alone = len(items) == 1 and not is_anything_runnable()
-    if not alone and len(items) < APPEND_BATCH:
-        with trio.move_on_after(GATHER_S):
+    alone = not is_anything_runnable()
+    if len(items) < APPEND_BATCH and not (alone and len(items) == 1):
+        with trio.move_on_after(GATHER_S) as patience:
             await trio.testing.wait_all_tasks_blocked()
+        alone = not patience.cancelled_caught
         items += inbox.take(APPEND_BATCH - len(items))
     return Gathered(items, alone)
 

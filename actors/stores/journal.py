@@ -46,16 +46,18 @@ class StoredJournal:
         """True while less than the reserve is free; at most a quarter of a second old."""
         return self._writer.low_space
 
-    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> int:
+    async def append(
+        self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None, *, alone: bool = True
+    ) -> int:
         """Make the rows durable and return the number of the first, as the port says. Raises JournalFailed."""
         if not rows:
             raise Broken("an empty batch has no first row")
         await trio.lowlevel.checkpoint_if_cancelled()  # the last moment at which "not written" is certain
-        batch = Batch(rows=tuple(rows))
-        if meanwhile is not None or not self._writer.write(batch):
+        batch = Batch(rows=tuple(rows), meanwhile=meanwhile)
+        if not (alone and self._writer.write(batch)):
             self._writer.append(batch)
         if not self._writer.failure:  # else the thread may have ended before it could see the batch
-            await (batch.wait() if meanwhile is None else batch.wait_beside(meanwhile))
+            await (batch.wait() if batch.meanwhile is None else batch.wait_beside(batch.pass_time))
         if not batch.first:
             raise JournalFailed(self._writer.failure)
         return batch.first

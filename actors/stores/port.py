@@ -38,11 +38,13 @@ class Journal(Protocol):
     def low_space(self) -> bool:
         """True while less room is left than the reserve that outcomes of running effects need."""
 
-    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> int:
+    async def append(
+        self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None, *, alone: bool = True
+    ) -> int:
         """Make all rows durable in one step; return the sequence number of the first. Raises JournalFailed.
 
-        `meanwhile` is for the loop to do while the disk has the rows, and so is everything else then. Without it
-        nothing is to be done but to wait, and the loop may stand still for as long as a disk takes that is sound.
+        `meanwhile` is for the loop to do while the disk has the rows. Where they are `alone` nothing else can be done
+        then, and the loop may stand still for as long as a disk takes that is sound; else only without `meanwhile`.
 
         A caller that is cancelled abandons the append: the outcome is unknown, and later appends follow it.
         """

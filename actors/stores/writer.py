@@ -1,7 +1,7 @@
 """The journal's writer: one thread that owns the only way of writing together with the lock.
 
-A thread that hangs in a dead disk keeps both, so that nobody else writes while its outcome is open. Rows that come
-alone, while the thread rests, are written by the loop, where the store can do that without waiting for the disk.
+A thread that hangs in a dead disk keeps both, so that nobody else writes while its outcome is open. Rows beside
+which nothing else can be done are written by the loop while the thread rests, where the store need not wait for the disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ DISK_ERRORS = (apsw.Error, OSError, MemoryError)
 
 
 GLANCE_S = 0.0004
-"""How long the loop looks on while the disk writes rows; a sound one that is fast has them by then."""
+"""How long the loop looks on while the disk writes a row; a sound one that is fast has it by then."""
+
+SOUND_PACE = 600_000_000
+"""Bytes that such a disk writes in a second, beyond the first few."""
 
 SOUND_S = 0.01
 """How long a disk counts as sound after it made rows durable. Where the file system was frozen since, or another's
@@ -92,9 +95,17 @@ class Batch(Errand):
     """Rows on their way; `first` is their number once they are durable, and 0 says that they may not be."""
 
     rows: tuple[bytes, ...] = ()
+    meanwhile: Callable[[], None] | None = None
+    """What the loop has to do while the disk has the rows, until it is done."""
     first: int = attrs.field(default=0, init=False)
     departure: Departure | None = attrs.field(default=None, init=False)
     """What the loop began and could not wait for."""
+
+    def pass_time(self) -> None:
+        """Do what is to be done meanwhile, once."""
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
 
 
 @attrs.define(eq=False)
@@ -174,31 +185,46 @@ class Writer:
     def _write(self, book: QuickBook, batch: Batch) -> bool:
         try:
             departure = book.begin(batch.rows)
-            if departure is None:
-                return False
-            if not self._sees_landed(departure):
+        except BaseException as error:
+            return self._break_off(book, batch, error)
+        if departure is None:
+            return False
+        try:
+            batch.pass_time()
+        finally:
+            is_cared_for = self._look_on(book, batch, departure)
+        return is_cared_for
+
+    def _look_on(self, book: QuickBook, batch: Batch, departure: Departure) -> bool:
+        try:
+            if self._sees_landed(departure, sum(map(len, batch.rows))):
+                self._note(batch, departure.first, book)
+                batch.finish()
+            else:
                 batch.departure = departure
                 self._put(batch)
-                return True
-            self._note(batch, departure.first, book)
         except BlockingIOError:
             self._thread_turns = THREAD_TURNS
             return False
-        except DISK_ERRORS as error:
-            self._fail(book, error)
-        except BaseException as error:  # a signal's, or a bug: it may be under way
-            self._fail(book, error)
-            raise
+        except BaseException as error:
+            return self._break_off(book, batch, error)
+        return True
+
+    def _break_off(self, book: QuickBook, batch: Batch, error: BaseException) -> bool:
+        """End the journal: what the loop wrote may be under way. Raises what is no error of the disk's."""
+        self._fail(book, error)
+        if not isinstance(error, DISK_ERRORS):  # a signal's, or a bug
+            raise error
         batch.finish()
         return True
 
-    def _sees_landed(self, departure: Departure) -> bool:
+    def _sees_landed(self, departure: Departure, size: int) -> bool:
         """Look on while the disk writes, without sleeping: a processor that sleeps is as slow to wake as the disk is.
 
         Whoever else wants the processor gets it between two looks, and then, too, the thread is the better way for a
-        while. Raises one of DISK_ERRORS.
+        while. `size` is in bytes. Raises one of DISK_ERRORS.
         """
-        until = time.monotonic() + GLANCE_S
+        until = time.monotonic() + GLANCE_S + size / SOUND_PACE
         while not (has_landed := departure.has_landed()) and time.monotonic() < until:
             os.sched_yield()
         if time.monotonic() > until:

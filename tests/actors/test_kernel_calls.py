@@ -62,6 +62,26 @@ async def test_a_row_alone_has_nothing_done_beside_the_disk_and_a_crowd_goes_on_
         assert house.disk.beside > beside
 
 
+async def test_the_journal_is_told_whether_anything_else_can_be_done(house: House) -> None:
+    async def crowd() -> list[bool]:
+        before = len(house.disk.alone)
+        async with trio.open_nursery() as nursery:
+            for session in ("one", "another"):
+                nursery.start_soon(partial(kernel.call, "read", {}, session=session))
+        return house.disk.alone[before:]
+
+    async def work() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+
+    async with house.kernel(Puppet()) as kernel:
+        assert await crowd() == [True, True]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work)
+            assert set(await crowd()) == {False}
+            nursery.cancel_scope.cancel()
+
+
 async def test_what_was_hashed_is_what_is_dispatched_whatever_the_caller_changes_meanwhile(
     house: House, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -34,8 +34,9 @@ LOG = logging.getLogger("helm.journal")
 DESK_BYTES = 1024 * 1024
 """Memory that frames are put together in. A larger batch gets memory of its own, for as long as it needs it."""
 
-SHORT_BYTES = 64 * 1024
-"""A longer frame is the thread's: the loop would be kept from everything else while it makes the digest."""
+SHORT_BYTES = 512 * 1024
+"""A longer frame is the thread's: the loop would be kept from everything else while it makes the digest. A full belt's
+is shorter, where arguments are."""
 
 
 @attrs.frozen(kw_only=True)

@@ -26,7 +26,9 @@ class LongRows:
     def head(self) -> int:
         return len(self.rows)
 
-    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> int:
+    async def append(
+        self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None, *, alone: bool = True
+    ) -> int:
         raise NotImplementedError
 
     async def read(self, first: int, limit: int) -> list[tuple[int, bytes]]:

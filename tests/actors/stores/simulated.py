@@ -27,6 +27,8 @@ class SimulatedJournal:
     """Every batch that was handed over, in order, also those that failed or hung."""
     beside: int = attrs.field(default=0, init=False)
     """How many batches came with something to be done while the disk has them."""
+    alone: list[bool] = attrs.field(factory=list, init=False)
+    """Of every batch, whether nothing else could be done then."""
     closed: bool = attrs.field(default=False, init=False)
     _gate: trio.Event = attrs.field(factory=_open_gate, init=False)
     _fails_at: int = attrs.field(default=0, init=False)
@@ -51,7 +53,9 @@ class SimulatedJournal:
         """Fail the append of this number, the first ever being 1; `written` says what the disk has then."""
         self._fails_at, self._writes_what_fails = batch, written
 
-    async def append(self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> int:
+    async def append(
+        self, rows: Sequence[bytes], meanwhile: Callable[[], None] | None = None, *, alone: bool = True
+    ) -> int:
         """As the port says. An append that is cancelled while the disk works is written all the same."""
         if not rows:
             raise Broken("an empty batch has no first row")
@@ -59,6 +63,7 @@ class SimulatedJournal:
         async with self._turn:
             self._check()
             self.batches.append(tuple(rows))
+            self.alone.append(alone)
             if meanwhile is not None:
                 self.beside += 1
                 meanwhile()

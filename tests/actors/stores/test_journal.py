@@ -1,5 +1,6 @@
 """What the journal on disk promises while nothing goes wrong."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,14 +57,15 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.stores.errand.PATIENCE_S", 10.0)
 
 
+@pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.usefixtures("patient")
-async def test_what_is_to_be_done_meanwhile_is_done_while_the_disk_works(store: Store, path: Path) -> None:
+async def test_what_is_to_be_done_meanwhile_is_done_while_the_disk_works(store: Store, path: Path, alone: bool) -> None:
     disk = store.new_disk()
     async with store.journal_at(path, disk=disk) as journal:
         disk.hang()
         done = trio.Event()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(journal.append, [b"a", b"b"], done.set)
+            nursery.start_soon(partial(journal.append, [b"a", b"b"], done.set, alone=alone))
             with trio.fail_after(5):
                 await done.wait()
             assert journal.head == 0
@@ -71,8 +73,11 @@ async def test_what_is_to_be_done_meanwhile_is_done_while_the_disk_works(store: 
         assert journal.head == 2
 
 
+@pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.usefixtures("patient")
-async def test_what_goes_wrong_meanwhile_is_told_and_keeps_no_row_from_the_disk(store: Store, path: Path) -> None:
+async def test_what_goes_wrong_meanwhile_is_told_and_keeps_no_row_from_the_disk(
+    store: Store, path: Path, alone: bool
+) -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
@@ -80,7 +85,7 @@ async def test_what_goes_wrong_meanwhile_is_told_and_keeps_no_row_from_the_disk(
     async with store.journal_at(path, disk=disk) as journal:
         disk.hang()
         with pytest.raises(ZeroDivisionError):
-            await journal.append([b"a", b"b"], fail)
+            await journal.append([b"a", b"b"], fail, alone=alone)
         disk.let_go()
         assert await journal.append([b"c"]) == 3
     await journal.aclose()

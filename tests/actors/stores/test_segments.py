@@ -416,7 +416,7 @@ async def test_what_the_loop_may_not_begin_or_is_told_to_wait_for_is_written_all
     journal = await open_segments(quick.path, free_space_reserve=0, disk=disk)
     monkeypatch.setattr(Ground, "is_due", lambda _: False)
     await journal.append([b"a"])
-    await journal.append([b"beside"], nothing)
+    await journal.append([b"beside"], nothing, alone=False)
     assert disk.begun == 1
     await trio.to_thread.run_sync(come_to_rest, journal._writer)
     disk.would_block = True

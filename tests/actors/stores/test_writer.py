@@ -442,3 +442,52 @@ async def test_a_thread_that_ended_by_itself_takes_the_book_along(
         await writer.ended.wait(10)
     assert not writer.write(batch_of(b"a"))
     assert quick.trips == []
+
+
+# -- What is to be done meanwhile -----------------------------------------------------------------------------------
+
+
+async def test_what_is_to_be_done_meanwhile_is_done_once_and_before_anybody_looks(
+    quick_writer: Writer, quick: QuickPaper
+) -> None:
+    looks: list[int] = []
+    batch = Batch(rows=(b"a",), meanwhile=lambda: looks.append(quick.trips[0].looks))
+    assert quick_writer.write(batch)
+    assert (looks, batch.meanwhile, batch.first) == ([0], None, 1)
+
+
+async def test_what_is_to_be_done_meanwhile_is_left_where_nothing_was_begun(
+    quick_writer: Writer, quick: QuickPaper
+) -> None:
+    done: list[int] = []
+    quick.takes = False
+    batch = Batch(rows=(b"a",), meanwhile=lambda: done.append(1))
+    assert not quick_writer.write(batch)
+    assert not done
+    assert batch.meanwhile is not None
+
+
+async def test_what_goes_wrong_meanwhile_keeps_no_row_from_being_known(quick_writer: Writer, quick: QuickPaper) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    batch = Batch(rows=(b"a",), meanwhile=fail)
+    with pytest.raises(ZeroDivisionError):
+        quick_writer.write(batch)
+    assert (batch.first, quick_writer.head, quick_writer.failure, quick.rows) == (1, 1, "", [b"a"])
+    assert quick_writer.write(batch_of(b"b"))
+
+
+async def test_long_rows_are_looked_at_for_longer(
+    quick_writer: Writer, quick: QuickPaper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.stores.writer.GLANCE_S", 0.0)
+    monkeypatch.setattr("actors.stores.writer.SOUND_PACE", 100.0)
+    quick.looks = 3
+    assert quick_writer.write(batch_of(b"x" * 1000))  # ten seconds
+    assert quick.rows == [b"x" * 1000]
+    monkeypatch.setattr("actors.stores.writer.SOUND_PACE", 1e12)
+    quick.looks = 1 << 30
+    late = batch_of(b"y" * 1000)
+    assert quick_writer.write(late)
+    assert not late.is_done
