@@ -1,7 +1,7 @@
 """The journal's writer: one thread that owns the only way of writing together with the lock.
 
-A thread that hangs in a dead disk keeps both, so that nobody else writes while its outcome is open. Rows beside
-which nothing else can be done are written by the loop while the thread rests, where the store need not wait for the disk.
+A thread that hangs in a dead disk keeps both, so that nobody else writes while its outcome is open. Where
+nothing else can be done meanwhile the loop writes, while the thread rests, if the store need not wait for the disk.
 """
 
 from __future__ import annotations
