@@ -185,8 +185,11 @@ class Writer:
     def _write(self, book: QuickBook, batch: Batch) -> bool:
         try:
             departure = book.begin(batch.rows)
-        except BaseException as error:
+        except DISK_ERRORS as error:
             return self._break_off(book, batch, error)
+        except BaseException as error:  # a signal's, or a bug: it may be under way
+            self._fail(book, error)
+            raise
         if departure is None:
             return False
         try:
@@ -206,15 +209,16 @@ class Writer:
         except BlockingIOError:
             self._thread_turns = THREAD_TURNS
             return False
-        except BaseException as error:
+        except DISK_ERRORS as error:
             return self._break_off(book, batch, error)
+        except BaseException as error:
+            self._fail(book, error)
+            raise
         return True
 
     def _break_off(self, book: QuickBook, batch: Batch, error: BaseException) -> bool:
-        """End the journal: what the loop wrote may be under way. Raises what is no error of the disk's."""
+        """End the journal: what the loop wrote may be under way. There is nothing left to do for the batch."""
         self._fail(book, error)
-        if not isinstance(error, DISK_ERRORS):  # a signal's, or a bug
-            raise error
         batch.finish()
         return True
 
