@@ -146,3 +146,36 @@ async def test_a_session_that_cannot_be_the_clients_is_refused(house: House, ses
         assert lane.upstream.requests == []
     assert reply.status == status
     assert reply.json()["error"]["type"] == "helm_error"
+
+
+def in_chunks(raw: bytes, count: int) -> bytes:
+    """Return an answer whose body comes in so many chunks."""
+    size = -(-len(raw) // count)
+    chunks = [raw[at : at + size] for at in range(0, len(raw), size)]
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    heading = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return heading + framed + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(("count", "status"), [(4, 200), (5, 502)])
+async def test_an_answer_that_comes_in_too_many_pieces_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch, count: int, status: int
+) -> None:
+    monkeypatch.setattr("actors.doors.openai.exchange.MAX_PIECES", 4)
+    async with open_lane(house, in_chunks(json.dumps(completion(content="hello")).encode(), count)) as lane:
+        body = {"model": "gpt-test", "messages": [{"role": "user", "content": "hi"}]}
+        reply = await lane.street.ask("POST", "/v1/chat/completions", body)
+        assert reply.status == status, reply.body
+        assert [one["reason_code"] for one in await lane.receipts(status="DENIED")] == (
+            ["ENVELOPE_INVALID"] if status == 502 else []
+        )
+
+
+@pytest.mark.parametrize(("too_long", "status"), [(0, 200), (1, 502)])
+async def test_an_answer_that_is_too_long_is_refused(house: House, too_long: int, status: int) -> None:
+    raw = json.dumps(completion(content="x" * 5000)).encode()
+    answer = in_chunks(raw, 3)
+    async with open_lane(house, answer, proxy_max_answer_bytes=len(raw) - too_long) as lane:
+        body = {"model": "gpt-test", "messages": [{"role": "user", "content": "hi"}]}
+        reply = await lane.street.ask("POST", "/v1/chat/completions", body)
+        assert reply.status == status, reply.body
